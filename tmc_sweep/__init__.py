@@ -1,0 +1,1 @@
+"""Hyperparameter sweeps of Tensor Monte-Carlo and importance-weighted autoencoders on Ray."""

@@ -1,0 +1,251 @@
+"""What one trial trains, the article's architectures, and what makes two trials the same.
+
+A trial's identity is a hash of its *resolved* configuration: presets become widths, `eval_k` unset becomes K. Fields at
+their identity default are left out of the hash, so that a field added later renames no trial; the identity defaults are
+fixed for ever, whatever a user-facing default becomes. Epochs are not part of it: 500 → 1200 epochs continues a trial.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from tmc_sweep.errors import InputError
+from tmc_sweep.explain import did_you_mean, explain
+
+NUMERICS_VERSION = 1  # raise it when the same configuration comes to mean other numbers
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """What planning must know of a data set without reading it."""
+
+    train_images: int
+    test_images: int
+    shape: tuple[int, ...]  # of one image
+
+    @property
+    def n_features(self) -> int:
+        return math.prod(self.shape)
+
+
+DATA_SETS: Mapping[str, DataSet] = MappingProxyType(
+    {
+        "digits": DataSet(1_437, 360, (8, 8)),
+        "mnist": DataSet(60_000, 10_000, (28, 28)),
+        "fashion_mnist": DataSet(60_000, 10_000, (28, 28)),
+        "cifar10": DataSet(50_000, 10_000, (32, 32, 3)),
+    }
+)
+
+DataName = Literal["digits", "mnist", "fashion_mnist", "cifar10"]
+Objective = Literal["elbo", "iwae", "tmc"]
+OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
+
+Width = Annotated[int, Field(ge=1, le=65_536)]
+Widths = Annotated[
+    tuple[Width, ...],
+    Field(min_length=1, max_length=64, strict=False, json_schema_extra={"rule": "a list of 1 to 64 widths from 1 to 65536"}),
+]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Architecture(_Frozen):
+    """The stochastic layers and the hidden widths of both stacks, each listed from the data up (article, section 4.2).
+
+    Every conditional has two hidden layers of one width: `q_hidden[l]` in q(z_l | ·), `p_hidden[l]` in p(· | z_l).
+    Left out, they are as in the article's small model: twice the width of z_l.
+    """
+
+    latents: Widths
+    q_hidden: Widths = Field(default_factory=lambda given: _times(2, given))
+    p_hidden: Widths = Field(default_factory=lambda given: _times(2, given))
+
+    @model_validator(mode="after")
+    def _one_hidden_width_per_latent(self) -> Self:
+        for name in ("q_hidden", "p_hidden"):
+            if len(getattr(self, name)) != len(self.latents):
+                raise ValueError(
+                    f"{name} must list one width per latent, but lists {len(getattr(self, name))} "
+                    f"for {len(self.latents)} latents: give one width each, used for both hidden layers"
+                )
+        return self
+
+    @property
+    def name(self) -> str:
+        """The preset's name, else a text such as `12-4`, with hidden widths where they are not the small model's."""
+        for name, preset in PRESETS.items():
+            if self == preset:
+                return name
+        small = Architecture(latents=self.latents)
+        text = _dashed(self.latents)
+        text += f"_q{_dashed(self.q_hidden)}" if self.q_hidden != small.q_hidden else ""
+        text += f"_p{_dashed(self.p_hidden)}" if self.p_hidden != small.p_hidden else ""
+        return text
+
+
+def _times(factor: int, given: dict[str, Any]) -> tuple[int, ...]:
+    return tuple(factor * width for width in given.get("latents", ()))
+
+
+def _dashed(widths: tuple[int, ...]) -> str:
+    return "-".join(map(str, widths))
+
+
+PRESETS: Mapping[str, Architecture] = MappingProxyType(
+    {
+        "small": Architecture(latents=(64, 32, 16, 8, 4)),
+        "large": Architecture(latents=(64, 32, 16, 8, 4), q_hidden=(512, 256, 128, 64, 32)),
+        "ablation": Architecture(latents=(4,), q_hidden=(200,), p_hidden=(200,)),
+        "clustering": Architecture(latents=(50, 2), q_hidden=(100, 100), p_hidden=(100, 100)),
+    }
+)
+
+
+def _preset(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if value not in PRESETS:
+        raise ValueError(f"architecture must be {ARCHITECTURE_RULE}, but got {value!r}{did_you_mean(value, PRESETS)}")
+    return PRESETS[value]
+
+
+ARCHITECTURE_RULE = f"one of {', '.join(PRESETS)}, or widths such as {{latents: [12, 4]}}"
+
+
+def _field(rule: str, meaning: str, default: Any = ..., **constraints: Any) -> Any:
+    return Field(default, description=meaning, json_schema_extra={"rule": rule}, **constraints)
+
+
+def _derived(rule: str, meaning: str, default_factory: Any, **constraints: Any) -> Any:
+    return Field(
+        default_factory=default_factory, description=meaning, json_schema_extra={"rule": rule}, **constraints
+    )
+
+
+class TrialConfig(_Frozen):
+    """One trial: one curve. Defaults are the article's protocol (sections 4.1 and 4.2) on the bundled digits."""
+
+    data: DataName = _field(f"one of {', '.join(DATA_SETS)}", "data set", "digits")
+    train_images: int = _derived(
+        "a positive integer, at most the data set's training images",
+        "training images used: the first ones, including those held out for validation",
+        lambda given: DATA_SETS[given["data"]].train_images if "data" in given else 1,
+        ge=1,
+    )
+    test_images: int = _derived(
+        "a positive integer, at most the data set's test images",
+        "test images used: the first ones",
+        lambda given: DATA_SETS[given["data"]].test_images if "data" in given else 1,
+        ge=1,
+    )
+    validation_images: int = _field(
+        "an integer from 0 to fewer than train_images", "how many of the training images, the last, are held out", 0, ge=0
+    )
+    binarize: Literal["none", "dynamic", "static"] = _field(
+        "one of none, dynamic, static", "pixels as they are, drawn anew at each use, or drawn once per data set", "none"
+    )
+    objective: Objective = _field("one of elbo, iwae, tmc", "bound that is trained", "tmc")
+    architecture: Annotated[Architecture, BeforeValidator(_preset)] = _field(
+        ARCHITECTURE_RULE, "preset's name, or the latents' widths from the data up", PRESETS["small"]
+    )
+    K: int = _field("an integer from 1 to 10000", "samples per latent in training", 20, ge=1, le=10_000)
+    eval_k: int = _derived(
+        "an integer from 1 to 10000", "samples per latent in evaluation", lambda given: given.get("K", 1), ge=1, le=10_000
+    )
+    lr: float = _field("a positive number up to 10, such as 1e-3", "Adam's learning rate", 1e-3, gt=0, le=10)
+    batch_size: int = _field("an integer from 1 to 100000", "images per minibatch", 128, ge=1, le=100_000)
+    adam_eps: float = _field("a positive number up to 1, such as 1e-4", "Adam's epsilon", 1e-4, gt=0, le=1)
+    prior: Literal["standard", "learned"] = _field(
+        "one of standard, learned", "distribution of the last latent: fixed, or with trained mean and std", "standard"
+    )
+    init: Literal["glorot_uniform", "torch"] = _field(
+        "one of glorot_uniform, torch", "initial values of the linear layers", "glorot_uniform"
+    )
+    weight_norm: bool = _field("true or false", "weight normalisation of every linear layer", False)
+    proposal: Literal["nonfactorised", "factorised"] = _field(
+        "one of nonfactorised, factorised", "q(z_l | z_{l-1}), or q(z_l | x) for every latent", "nonfactorised"
+    )
+    epochs: int = _field("an integer from 1 to 1000000", "epochs to train", 1_200, ge=1, le=1_000_000)
+    seed: int = _field("an integer from 0 to 2**63 - 1", "seed of everything random", 0, ge=0, le=2**63 - 1)
+
+    @model_validator(mode="after")
+    def _fits_the_data_set(self) -> Self:
+        known = DATA_SETS[self.data]
+        for name, given, limit in (
+            ("train_images", self.train_images, known.train_images),
+            ("test_images", self.test_images, known.test_images),
+            ("validation_images", self.validation_images, self.train_images - 1),
+        ):
+            if given > limit:
+                raise ValueError(f"{name} must be at most {limit} here (data: {self.data}), but got {given}: lower it")
+        return self
+
+    @classmethod
+    def parse(cls, fields: Mapping[str, object]) -> Self:
+        """The configuration these fields describe; InputError in one sentence if they describe none."""
+        try:
+            return cls.model_validate(dict(fields))
+        except ValidationError as error:
+            raise InputError(explain(cls, error.errors()[0])) from None
+
+    @property
+    def trial_id(self) -> str:
+        """12 hex digits that name this trial in every table."""
+        return _digest({**identity(self), "seed": self.seed})
+
+    @property
+    def cell_id(self) -> str:
+        """12 hex digits that name the trial without its seed: what is averaged over."""
+        return _digest(identity(self))
+
+    @property
+    def n_features(self) -> int:
+        """Pixels of one image."""
+        return DATA_SETS[self.data].n_features
+
+    def row(self) -> dict[str, object]:
+        """The fields as plain table values, keyed by column."""
+        return {name: getattr(self, name) for name in type(self).model_fields} | {"architecture": self.architecture.name}
+
+
+# Fixed for ever: a value listed here is left out of the hash. New fields are added with the value that old trials had.
+IDENTITY_DEFAULTS: Mapping[str, object] = MappingProxyType(
+    {
+        "validation_images": 0,
+        "binarize": "none",
+        "batch_size": 128,
+        "adam_eps": 1e-4,
+        "prior": "standard",
+        "init": "glorot_uniform",
+        "weight_norm": False,
+        "proposal": "nonfactorised",
+    }
+)
+NOT_IDENTITY = frozenset({"epochs", "seed"})
+
+
+def identity(config: TrialConfig) -> dict[str, object]:
+    """What makes a cell: the resolved fields that are not at their identity default, JSON-ready."""
+    known = DATA_SETS[config.data]
+    defaults = IDENTITY_DEFAULTS | {
+        "train_images": known.train_images,
+        "test_images": known.test_images,
+        "eval_k": config.K,
+    }
+    resolved = config.model_dump(mode="json", exclude=set(NOT_IDENTITY))
+    kept = {name: value for name, value in resolved.items() if name not in defaults or value != defaults[name]}
+    return {**kept, "numerics": NUMERICS_VERSION}
+
+
+def _digest(fields: Mapping[str, object]) -> str:
+    canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:12]

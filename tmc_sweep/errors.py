@@ -1,0 +1,43 @@
+"""Every exception a user may meet: one sentence (rule, got, fix) and the exit code of the command that hits it."""
+
+from typing import ClassVar
+
+
+class TmcSweepError(Exception):
+    """Base of all of them."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class InputError(TmcSweepError):
+    """A search space, configuration, name or data file breaks a rule."""
+
+    exit_code = 2
+
+
+class CannotRunError(TmcSweepError):
+    """The machine or cluster lacks what the sweep asks for."""
+
+    exit_code = 3
+
+
+class StorageError(TmcSweepError):
+    """The results cannot be read or written as they should."""
+
+    exit_code = 4
+
+
+class SweepBusyError(TmcSweepError):
+    """Another process is writing this sweep."""
+
+    exit_code = 75
+
+
+class Interrupted(TmcSweepError):
+    """A signal ended the sweep; everything up to the last epoch boundary is stored."""
+
+    exit_code = 130
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal_number  # type: ignore[misc]

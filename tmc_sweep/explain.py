@@ -1,0 +1,47 @@
+"""Pydantic's errors as our sentences: rule, got, fix.
+
+A model's fields state their rule in `json_schema_extra={"rule": ...}`, worded to follow "must be".
+"""
+
+import difflib
+from collections.abc import Iterable
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+
+def did_you_mean(got: object, known: Iterable[object]) -> str:
+    """`: did you mean 'x'?` for the nearest known word, or nothing."""
+    near = difflib.get_close_matches(str(got), [str(word) for word in known], n=1)
+    return f": did you mean {near[0]!r}?" if near else ""
+
+
+def explain(model: type[BaseModel], error: ErrorDetails) -> str:
+    """One sentence for the first of pydantic's errors: rule, got, fix."""
+    loc = [part for part in error["loc"] if isinstance(part, str)]
+    where = ".".join(loc)
+    if error["type"] == "value_error":
+        return str(error["ctx"]["error"])
+    owner, field = _owner(model, loc)
+    if error["type"] == "extra_forbidden":
+        known = list(owner.model_fields)
+        return f"{where} is not a known key{did_you_mean(loc[-1], known) or ': the known ones are ' + ', '.join(known)}"
+    if error["type"] == "missing":
+        return f"{where} is required, but is missing: add it"
+    extra = owner.model_fields[field].json_schema_extra if field in owner.model_fields else None
+    rule = str(extra["rule"]) if isinstance(extra, dict) and "rule" in extra else error["msg"]
+    choices = rule.removeprefix("one of ").split(", ") if rule.startswith("one of ") else []
+    return f"{where} must be {rule}, but got {_shown(error['input'])}{did_you_mean(error['input'], choices)}"
+
+
+def _owner(model: type[BaseModel], loc: list[str]) -> tuple[type[BaseModel], str]:
+    for part in loc[:-1]:
+        annotation = model.model_fields[part].annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            model = annotation
+    return model, loc[-1] if loc else ""
+
+
+def _shown(value: object) -> str:
+    text = {True: "true", False: "false", None: "null"}[value] if value is None or isinstance(value, bool) else repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

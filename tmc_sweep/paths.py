@@ -1,0 +1,75 @@
+"""Where every file of a sweep lives (docs/tables.md draws the tree)."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from tmc_sweep.errors import InputError
+
+NAME_RULE = "1 to 64 characters out of a-z, 0-9, _ and -, the first a letter or digit"
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
+
+def check_name(name: str) -> str:
+    """The name itself if it can name a sweep, and with it files; else InputError."""
+    if not _NAME.fullmatch(name):
+        raise InputError(f"a sweep's name must be {NAME_RULE}, but got {name!r}: choose another name, such as 'grid'")
+    return name
+
+
+@dataclass(frozen=True)
+class SweepPaths:
+    """The files of the sweep `name` under the absolute folder `results`."""
+
+    results: Path
+    name: str
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        object.__setattr__(self, "results", self.results.expanduser().resolve())
+        for path in (self.epochs, self.trials, self.summary, self.private.parent, self.private):
+            if path.is_symlink():
+                raise InputError(
+                    f"a sweep's files must lie inside {self.results}, but {path} is a symbolic link: remove it"
+                )
+
+    @classmethod
+    def of_table(cls, table: str | Path) -> "SweepPaths":
+        """The paths of the sweep whose epoch table is the folder `table`, such as `results/grid`."""
+        folder = Path(table).absolute()
+        return cls(folder.parent, folder.name)
+
+    @property
+    def epochs(self) -> Path:
+        """The folder that is the epoch table: Parquet parts and nothing else."""
+        return self.results / self.name
+
+    @property
+    def trials(self) -> Path:
+        return self.results / f"{self.name}.trials.parquet"
+
+    @property
+    def summary(self) -> Path:
+        return self.results / f"{self.name}.summary.parquet"
+
+    @property
+    def private(self) -> Path:
+        """What users need not look at; removing it gives up resuming in mid-trial."""
+        return self.results / ".tmc" / self.name
+
+    @property
+    def manifest(self) -> Path:
+        return self.private / "manifest.json"
+
+    @property
+    def lock(self) -> Path:
+        return self.private / "lock"
+
+    @property
+    def temporary(self) -> Path:
+        """Files being written: on the results' own file system, so that a rename is atomic."""
+        return self.private / "tmp"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.private / "checkpoints"

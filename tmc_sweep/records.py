@@ -1,0 +1,170 @@
+"""What is recorded: one epoch of one trial, how a trial ended, and every column of every table, declared once.
+
+The Parquet schemas and results/README.md are made from these declarations.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal, Self
+
+from tmc_sweep.config import TrialConfig
+
+FORMAT_VERSION = 1  # of the tables and checkpoints
+
+DType = Literal["string", "int64", "float64", "bool", "timestamp"]
+
+
+class Status(StrEnum):
+    """Where a trial stands. Diverged and stopped are results: a rerun does not train such a trial again."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    DONE = "done"
+    DIVERGED = "diverged"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table; `unit` is empty where there is none."""
+
+    name: str
+    dtype: DType
+    unit: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class EpochRecord:
+    """What was measured in one epoch of one trial. None: not evaluated; NaN: computed and not finite."""
+
+    trial_id: str
+    epoch: int
+    train_objective: float
+    val_elbo: float | None
+    val_iwae: float | None
+    val_tmc: float | None
+    val_objective: float | None
+    test_elbo: float
+    test_iwae: float
+    test_tmc: float
+    test_objective: float
+    epoch_seconds: float
+    eval_seconds: float
+    peak_memory_bytes: int
+    grad_norm: float
+    attempt: int
+    time: datetime
+
+    @property
+    def diverged(self) -> bool:
+        """Whether anything computed in this epoch is not finite, which ends the trial."""
+        return not all(math.isfinite(value) for value in self.outcome() if value is not None)
+
+    def outcome(self) -> tuple[float | None, ...]:
+        """The values that a recomputed epoch must reproduce: all but when, where and how long."""
+        return tuple(getattr(self, name) for name in OUTCOME_COLUMNS)
+
+    def to_json(self) -> dict[str, object]:
+        return {**asdict(self), "time": self.time.isoformat()}
+
+    @classmethod
+    def from_json(cls, values: dict[str, object]) -> Self:
+        return cls(**{**values, "time": datetime.fromisoformat(str(values["time"]))})  # type: ignore[arg-type]
+
+
+OUTCOME_COLUMNS = (
+    "train_objective",
+    *(f"{split}_{bound}" for split in ("val", "test") for bound in ("elbo", "iwae", "tmc", "objective")),
+    "grad_norm",
+)
+
+_PER_IMAGE = "nats per image"
+
+IDENTITY_COLUMNS = (
+    Column("trial_id", "string", "", "names the trial: a hash of its resolved configuration and seed"),
+    Column("cell_id", "string", "", "names the cell: the trial without its seed"),
+)
+
+_CONFIG_ORDER = ("objective", "architecture", "data", "K", "lr", "seed")
+_CONFIG_DTYPES: dict[object, DType] = {int: "int64", float: "float64", bool: "bool"}
+_CONFIG_UNITS = {"train_images": "images", "test_images": "images", "validation_images": "images", "batch_size": "images"}
+
+
+def _config_columns() -> tuple[Column, ...]:
+    names = [*_CONFIG_ORDER, *(name for name in TrialConfig.model_fields if name not in (*_CONFIG_ORDER, "epochs"))]
+    return tuple(
+        Column(
+            name,
+            _CONFIG_DTYPES.get(TrialConfig.model_fields[name].annotation, "string"),
+            _CONFIG_UNITS.get(name, ""),
+            TrialConfig.model_fields[name].description or "",
+        )
+        for name in names
+    )
+
+
+CONFIG_COLUMNS = _config_columns()
+CELL_COLUMNS = tuple(column for column in CONFIG_COLUMNS if column.name != "seed")
+
+MEASURED_COLUMNS = (
+    Column("epoch", "int64", "", "1 for the first"),
+    Column("train_objective", "float64", _PER_IMAGE, "the trained bound, mean over the epoch's training batches"),
+    Column("val_elbo", "float64", _PER_IMAGE, "ELBO of the held-out images; null without validation_images"),
+    Column("val_iwae", "float64", _PER_IMAGE, "IWAE bound of the held-out images"),
+    Column("val_tmc", "float64", _PER_IMAGE, "TMC bound of the held-out images"),
+    Column("val_objective", "float64", _PER_IMAGE, "the trained bound of the held-out images"),
+    Column("test_elbo", "float64", _PER_IMAGE, "ELBO of the test images, after the epoch's training"),
+    Column("test_iwae", "float64", _PER_IMAGE, "IWAE bound of the test images, on the same samples"),
+    Column("test_tmc", "float64", _PER_IMAGE, "TMC bound of the test images, on the same samples"),
+    Column("test_objective", "float64", _PER_IMAGE, "the trained bound of the test images"),
+    Column("epoch_seconds", "float64", "seconds", "wall time of the epoch, evaluation included"),
+    Column("eval_seconds", "float64", "seconds", "wall time of its evaluation"),
+    Column("peak_memory_bytes", "int64", "bytes", "on a GPU: most tensor memory in the epoch; on a CPU: most resident memory of the process so far"),
+    Column("grad_norm", "float64", "nats", "L2 norm of the gradient of the batch's summed loss, mean over the epoch's steps"),
+    Column("attempt", "int64", "", "how often training of the trial had been started, this time included"),
+    Column("time", "timestamp", "UTC", "when the epoch ended"),
+)
+
+EPOCH_COLUMNS = (*IDENTITY_COLUMNS, *CONFIG_COLUMNS, *MEASURED_COLUMNS)
+
+TRIAL_COLUMNS = (
+    *IDENTITY_COLUMNS,
+    *CONFIG_COLUMNS,
+    Column("epochs", "int64", "", "epochs asked for"),
+    Column("epochs_done", "int64", "", "epochs in the epoch table"),
+    Column("status", "string", "", f"one of {', '.join(Status)}"),
+    Column("reason", "string", "", "why it diverged, failed or stopped, in one sentence; else null"),
+    Column("attempts", "int64", "", "how often its training was started"),
+    Column("n_parameters", "int64", "", "trained values of its model"),
+    Column("checkpoint_epoch", "int64", "", "epoch of its newest checkpoint; null without one"),
+    Column("checkpoint", "string", "", "that checkpoint's file, relative to the results folder; null without one"),
+    Column("started", "timestamp", "UTC", "when its last attempt began; null before"),
+    Column("ended", "timestamp", "UTC", "when it was done, diverged, failed or stopped; null before"),
+    Column("host", "string", "", "machine of the last attempt"),
+    Column("device", "string", "", "cpu, or the GPU's name"),
+    Column("threads", "int64", "", "torch threads of the last attempt"),
+    Column("data_checksum", "string", "", "SHA-256 of the data set's arrays, first 16 hex digits"),
+    Column("versions", "string", "", "tmc_sweep, torch, ray and python of the last attempt"),
+    Column("config", "string", "", "the whole configuration as JSON"),
+)
+
+SUMMARY_COLUMNS = (
+    Column("cell_id", "string", "", "names the cell"),
+    *CELL_COLUMNS,
+    Column("metric", "string", "", "column of the epoch table that is summarised"),
+    Column("last", "int64", "epochs", "length of the window asked for"),
+    Column("first_epoch", "int64", "", "first epoch of the window"),
+    Column("last_epoch", "int64", "", "last epoch of the window: the last that every seed has"),
+    Column("mean", "float64", _PER_IMAGE, "mean over seeds of each seed's mean over the window; null where reason says why"),
+    Column("std_epochs", "float64", _PER_IMAGE, "std (ddof 0) over the window of the curve averaged over seeds"),
+    Column("std_epochs_within", "float64", _PER_IMAGE, "mean over seeds of each seed's std (ddof 0) over the window"),
+    Column("std_seeds", "float64", _PER_IMAGE, "std (ddof 1) over seeds of each seed's mean; null for one seed"),
+    Column("n_seeds", "int64", "", "seeds with rows in the epoch table"),
+    Column("n_epochs", "int64", "", "epochs in the window"),
+    Column("n_nonfinite", "int64", "", "values in the window, over all seeds, that are not finite"),
+    Column("reason", "string", "", "why the statistic is null, in one sentence; else null"),
+)
