@@ -1,0 +1,5 @@
+"""Recognition and generative stacks, from images to log-probability factors."""
+
+from tmc_sweep.models.vae import HierarchicalVAE, Proposal, count_parameters
+
+__all__ = ["HierarchicalVAE", "Proposal", "count_parameters"]

@@ -1,0 +1,8 @@
+"""Training without Ray: a pack's state, saved and restored whole, and a generator of epoch records."""
+
+from tmc_sweep.training.checkpoint import decode, encode
+from tmc_sweep.training.loop import train
+from tmc_sweep.training.pack import Pack, pack_key
+from tmc_sweep.training.state import TrialState
+
+__all__ = ["Pack", "TrialState", "decode", "encode", "pack_key", "train"]

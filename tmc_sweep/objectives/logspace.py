@@ -1,0 +1,30 @@
+"""Means of exponentials whose logarithms span thousands of nats.
+
+Departure from the article's Appendix A: it subtracts the maximum of each factor of the product, which returns −inf as
+soon as the two maxima lie on different indices more than about 104 nats (float32) apart. We subtract one joint maximum
+per output entry, which stays finite at any scale; float64 is not needed.
+"""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def logmeanexp(x: Float[Tensor, "..."], dim: int) -> Float[Tensor, "..."]:
+    """log(mean(exp(x), dim)), which overflows in float32 beyond 88 nats; this form does not.
+
+    Where every term is −inf the result is −inf and its gradient 0 (torch.logsumexp gives NaN gradients there).
+    """
+    largest = x.detach().amax(dim, keepdim=True)
+    largest = largest.masked_fill(largest.isinf(), 0.0)
+    total = (x - largest).exp().sum(dim)
+    empty = total == 0
+    log_total = total.clamp_min(torch.finfo(x.dtype).tiny).log().masked_fill(empty, -torch.inf)
+    return log_total + (largest.squeeze(dim) - math.log(x.shape[dim]))
+
+
+def log_mean_matmul_exp(a: Float[Tensor, "*#batch i j"], b: Float[Tensor, "*#batch j k"]) -> Float[Tensor, "*batch i k"]:
+    """log(exp(a) @ exp(b) / J): the matrix product of the article's Appendix A, as a mean over the J shared indices."""
+    return logmeanexp(a.unsqueeze(-1) + b.unsqueeze(-3), dim=-2)

@@ -1,0 +1,67 @@
+"""A trial's state as bytes and back: a safetensors file, so tensors and JSON only; reading one runs no code."""
+
+import json
+
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from tmc_sweep.config import TrialConfig
+from tmc_sweep.errors import StorageError
+from tmc_sweep.records import FORMAT_VERSION, EpochRecord
+from tmc_sweep.training.state import TrialState
+
+_HISTORY = "history"
+_ADAM_FIELDS = ("step", "exp_avg", "exp_avg_sq")
+
+
+def encode(state: TrialState) -> bytes:
+    """The state as one safetensors file; its metadata holds the format, the trial and the whole row history."""
+    tensors = {f"parameters/{name}": tensor.contiguous().cpu() for name, tensor in state.parameters.items()}
+    for name, adam in state.adam.items():
+        tensors |= {f"adam/{field}/{name}": adam[field].contiguous().cpu() for field in _ADAM_FIELDS}
+    metadata = {
+        "format": str(FORMAT_VERSION),
+        "trial_id": state.config.trial_id,
+        _HISTORY: json.dumps([record.to_json() for record in state.history]),
+    }
+    return save(tensors, metadata)
+
+
+def decode(payload: bytes, config: TrialConfig) -> TrialState:
+    """The state of `config`'s trial; StorageError if the bytes are another trial's, another format's or none at all."""
+    metadata = _metadata(payload)
+    if metadata.get("trial_id") != config.trial_id:
+        raise StorageError(
+            f"a checkpoint of trial {config.trial_id} must name it, but names {metadata.get('trial_id')}: "
+            "remove the checkpoint"
+        )
+    if metadata.get("format") != str(FORMAT_VERSION):
+        raise StorageError(
+            f"a checkpoint must have format {FORMAT_VERSION}, but has {metadata.get('format')}: "
+            "use the version of tmc_sweep that wrote it"
+        )
+    try:
+        tensors = load(payload)
+    except SafetensorError as error:
+        raise StorageError(f"a checkpoint of trial {config.trial_id} cannot be read ({error}): remove it") from None
+    parameters: dict[str, Tensor] = {}
+    adam: dict[str, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        kind, _, name = key.partition("/")
+        if kind == "parameters":
+            parameters[name] = tensor
+        else:
+            field, _, name = name.partition("/")
+            adam.setdefault(name, {})[field] = tensor
+    history = [EpochRecord.from_json(values) for values in json.loads(metadata[_HISTORY])]
+    return TrialState(config, parameters, adam, history)
+
+
+def _metadata(payload: bytes) -> dict[str, str]:
+    """The file's JSON header: its length in the first eight bytes, little-endian, then the text."""
+    try:
+        length = int.from_bytes(payload[:8], "little")
+        return dict(json.loads(payload[8 : 8 + length]).get("__metadata__", {}))
+    except (ValueError, AttributeError, TypeError):
+        return {}

@@ -1,0 +1,32 @@
+"""One trial, trained in this process: a generator of records; the caller decides where they go."""
+
+from collections.abc import Iterator, Mapping
+
+from tmc_sweep.config import TrialConfig
+from tmc_sweep.data import Images, Split, load
+from tmc_sweep.records import EpochRecord
+from tmc_sweep.training.pack import Pack
+from tmc_sweep.training.state import TrialState
+
+
+def train(
+    config: TrialConfig | Mapping[str, object],
+    *,
+    images: Images | None = None,
+    state: TrialState | None = None,
+    device: str = "cpu",
+) -> Iterator[EpochRecord]:
+    """Train one trial in this process, without Ray, and yield each epoch's record as it ends.
+
+    `config` is a TrialConfig or a mapping of its fields; `images` default to the configuration's data set, `state` to
+    the trial's initial one. Ends after `config.epochs`, or with the first record that is not finite (`diverged`).
+    Raises InputError on a bad configuration or data set. The protocol is the article's (section 4.1).
+    """
+    config = config if isinstance(config, TrialConfig) else TrialConfig.parse(config)
+    return _epochs(state or TrialState.initial(config), Split.of(images or load(config.data), config, device), device)
+
+
+def _epochs(state: TrialState, data: Split, device: str) -> Iterator[EpochRecord]:
+    pack = Pack([state], data, device)
+    while not state.finished:
+        yield from pack.train_epoch()

@@ -1,0 +1,199 @@
+"""Trials of equal shapes, trained together: their parameters are stacked, and all else stays each member's own.
+
+Each member has its data order and noise, its learning rate and Adam moments, its epoch counter and its outcome. A member
+that diverges is left as it was before the fatal step; the others go on undisturbed.
+"""
+
+import resource
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+import torch
+from torch import Generator, Tensor, nn
+
+from tmc_sweep.config import OBJECTIVES, TrialConfig
+from tmc_sweep.data import Split, batch
+from tmc_sweep.models import HierarchicalVAE
+from tmc_sweep.objectives import elbo, iwae, tmc
+from tmc_sweep.records import EpochRecord
+from tmc_sweep.training.randomness import Purpose, generator
+from tmc_sweep.training.state import TrialState
+
+BOUNDS: dict[str, Callable[[Sequence[Tensor], Sequence[Tensor]], Tensor]] = {"elbo": elbo, "iwae": iwae, "tmc": tmc}
+ADAM_BETAS = (0.9, 0.999)
+_OWN_FIELDS = frozenset({"seed", "lr", "adam_eps", "init", "epochs"})
+
+
+def pack_key(config: TrialConfig) -> str:
+    """Equal for trials that can train in one pack: all fields but those each member keeps for itself."""
+    return config.model_dump_json(exclude=set(_OWN_FIELDS))
+
+
+class Pack:
+    """The states of several trials with one `pack_key`, stacked on one device, between two epochs."""
+
+    def __init__(self, states: Sequence[TrialState], data: Split, device: str = "cpu", attempts: Sequence[int] = ()) -> None:
+        """Stack the states; `attempts` number the current start of each trial's training (default: the first)."""
+        self.states = list(states)
+        self.config = states[0].config
+        self.data = data
+        self.device = device
+        self.attempts = list(attempts) or [1] * len(states)
+        self.model = self._stacked_model().to(device)
+        self.members = [_Member(self.model, index, state) for index, state in enumerate(self.states)]
+
+    def _stacked_model(self) -> HierarchicalVAE:
+        model = HierarchicalVAE(self.config, len(self.states))
+        model.load_state_dict(
+            {
+                name: torch.stack([state.parameters[name] for state in self.states])
+                for name, _ in model.named_parameters()
+            }
+        )
+        return model
+
+    def train_epoch(self) -> list[EpochRecord]:
+        """All training images once in random minibatches, then the held-out and test images once; one record a member."""
+        started = time.perf_counter()
+        if self.device.startswith("cuda"):
+            torch.cuda.reset_peak_memory_stats()
+        train, grad_norms = self._train()
+        evaluation_started = time.perf_counter()
+        validation = self._evaluate(self.data.validation, Purpose.VALIDATION_NOISE)
+        test = self._evaluate(self.data.test, Purpose.TEST_NOISE)
+        ended = time.perf_counter()
+        records = []
+        for index, (state, member) in enumerate(zip(self.states, self.members, strict=True)):
+            scores = _scores("val", validation, index, state.config.objective, member.diverged)
+            scores |= _scores("test", test, index, state.config.objective, member.diverged)
+            record = EpochRecord(
+                trial_id=state.config.trial_id,
+                epoch=state.epoch + 1,
+                train_objective=_finite(train[index].item()),
+                **scores,  # type: ignore[arg-type]
+                epoch_seconds=ended - started,
+                eval_seconds=ended - evaluation_started,
+                peak_memory_bytes=_peak_memory_bytes(self.device),
+                grad_norm=_finite(grad_norms[index].item()),
+                attempt=self.attempts[index],
+                time=datetime.now(UTC),
+            )
+            state.history.append(record)
+            records.append(record)
+        return records
+
+    def state(self, index: int) -> TrialState:
+        """One member's state, detached from the pack's tensors."""
+        return self.members[index].state()
+
+    def _train(self) -> tuple[Tensor, Tensor]:
+        """One pass over the training images: each member's mean objective per image, and mean gradient norm per step."""
+        images = self.data.train
+        orders = torch.stack([torch.randperm(len(images), generator=g) for g in self._generators(Purpose.DATA_ORDER)])
+        noise = self._generators(Purpose.TRAINING_NOISE, self.device)
+        totals = torch.zeros(len(self.members), dtype=torch.float64)
+        norms = torch.zeros(len(self.members), dtype=torch.float64)
+        batches = orders.to(self.device).split(self.config.batch_size, dim=1)
+        for index in batches:
+            x = self._binarized(batch(images, index), noise)
+            bound = self._bounds(x, self.config.K, noise, (self.config.objective,))[self.config.objective].sum(-1)
+            self.model.zero_grad()
+            (-bound.sum()).backward()
+            totals += bound.detach().double().cpu()
+            norms += torch.stack(
+                [member.step(finite) for member, finite in zip(self.members, bound.detach().isfinite(), strict=True)]
+            ).cpu()
+        return totals / len(images), norms / len(batches)
+
+    @torch.no_grad()
+    def _evaluate(self, images: Tensor, purpose: Purpose) -> dict[str, Tensor]:
+        """Mean of every bound over the images, in order, all on the same samples; empty if there are no images."""
+        if not len(images):
+            return {}
+        noise = self._generators(purpose, self.device)
+        order = torch.arange(len(images), device=self.device).expand(len(self.members), -1)
+        totals = {name: torch.zeros(len(self.members), dtype=torch.float64) for name in OBJECTIVES}
+        for index in order.split(self.config.batch_size, dim=1):
+            x = self._binarized(batch(images, index), noise)
+            for name, bound in self._bounds(x, self.config.eval_k, noise, OBJECTIVES).items():
+                totals[name] += bound.double().sum(-1).cpu()
+        return {name: total / len(images) for name, total in totals.items()}
+
+    def _bounds(
+        self, x: Tensor, k: int, generators: Sequence[Generator], names: Sequence[str]
+    ) -> dict[str, Tensor]:
+        """The named bounds per image, [member, batch], on one set of samples."""
+        rows = x.shape[1]
+        noise = [
+            torch.stack([torch.randn(rows, k, width, generator=g, device=self.device) for g in generators])
+            for width in self.model.latents
+        ]
+        proposal = self.model.sample(x, noise)
+        log_p, log_q = self.model.factors(x, proposal, pairs="tmc" in names)
+        return {name: BOUNDS[name](log_p, log_q) for name in names}
+
+    def _generators(self, purpose: Purpose, device: str = "cpu") -> list[Generator]:
+        return [generator(state.config.seed, purpose, state.epoch + 1, device) for state in self.states]
+
+    def _binarized(self, x: Tensor, generators: Sequence[Generator]) -> Tensor:
+        if self.config.binarize != "dynamic":
+            return x
+        uniform = torch.stack([torch.rand(x.shape[1:], generator=g, device=self.device) for g in generators])
+        return (uniform < x).to(x.dtype)
+
+
+class _Member:
+    """One member's views of the stacked parameters, with an Adam of its own (β 0.9 and 0.999)."""
+
+    def __init__(self, model: HierarchicalVAE, index: int, state: TrialState) -> None:
+        self.index = index
+        self.trial = state
+        self.stacked = dict(model.named_parameters())
+        self.views = {name: nn.Parameter(value.detach()[index]) for name, value in self.stacked.items()}
+        self.adam = torch.optim.Adam(
+            self.views.values(), lr=state.config.lr, betas=ADAM_BETAS, eps=state.config.adam_eps, fused=True
+        )
+        for name, view in self.views.items():
+            if name in state.adam:
+                self.adam.state[view] = {key: value.clone().to(view.device) for key, value in state.adam[name].items()}
+        self.diverged = False
+
+    def step(self, finite_objective: Tensor) -> Tensor:
+        """One Adam step, and the gradient's norm; no step, ever again, once the objective or the gradient is not finite."""
+        for name, view in self.views.items():
+            gradient = self.stacked[name].grad
+            view.grad = None if gradient is None else gradient[self.index]
+        norm = nn.utils.get_total_norm([view.grad for view in self.views.values() if view.grad is not None])
+        self.diverged = self.diverged or not bool(finite_objective & norm.isfinite())
+        if not self.diverged:
+            self.adam.step()
+        return norm.double()
+
+    def state(self) -> TrialState:
+        parameters = {name: view.detach().clone() for name, view in self.views.items()}
+        adam = {
+            name: {key: value.clone() for key, value in self.adam.state[view].items()}
+            for name, view in self.views.items()
+            if view in self.adam.state
+        }
+        return TrialState(self.trial.config, parameters, adam, list(self.trial.history))
+
+
+def _scores(split: str, means: dict[str, Tensor], index: int, objective: str, diverged: bool) -> dict[str, float | None]:
+    """One member's columns of one split; NaN where it diverged before, None where the split has no images."""
+    values: dict[str, float | None] = dict.fromkeys(OBJECTIVES)
+    if means:
+        values |= {name: float("nan") if diverged else _finite(means[name][index].item()) for name in OBJECTIVES}
+    return {f"{split}_{name}": value for name, value in values.items()} | {f"{split}_objective": values[objective]}
+
+
+def _finite(value: float) -> float:
+    """Infinities as NaN: a table says that something was not finite in one way only."""
+    return value if abs(value) < float("inf") else float("nan")
+
+
+def _peak_memory_bytes(device: str) -> int:
+    if device.startswith("cuda"):
+        return torch.cuda.max_memory_allocated()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
