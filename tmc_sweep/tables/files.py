@@ -1,0 +1,146 @@
+"""Every file-system operation of the store: what is durable, and what a reader may see, is decided here alone.
+
+A file changes by: write a temporary file, fsync it, rename it over the old one, fsync the directory. A crash at any point
+leaves the old file or the new one, whole. A temporary file is never used again after a failure: after a failed fsync
+nothing says which of its pages reached the disk.
+"""
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from tmc_sweep.errors import StorageError
+from tmc_sweep.paths import SweepPaths
+
+_FIXES = {
+    errno.ENOSPC: "free some space on its disk",
+    errno.EDQUOT: "free some of your quota on its disk",
+    errno.EROFS: "make it writable, or choose another results folder",
+    errno.EACCES: "make it writable, or choose another results folder",
+    errno.EPERM: "make it writable, or choose another results folder",
+    errno.ENOENT: "put its folder back if it was deleted or moved, and run again",
+    errno.ELOOP: "remove the symbolic link",
+}
+
+
+@contextmanager
+def explained(done: str, path: Path) -> Iterator[None]:
+    """Raise an OSError from inside as a StorageError, whose cause it stays: `path cannot be <done>`, why, and the fix."""
+    try:
+        yield
+    except OSError as error:
+        fix = _FIXES.get(error.errno or 0, "check its disk and run again")
+        raise StorageError(f"{path} cannot be {done} ({error.strerror or error}): {fix}") from error
+
+
+def prepare(paths: SweepPaths) -> None:
+    """Make the folders that a writer needs, durably; those that exist may have been made just before a crash."""
+    with explained("made", paths.results):
+        paths.results.mkdir(parents=True, exist_ok=True)
+    for folder in (paths.results, paths.private.parent, paths.private, paths.temporary):
+        make_folder(folder)
+
+
+def make_folder(folder: Path) -> None:
+    """Let `folder` exist, durably; its parent must."""
+    with explained("made", folder):
+        if folder.is_symlink():
+            raise OSError(errno.ELOOP, "it is a symbolic link")
+        folder.mkdir(exist_ok=True)
+        _sync_folder(folder.parent)
+
+
+def write(path: Path, content: bytes, temporary: Path) -> None:
+    """Let `path` hold `content`, durably once this returns; StorageError leaves the old file or, at worst, the new one."""
+    aside = temporary / f"{path.name}.{secrets.token_hex(4)}"
+    with explained("written", path), _removed_on_failure(aside):
+        _write_synced(aside, content)
+        aside.replace(path)
+        _sync_folder(path.parent)
+
+
+def write_folder(folder: Path, name: str, content: bytes, temporary: Path) -> None:
+    """Let `folder` appear, durably, together with its first file; it must be missing or empty."""
+    aside = temporary / f"{folder.name}.{secrets.token_hex(4)}"
+    with explained("made", folder):
+        aside.mkdir()
+        _write_synced(aside / name, content)
+        _sync_folder(aside)
+        aside.replace(folder)
+        _sync_folder(folder.parent)
+
+
+def sync(folder: Path) -> None:
+    """Make durable what the folder shows: a run that was killed may have renamed a file and not come to fsync."""
+    with explained("fsync'd", folder):
+        _sync_folder(folder)
+
+
+def names(folder: Path) -> list[str]:
+    """What lies in `folder`, in order, less the hidden files that other readers of tables also pass over."""
+    with explained("listed", folder):
+        try:
+            return sorted(entry.name for entry in folder.iterdir() if entry.name[0] not in "._")
+        except FileNotFoundError:
+            return []
+
+
+def read(path: Path) -> bytes | None:
+    """The file's content; None if there is no such file."""
+    with explained("read", path):
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            return None
+
+
+def open_to_read(path: Path) -> BinaryIO:
+    """The file, for reading at any position."""
+    with explained("read", path):
+        return path.open("rb")
+
+
+def remove(path: Path) -> None:
+    """Remove the file if it is there."""
+    with explained("removed", path):
+        path.unlink(missing_ok=True)
+
+
+def clear(folder: Path) -> None:
+    """Remove what lies in `folder`: what a run that was killed had not finished writing."""
+    with explained("cleared", folder):
+        for path in list(folder.iterdir()):
+            if path.is_dir() and not path.is_symlink():
+                clear(path)
+                path.rmdir()
+            else:
+                path.unlink()
+
+
+def _write_synced(path: Path, content: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _removed_on_failure(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,59 @@
+"""The manifest: which sweep this is, who made it, and the search space as it was last run."""
+
+import json
+import secrets
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from tmc_sweep.paths import SweepPaths
+from tmc_sweep.records import EPOCH_COLUMNS, FORMAT_VERSION
+from tmc_sweep.tables import files
+from tmc_sweep.tables.schema import check_format, read_sweep_id, refused
+
+FIRST_PART = "part-00000.parquet"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What `.tmc/<sweep>/manifest.json` holds."""
+
+    format_version: int
+    sweep_id: str  # random: tells this sweep's files from those of another of the same name
+    created: str  # UTC, ISO 8601
+    tmc_sweep: str  # version that last ran the sweep
+    search_space: str  # the YAML text that was last run; empty if the sweep was not run from one
+
+
+def read_manifest(paths: SweepPaths) -> Manifest | None:
+    """The manifest, or None before the first run; StorageError if it is damaged or of a newer format."""
+    content = files.read(paths.manifest)
+    if content is None:
+        return None
+    try:
+        fields = json.loads(content)
+        check_format(paths.manifest, int(fields["format_version"]))
+        return Manifest(**fields)
+    except (ValueError, KeyError, TypeError) as error:
+        raise refused(paths.manifest, f"it is damaged ({error!r})") from error
+
+
+def open_manifest(paths: SweepPaths, search_space: str | None = None) -> Manifest:
+    """The manifest, made if it is missing, with this search space (as before if None), durably."""
+    files.prepare(paths)
+    stored = read_manifest(paths)
+    manifest = stored or Manifest(FORMAT_VERSION, _sweep_id(paths), datetime.now(UTC).isoformat(), "", "")
+    manifest = replace(
+        manifest,
+        tmc_sweep=version("tmc-sweep"),
+        search_space=manifest.search_space if search_space is None else search_space,
+    )
+    if manifest != stored:
+        files.write(paths.manifest, json.dumps(asdict(manifest), indent=2).encode(), paths.temporary)
+    return manifest
+
+
+def _sweep_id(paths: SweepPaths) -> str:
+    """The id in the epoch table: one whose private files were removed is still this sweep's; else a new one."""
+    first = paths.epochs / FIRST_PART
+    return read_sweep_id(first, EPOCH_COLUMNS) if FIRST_PART in files.names(paths.epochs) else secrets.token_hex(8)

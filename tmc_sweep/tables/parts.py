@@ -1,0 +1,146 @@
+"""One part of the epoch table: the rows of up to 64 trials, in memory as they are in the file.
+
+A trial's measured columns are one small Arrow table that grows; its configuration is held once and spread over its rows
+only as indices into a dictionary, so that a commit converts no stored row from Python objects.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from tmc_sweep.config import TrialConfig
+from tmc_sweep.errors import StorageError
+from tmc_sweep.records import (
+    CONFIG_COLUMNS,
+    EPOCH_COLUMNS,
+    IDENTITY_COLUMNS,
+    MEASURED_COLUMNS,
+    OUTCOME_COLUMNS,
+    EpochRecord,
+)
+from tmc_sweep.tables.schema import TYPES, arrow_schema, opened, read_table, refused
+
+FIXED_COLUMNS = (*IDENTITY_COLUMNS, *CONFIG_COLUMNS)  # the same in every row of a trial
+_Ints = NDArray[np.integer[Any]]
+_CHUNKS = 32  # pieces that a trial's rows may be in before they are joined
+_MEASURED = arrow_schema(MEASURED_COLUMNS)
+
+
+class RecomputedEpochDiffers(StorageError):
+    """An epoch that was trained again did not come out as it is stored."""
+
+
+@dataclass
+class TrialRows:
+    """The rows of one trial: epochs 1, 2, 3, ... without a gap."""
+
+    fixed: dict[str, object]
+    measured: pa.Table
+
+    @classmethod
+    def of(cls, config: TrialConfig) -> Self:
+        """A trial without rows."""
+        fixed = {"trial_id": config.trial_id, "cell_id": config.cell_id, **config.row()}
+        return cls({column.name: fixed[column.name] for column in FIXED_COLUMNS}, _MEASURED.empty_table())
+
+    def upsert(self, records: Sequence[EpochRecord], replace: bool) -> bool:
+        """Whether the rows changed: those of `records` that are not stored, or differ and may `replace`, are taken.
+
+        RecomputedEpochDiffers, and nothing is changed, if one differs and may not.
+        """
+        skipped = records[0].epoch - 1
+        again = records[: max(0, self.measured.num_rows - skipped)]
+        kept, difference = self._compare(skipped, again)
+        if difference and not replace:
+            raise RecomputedEpochDiffers(difference)
+        new = records[kept:]
+        if new:
+            self.measured = pa.concat_tables([self.measured.slice(0, skipped + kept), _to_arrow(new)])
+            if self.measured["epoch"].num_chunks > _CHUNKS:
+                self.measured = self.measured.combine_chunks()
+        return bool(new)
+
+    def last(self) -> EpochRecord | None:
+        """The record of the last epoch, if there is one."""
+        rows = self.measured.slice(max(0, self.measured.num_rows - 1)).to_pylist()
+        return EpochRecord(trial_id=str(self.fixed["trial_id"]), **rows[0]) if rows else None
+
+    def _compare(self, skipped: int, again: Sequence[EpochRecord]) -> tuple[int, str]:
+        """How many of these records equal the stored rows after the first `skipped`, and what the next one differs in."""
+        outcomes = self.measured.slice(skipped, len(again)).select(OUTCOME_COLUMNS)
+        stored_rows = zip(*(column.to_pylist() for column in outcomes.columns), strict=True)
+        for index, (record, stored_row) in enumerate(zip(again, stored_rows, strict=True)):
+            for name, got, stored in zip(OUTCOME_COLUMNS, record.outcome(), stored_row, strict=True):
+                if not _same(stored, got):
+                    return index, (
+                        f"trial {record.trial_id}, trained again, must reproduce its stored epoch {record.epoch}, but "
+                        f"{name} is {got}, stored as {stored}: use the torch build and thread count of the first run, "
+                        "or move the sweep's files away to train it anew"
+                    )
+        return len(again), ""
+
+
+def _same(a: float | None, b: float | None) -> bool:
+    return a == b or (a is not None and b is not None and math.isnan(a) and math.isnan(b))
+
+
+def _to_arrow(records: Sequence[EpochRecord]) -> pa.Table:
+    columns = [pa.array([getattr(record, field.name) for record in records], field.type) for field in _MEASURED]
+    return pa.table(columns, schema=_MEASURED)
+
+
+def to_table(trials: Iterable[TrialRows]) -> pa.Table:
+    """The part's rows, in the order of the trials; strings are dictionary columns."""
+    trials = list(trials)
+    measured = pa.concat_tables([_MEASURED.empty_table(), *(trial.measured for trial in trials)]).combine_chunks()
+    which = pa.array(np.repeat(np.arange(len(trials)), [trial.measured.num_rows for trial in trials]), pa.int32())
+    fixed = []
+    for column in FIXED_COLUMNS:
+        values = pa.array([trial.fixed[column.name] for trial in trials], TYPES[column.dtype])
+        fixed.append(_spread(values, which))
+    return pa.table([*fixed, *measured.columns], names=[column.name for column in EPOCH_COLUMNS])
+
+
+def _spread(values: pa.Array, which: pa.Array) -> pa.Array:
+    if values.type != pa.string():
+        return values.take(which)
+    distinct = values.dictionary_encode()
+    return pa.DictionaryArray.from_arrays(distinct.indices.take(which), distinct.dictionary)
+
+
+def read_part(path: Path, sweep_id: str) -> dict[str, TrialRows]:
+    """The trials of a stored part, every page's checksum verified; StorageError if it is not whole or not ours."""
+    table = read_table(path, EPOCH_COLUMNS, sweep_id)
+    ids = table["trial_id"].combine_chunks().dictionary_encode()
+    starts, counts = _runs(path, np.asarray(ids.indices), table["epoch"].to_numpy())
+    measured = table.select([column.name for column in MEASURED_COLUMNS])
+    rows = table.select([column.name for column in FIXED_COLUMNS]).take(starts).to_pylist()
+    return {
+        fixed["trial_id"]: TrialRows(fixed, measured.slice(start, count))
+        for fixed, start, count in zip(rows, starts.tolist(), counts.tolist(), strict=True)
+    }
+
+
+def read_counts(path: Path, sweep_id: str) -> dict[str, int]:
+    """How many epochs of which trials a stored part holds, in its order, from two of its columns."""
+    with opened(path, EPOCH_COLUMNS, sweep_id, read_dictionary=["trial_id"]) as parquet:
+        table = parquet.read(columns=["trial_id", "epoch"])
+    ids = table["trial_id"].unify_dictionaries().combine_chunks()
+    starts, counts = _runs(path, np.asarray(ids.indices), table["epoch"].to_numpy())
+    return dict(zip(ids.take(starts).to_pylist(), counts.tolist(), strict=True))
+
+
+def _runs(path: Path, trial: _Ints, epoch: _Ints) -> tuple[_Ints, _Ints]:
+    """Where each trial's rows start and how many they are; StorageError unless each has epochs 1, 2, 3, ... once."""
+    starts = np.flatnonzero(np.diff(trial, prepend=-1))
+    counts = np.diff(starts, append=len(trial))
+    expected = np.arange(1, len(epoch) + 1) - np.repeat(starts, counts)
+    if len(np.unique(trial)) != len(starts) or not np.array_equal(epoch, expected):
+        raise refused(path, "a trial's epochs are not 1, 2, 3, ... once each, in order")
+    return starts, counts

@@ -1,0 +1,126 @@
+"""The tables' Parquet files: schemas from the declared columns, how files are encoded, and what is checked on reading."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tmc_sweep.errors import StorageError
+from tmc_sweep.records import FORMAT_VERSION, Column
+from tmc_sweep.tables import files
+
+TYPES = {
+    "string": pa.string(),
+    "int64": pa.int64(),
+    "float64": pa.float64(),
+    "bool": pa.bool_(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+}
+_ENCODINGS = {pa.float64(): "BYTE_STREAM_SPLIT"}  # strings and the rest: dictionaries
+_VERSION_KEY, _SWEEP_KEY = "tmc_sweep.format_version", "tmc_sweep.sweep_id"
+
+
+def arrow_schema(columns: Sequence[Column]) -> pa.Schema:
+    """The declared columns, in their order; any may hold nulls."""
+    return pa.schema([(column.name, TYPES[column.dtype]) for column in columns])
+
+
+def to_parquet(table: pa.Table, sweep_id: str) -> bytes:
+    """The table as a Parquet file that states its format version and sweep; dictionary columns come back as plain ones."""
+    encodings = {field.name: _ENCODINGS[field.type] for field in table.schema if field.type in _ENCODINGS}
+    sink = pa.BufferOutputStream()
+    with pq.ParquetWriter(
+        sink,
+        table.schema,
+        compression="zstd",
+        use_dictionary=[name for name in table.column_names if name not in encodings],
+        column_encoding=encodings,
+        write_page_checksum=True,
+        store_schema=False,  # it would make readers see our in-memory dictionaries as pandas categories
+    ) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({_VERSION_KEY: str(FORMAT_VERSION), _SWEEP_KEY: sweep_id})
+    return bytes(sink.getvalue())
+
+
+@contextmanager
+def opened(path: Path, columns: Sequence[Column], sweep_id: str | None = None, **options: Any) -> Iterator[pq.ParquetFile]:
+    """The Parquet file, to be read inside; StorageError if it is damaged, not ours, or of a newer format."""
+    with files.explained("read", path), files.open_to_read(path) as file, _whole(path):
+        parquet = pq.ParquetFile(file, page_checksum_verification=True, **options)
+        _check(path, parquet.schema_arrow, columns, sweep_id)
+        yield parquet
+
+
+def read_table(path: Path, columns: Sequence[Column], sweep_id: str | None = None) -> pa.Table:
+    """The whole table in the file; StorageError as `opened`."""
+    with opened(path, columns, sweep_id) as parquet:
+        return parquet.read().replace_schema_metadata(None)
+
+
+def read_sweep_id(path: Path, columns: Sequence[Column]) -> str:
+    """The sweep that wrote the file."""
+    with opened(path, columns) as parquet:
+        return _metadata(parquet.schema_arrow)[_SWEEP_KEY]
+
+
+def check_format(path: Path, version: int) -> None:
+    """StorageError if a file of this format version is newer than this code."""
+    if version > FORMAT_VERSION:
+        raise StorageError(
+            f"{path} must have a format version up to {FORMAT_VERSION}, but has {version}: "
+            "use the newer tmc_sweep that wrote it"
+        )
+
+
+def refused(path: Path, what: str) -> StorageError:
+    """The error for a file that is not as we wrote it."""
+    return StorageError(
+        f"{path} must be as tmc_sweep wrote it, but {what}: put back a copy of it, "
+        "or move the sweep's files away and run again"
+    )
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        if isinstance(error, OSError) and error.errno:  # the system's error, not Arrow's about the content
+            raise
+        reason = " ".join(str(error).split())
+        raise refused(path, f"it is damaged ({reason.rstrip('.')})") from error
+
+
+def _metadata(schema: pa.Schema) -> dict[str, str]:
+    return {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
+
+
+def _check(path: Path, schema: pa.Schema, columns: Sequence[Column], sweep_id: str | None) -> None:
+    metadata = _metadata(schema)
+    version, sweep = metadata.get(_VERSION_KEY, ""), metadata.get(_SWEEP_KEY, "")
+    if not version.isdecimal() or not sweep:
+        raise refused(path, "another program wrote it")
+    check_format(path, int(version))
+    if sweep_id is not None and sweep != sweep_id:
+        raise refused(path, f"it belongs to another sweep ({sweep}, not {sweep_id})")
+    _check_columns(path, schema, arrow_schema(columns))
+
+
+def _check_columns(path: Path, got: pa.Schema, expected: pa.Schema) -> None:
+    for name in [*expected.names, *got.names]:
+        if name not in got.names:
+            raise refused(path, f"its column {name} is missing")
+        if name not in expected.names:
+            raise refused(path, f"its column {name} is not one of ours")
+        if _stored_type(got.field(name).type) != expected.field(name).type:
+            raise refused(path, f"its column {name} holds {got.field(name).type}, not {expected.field(name).type}")
+    if got.names != expected.names:
+        raise refused(path, "its columns are in another order")
+
+
+def _stored_type(read_as: pa.DataType) -> pa.DataType:
+    return read_as.value_type if pa.types.is_dictionary(read_as) else read_as
