@@ -4,6 +4,7 @@ Each member has its data order and noise, its learning rate and Adam moments, it
 that diverges is left as it was before the fatal step; the others go on undisturbed.
 """
 
+import math
 import resource
 import time
 from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ from tmc_sweep.training.state import TrialState
 
 BOUNDS: dict[str, Callable[[Sequence[Tensor], Sequence[Tensor]], Tensor]] = {"elbo": elbo, "iwae": iwae, "tmc": tmc}
 ADAM_BETAS = (0.9, 0.999)
+_NAN = float("nan")
 _OWN_FIELDS = frozenset({"seed", "lr", "adam_eps", "init", "epochs"})
 
 
@@ -63,25 +65,30 @@ class Pack:
         validation = self._evaluate(self.data.validation, Purpose.VALIDATION_NOISE)
         test = self._evaluate(self.data.test, Purpose.TEST_NOISE)
         ended = time.perf_counter()
-        records = []
-        for index, (state, member) in enumerate(zip(self.states, self.members, strict=True)):
-            scores = _scores("val", validation, index, state.config.objective, member.diverged)
-            scores |= _scores("test", test, index, state.config.objective, member.diverged)
-            record = EpochRecord(
-                trial_id=state.config.trial_id,
-                epoch=state.epoch + 1,
-                train_objective=_finite(train[index].item()),
-                **scores,  # type: ignore[arg-type]
-                epoch_seconds=ended - started,
-                eval_seconds=ended - evaluation_started,
-                peak_memory_bytes=_peak_memory_bytes(self.device),
-                grad_norm=_finite(grad_norms[index].item()),
-                attempt=self.attempts[index],
-                time=datetime.now(UTC),
-            )
-            state.history.append(record)
-            records.append(record)
-        return records
+        measured = [
+            _trained(train[index], grad_norms[index], member.diverged)
+            | _scores("val", validation, index, member)
+            | _scores("test", test, index, member)
+            for index, member in enumerate(self.members)
+        ]
+        return [
+            self._record(index, values, epoch_seconds=ended - started, eval_seconds=ended - evaluation_started)
+            for index, values in enumerate(measured)
+        ]
+
+    def _record(self, index: int, measured: dict[str, float | None], **seconds: float) -> EpochRecord:
+        state = self.states[index]
+        record = EpochRecord(
+            trial_id=state.config.trial_id,
+            epoch=state.epoch + 1,
+            **measured,  # type: ignore[arg-type]
+            **seconds,  # type: ignore[arg-type]
+            peak_memory_bytes=_peak_memory_bytes(self.device),
+            attempt=self.attempts[index],
+            time=datetime.now(UTC),
+        )
+        state.history.append(record)
+        return record
 
     def state(self, index: int) -> TrialState:
         """One member's state, detached from the pack's tensors."""
@@ -95,15 +102,17 @@ class Pack:
         totals = torch.zeros(len(self.members), dtype=torch.float64)
         norms = torch.zeros(len(self.members), dtype=torch.float64)
         batches = orders.to(self.device).split(self.config.batch_size, dim=1)
+        objective = self.config.objective
         for index in batches:
             x = self._binarized(batch(images, index), noise)
-            bound = self._bounds(x, self.config.K, noise, (self.config.objective,))[self.config.objective].sum(-1)
+            bound = self._bounds(x, self.config.K, noise, (objective,))[objective]
             self.model.zero_grad()
             (-bound.sum()).backward()
-            totals += bound.detach().double().cpu()
-            norms += torch.stack(
-                [member.step(finite) for member, finite in zip(self.members, bound.detach().isfinite(), strict=True)]
-            ).cpu()
+            total = bound.detach().double().sum(-1)
+            totals += total.cpu()
+            norms += torch.stack([member.step(ok) for member, ok in zip(self.members, total.isfinite(), strict=True)])
+            if all(member.diverged for member in self.members):
+                break
         return totals / len(images), norms / len(batches)
 
     @torch.no_grad()
@@ -160,7 +169,7 @@ class _Member:
         self.diverged = False
 
     def step(self, finite_objective: Tensor) -> Tensor:
-        """One Adam step, and the gradient's norm; no step, ever again, once the objective or the gradient is not finite."""
+        """One Adam step, and the gradient's norm; no step ever again once objective or gradient is not finite."""
         for name, view in self.views.items():
             gradient = self.stacked[name].grad
             view.grad = None if gradient is None else gradient[self.index]
@@ -168,7 +177,7 @@ class _Member:
         self.diverged = self.diverged or not bool(finite_objective & norm.isfinite())
         if not self.diverged:
             self.adam.step()
-        return norm.double()
+        return norm.double().cpu()
 
     def state(self) -> TrialState:
         parameters = {name: view.detach().clone() for name, view in self.views.items()}
@@ -180,17 +189,25 @@ class _Member:
         return TrialState(self.trial.config, parameters, adam, list(self.trial.history))
 
 
-def _scores(split: str, means: dict[str, Tensor], index: int, objective: str, diverged: bool) -> dict[str, float | None]:
+def _trained(objective: Tensor, grad_norm: Tensor, diverged: bool) -> dict[str, float | None]:
+    return {
+        "train_objective": _NAN if diverged else objective.item(),
+        "grad_norm": _NAN if diverged else grad_norm.item(),
+    }
+
+
+def _scores(split: str, means: dict[str, Tensor], index: int, member: _Member) -> dict[str, float | None]:
     """One member's columns of one split; NaN where it diverged before, None where the split has no images."""
     values: dict[str, float | None] = dict.fromkeys(OBJECTIVES)
     if means:
-        values |= {name: float("nan") if diverged else _finite(means[name][index].item()) for name in OBJECTIVES}
-    return {f"{split}_{name}": value for name, value in values.items()} | {f"{split}_objective": values[objective]}
+        values |= {name: _NAN if member.diverged else _finite(means[name][index].item()) for name in OBJECTIVES}
+    own = values[member.trial.config.objective]
+    return {f"{split}_{name}": value for name, value in values.items()} | {f"{split}_objective": own}
 
 
 def _finite(value: float) -> float:
-    """Infinities as NaN: a table says that something was not finite in one way only."""
-    return value if abs(value) < float("inf") else float("nan")
+    """Infinities as NaN: a table says in one way only that something was not finite."""
+    return value if math.isfinite(value) else _NAN
 
 
 def _peak_memory_bytes(device: str) -> int:
