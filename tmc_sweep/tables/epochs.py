@@ -131,7 +131,9 @@ def _check_contiguous(trial_id: str, done: int, records: Sequence[EpochRecord]) 
     expected = min(records[0].epoch, done + 1)
     for record in records:
         if record.trial_id != trial_id:
-            raise StorageError(f"the rows of trial {trial_id} must name it, but one names {record.trial_id}: report this")
+            raise StorageError(
+                f"the rows of trial {trial_id} must name it, but one names {record.trial_id}: report this"
+            )
         if record.epoch != expected or record.epoch < 1:
             raise StorageError(
                 f"trial {trial_id} must get its epochs one after another, but got {record.epoch} where {expected} is due: "

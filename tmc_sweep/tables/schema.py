@@ -19,7 +19,11 @@ TYPES = {
     "bool": pa.bool_(),
     "timestamp": pa.timestamp("us", tz="UTC"),
 }
-_ENCODINGS = {pa.float64(): "BYTE_STREAM_SPLIT"}  # strings and the rest: dictionaries
+_ENCODINGS = {  # strings: dictionaries
+    pa.float64(): "BYTE_STREAM_SPLIT",
+    pa.int64(): "DELTA_BINARY_PACKED",
+    pa.timestamp("us", tz="UTC"): "DELTA_BINARY_PACKED",
+}
 _VERSION_KEY, _SWEEP_KEY = "tmc_sweep.format_version", "tmc_sweep.sweep_id"
 
 
@@ -47,7 +51,9 @@ def to_parquet(table: pa.Table, sweep_id: str) -> bytes:
 
 
 @contextmanager
-def opened(path: Path, columns: Sequence[Column], sweep_id: str | None = None, **options: Any) -> Iterator[pq.ParquetFile]:
+def opened(
+    path: Path, columns: Sequence[Column], sweep_id: str | None = None, **options: Any
+) -> Iterator[pq.ParquetFile]:
     """The Parquet file, to be read inside; StorageError if it is damaged, not ours, or of a newer format."""
     with files.explained("read", path), files.open_to_read(path) as file, _whole(path):
         parquet = pq.ParquetFile(file, page_checksum_verification=True, **options)

@@ -1,0 +1,65 @@
+"""The checkpoint files: bytes in, the same bytes out, or none. Nothing here parses them.
+
+A file's name carries its epoch and the start of its SHA-256, so that it stays a plain safetensors file and no sidecar
+can be torn from it: `.tmc/<sweep>/checkpoints/<trial_id>/epoch-000050-<16 hex digits>.safetensors`.
+"""
+
+import hashlib
+import logging
+import re
+from pathlib import Path
+
+from tmc_sweep.errors import InputError
+from tmc_sweep.paths import SweepPaths
+from tmc_sweep.tables import files
+
+_NAME = re.compile(r"epoch-(\d{6,})-([0-9a-f]{16})\.safetensors")
+_TRIAL_ID = re.compile(r"[0-9a-f]{12}")
+_log = logging.getLogger(__name__)
+
+
+class CheckpointFiles:
+    """The last two checkpoints of each trial of a sweep. Their one writer holds `sweep_lock`."""
+
+    def __init__(self, paths: SweepPaths) -> None:
+        self._paths = paths
+
+    def save(self, trial_id: str, epoch: int, payload: bytes) -> Path:
+        """Store the trial's checkpoint at this epoch, durably, and keep only the one before it.
+
+        Files of this epoch or a later one go too: training went back beyond them, since they were found broken.
+        """
+        folder = self._folder(trial_id)
+        files.make_folder(self._paths.checkpoints)
+        files.make_folder(folder)
+        path = folder / f"epoch-{epoch:06d}-{_digest(payload)}.safetensors"
+        files.write(path, payload, self._paths.temporary)
+        earlier = [other for at, other in self._stored(trial_id) if at < epoch]
+        for _, other in self._stored(trial_id):
+            if other not in (path, *earlier[:1]):
+                files.remove(other)
+        return path
+
+    def latest(self, trial_id: str) -> tuple[int, bytes] | None:
+        """Epoch and content of the newest checkpoint whose digest is right; each broken one passed over is logged."""
+        for epoch, path in self._stored(trial_id):
+            payload = files.read(path)
+            if payload is not None and _NAME.fullmatch(path.name)[2] == _digest(payload):
+                return epoch, payload
+            _log.warning("%s is damaged (its SHA-256 is not the one in its name): using an earlier checkpoint", path)
+        return None
+
+    def _folder(self, trial_id: str) -> Path:
+        if not _TRIAL_ID.fullmatch(trial_id):
+            raise InputError(f"a trial's name must be 12 hex digits, but got {trial_id!r}: see the column trial_id")
+        return self._paths.checkpoints / trial_id
+
+    def _stored(self, trial_id: str) -> list[tuple[int, Path]]:
+        """Epoch and file of each checkpoint, the newest first."""
+        folder = self._folder(trial_id)
+        matches = [match for name in files.names(folder) if (match := _NAME.fullmatch(name))]
+        return sorted(((int(match[1]), folder / match[0]) for match in matches), reverse=True)
+
+
+def _digest(payload: bytes) -> str:
+    return hashlib.sha256(payload).hexdigest()[:16]

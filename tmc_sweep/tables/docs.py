@@ -1,0 +1,51 @@
+"""results/README.md, made from the declared columns: `python -m tmc_sweep.tables.docs > results/README.md`."""
+
+import sys
+from collections.abc import Sequence
+
+from tmc_sweep.records import EPOCH_COLUMNS, SUMMARY_COLUMNS, TRIAL_COLUMNS, Column
+
+_INTRO = """\
+# Results
+
+This page is generated from `tmc_sweep/records.py` by `python -m tmc_sweep.tables.docs > results/README.md`.
+
+The tables of a sweep named `grid` are Parquet files, whole at any moment, also while the sweep runs:
+
+| file | what |
+|---|---|
+| `grid/` | the epoch table: one row per epoch of each trial, 64 trials per part |
+| `grid.trials.parquet` | one row per trial: configuration, status, where and with what it was trained |
+| `grid.summary.parquet` | one row per cell: statistics over its last epochs; derived from the other two |
+| `.tmc/grid/` | lock, manifest and checkpoints: what a rerun continues from |
+
+```python
+import pandas as pd
+
+epochs = pd.read_parquet("results/grid")
+trials = pd.read_parquet("results/grid.trials.parquet")
+```
+
+A *trial* is one configuration with one seed; a *cell* is a trial without its seed. Objectives are in nats per image,
+negative, higher is better. In the files null means not evaluated, and NaN computed and not finite; pandas shows both
+as NaN, and its `mean` passes over both, while `tmc_sweep.tables.summary.summarize` averages over neither.
+"""
+
+
+def columns_markdown() -> str:
+    """The page's text."""
+    tables = (
+        ("The epoch table", EPOCH_COLUMNS),
+        ("The trial table", TRIAL_COLUMNS),
+        ("The summary", SUMMARY_COLUMNS),
+    )
+    return "\n".join([_INTRO, *(_table(title, columns) for title, columns in tables)])
+
+
+def _table(title: str, columns: Sequence[Column]) -> str:
+    rows = [f"| `{column.name}` | {column.dtype} | {column.unit} | {column.meaning} |" for column in columns]
+    return "\n".join([f"## {title}", "", "| column | type | unit | meaning |", "|---|---|---|---|", *rows, ""])
+
+
+if __name__ == "__main__":
+    sys.stdout.write(columns_markdown())

@@ -1,0 +1,41 @@
+"""One writer per sweep: the kernel's lock, which ends with the process that holds it, and a readable owner."""
+
+import fcntl
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from tmc_sweep.errors import SweepBusyError
+from tmc_sweep.paths import SweepPaths
+from tmc_sweep.tables import files
+
+
+@contextmanager
+def sweep_lock(paths: SweepPaths) -> Iterator[None]:
+    """Be the sweep's one writer inside; SweepBusyError at once if another process is.
+
+    Also removes what a killed writer left half-written. Child processes do not inherit the lock across exec.
+    """
+    files.prepare(paths)
+    with files.explained("locked", paths.lock):
+        descriptor = os.open(paths.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    try:
+        with files.explained("locked", paths.lock):
+            _take(paths, descriptor)
+            files.clear(paths.temporary)
+        yield
+    finally:
+        os.close(descriptor)  # gives the lock back
+
+
+def _take(paths: SweepPaths, descriptor: int) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        owner = os.pread(descriptor, 1000, 0).decode(errors="replace").strip() or "another process"
+        raise SweepBusyError(f"another run holds sweep {paths.name!r}: {owner}: wait for it or stop it") from None
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"pid {os.getpid()} on {socket.gethostname()} since {started}\n".encode(), 0)

@@ -1,0 +1,61 @@
+"""Tables as data frames; `pd.read_parquet` of the same files gives the same, without checking them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+
+from tmc_sweep.errors import InputError
+from tmc_sweep.explain import did_you_mean
+from tmc_sweep.paths import SweepPaths
+from tmc_sweep.records import EPOCH_COLUMNS, TRIAL_COLUMNS
+from tmc_sweep.tables import files
+from tmc_sweep.tables.schema import opened, read_table
+
+
+def read_epochs(path: str | Path) -> pd.DataFrame:
+    """Every epoch of every trial of the sweep whose table is the folder `path`, such as `results/grid`.
+
+    InputError if there is none, StorageError if a part is damaged. Unevaluated and not finite values are both NaN.
+    """
+    return pa.concat_tables(read_table(part, EPOCH_COLUMNS) for part in part_files(find(path))).to_pandas()
+
+
+def read_trials(path: str | Path) -> pd.DataFrame:
+    """One row per trial of the sweep whose epoch table is the folder `path`; counts that may be null are Int64.
+
+    InputError if there is none, StorageError if it is damaged.
+    """
+    paths = find(path)
+    if not paths.trials.exists():
+        raise InputError(f"{paths.trials} must be the sweep's trial table, but is missing: run the sweep again")
+    return read_table(paths.trials, TRIAL_COLUMNS).to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+
+
+def find(path: str | Path) -> SweepPaths:
+    """The paths of the sweep whose epoch table is the folder `path`; InputError if there is no such table."""
+    paths = SweepPaths.of_table(path)
+    if not part_files(paths):
+        sweeps = sweep_names(paths.results)
+        there = f"the sweeps there are {', '.join(sweeps)}" if sweeps else "no sweep was run there"
+        hint = did_you_mean(paths.name, sweeps) or ": run the sweep, or name another folder"
+        raise InputError(f"{paths.epochs} must be a sweep's epoch table, but there is none ({there}){hint}")
+    return paths
+
+
+def sweep_names(results: Path) -> list[str]:
+    """The sweeps that have an epoch table in the folder `results`."""
+    return [name for name in files.names(results) if (results / name / "part-00000.parquet").is_file()]
+
+
+def part_files(paths: SweepPaths) -> list[Path]:
+    """The epoch table's parts; none if there is no table."""
+    return [paths.epochs / name for name in files.names(paths.epochs)]
+
+
+def read_columns(path: Path, columns: Sequence[str]) -> pa.Table:
+    """Some columns of one part, strings as dictionaries: a hundred times smaller, since they repeat."""
+    strings = [column.name for column in EPOCH_COLUMNS if column.dtype == "string"]
+    with opened(path, EPOCH_COLUMNS, read_dictionary=strings) as parquet:
+        return parquet.read(columns=list(columns)).unify_dictionaries().combine_chunks()
