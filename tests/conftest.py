@@ -1,0 +1,28 @@
+"""One torch thread, a home of its own, and shapes checked in the maths and the models, before anything is imported."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+import torch
+from jaxtyping import install_import_hook
+
+_home = tempfile.TemporaryDirectory(prefix="tmc_sweep-home-", ignore_cleanup_errors=True)
+os.environ |= {"HOME": _home.name, "OMP_NUM_THREADS": "1"}  # Ray writes a token into HOME when it is imported
+os.environ.pop("RAY_ADDRESS", None)
+torch.set_num_threads(1)
+install_import_hook(["tmc_sweep.objectives", "tmc_sweep.models"], "beartype.beartype")
+
+
+def pytest_unconfigure() -> None:
+    _home.cleanup()
+
+
+@pytest.fixture(scope="session")
+def mnist_root() -> Path:
+    """The folder that holds the real MNIST, or a skip that says how to have it."""
+    root = Path(os.environ.get("TMC_SWEEP_DATA") or "/nowhere")
+    if not (root / "MNIST" / "raw" / "train-images-idx3-ubyte").is_file():
+        pytest.skip("needs MNIST: set TMC_SWEEP_DATA to the folder that holds MNIST/raw")
+    return root
