@@ -1,0 +1,117 @@
+"""The single writer's logic: letters in, durable tables and checkpoints out. Runs where the lock is held, without Ray."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Self
+
+from tmc_sweep.config import TrialConfig
+from tmc_sweep.paths import SweepPaths
+from tmc_sweep.records import EpochRecord, Status
+from tmc_sweep.sweep.letters import Begin, Begun, Letter, Reply, Report, Stored
+from tmc_sweep.tables.checkpoints import CheckpointFiles
+from tmc_sweep.tables.epochs import EpochTable
+from tmc_sweep.tables.parts import RecomputedEpochError
+from tmc_sweep.tables.trials import TrialTable, TrialRow
+
+
+class Recorder:
+    """Applies letters to the tables of one sweep. What a reply acknowledges is durable only after `commit`."""
+
+    def __init__(self, epochs: EpochTable, trials: TrialTable, checkpoints: CheckpointFiles, paths: SweepPaths) -> None:
+        self._epochs = epochs
+        self._trials = trials
+        self._checkpoints = checkpoints
+        self._paths = paths
+        self._configs: dict[str, TrialConfig] = {}
+
+    @classmethod
+    def open(cls, paths: SweepPaths, configs: Sequence[TrialConfig]) -> Self:
+        """The recorder of the sweep at `paths`, whose lock the caller holds, with these trials on record."""
+        recorder = cls(EpochTable.open(paths), TrialTable.open(paths), CheckpointFiles(paths), paths)
+        recorder._configs = {config.trial_id: config for config in configs}
+        recorder._trials.ensure(configs)
+        for row in list(recorder._trials):
+            recorder._settle(str(row["trial_id"]))
+        recorder.commit()
+        return recorder
+
+    def row(self, trial_id: str) -> TrialRow:
+        """The trial's row of the trial table."""
+        row = self._trials.get(trial_id)
+        if row is None:
+            raise KeyError(trial_id)
+        return row
+
+    def last(self, trial_id: str) -> EpochRecord | None:
+        """The trial's last epoch on record."""
+        return self._epochs.last(trial_id)
+
+    def receive(self, letter: Letter) -> Reply:
+        """Apply one letter; its reply may be sent after the next `commit`."""
+        return self._begin(letter) if isinstance(letter, Begin) else self._report(letter)
+
+    def commit(self) -> None:
+        """Make everything received so far durable: rows first, so that the trial table never runs ahead of them."""
+        self._epochs.commit()
+        self._trials.commit()
+
+    def fail(self, trial_id: str, reason: str) -> None:
+        """Record that training of the trial ended with an error, unless it had already ended otherwise."""
+        if self.row(trial_id)["status"] in (Status.PENDING, Status.RUNNING):
+            self._trials.update(trial_id, status=Status.FAILED, reason=reason, ended=datetime.now(UTC))
+
+    def release(self) -> None:
+        """Record that nothing is running any more: what was, is pending again."""
+        for row in list(self._trials):
+            if row["status"] == Status.RUNNING:
+                self._trials.update(str(row["trial_id"]), status=Status.PENDING)
+
+    def _begin(self, letter: Begin) -> Begun:
+        attempt = int(str(self.row(letter.trial_id)["attempts"])) + 1
+        self._trials.update(
+            letter.trial_id,
+            status=Status.RUNNING,
+            reason=None,
+            attempts=attempt,
+            started=datetime.now(UTC),
+            ended=None,
+            **{name: value for name, value in vars(letter).items() if name != "trial_id"},
+        )
+        newest = self._checkpoints.latest(letter.trial_id)
+        return Begun(attempt, newest[1] if newest else None)
+
+    def _report(self, report: Report) -> Stored:
+        row = self.row(report.trial_id)
+        if row["status"] == Status.FAILED or report.attempt != row["attempts"]:
+            return Stored(go_on=False)
+        if report.checkpoint is not None:
+            epoch = report.records[-1].epoch
+            path = self._checkpoints.save(report.trial_id, epoch, report.checkpoint)
+            self._trials.update(
+                report.trial_id, checkpoint_epoch=epoch, checkpoint=str(path.relative_to(self._paths.results))
+            )
+        on_cpu = row["device"] == "cpu"
+        try:
+            self._epochs.add(self._configs[report.trial_id], report.records, replace=not on_cpu)
+        except RecomputedEpochError as error:
+            self.fail(report.trial_id, str(error))
+            return Stored(go_on=False)
+        self._settle(report.trial_id)
+        return Stored(go_on=True)
+
+    def _settle(self, trial_id: str) -> None:
+        """Let a trial's status follow from its rows: they say whether it is done or diverged."""
+        row = self.row(trial_id)
+        done = self._epochs.epochs_done.get(trial_id, 0)
+        if done != row["epochs_done"]:
+            self._trials.update(trial_id, epochs_done=done)
+        if row["status"] not in (Status.PENDING, Status.RUNNING) or not done:
+            return
+        last = self._epochs.last(trial_id)
+        if last is not None and last.diverged:
+            self._end(trial_id, Status.DIVERGED, f"not finite in epoch {done}")
+        elif done >= int(str(row["epochs"])):
+            self._end(trial_id, Status.DONE, None)
+
+    def _end(self, trial_id: str, status: Status, reason: str | None) -> None:
+        self._trials.update(trial_id, status=status, reason=reason, ended=datetime.now(UTC))

@@ -1,0 +1,175 @@
+"""A sweep from its search space to its summary: what is missing, trained by Ray Tune, recorded by one writer."""
+
+import logging
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from ray import tune
+
+from tmc_sweep.config import TrialConfig
+from tmc_sweep.data import Images, load
+from tmc_sweep.paths import SweepPaths
+from tmc_sweep.records import Status
+from tmc_sweep.space.search_space import SearchSpace
+from tmc_sweep.sweep.letters import Letter, Reply, Report
+from tmc_sweep.sweep.mailbox import Postman, open_mailbox
+from tmc_sweep.sweep.planner import missing, packs
+from tmc_sweep.sweep.progress import Listener, Progress, TrialProgress
+from tmc_sweep.sweep.recorder import Recorder
+from tmc_sweep.sweep.session import ray_session
+from tmc_sweep.sweep.signals import StopSignal, stop_signal
+from tmc_sweep.sweep.trainable import PackTrainable
+from tmc_sweep.tables.lock import sweep_lock
+from tmc_sweep.tables.manifest import open_manifest
+from tmc_sweep.tables.read import read_trials
+from tmc_sweep.tables.summary import summarize, write_summary
+from tmc_sweep.training import pack_key
+
+MAX_FAILURES = 3  # of a pack's process, before its trials count as failed
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """How a sweep stands after a run."""
+
+    paths: SweepPaths
+    trials: tuple[TrialProgress, ...]
+    summary: pd.DataFrame
+
+    @property
+    def n_failed(self) -> int:
+        """Trials that ended with an error."""
+        return sum(trial.status is Status.FAILED for trial in self.trials)
+
+
+def run(space: SearchSpace, results: str | Path = "results", listener: Listener | None = None) -> SweepResult:
+    """Train what is missing of the sweep, and summarise it.
+
+    `listener` is told of each commit, from the writer's thread. Raises InputError on bad data, CannotRunError if Ray or
+    its resources are not there, StorageError, SweepBusyError if another process runs the sweep, and Interrupted after a
+    signal; whatever was trained until then is in the tables, and the same call goes on from there.
+    """
+    paths = SweepPaths(Path(results), space.name)
+    configs = space.trials()
+    images = _images(_missing_on_disk(paths, configs))
+    with sweep_lock(paths), stop_signal() as stop:
+        open_manifest(paths, space.text)
+        recorder = Recorder.open(paths, configs)
+        left = missing(configs, {config.trial_id: recorder.row(config.trial_id) for config in configs})
+        sweep = _Sweep(recorder, configs, listener)
+        try:
+            if left:
+                size = 1 if space.resources.pack == "auto" else space.resources.pack
+                _train(packs(left, size, pack_key), images, space, sweep, stop)
+        finally:
+            recorder.release()
+            recorder.commit()
+        summary = summarize(paths.epochs, space.statistic.last, space.statistic.metric)
+        write_summary(paths, summary)
+        stop.check()
+    return SweepResult(paths, sweep.progress.snapshot().trials, summary)
+
+
+def _missing_on_disk(paths: SweepPaths, configs: Sequence[TrialConfig]) -> list[TrialConfig]:
+    """What is missing by the tables as they are, before anything is written."""
+    stored = read_trials(paths.epochs).to_dict("records") if paths.trials.exists() else []
+    return missing(configs, {str(row["trial_id"]): row for row in stored})
+
+
+def _images(configs: Sequence[TrialConfig]) -> dict[str, Images]:
+    return {name: load(name) for name in dict.fromkeys(config.data for config in configs)}
+
+
+class _Sweep:
+    """The writer with its view: delivers letters, commits, then lets progress show what is durable."""
+
+    def __init__(self, recorder: Recorder, configs: Sequence[TrialConfig], listener: Listener | None) -> None:
+        self.recorder = recorder
+        self._configs = {config.trial_id: config for config in configs}
+        self._listener = listener
+        self.progress = Progress([self._trial(trial_id) for trial_id in self._configs])
+
+    def deliver(self, letters: list[Letter]) -> list[Reply]:
+        """Apply and commit; what the replies acknowledge is durable."""
+        replies = [self.recorder.receive(letter) for letter in letters]
+        self.recorder.commit()
+        for letter in letters:
+            new = letter.records if isinstance(letter, Report) else ()
+            self.progress.update(self._trial(letter.trial_id), new)
+        if letters and self._listener:
+            self._listener(self.progress.snapshot())
+        return replies
+
+    def fail(self, trial_id: str, reason: str) -> None:
+        """Record a failure of training."""
+        self.recorder.fail(trial_id, reason)
+        self.recorder.commit()
+        self.progress.update(self._trial(trial_id))
+
+    def _trial(self, trial_id: str) -> TrialProgress:
+        row = self.recorder.row(trial_id)
+        reason = row["reason"]
+        status, last = Status(str(row["status"])), self.recorder.last(trial_id)
+        return TrialProgress(self._configs[trial_id], status, last, None if reason is None else str(reason))
+
+
+def _train(
+    groups: list[tuple[TrialConfig, ...]],
+    images: dict[str, Images],
+    space: SearchSpace,
+    sweep: _Sweep,
+    stop: StopSignal,
+) -> None:
+    with ray_session(space.resources) as (cpu, gpu), tempfile.TemporaryDirectory(prefix="tmc-tune-") as scratch:
+        mailbox = open_mailbox()
+        trainable = tune.with_parameters(
+            PackTrainable,
+            packs=groups,
+            images=images,
+            mailbox=mailbox,
+            cpu=cpu,
+            gpu=gpu,
+            checkpoint_seconds=space.resources.checkpoint_seconds,
+        )
+        tuner = _tuner(tune.with_resources(trainable, {"cpu": cpu, "gpu": gpu}), len(groups), Path(scratch))
+        postman = Postman(mailbox, sweep.deliver, stop.interrupt_tune)
+        postman.start()
+        with stop.tuning():
+            grid = tuner.fit()
+        postman.close()
+        for result in grid:
+            if result.error is not None:
+                for config in groups[result.config["pack"]]:
+                    sweep.fail(config.trial_id, _reason(result.error))
+
+
+def _tuner(trainable: Any, n_packs: int, scratch: Path) -> tune.Tuner:
+    """A fresh Tuner; its own state files are never read again."""
+    os.environ.update(
+        RAY_AIR_NEW_OUTPUT="0",
+        TUNE_DISABLE_AUTO_CALLBACK_LOGGERS="1",
+        TUNE_DISABLE_SIGINT_HANDLER="1",
+        TUNE_PRINT_ALL_TRIAL_ERRORS="0",
+    )
+    return tune.Tuner(
+        trainable,
+        param_space={"pack": tune.grid_search(list(range(n_packs)))},
+        tune_config=tune.TuneConfig(reuse_actors=True),
+        run_config=tune.RunConfig(
+            name="tmc_sweep",
+            storage_path=str(scratch),
+            verbose=0,
+            failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+        ),
+    )
+
+
+def _reason(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

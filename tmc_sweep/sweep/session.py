@@ -1,0 +1,140 @@
+"""Ray for one sweep: the cluster that is there, or one of our own that ends with us; and whether the trials can fit it."""
+
+import logging
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import ray
+import torch
+from ruamel.yaml import YAML, YAMLError
+
+from tmc_sweep.errors import CannotRunError
+from tmc_sweep.space.schema import Resources
+
+AUTO_GPU_SHARE = 0.5  # two small models keep a GPU busy
+_CONNECT_SECONDS = 3.0
+_OBJECT_STORE_BYTES = 500 * 2**20  # data sets and checkpoints in flight; Ray's default is 30 % of the memory
+
+Capacity = Mapping[str, float]  # of one node: {"CPU": 8, "GPU": 1}
+
+
+@contextmanager
+def ray_session(resources: Resources) -> Iterator[tuple[float, float]]:
+    """Ray, connected and quiet, and each trial's (CPU, GPU) share; our own cluster is stopped at the end.
+
+    Joins the cluster at RAY_ADDRESS, else one that `ray start` left running here, else starts one on this machine.
+    CannotRunError if no cluster answers, or no node could ever fit a trial.
+    """
+    logging.getLogger("ray").setLevel(logging.CRITICAL)
+    if ray.is_initialized():
+        yield share(resources, _cluster_capacities())
+        return
+    address = os.environ.get("RAY_ADDRESS") or _running_here()
+    temporary = None
+    try:
+        if address:
+            _connect(address)
+            yield share(resources, _cluster_capacities())
+        else:
+            here = {"CPU": float(len(os.sched_getaffinity(0))), "GPU": float(torch.cuda.device_count())}
+            shares = share(resources, [here])
+            temporary = tempfile.mkdtemp(prefix="tmc-", dir="/tmp")  # noqa: S108 - Ray's socket paths must be short
+            _start(here, temporary)
+            yield shares
+    finally:
+        ray.shutdown()
+        if temporary:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def share(resources: Resources, nodes: Sequence[Capacity]) -> tuple[float, float]:
+    """Each trial's (CPU, GPU), with `gpu: auto` decided; CannotRunError if none of the nodes could ever hold it."""
+    has_gpu = any(node.get("GPU", 0) for node in nodes)
+    gpu = (AUTO_GPU_SHARE if has_gpu else 0.0) if resources.gpu == "auto" else float(resources.gpu)
+    if not any(node.get("CPU", 0) >= resources.cpu and node.get("GPU", 0) >= gpu for node in nodes):
+        has = ", ".join(sorted({f"{node.get('CPU', 0):g} CPU and {node.get('GPU', 0):g} GPU" for node in nodes}))
+        raise CannotRunError(
+            f"a trial must fit on one node, but asks for {resources.cpu:g} CPU and {gpu:g} GPU where the nodes have "
+            f"{has or 'nothing'}: lower resources.cpu or resources.gpu, or run on a larger cluster"
+        )
+    return resources.cpu, gpu
+
+
+def _cluster_capacities() -> list[Capacity]:
+    """What the nodes have, and what the autoscaler of a `ray up` cluster may add."""
+    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return alive + _autoscaled()
+
+
+def _autoscaled() -> list[Capacity]:
+    """Node types of the cluster file that `ray up` left on this head: with none started, Ray does not reveal them."""
+    try:
+        described = YAML(typ="safe").load(Path.home() / "ray_bootstrap_config.yaml")
+        types = described["available_node_types"].values()
+        return [kind.get("resources", {}) for kind in types if kind.get("max_workers", 0)]
+    except (OSError, YAMLError, KeyError, TypeError, AttributeError):
+        return []
+
+
+def _running_here() -> str | None:
+    """Address of the cluster that `ray start` last left on this machine, if it still answers.
+
+    Ray's own search would also find the private cluster of another run, and even one that is just dying.
+    """
+    note = Path(os.environ.get("RAY_TMPDIR", "/tmp")) / "ray" / "ray_current_cluster"  # noqa: S108 - Ray's own path
+    address = note.read_text().strip() if note.is_file() else ""
+    return address if address and _answers(address) else None
+
+
+def _answers(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS).close()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _connect(address: str) -> None:
+    if address.startswith("ray://"):
+        raise CannotRunError(
+            f"a sweep runs on the cluster's head, but RAY_ADDRESS is {address}, a Ray Client address: "
+            "log in to the head and run it there"
+        )
+    if address != "auto" and not _answers(address):
+        raise CannotRunError(
+            f"a Ray cluster must answer at {address}, but none does within {_CONNECT_SECONDS:g} s: "
+            "start it with `ray start --head`, or unset RAY_ADDRESS to use this machine alone"
+        )
+    try:
+        ray.init(address=address, **_QUIET)
+    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        raise CannotRunError(
+            f"joining the Ray cluster at {address} must work, but {str(error).splitlines()[0]}: check that it runs "
+            f"Ray {ray.__version__}, and set RAY_AUTH_MODE=token if it asks for a token"
+        ) from None
+
+
+def _start(here: Capacity, temporary: str) -> None:
+    ray.init(
+        address="local",
+        num_cpus=int(here["CPU"]),
+        num_gpus=int(here["GPU"]),
+        include_dashboard=False,
+        object_store_memory=_OBJECT_STORE_BYTES,
+        _temp_dir=temporary,
+        _node_ip_address="127.0.0.1",
+        **_QUIET,
+    )
+    token = Path.home() / ".ray" / "auth_token"  # Ray leaves it readable to all
+    if token.is_file():
+        token.chmod(0o600)
+
+
+_QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}

@@ -1,0 +1,64 @@
+"""SIGINT and SIGTERM: the first ends the sweep at its last epoch boundaries, the second at once."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from tmc_sweep.errors import Interrupted
+
+
+class StopSignal:
+    """The signal received, if any. While Tune runs it is passed on as SIGUSR1, which Tune answers by stopping cleanly."""
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+        self._tuning = False
+
+    @contextmanager
+    def tuning(self) -> Iterator[None]:
+        """Tune runs inside: the first signal lets it stop by itself."""
+        self._tuning = True
+        try:
+            yield
+        finally:
+            self._tuning = False
+
+    def interrupt_tune(self) -> None:
+        """Stop Tune from any thread."""
+        if self._tuning:
+            signal.raise_signal(signal.SIGUSR1)
+
+    def check(self) -> None:
+        """Raise Interrupted if a signal was received."""
+        if self.number is not None:
+            raise self._interrupted()
+
+    def _interrupted(self) -> Interrupted:
+        number = self.number or signal.SIGINT
+        return Interrupted(f"stopped by {signal.Signals(number).name}: run the same command to go on", number)
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        first = self.number is None
+        self.number = number
+        if first and self._tuning:
+            self.interrupt_tune()
+        else:
+            raise self._interrupted()
+
+
+@contextmanager
+def stop_signal() -> Iterator[StopSignal]:
+    """Handle SIGINT, SIGTERM and, until Tune does, SIGUSR1 inside; only Python's main thread can."""
+    stop = StopSignal()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    handled = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+    previous = [signal.signal(number, stop._handle) for number in handled]
+    try:
+        yield stop
+    finally:
+        for number, handler in zip(handled, previous, strict=True):
+            signal.signal(number, handler)

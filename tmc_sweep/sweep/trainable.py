@@ -1,0 +1,154 @@
+"""Ray Tune's trial: one pack, one epoch a step. Rows and checkpoints go to the writer, never through Tune."""
+
+import gc
+import platform
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from typing import Any
+
+import torch
+from ray import tune
+
+from tmc_sweep.config import TrialConfig
+from tmc_sweep.data import Images, Split
+from tmc_sweep.models import count_parameters
+from tmc_sweep.records import EpochRecord
+from tmc_sweep.sweep.letters import Begin, Begun, Channel, Report
+from tmc_sweep.sweep.mailbox import MailboxChannel
+from tmc_sweep.training import Pack, TrialState, decode, encode
+
+
+class PackRun:
+    """A pack's life from its letters' side: begun with the writer, trained epoch by epoch, checkpointed when due."""
+
+    def __init__(
+        self, configs: Sequence[TrialConfig], images: Images, channel: Channel, device: str, checkpoint_seconds: float
+    ) -> None:
+        self._channel = channel
+        self._device = device
+        self._checkpoint_seconds = checkpoint_seconds
+        self._checkpointed = time.monotonic()
+        self._data = Split.of(images, configs[0], device)
+        begun = channel.ask([_begin(config, images, device) for config in configs])
+        self._attempts = {
+            config.trial_id: reply.attempt
+            for config, reply in zip(configs, begun, strict=True)
+            if isinstance(reply, Begun)
+        }
+        states = [_state(config, reply) for config, reply in zip(configs, begun, strict=True)]
+        channel.send([self._report(state, state.history) for state in states if state.history])
+        self._pack = self._stack(states)
+
+    @property
+    def finished(self) -> bool:
+        """Whether no member has an epoch left."""
+        return self._pack is None
+
+    def train_epoch(self) -> bool:
+        """One epoch of every member, reported; whether to go on."""
+        if self._pack is None:
+            return self._channel.flush()
+        records = self._pack.train_epoch()
+        ended = any(state.finished for state in self._pack.states)
+        due = time.monotonic() - self._checkpointed >= self._checkpoint_seconds
+        go_on = self._channel.send(self._reports(self._pack, [[record] for record in records], due))
+        if ended:
+            states = [self._pack.state(index) for index in range(len(records))]
+            self._pack = self._stack(states)
+        return go_on if self._pack else self._channel.flush() and go_on
+
+    def close(self) -> None:
+        """Checkpoint what is unfinished at its last epoch, and wait until everything sent is durable."""
+        if self._pack is not None and any(state.history for state in self._pack.states):
+            self._channel.send(self._reports(self._pack, [state.history[-1:] for state in self._pack.states], due=True))
+        self._channel.flush()
+
+    def _stack(self, states: Sequence[TrialState]) -> Pack | None:
+        states = [state for state in states if not state.finished]
+        attempts = [self._attempts[state.config.trial_id] for state in states]
+        return Pack(states, self._data, self._device, attempts) if states else None
+
+    def _reports(self, pack: Pack, records: Sequence[Sequence[EpochRecord]], due: bool) -> list[Report]:
+        if due:
+            self._checkpointed = time.monotonic()
+        return [
+            self._report(state, of_member, encode(pack.state(index)) if due or state.finished else None)
+            for index, (state, of_member) in enumerate(zip(pack.states, records, strict=True))
+            if of_member
+        ]
+
+    def _report(self, state: TrialState, records: Sequence[EpochRecord], checkpoint: bytes | None = None) -> Report:
+        trial_id = state.config.trial_id
+        return Report(trial_id, self._attempts[trial_id], tuple(records), checkpoint)
+
+
+def _begin(config: TrialConfig, images: Images, device: str) -> Begin:
+    packages = " ".join(f"{name} {version(name)}" for name in ("tmc-sweep", "torch", "ray"))
+    return Begin(
+        trial_id=config.trial_id,
+        n_parameters=count_parameters(config),
+        host=socket.gethostname(),
+        device=torch.cuda.get_device_name() if device.startswith("cuda") else device,
+        threads=torch.get_num_threads(),
+        data_checksum=images.checksum[:16],
+        versions=f"{packages} python {platform.python_version()}",
+    )
+
+
+def _state(config: TrialConfig, begun: object) -> TrialState:
+    checkpoint = begun.checkpoint if isinstance(begun, Begun) else None
+    return decode(checkpoint, config) if checkpoint else TrialState.initial(config)
+
+
+class PackTrainable(tune.Trainable):  # type: ignore[misc]
+    """The thin adapter between Tune's class interface and PackRun."""
+
+    def setup(
+        self,
+        config: dict[str, Any],
+        *,
+        packs: Sequence[Sequence[TrialConfig]],
+        images: Mapping[str, Images],
+        mailbox: Any,
+        cpu: float,
+        gpu: float,
+        checkpoint_seconds: float,
+    ) -> None:
+        """Begin the pack numbered `config["pack"]`, on a GPU if it was given a share of one."""
+        torch.set_num_threads(max(1, int(cpu)))
+        device = "cuda" if gpu else "cpu"
+        if 0 < gpu < 1:
+            torch.cuda.set_per_process_memory_fraction(gpu)
+
+        def run(number: int) -> PackRun:
+            configs = packs[number]
+            channel = MailboxChannel(mailbox)
+            return PackRun(configs, images[configs[0].data], channel, device, checkpoint_seconds)
+
+        self._open = run
+        self._run: PackRun | None = run(config["pack"])
+
+    def step(self) -> dict[str, Any]:
+        """One epoch of every member."""
+        if self._run is None:
+            return {"done": True}
+        go_on = self._run.train_epoch()
+        if self._run.finished or not go_on:
+            self._run = None
+        return {"done": self._run is None}
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Begin another pack in this process, having freed the last one's memory."""
+        self._run = None
+        gc.collect()
+        if torch.cuda.is_initialized():
+            torch.cuda.empty_cache()
+        self._run = self._open(new_config["pack"])
+        return True
+
+    def cleanup(self) -> None:
+        """Tune stops the trial: keep what it has reached."""
+        if self._run is not None:
+            self._run.close()
