@@ -1,1 +1,1 @@
-"""What is stored of a sweep: the tables, the checkpoint files, the lock, and the last-epochs summary. Loads no torch."""
+"""What is stored of a sweep: tables, checkpoint files, lock, manifest, and the last-epochs summary. Loads no torch."""

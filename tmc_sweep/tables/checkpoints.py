@@ -44,7 +44,7 @@ class CheckpointFiles:
         """Epoch and content of the newest checkpoint whose digest is right; each broken one passed over is logged."""
         for epoch, path in self._stored(trial_id):
             payload = files.read(path)
-            if payload is not None and _NAME.fullmatch(path.name)[2] == _digest(payload):
+            if payload is not None and path.stem.endswith(_digest(payload)):
                 return epoch, payload
             _log.warning("%s is damaged (its SHA-256 is not the one in its name): using an earlier checkpoint", path)
         return None

@@ -62,7 +62,7 @@ class EpochTable:
         """Take these epochs of one trial, in memory until `commit`; they begin at most one after its last.
 
         An epoch that is stored with the same outcome stays as it is, time and all. One that differs is a
-        RecomputedEpochDiffers, or with `replace` takes the place of the stored rows from that epoch on. StorageError
+        RecomputedEpochError, or with `replace` takes the place of the stored rows from that epoch on. StorageError
         at a gap. After an error nothing has changed.
         """
         if not records:
@@ -136,7 +136,7 @@ def _check_contiguous(trial_id: str, done: int, records: Sequence[EpochRecord]) 
             )
         if record.epoch != expected or record.epoch < 1:
             raise StorageError(
-                f"trial {trial_id} must get its epochs one after another, but got {record.epoch} where {expected} is due: "
-                "run again, which trains from the last checkpoint"
+                f"trial {trial_id} must get its epochs one after another, but got {record.epoch} "
+                f"where {expected} is due: run again, which trains from the last checkpoint"
             )
         expected += 1

@@ -1,8 +1,8 @@
 """Every file-system operation of the store: what is durable, and what a reader may see, is decided here alone.
 
-A file changes by: write a temporary file, fsync it, rename it over the old one, fsync the directory. A crash at any point
-leaves the old file or the new one, whole. A temporary file is never used again after a failure: after a failed fsync
-nothing says which of its pages reached the disk.
+A file changes by: write a temporary file, fsync it, rename it over the old one, fsync the directory. A crash at any
+point leaves the old file or the new one, whole. A temporary file is never used again after a failure: after a failed
+fsync nothing says which of its pages reached the disk.
 """
 
 import errno
@@ -29,7 +29,7 @@ _FIXES = {
 
 @contextmanager
 def explained(done: str, path: Path) -> Iterator[None]:
-    """Raise an OSError from inside as a StorageError, whose cause it stays: `path cannot be <done>`, why, and the fix."""
+    """Raise an OSError from inside as a StorageError (and its cause): `path cannot be <done>`, why, and the fix."""
     try:
         yield
     except OSError as error:
@@ -55,7 +55,7 @@ def make_folder(folder: Path) -> None:
 
 
 def write(path: Path, content: bytes, temporary: Path) -> None:
-    """Let `path` hold `content`, durably once this returns; StorageError leaves the old file or, at worst, the new one."""
+    """Let `path` hold `content`, durably once this returns; after a StorageError it is the old file or the new one."""
     aside = temporary / f"{path.name}.{secrets.token_hex(4)}"
     with explained("written", path), _removed_on_failure(aside):
         _write_synced(aside, content)

@@ -32,7 +32,7 @@ _CHUNKS = 32  # pieces that a trial's rows may be in before they are joined
 _MEASURED = arrow_schema(MEASURED_COLUMNS)
 
 
-class RecomputedEpochDiffers(StorageError):
+class RecomputedEpochError(StorageError):
     """An epoch that was trained again did not come out as it is stored."""
 
 
@@ -52,13 +52,13 @@ class TrialRows:
     def upsert(self, records: Sequence[EpochRecord], replace: bool) -> bool:
         """Whether the rows changed: those of `records` that are not stored, or differ and may `replace`, are taken.
 
-        RecomputedEpochDiffers, and nothing is changed, if one differs and may not.
+        RecomputedEpochError, and nothing is changed, if one differs and may not.
         """
         skipped = records[0].epoch - 1
         again = records[: max(0, self.measured.num_rows - skipped)]
         kept, difference = self._compare(skipped, again)
         if difference and not replace:
-            raise RecomputedEpochDiffers(difference)
+            raise RecomputedEpochError(difference)
         new = records[kept:]
         if new:
             self.measured = pa.concat_tables([self.measured.slice(0, skipped + kept), _to_arrow(new)])
@@ -72,7 +72,7 @@ class TrialRows:
         return EpochRecord(trial_id=str(self.fixed["trial_id"]), **rows[0]) if rows else None
 
     def _compare(self, skipped: int, again: Sequence[EpochRecord]) -> tuple[int, str]:
-        """How many of these records equal the stored rows after the first `skipped`, and what the next one differs in."""
+        """How many of these records equal the rows after the first `skipped`, and what the next one differs in."""
         outcomes = self.measured.slice(skipped, len(again)).select(OUTCOME_COLUMNS)
         stored_rows = zip(*(column.to_pylist() for column in outcomes.columns), strict=True)
         for index, (record, stored_row) in enumerate(zip(again, stored_rows, strict=True)):
@@ -129,7 +129,7 @@ def read_part(path: Path, sweep_id: str) -> dict[str, TrialRows]:
 
 def read_counts(path: Path, sweep_id: str) -> dict[str, int]:
     """How many epochs of which trials a stored part holds, in its order, from two of its columns."""
-    with opened(path, EPOCH_COLUMNS, sweep_id, read_dictionary=["trial_id"]) as parquet:
+    with opened(path, EPOCH_COLUMNS, sweep_id, as_dictionaries=["trial_id"]) as parquet:
         table = parquet.read(columns=["trial_id", "epoch"])
     ids = table["trial_id"].unify_dictionaries().combine_chunks()
     starts, counts = _runs(path, np.asarray(ids.indices), table["epoch"].to_numpy())

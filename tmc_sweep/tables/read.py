@@ -19,7 +19,9 @@ def read_epochs(path: str | Path) -> pd.DataFrame:
 
     InputError if there is none, StorageError if a part is damaged. Unevaluated and not finite values are both NaN.
     """
-    return pa.concat_tables(read_table(part, EPOCH_COLUMNS) for part in part_files(find(path))).to_pandas()
+    parts = part_files(find(path))
+    frame: pd.DataFrame = pa.concat_tables(read_table(part, EPOCH_COLUMNS) for part in parts).to_pandas()
+    return frame
 
 
 def read_trials(path: str | Path) -> pd.DataFrame:
@@ -30,7 +32,9 @@ def read_trials(path: str | Path) -> pd.DataFrame:
     paths = find(path)
     if not paths.trials.exists():
         raise InputError(f"{paths.trials} must be the sweep's trial table, but is missing: run the sweep again")
-    return read_table(paths.trials, TRIAL_COLUMNS).to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+    table = read_table(paths.trials, TRIAL_COLUMNS)
+    frame: pd.DataFrame = table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+    return frame
 
 
 def find(path: str | Path) -> SweepPaths:
@@ -57,5 +61,5 @@ def part_files(paths: SweepPaths) -> list[Path]:
 def read_columns(path: Path, columns: Sequence[str]) -> pa.Table:
     """Some columns of one part, strings as dictionaries: a hundred times smaller, since they repeat."""
     strings = [column.name for column in EPOCH_COLUMNS if column.dtype == "string"]
-    with opened(path, EPOCH_COLUMNS, read_dictionary=strings) as parquet:
+    with opened(path, EPOCH_COLUMNS, as_dictionaries=strings) as parquet:
         return parquet.read(columns=list(columns)).unify_dictionaries().combine_chunks()

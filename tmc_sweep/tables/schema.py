@@ -1,9 +1,8 @@
-"""The tables' Parquet files: schemas from the declared columns, how files are encoded, and what is checked on reading."""
+"""The tables' Parquet files: schemas from the declared columns, encodings, and what is checked on reading."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -33,7 +32,7 @@ def arrow_schema(columns: Sequence[Column]) -> pa.Schema:
 
 
 def to_parquet(table: pa.Table, sweep_id: str) -> bytes:
-    """The table as a Parquet file that states its format version and sweep; dictionary columns come back as plain ones."""
+    """The table as a Parquet file with its format version and sweep; dictionary columns come back as plain ones."""
     encodings = {field.name: _ENCODINGS[field.type] for field in table.schema if field.type in _ENCODINGS}
     sink = pa.BufferOutputStream()
     with pq.ParquetWriter(
@@ -52,13 +51,15 @@ def to_parquet(table: pa.Table, sweep_id: str) -> bytes:
 
 @contextmanager
 def opened(
-    path: Path, columns: Sequence[Column], sweep_id: str | None = None, **options: Any
+    path: Path, columns: Sequence[Column], sweep_id: str | None = None, as_dictionaries: Sequence[str] = ()
 ) -> Iterator[pq.ParquetFile]:
     """The Parquet file, to be read inside; StorageError if it is damaged, not ours, or of a newer format."""
     with files.explained("read", path), files.open_to_read(path) as file, _whole(path):
-        parquet = pq.ParquetFile(file, page_checksum_verification=True, **options)
-        _check(path, parquet.schema_arrow, columns, sweep_id)
-        yield parquet
+        footer = pq.read_metadata(file)
+        _check(path, footer, columns, sweep_id)
+        yield pq.ParquetFile(
+            file, metadata=footer, read_dictionary=list(as_dictionaries), page_checksum_verification=True
+        )
 
 
 def read_table(path: Path, columns: Sequence[Column], sweep_id: str | None = None) -> pa.Table:
@@ -70,7 +71,7 @@ def read_table(path: Path, columns: Sequence[Column], sweep_id: str | None = Non
 def read_sweep_id(path: Path, columns: Sequence[Column]) -> str:
     """The sweep that wrote the file."""
     with opened(path, columns) as parquet:
-        return _metadata(parquet.schema_arrow)[_SWEEP_KEY]
+        return _stated(parquet.metadata)[_SWEEP_KEY]
 
 
 def check_format(path: Path, version: int) -> None:
@@ -101,19 +102,19 @@ def _whole(path: Path) -> Iterator[None]:
         raise refused(path, f"it is damaged ({reason.rstrip('.')})") from error
 
 
-def _metadata(schema: pa.Schema) -> dict[str, str]:
-    return {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
+def _stated(footer: pq.FileMetaData) -> dict[str, str]:
+    return {key.decode(): value.decode() for key, value in (footer.metadata or {}).items()}
 
 
-def _check(path: Path, schema: pa.Schema, columns: Sequence[Column], sweep_id: str | None) -> None:
-    metadata = _metadata(schema)
-    version, sweep = metadata.get(_VERSION_KEY, ""), metadata.get(_SWEEP_KEY, "")
+def _check(path: Path, footer: pq.FileMetaData, columns: Sequence[Column], sweep_id: str | None) -> None:
+    stated = _stated(footer)
+    version, sweep = stated.get(_VERSION_KEY, ""), stated.get(_SWEEP_KEY, "")
     if not version.isdecimal() or not sweep:
         raise refused(path, "another program wrote it")
     check_format(path, int(version))
     if sweep_id is not None and sweep != sweep_id:
         raise refused(path, f"it belongs to another sweep ({sweep}, not {sweep_id})")
-    _check_columns(path, schema, arrow_schema(columns))
+    _check_columns(path, footer.schema.to_arrow_schema(), arrow_schema(columns))
 
 
 def _check_columns(path: Path, got: pa.Schema, expected: pa.Schema) -> None:
@@ -122,11 +123,7 @@ def _check_columns(path: Path, got: pa.Schema, expected: pa.Schema) -> None:
             raise refused(path, f"its column {name} is missing")
         if name not in expected.names:
             raise refused(path, f"its column {name} is not one of ours")
-        if _stored_type(got.field(name).type) != expected.field(name).type:
+        if got.field(name).type != expected.field(name).type:
             raise refused(path, f"its column {name} holds {got.field(name).type}, not {expected.field(name).type}")
     if got.names != expected.names:
         raise refused(path, "its columns are in another order")
-
-
-def _stored_type(read_as: pa.DataType) -> pa.DataType:
-    return read_as.value_type if pa.types.is_dictionary(read_as) else read_as

@@ -5,7 +5,7 @@ first. `std_epochs` averages the seeds' curves first, `std_epochs_within` does n
 A value that is not finite is never passed over: it makes its cell's statistics null, and `reason` says so.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +102,7 @@ def _with_statuses(trials: pd.DataFrame, known: pd.DataFrame | None) -> pd.DataF
         return trials.assign(status=None)
     ended = known[known["status"].isin(list(_ENDED_EARLY)) & ~known["trial_id"].isin(trials["trial_id"])]
     trials = trials.merge(known[["trial_id", "status"]], on="trial_id", how="left")
-    unseen = ended[[*_TRIAL, "status"]].assign(last_epoch=0, nonfinite_epoch=pd.NA)
+    unseen = ended[[*_TRIAL, "status"]].assign(last_epoch=0, nonfinite_epoch=None)
     return pd.concat([trials, unseen.astype(trials.dtypes)], ignore_index=True)
 
 
@@ -128,22 +128,30 @@ def _reasons(trials: pd.DataFrame, cells: pd.DataFrame, window: pd.DataFrame, la
     """Why a cell has no statistic, by cell_id: the first reason that holds, for its first such seed."""
     reasons: dict[str, str] = {}
     trials = trials.sort_values("seed")
-    for trial in trials[trials["status"].isin(list(_ENDED_EARLY)) | trials["nonfinite_epoch"].notna()].itertuples():
-        reasons.setdefault(trial.cell_id, _why_ended(trial, metric))
-    for row in window[window["null"]].sort_values(["seed", "epoch"]).drop_duplicates("cell_id").itertuples():
-        none_held_out = metric.startswith("val_") and cells.loc[row.cell_id, "validation_images"] == 0
+    ended = trials[trials["status"].isin(list(_ENDED_EARLY)) | trials["nonfinite_epoch"].notna()]
+    for cell, seed, status, epochs, nonfinite in _tuples(
+        ended, "cell_id", "seed", "status", "last_epoch", "nonfinite_epoch"
+    ):
+        reasons.setdefault(cell, _why_ended(seed, status, epochs, nonfinite, metric))
+    null = window[window["null"]].sort_values(["seed", "epoch"]).drop_duplicates("cell_id")
+    for cell, seed, epoch in _tuples(null, "cell_id", "seed", "epoch"):
+        none_held_out = metric.startswith("val_") and cells.at[cell, "validation_images"] == 0
         why = ", since validation_images is 0" if none_held_out else ""
-        reasons.setdefault(row.cell_id, f"seed {row.seed} has no {metric} in epoch {row.epoch}{why}")
-    too_short = trials.sort_values("last_epoch", kind="stable").drop_duplicates("cell_id")
-    for trial in too_short[too_short["last_epoch"] < last].itertuples():
-        reasons.setdefault(trial.cell_id, f"seed {trial.seed} has {trial.last_epoch} epochs, fewer than {last}")
+        reasons.setdefault(cell, f"seed {seed} has no {metric} in epoch {epoch}{why}")
+    shortest = trials.sort_values("last_epoch", kind="stable").drop_duplicates("cell_id")
+    for cell, seed, epochs in _tuples(shortest[shortest["last_epoch"] < last], "cell_id", "seed", "last_epoch"):
+        reasons.setdefault(cell, f"seed {seed} has {epochs} epochs, fewer than {last}")
     return reasons
 
 
-def _why_ended(trial: Any, metric: str) -> str:
-    if trial.status in _ENDED_EARLY:
-        return _ENDED_EARLY[trial.status].format(seed=trial.seed, last=trial.last_epoch)
-    return f"seed {trial.seed} diverged: its {metric} is not finite in epoch {trial.nonfinite_epoch}"
+def _tuples(frame: pd.DataFrame, *columns: str) -> Iterator[tuple[Any, ...]]:
+    return frame[list(columns)].itertuples(index=False, name=None)
+
+
+def _why_ended(seed: int, status: str | None, last_epoch: int, nonfinite_epoch: int, metric: str) -> str:
+    if status in _ENDED_EARLY:
+        return _ENDED_EARLY[Status(status)].format(seed=seed, last=last_epoch)
+    return f"seed {seed} diverged: its {metric} is not finite in epoch {nonfinite_epoch}"
 
 
 def _statistics(window: pd.DataFrame) -> pd.DataFrame:

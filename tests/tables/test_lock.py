@@ -1,0 +1,70 @@
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tmc_sweep.errors import SweepBusyError
+from tmc_sweep.tables.lock import sweep_lock
+
+HOLD = """
+import subprocess, sys, time
+from pathlib import Path
+from tmc_sweep.paths import SweepPaths
+from tmc_sweep.tables.lock import sweep_lock
+with sweep_lock(SweepPaths(Path(sys.argv[1]), "grid")):
+    child = subprocess.Popen(["sleep", "60"])
+    print(child.pid, flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def holder(paths):
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(paths.results)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        child = int(process.stdout.readline())
+        yield process
+        process.kill()
+        os.kill(child, signal.SIGKILL)
+
+
+def test_another_process_holds_the_sweep(paths, holder):
+    said = rf"^another run holds sweep 'grid': pid {holder.pid} on \S+ since \S+\+00:00: wait for it or stop it$"
+    with pytest.raises(SweepBusyError, match=said), sweep_lock(paths):
+        pass
+
+
+def test_kill_9_leaves_no_stale_lock_though_a_child_lives_on(paths, holder):
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    with sweep_lock(paths):
+        assert f"pid {os.getpid()} on" in paths.lock.read_text()
+
+
+def test_the_lock_can_be_had_again_after_release_and_after_an_error(paths):
+    with pytest.raises(ZeroDivisionError), sweep_lock(paths):
+        _ = 1 / 0
+    with sweep_lock(paths), pytest.raises(SweepBusyError), sweep_lock(paths):
+        pass
+    with sweep_lock(paths):
+        pass
+
+
+def test_the_holder_clears_what_a_killed_writer_left(paths):
+    with sweep_lock(paths):
+        (paths.temporary / "part.1").write_text("half")
+        (paths.temporary / "grid.2").mkdir()
+        (paths.temporary / "grid.2" / "part").write_text("half")
+    with sweep_lock(paths):
+        assert list(paths.temporary.iterdir()) == []
+
+
+def test_a_busy_sweep_is_not_cleared(paths):
+    with sweep_lock(paths):
+        (paths.temporary / "part.1").write_text("being written")
+        with pytest.raises(SweepBusyError), sweep_lock(paths):
+            pass
+        assert (paths.temporary / "part.1").exists()
