@@ -1,0 +1,168 @@
+"""What a dimension of the space may be: a grid, or a distribution that is drawn from. Named after Ray Tune's functions.
+
+A draw is a pure function of (search seed, number of the draw, field), so that more draws or more fields change none.
+"""
+
+import hashlib
+import math
+from dataclasses import dataclass
+
+from tmc_sweep.config import Architecture, TrialConfig
+from tmc_sweep.space.fields import DOMAIN_KINDS, Condition, Setting, check_key, condition, rule, setting
+from tmc_sweep.space.source import Mark, Node, shown
+
+Number = int | float
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Each of these values, in turn. A constant is a grid of one."""
+
+    values: tuple[Setting, ...]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of these values, all equally likely."""
+
+    values: tuple[Setting, ...]
+
+    def at(self, u: float) -> Setting:
+        """The value at u in [0, 1)."""
+        return self.values[int(u * len(self.values))]
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers from low to high, uniform in themselves or in their logarithm.
+
+    `integers` are below high, as in Ray; numbers with a step `q` are its multiples, both ends included.
+    """
+
+    low: Number
+    high: Number
+    mark: Mark
+    log: bool = False
+    integers: bool = False
+    q: Number | None = None
+
+    def at(self, u: float) -> Setting:
+        """The number at u in [0, 1): the distribution's quantile, in steps."""
+        x = self.low * (self.high / self.low) ** u if self.log else self.low + u * (self.high - self.low)
+        if self.integers:
+            return self._within(math.floor(x), self.high - 1)
+        if self.q is None:
+            return self._within(x, self.high)
+        multiple = round(x / self.q) * self.q
+        return self._within(multiple if isinstance(multiple, int) else float(f"{multiple:.12g}"), self.high)
+
+    def _within(self, x: Number, highest: Number) -> Setting:
+        return Setting(min(max(x, self.low), highest), self.mark)  # rounding may leave the range by one step
+
+
+Domain = Grid | Choice | Range
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """One field's domain, and the cells that it applies to: all, or those in which `when` holds."""
+
+    field: str
+    domain: Domain
+    mark: Mark
+    when: Condition | None = None
+
+    @property
+    def n_values(self) -> int:
+        """Values that are crossed with those of other dimensions; a drawn one counts in the number of draws."""
+        return len(self.domain.values) if isinstance(self.domain, Grid) else 1
+
+    def options(self, seed: int, draw: int) -> tuple[Setting, ...]:
+        """The values in this draw: all of a grid, one of anything else."""
+        if isinstance(self.domain, Grid):
+            return self.domain.values
+        return (self.domain.at(_uniform(seed, draw, self.field)),)
+
+
+def _uniform(seed: int, draw: int, field: str) -> float:
+    """A number in [0, 1) with 53 random bits, the same on every machine."""
+    digest = hashlib.sha256(f"{seed} {draw} {field}".encode()).digest()
+    return (int.from_bytes(digest[:8]) >> 11) / 2**53
+
+
+def dimension(field: str, node: Node) -> Dimension:
+    """The dimension that a value under `space` describes; a bare value is a constant."""
+    if not isinstance(node.value, dict) or node.value.keys() & Architecture.model_fields.keys():
+        return Dimension(field, Grid((setting(field, node),)), node.mark)
+    for key, mark in node.keys.items():
+        check_key(key, mark, (*DOMAIN_KINDS, "when"))
+    when = condition(node.value["when"], "when") if "when" in node.value else None
+    kinds = [key for key in node.value if key != "when"]
+    if len(kinds) != 1:
+        got = " and ".join(kinds) or "none"
+        raise node.mark.error(f"{field} must have one domain, but got {got}: choose one of {', '.join(DOMAIN_KINDS)}")
+    return Dimension(field, _domain(field, kinds[0], node.value[kinds[0]]), node.mark, when)
+
+
+def _domain(field: str, kind: str, node: Node) -> Domain:
+    if kind == "grid_search":
+        return Grid(_values(field, kind, node))
+    if kind == "choice":
+        return Choice(_values(field, kind, node))
+    return _range(field, kind, node)
+
+
+def _values(field: str, kind: str, node: Node) -> tuple[Setting, ...]:
+    marks: dict[object, Mark] = {}
+    for item in node.sequence(f"{field}'s {kind}", "[value, value]"):
+        value, mark = setting(field, item)
+        if value in marks:
+            raise mark.error(
+                f"{field}'s values must differ, but {shown(item)} equals the one at line {marks[value].line}, "
+                f"column {marks[value].column}: remove one of the two"
+            )
+        marks[value] = mark
+    if not marks:
+        raise node.mark.error(f"{field}'s {kind} must list its values, but got []: write one at least")
+    return tuple(Setting(value, mark) for value, mark in marks.items())
+
+
+def _range(field: str, kind: str, node: Node) -> Range:
+    log, integers, quantised = "log" in kind, "randint" in kind, kind.startswith("q")
+    shape = "[low, high, q]" if quantised else "[low, high]"
+    items = node.sequence(f"{field}'s {kind}", shape)
+    if len(items) != (3 if quantised else 2):
+        raise node.mark.error(
+            f"{field}'s {kind} must be {shape}, but got {shown(node)}: write {len(shape.split())} numbers"
+        )
+    low, high, *steps = (_number(field, kind, item, integers) for item in items)
+    if not low < high:
+        raise items[1].mark.error(f"{field}'s {kind} must go up, but got {shown(node)}: make low less than high")
+    if log and low <= 0:
+        raise items[0].mark.error(f"{field}'s {kind} must be above 0, but got {low}: raise low")
+    if steps:
+        _check_step(field, kind, low, high, steps[0], items[2])
+    whole = integers or (quantised and all(isinstance(number, int) for number in (low, high, *steps)))
+    if TrialConfig.model_fields[field].annotation is int and not whole:
+        fix = "write whole numbers" if quantised else "use randint, lograndint or quniform"
+        raise node.mark.error(f"{field} must be {rule(field)}, but {kind} draws other numbers: {fix}")
+    for item, drawn in zip(items, (low, high - 1 if integers else high), strict=False):
+        setting(field, Node(item.mark, drawn))
+    return Range(low, high, node.mark, log, integers, steps[0] if steps else None)
+
+
+def _number(field: str, kind: str, node: Node, integers: bool) -> Number:
+    value = node.value
+    if type(value) is int or (type(value) is float and math.isfinite(value) and not integers):
+        return value
+    wanted = "integers" if integers else "finite numbers"
+    raise node.mark.error(f"{field}'s {kind} must have {wanted}, but got {shown(node)}: write one")
+
+
+def _check_step(field: str, kind: str, low: Number, high: Number, q: Number, node: Node) -> None:
+    if not 0 < q <= high - low:
+        raise node.mark.error(f"{field}'s {kind} must have q from above 0 to high - low, but got {q}: change it")
+    if any(not math.isclose(end / q, round(end / q), abs_tol=1e-9) for end in (low, high)):
+        raise node.mark.error(
+            f"{field}'s {kind} must go from a multiple of q to another, but got q {q}: change one of them"
+        )

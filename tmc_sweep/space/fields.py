@@ -1,0 +1,137 @@
+"""Fields of a trial as a file gives them: each value validated alone, so that an error points at that very value."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeVar
+
+from pydantic import BaseModel, ValidationError, create_model
+from pydantic_core import ErrorDetails
+
+from tmc_sweep.config import TrialConfig
+from tmc_sweep.explain import did_you_mean, explain
+from tmc_sweep.space.source import Mark, Node, shown
+
+Model = TypeVar("Model", bound=BaseModel)
+
+DOMAIN_KINDS = ("grid_search", "choice", "uniform", "loguniform", "quniform", "qloguniform", "randint", "lograndint")
+
+# Fields whose default follows from another field.
+DERIVED_FROM: Mapping[str, str] = MappingProxyType({"train_images": "data", "test_images": "data", "eval_k": "K"})
+
+_ALONE: Mapping[str, type[BaseModel]] = MappingProxyType(
+    {
+        name: create_model(name, __config__=TrialConfig.model_config, **{name: (info.annotation, info)})  # type: ignore[call-overload]
+        for name, info in TrialConfig.model_fields.items()
+    }
+)
+
+
+class Setting(NamedTuple):
+    """A resolved value of a field, and where it is written."""
+
+    value: Any
+    mark: Mark
+
+
+Cell = Mapping[str, Setting]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """The cells in which each of these fields has one of its values, compared resolved."""
+
+    wanted: Mapping[str, tuple[object, ...]]
+    mark: Mark
+
+    def holds(self, cell: Cell) -> bool:
+        """Whether the cell, which may be partial, is one of them."""
+        return all(value_of(name, cell) in values for name, values in self.wanted.items())
+
+
+def value_of(name: str, cell: Cell) -> object:
+    """The field's resolved value in a cell: as set, else its default, which may follow from another field."""
+    if name in cell:
+        return cell[name].value
+    source = DERIVED_FROM.get(name)
+    given = {source: value_of(source, cell)} if source else {}
+    return TrialConfig.model_fields[name].get_default(call_default_factory=True, validated_data=given)
+
+
+def rule(name: str) -> str:
+    """What a field's value must be."""
+    extra = TrialConfig.model_fields[name].json_schema_extra
+    return str(extra["rule"]) if isinstance(extra, dict) else ""
+
+
+def check_key(key: str, mark: Mark, known: Iterable[str]) -> None:
+    """SpaceError if the key is not a known one."""
+    known = list(known)
+    if key not in known:
+        near = did_you_mean(key, known)
+        raise mark.error(
+            f"{key:.40} is not a known key{near}{' The' if near else ': the'} known ones are {', '.join(known)}"
+        )
+
+
+def check_field(key: str, mark: Mark, section: str) -> None:
+    """SpaceError if the key is not a field of a trial that this section of a search space may hold."""
+    if key == "seed":
+        raise mark.error(f"seeds are their own axis, but got seed in {section}: write `seeds: [...]` at the top level")
+    check_key(key, mark, (name for name in TrialConfig.model_fields if name != "seed"))
+    if key == "epochs" and section != "base":
+        raise mark.error(f"epochs must be a constant of the sweep, but got it in {section}: move it to base")
+
+
+def validate(model: type[Model], node: Node) -> Model:
+    """The model this node describes; SpaceError at the value or key that breaks a rule."""
+    try:
+        return model.model_validate(node.plain())
+    except ValidationError as invalid:
+        errors = invalid.errors()
+        error = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
+        owner = TrialConfig if model in _ALONE.values() else model
+        raise _where(node, error).error(explain(owner, error)) from None
+
+
+def _where(node: Node, error: ErrorDetails) -> Mark:
+    path = error["loc"]
+    if error["type"] == "extra_forbidden":
+        return node.at(path[:-1]).keys[str(path[-1])]
+    if error["type"] == "value_error":  # of a mapping as a whole: its sentence begins with the key
+        path += (str(error["ctx"]["error"]).split()[0],)
+    return node.at(path).mark
+
+
+def setting(name: str, node: Node) -> Setting:
+    """The field's value, resolved and validated apart from all other fields."""
+    if isinstance(node.value, list):  # no field takes one
+        fix = f"to try each of them write {{grid_search: {shown(node)}}} under space"
+        raise node.mark.error(f"{name} must be {rule(name)}, but got {shown(node)}: {fix}")
+    for kind in filter(DOMAIN_KINDS.__contains__, node.keys):
+        raise node.keys[kind].error(f"{name} must be {rule(name)}, but got a {kind}: domains belong under space")
+    model = validate(_ALONE[name], Node(node.mark, {name: node}, {name: node.mark}))
+    return Setting(getattr(model, name), node.mark)
+
+
+def settings(node: Node, section: str) -> dict[str, Setting]:
+    """The constants in a mapping of fields to values."""
+    constants: dict[str, Setting] = {}
+    for key, value in node.mapping(section, "{data: mnist, K: 20}").items():
+        check_field(key, node.keys[key], section)
+        constants[key] = setting(key, value)
+    return constants
+
+
+def condition(node: Node, section: str) -> Condition:
+    """The condition in a mapping of fields to a value or a list of values."""
+    wanted: dict[str, tuple[object, ...]] = {}
+    for key, value in node.mapping(section, "{objective: tmc}").items():
+        check_field(key, node.keys[key], section)
+        options = value.value if isinstance(value.value, list) else [value]
+        wanted[key] = tuple(setting(key, option).value for option in options)
+        if not options:
+            raise value.mark.error(f"{key} must have a value or several, but got []: write one")
+    if not wanted:
+        raise node.mark.error(f"{section} must name a field and its value, but got {{}}: write one, or remove it")
+    return Condition(wanted, node.mark)

@@ -1,0 +1,136 @@
+"""From a YAML file, or its text, to a validated search space."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from tmc_sweep.errors import InputError
+from tmc_sweep.paths import check_name
+from tmc_sweep.space.domains import Dimension, Grid, dimension
+from tmc_sweep.space.fields import check_field, check_key, condition, setting, settings, validate
+from tmc_sweep.space.schema import SECTIONS, Header
+from tmc_sweep.space.search_space import Case, SearchSpace
+from tmc_sweep.space.source import Mark, Node, read, shown, tree
+
+
+def load(path: Path | str, max_trials: int = 100_000) -> SearchSpace:
+    """The search space in a file; SpaceError, at the offending value, if it breaks a rule or has too many trials."""
+    return parse(read(path), str(path), max_trials)
+
+
+def parse(text: str, source_name: str, max_trials: int = 100_000) -> SearchSpace:
+    """The search space in this YAML; errors name it `source_name`."""
+    root = _written(tree(text, source_name))
+    header = _header(root)
+    cases = tuple(Case(settings(node, "cases"), node.mark) for node in _items(root, "cases", "[{K: 1, lr: 1e-3}]"))
+    space = SearchSpace(
+        name=header.name,
+        base=settings(node, "base") if (node := root.get("base")) else {},
+        space=_dimensions(root),
+        cases=cases or (Case({}, root.mark),),
+        exclude=tuple(condition(node, "exclude") for node in _items(root, "exclude", "[{objective: elbo, K: 1}]")),
+        seeds=_seeds(node) if (node := root.get("seeds")) else (0,),
+        statistic=header.statistic,
+        search=header.search,
+        resources=header.resources,
+        version=header.version,
+        text=text,
+        mark=root.mark,
+        metric_mark=root.at(("statistic", "metric")).mark,
+    )
+    _check_one_place(space)
+    _check_algorithm(space, root)
+    _check_size(space, max_trials, root.keys.get("space", root.mark))
+    _ = space.cells  # validates each of them
+    return space
+
+
+def _written(root: Node) -> Node:
+    """The top level without sections left empty, as when all that follows is commented out."""
+    sections = root.mapping("a search space", "{name: grid, base: {data: mnist}}")
+    return Node(root.mark, {key: node for key, node in sections.items() if node.value is not None}, root.keys)
+
+
+def _header(root: Node) -> Header:
+    _check_keys(root, Header)
+    for name, model in SECTIONS.items():
+        if node := root.get(name):
+            _check_keys(node, model)
+    header = validate(Header, root)
+    try:
+        check_name(header.name)
+    except InputError as error:
+        raise root.at(("name",)).mark.error(str(error)) from None
+    return header
+
+
+def _check_keys(node: Node, model: type[BaseModel]) -> None:
+    for key, mark in node.keys.items():
+        check_key(key, mark, model.model_fields)
+
+
+def _items(root: Node, section: str, example: str) -> Sequence[Node]:
+    node = root.get(section)
+    return node.sequence(section, example) if node else ()
+
+
+def _dimensions(root: Node) -> Mapping[str, Dimension]:
+    if not (node := root.get("space")):
+        return {}
+    values = node.mapping("space", "{K: {grid_search: [1, 5]}}")
+    for key, mark in node.keys.items():
+        check_field(key, mark, "space")
+    return {key: dimension(key, value) for key, value in values.items()}
+
+
+def _seeds(node: Node) -> Sequence[int]:
+    """`seeds: 3` means 0, 1 and 2. A range, so that a huge number is sized before it takes memory."""
+    rule = "seeds must be a number of seeds from 1 to 10**9 or a list of distinct seeds"
+    if isinstance(node.value, list) and node.value:
+        seeds: dict[int, Mark] = {}
+        for item in node.value:
+            seed, mark = setting("seed", item)
+            if seed in seeds:
+                raise mark.error(f"{rule}, but got {seed} twice: remove one of the two")
+            seeds[seed] = mark
+        return tuple(seeds)
+    if type(node.value) is not int or not 1 <= node.value <= 10**9:
+        raise node.mark.error(f"{rule}, but got {shown(node)}: write 3, or [0, 1, 2]")
+    return range(node.value)
+
+
+def _check_one_place(space: SearchSpace) -> None:
+    for case in space.cases:
+        for name in case.settings.keys() & space.space.keys():
+            raise case.settings[name].mark.error(
+                f"a field must vary in one place, but {name} is in cases and in space: remove it from one of the two"
+            )
+
+
+def _check_algorithm(space: SearchSpace, root: Node) -> None:
+    search = space.search
+    if search.algorithm == "random" and search.num_samples is None:
+        raise root.at(("search",)).mark.error(
+            "search.num_samples is required for algorithm random, but is missing: add num_samples, such as 40"
+        )
+    if search.algorithm == "random":
+        return
+    if search.num_samples is not None:
+        raise root.at(("search", "num_samples")).mark.error(
+            "search.num_samples must be left out for algorithm grid, but got "
+            f"{search.num_samples}: remove it, or set algorithm: random"
+        )
+    for drawn in (each for each in space.space.values() if not isinstance(each.domain, Grid)):
+        raise drawn.mark.error(
+            f"{drawn.field} must be a constant or grid_search for algorithm grid, but is drawn from a distribution: "
+            "set search: {algorithm: random, num_samples: 40}"
+        )
+
+
+def _check_size(space: SearchSpace, max_trials: int, mark: Mark) -> None:
+    if (size := space.size()) > max_trials:
+        raise mark.error(
+            f"the search space would be {size} trials, more than the limit of {max_trials}: "
+            "shrink it or raise --max-trials"
+        )

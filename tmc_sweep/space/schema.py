@@ -1,0 +1,89 @@
+"""A search space's top level, and its sections other than the space itself."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator
+from pydantic.config import JsonDict
+
+from tmc_sweep.paths import NAME_RULE
+from tmc_sweep.records import MEASURED_COLUMNS
+
+METRICS = tuple(column.name for column in MEASURED_COLUMNS if column.name.startswith(("train_", "val_", "test_")))
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+def _rule(text: str) -> JsonDict:
+    return {"rule": text}  # worded to follow "must be", for tmc_sweep.explain
+
+
+class Statistic(_Section):
+    """What is reported for a cell: the metric's mean over the last epochs, and which way is better."""
+
+    metric: str = Field(
+        "test_objective", pattern=f"^({'|'.join(METRICS)})$", json_schema_extra=_rule(f"one of {', '.join(METRICS)}")
+    )
+    last: int = Field(50, ge=1, json_schema_extra=_rule("a positive number of epochs"))
+    mode: Literal["max", "min"] = Field("max", json_schema_extra=_rule("one of max, min"))
+
+
+class Search(_Section):
+    """How cells are chosen: every point of the grid, or the grid crossed with random draws."""
+
+    algorithm: Literal["grid", "random"] = Field("grid", json_schema_extra=_rule("one of grid, random"))
+    num_samples: int | None = Field(None, ge=1, le=10**9, json_schema_extra=_rule("an integer from 1 to 10**9"))
+    seed: int = Field(0, ge=0, le=2**63 - 1, json_schema_extra=_rule("an integer from 0 to 2**63 - 1"))
+
+    @property
+    def n_draws(self) -> int:
+        """How often the grid is gone through."""
+        return self.num_samples or 1
+
+
+def _gpus(value: object) -> object:
+    if value == "auto" or (isinstance(value, int | float) and not isinstance(value, bool) and _is_amount(value)):
+        return value
+    raise ValueError(
+        f"resources.gpu must be auto, a share from 0 to 1 or a whole number, but got {value!r:.80}: write one of these"
+    )
+
+
+def _is_amount(number: float) -> bool:
+    return 0 <= number <= 1 or (number > 1 and number == number // 1)
+
+
+def _members(value: object) -> object:
+    if value == "auto" or (type(value) is int and value >= 1):
+        return value
+    raise ValueError(f"resources.pack must be auto or a positive integer, but got {value!r:.80}: write one of these")
+
+
+class Resources(_Section):
+    """What one pack of trials gets; `auto` is decided on the machine."""
+
+    cpu: float = Field(1.0, gt=0, json_schema_extra=_rule("a positive number of cores"))
+    gpu: Annotated[Literal["auto"] | int | float, PlainValidator(_gpus)] = "auto"  # below 1: a share of one GPU
+    pack: Annotated[Literal["auto"] | int, PlainValidator(_members)] = "auto"  # trials trained together
+    checkpoint_seconds: float = Field(60.0, ge=0, json_schema_extra=_rule("a number of seconds, 0 or more"))
+
+
+class Header(_Section):
+    """The file's top level; the sections that hold fields of a trial are read one value at a time."""
+
+    version: int = Field(1, ge=1, le=1, json_schema_extra=_rule("1"))
+    name: str = Field(json_schema_extra=_rule(f"{NAME_RULE}, quoted where it reads as a number or true"))
+    base: Any = None
+    space: Any = None
+    cases: Any = None
+    exclude: Any = None
+    seeds: Any = None
+    statistic: Statistic = Field(
+        Statistic(), json_schema_extra=_rule("a mapping such as {metric: test_objective, last: 50}")
+    )
+    search: Search = Field(Search(), json_schema_extra=_rule("a mapping such as {algorithm: random, num_samples: 40}"))
+    resources: Resources = Field(Resources(), json_schema_extra=_rule("a mapping such as {cpu: 1, gpu: auto}"))
+
+
+SECTIONS: dict[str, type[BaseModel]] = {"statistic": Statistic, "search": Search, "resources": Resources}

@@ -1,0 +1,145 @@
+"""A search space, and how base, cases, dimensions, conditions and exclusions multiply out to its trials.
+
+A *point* picks a draw, a case and one value of every dimension. Where a dimension's `when` does not hold, its field
+keeps the base's value or its default; of the points that differ only in what is not used, the first makes the cell.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
+from itertools import product
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from tmc_sweep.config import TrialConfig
+from tmc_sweep.explain import explain
+from tmc_sweep.space.domains import Dimension
+from tmc_sweep.space.fields import DERIVED_FROM, Cell, Condition, Setting
+from tmc_sweep.space.schema import Resources, Search, Statistic
+from tmc_sweep.space.source import Mark
+
+
+@dataclass(frozen=True)
+class Case:
+    """Values that go together: one of the alternatives that multiply the grid."""
+
+    settings: Cell
+    mark: Mark
+
+
+class Point(NamedTuple):
+    """One draw, case and value of every dimension, and the cell that they make."""
+
+    draw: int
+    case: Case
+    cell: Cell
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """One validated file. Fields and values know where in the file they stand."""
+
+    name: str
+    base: Mapping[str, Setting]
+    space: Mapping[str, Dimension]
+    cases: tuple[Case, ...]  # at least one, which may be empty
+    exclude: tuple[Condition, ...]
+    seeds: Sequence[int]
+    statistic: Statistic
+    search: Search
+    resources: Resources
+    version: int
+    text: str  # the YAML as given
+    mark: Mark  # where the document begins
+    metric_mark: Mark
+
+    def size(self) -> int:
+        """At most how many trials there are; nothing is multiplied out."""
+        grid = math.prod(dimension.n_values for dimension in self.space.values())
+        return self.search.n_draws * len(self.cases) * grid * len(self.seeds)
+
+    def trials(self) -> list[TrialConfig]:
+        """Every trial: draw by draw, case by case, the first dimension slowest, the seeds fastest."""
+        return [cell.model_copy(update={"seed": seed}) for cell in self.cells for seed in self.seeds]
+
+    @cached_property
+    def cells(self) -> tuple[TrialConfig, ...]:
+        """The distinct cells, with seed 0; SpaceError where one cannot be trained or a part of the file has no use."""
+        points = list(self._points())
+        if self.search.algorithm == "grid":  # which cells a random search meets is chance
+            self._check_conditions(points)
+        first: dict[TrialConfig, Point] = {}
+        for point in points:
+            if any(condition.holds(point.cell) for condition in self.exclude):
+                continue
+            earlier = first.setdefault(self._config(point.cell), point)
+            if earlier is not point and earlier.draw == point.draw:
+                raise point.case.mark.error(
+                    f"cases must differ, but this one and that of line {earlier.case.mark.line} make the same trial "
+                    f"({_described(point.cell)}): remove one of the two"
+                )
+        if not first:
+            raise self.exclude[0].mark.error("exclude must leave a cell, but leaves none: remove an entry")
+        return tuple(first)
+
+    def _points(self) -> Iterator[Point]:
+        order = evaluation_order(self.space)
+        for draw in range(self.search.n_draws):
+            options = {name: dimension.options(self.search.seed, draw) for name, dimension in self.space.items()}
+            for case, *values in product(self.cases, *options.values()):
+                cell = {**self.base, **case.settings}
+                picked = dict(zip(options, values, strict=True))
+                unused = [d.field for d in order if not _assign(d, picked[d.field], cell)]
+                if all(picked[name] is options[name][0] for name in unused):
+                    yield Point(draw, case, cell)
+
+    def _check_conditions(self, points: Sequence[Point]) -> None:
+        whens = [("when", dimension.when) for dimension in self.space.values() if dimension.when]
+        for section, condition in [*whens, *(("exclude", condition) for condition in self.exclude)]:
+            if not any(condition.holds(point.cell) for point in points):
+                raise condition.mark.error(f"{section} must match a cell, but matches none: correct or remove it")
+
+    def _config(self, cell: Cell) -> TrialConfig:
+        try:
+            config = TrialConfig.model_validate({name: setting.value for name, setting in cell.items()})
+        except ValidationError as invalid:  # fields that do not go together: the sentence begins with the nearest
+            sentence = explain(TrialConfig, invalid.errors()[0])
+            field = sentence.split()[0]
+            raise (cell[field].mark if field in cell else self.mark).error(sentence) from None
+        if self.statistic.metric.startswith("val_") and config.validation_images == 0:
+            raise self.metric_mark.error(
+                f"statistic.metric must be measured in every cell, but {self.statistic.metric} is not where "
+                "validation_images is 0: set validation_images, or choose a test_ metric"
+            )
+        return config
+
+
+def _assign(dimension: Dimension, value: Setting, cell: dict[str, Setting]) -> bool:
+    """Set the dimension's field if the dimension applies to the cell, and whether it does."""
+    applies = dimension.when is None or dimension.when.holds(cell)
+    if applies:
+        cell[dimension.field] = value
+    return applies
+
+
+def evaluation_order(space: Mapping[str, Dimension]) -> list[Dimension]:
+    """The dimensions, each after those that its `when` looks at; SpaceError where that goes round in a circle."""
+    looks_at = {name: _looks_at(dimension) & space.keys() for name, dimension in space.items()}
+    try:
+        return [space[name] for name in TopologicalSorter(looks_at).static_order()]
+    except CycleError as error:
+        circle = error.args[1][::-1]
+        sentence = f"when must not go round in a circle, but got {' when '.join(circle)}: remove one of them"
+        raise space[circle[0]].mark.error(sentence) from None
+
+
+def _looks_at(dimension: Dimension) -> set[str]:
+    wanted = set(dimension.when.wanted) if dimension.when else set()
+    return wanted | {DERIVED_FROM[name] for name in wanted & DERIVED_FROM.keys()}
+
+
+def _described(cell: Cell) -> str:
+    return ", ".join(f"{name}={getattr(value, 'name', value)}" for name, (value, _) in cell.items())

@@ -1,0 +1,288 @@
+"""A YAML file as a tree that knows where every key and value stands.
+
+Scalars follow YAML 1.2's core schema, so `1e-3` is a number and `yes` is not a truth value. What reads differently
+under YAML 1.1 (`no`, `010`, `12:30`) is refused, as is all that a search space has no use for: anchors, aliases, merge
+keys, tags, directives and further documents. ruamel.yaml's events are read one at a time, so that no hostile text is
+ever loaded whole.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import (
+    CollectionStartEvent,
+    DocumentEndEvent,
+    DocumentStartEvent,
+    Event,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
+
+from tmc_sweep.errors import InputError
+
+MAX_BYTES = 256 * 1024
+MAX_VALUES = 10_000
+MAX_CHARACTERS = 1_000  # of one key or value
+MAX_DEPTH = 20
+
+_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_LINE_BREAK = re.compile("\r\n|\r|\n")
+_DIRECTIVE = re.compile(r"^%", re.MULTILINE)
+
+_INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_WORDS = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_YES_OR_NO = re.compile(r"yes|no|on|off", re.IGNORECASE)
+_LEADING_ZERO = re.compile(r"[-+]?0[0-9]+")
+_SEXAGESIMAL = re.compile(r"[-+]?[0-9]+(:[0-5]?[0-9])+(\.[0-9]*)?")
+
+Scalar = None | bool | int | float | str
+
+
+class SpaceError(InputError):
+    """A search space breaks a rule; the text begins with FILE:LINE:COLUMN, or FILE where it cannot be read at all."""
+
+    def __init__(self, where: object, sentence: str) -> None:
+        super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in f"{where}: {sentence}"))
+
+
+class Mark(NamedTuple):
+    """A position in a file, counted from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+    def error(self, sentence: str) -> SpaceError:
+        """The error that this sentence (rule, got, fix) describes, here."""
+        return SpaceError(self, sentence)
+
+
+@dataclass(frozen=True)
+class Node:
+    """A value and where it stands; `keys` are the positions of a mapping's keys."""
+
+    mark: Mark
+    value: "Scalar | list[Node] | dict[str, Node]"
+    keys: dict[str, Mark] = field(default_factory=dict)
+
+    def plain(self) -> object:
+        """The value without positions."""
+        match self.value:
+            case dict():
+                return {key: node.plain() for key, node in self.value.items()}
+            case list():
+                return [node.plain() for node in self.value]
+            case scalar:
+                return scalar
+
+    def at(self, path: tuple[int | str, ...]) -> "Node":
+        """The node at the end of a path of keys and indices, or the last one on it."""
+        match self.value, path:
+            case dict(mapping), (str(key), *rest) if key in mapping:
+                return mapping[key].at(tuple(rest))
+            case list(items), (int(index), *rest) if index < len(items):
+                return items[index].at(tuple(rest))
+            case _:
+                return self
+
+    def get(self, key: str) -> "Node | None":
+        """The mapping's value of this key, if it has one."""
+        return self.value.get(key) if isinstance(self.value, dict) else None
+
+    def mapping(self, what: str, example: str) -> "dict[str, Node]":
+        """The value as a mapping; SpaceError if it is something else."""
+        if not isinstance(self.value, dict):
+            raise self.mark.error(f"{what} must be a mapping such as {example}, but got {shown(self)}: write it so")
+        return self.value
+
+    def sequence(self, what: str, example: str) -> "list[Node]":
+        """The value as a list; SpaceError if it is something else."""
+        if not isinstance(self.value, list):
+            raise self.mark.error(f"{what} must be a list such as {example}, but got {shown(self)}: write it so")
+        return self.value
+
+
+def shown(node: Node) -> str:
+    """The value on one short line, as YAML would have it."""
+    match node.value:
+        case dict():
+            text = f"{{{', '.join(f'{key}: {shown(item)}' for key, item in node.value.items())}}}"
+        case list():
+            text = f"[{', '.join(map(shown, node.value))}]"
+        case str():
+            text = repr(node.value)
+        case None | bool():
+            text = {None: "null", True: "true", False: "false"}[node.value]
+        case number:
+            text = repr(number)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def read(path: Path | str) -> str:
+    """The text of a UTF-8 file of at most 256 KB; SpaceError if it is not one."""
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise SpaceError(path, f"a search space must be a readable file, but got {why!r}: check the path") from None
+    _check_size(len(content), Mark(str(path), 1, 1))
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        mark = _mark(content[: error.start].decode("utf-8-sig"), str(path))
+        raise mark.error(
+            f"the file must be UTF-8, but got byte {content[error.start]:#04x}: save it as UTF-8"
+        ) from None
+
+
+def tree(text: str, file: str) -> Node:
+    """The one document in this text; SpaceError, naming `file`, if there is none or it breaks a rule."""
+    text = text.removeprefix("\ufeff")
+    _check_text(text, file)
+    events = _events(text, file)
+    next(events)  # the stream's start
+    event = next(events)
+    if not isinstance(event, DocumentStartEvent):
+        raise Mark(file, 1, 1).error(
+            "a search space must be a mapping with a name, but the file is empty: write `name: ...`"
+        )
+    root = _Reader(events, file).node(next(events), depth=0)
+    if not isinstance(next(events), DocumentEndEvent) or isinstance(again := next(events), DocumentStartEvent):
+        raise _position(again, file).error("a file must hold one document, but here a second one starts: remove it")
+    return root
+
+
+def _check_text(text: str, file: str) -> None:
+    _check_size(len(text.encode("utf-8", "surrogatepass")), Mark(file, 1, 1))
+    if found := _UNPRINTABLE.search(text):
+        rule = "the file must hold printable characters only"
+        raise _mark(text[: found.start()], file).error(f"{rule}, but got {found[0]!a}: remove it")
+    if found := _DIRECTIVE.search(text):
+        raise _mark(text[: found.start()], file).error("a line must not begin with %, YAML's directives: remove it")
+
+
+def _check_size(n_bytes: int, mark: Mark) -> None:
+    if n_bytes > MAX_BYTES:
+        raise mark.error(f"a search space must be at most {MAX_BYTES} bytes, but the file is larger: shorten it")
+
+
+def _mark(before: str, file: str) -> Mark:
+    """Where the text goes on after `before`."""
+    lines = _LINE_BREAK.split(before)
+    return Mark(file, len(lines), len(lines[-1]) + 1)
+
+
+def _position(event: Event, file: str) -> Mark:
+    return Mark(file, event.start_mark.line + 1, event.start_mark.column + 1)
+
+
+def _events(text: str, file: str) -> Iterator[Event]:
+    mark = Mark(file, 1, 1)
+    try:
+        for event in YAML(typ="safe", pure=True).parse(text):
+            mark = _position(event, file)
+            yield event
+    except MarkedYAMLError as error:
+        at = error.problem_mark or error.context_mark
+        mark = Mark(file, at.line + 1, at.column + 1) if at else mark
+        raise mark.error(f"the file must be YAML 1.2, but {error.problem}: correct the text here") from None
+    except (YAMLError, ValueError, OverflowError) as error:  # the latter from escapes such as "\UFFFFFFFF"
+        raise mark.error(f"the file must be YAML 1.2, but after this {error}: correct the text") from None
+
+
+class _Reader:
+    """Events to nodes."""
+
+    def __init__(self, events: Iterator[Event], file: str) -> None:
+        self.events = events
+        self.file = file
+        self.values = 0
+
+    def node(self, event: Event, depth: int) -> Node:
+        mark = _position(event, self.file)
+        self._check(event, depth, mark)
+        if isinstance(event, MappingStartEvent):
+            return self._mapping(mark, depth)
+        if isinstance(event, SequenceStartEvent):
+            return Node(mark, [self.node(item, depth + 1) for item in self._until(SequenceEndEvent)])
+        if isinstance(event, ScalarEvent):
+            return Node(mark, _scalar(event, mark))
+        raise mark.error("values must be written out, but got an alias: write the value here")
+
+    def _mapping(self, mark: Mark, depth: int) -> Node:
+        mapping: dict[str, Node] = {}
+        keys: dict[str, Mark] = {}
+        for event in self._until(MappingEndEvent):
+            key = self.node(event, depth + 1)
+            if not isinstance(event, ScalarEvent):
+                raise key.mark.error("a key must be a word, but got a list or mapping: write `word: value`")
+            word = str(event.value)
+            if word == "<<":
+                raise key.mark.error("keys must be written out, but got the merge key <<: write them here")
+            if word in keys:
+                raise key.mark.error(
+                    f"a key must appear once, but {word} is also on line {keys[word].line}: remove one of the two"
+                )
+            keys[word] = key.mark
+            mapping[word] = self.node(next(self.events), depth + 1)
+        return Node(mark, mapping, keys)
+
+    def _until(self, end: type[Event]) -> Iterator[Event]:
+        while not isinstance(event := next(self.events), end):
+            yield event
+
+    def _check(self, event: Event, depth: int, mark: Mark) -> None:
+        self.values += 1
+        if self.values > MAX_VALUES:
+            raise mark.error(f"a file must hold at most {MAX_VALUES} keys and values, but here is one more: shorten it")
+        if depth > MAX_DEPTH:
+            raise mark.error(f"values must be nested at most {MAX_DEPTH} deep, but here is one more level: flatten it")
+        if not isinstance(event, ScalarEvent | CollectionStartEvent):
+            raise mark.error("values must be written out, but got an alias: write the value here")
+        if event.anchor is not None:
+            raise mark.error(f"values must be written out, but got the anchor &{event.anchor:.40}: remove it")
+        if event.tag is not None:
+            raise mark.error(f"values must have no tags, but got {event.tag!s:.40}: remove it")
+
+
+def _scalar(event: ScalarEvent, mark: Mark) -> Scalar:
+    text = str(event.value)
+    if len(text) > MAX_CHARACTERS:
+        raise mark.error(f"a value must be at most {MAX_CHARACTERS} characters, but got {len(text)}: shorten it")
+    if event.style is not None:  # quoted, or a block of text
+        return text
+    if _YES_OR_NO.fullmatch(text):
+        raise mark.error(
+            f"a truth value must be true or false, but got {text}: write true or false, or quote it as text"
+        )
+    if _LEADING_ZERO.fullmatch(text):
+        raise mark.error(f"an integer must have no leading zeros, but got {text}: remove them, or quote it as text")
+    if _SEXAGESIMAL.fullmatch(text):
+        raise mark.error(f"a number must not have colons, but got {text}: write it in decimals, or quote it as text")
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INTEGER.fullmatch(text):
+        return int(text, 0)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    if _NOT_FINITE.fullmatch(text):
+        return float(text.replace(".", ""))
+    return text
