@@ -24,6 +24,8 @@ _FIXES = {
     errno.EPERM: "make it writable, or choose another results folder",
     errno.ENOENT: "put its folder back if it was deleted or moved, and run again",
     errno.ELOOP: "remove the symbolic link",
+    errno.ENOTDIR: "move the file away that is where a folder should be",
+    errno.EEXIST: "move the file away that is where a folder should be",
 }
 
 
