@@ -14,7 +14,7 @@ from pathlib import Path
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.tables.lock import sweep_lock
 with sweep_lock(SweepPaths(Path(sys.argv[1]), "grid")):
-    child = subprocess.Popen(["sleep", "60"])
+    child = subprocess.Popen(["sleep", "60"], close_fds=False)
     print(child.pid, flush=True)
     time.sleep(60)
 """

@@ -1,0 +1,76 @@
+"""The protocol, operation by operation, and what its failures say."""
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from tmc_sweep.errors import StorageError
+from tmc_sweep.tables import files
+
+
+@pytest.fixture
+def operations(monkeypatch):
+    """The file-system operations that make a write durable, in the order they happen."""
+    seen: list[str] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def noted_fsync(descriptor):
+        fsync(descriptor)
+        seen.append("fsync folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "fsync file")
+
+    def noted_replace(path, target):
+        seen.append("rename")
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(Path, "replace", noted_replace)
+    return seen
+
+
+def test_a_file_is_synced_before_its_rename_and_the_folder_after(tmp_path, operations):
+    files.write(tmp_path / "a", b"new", tmp_path)
+    assert operations == ["fsync file", "rename", "fsync folder"]
+    assert (tmp_path / "a").read_bytes() == b"new"
+
+
+def test_a_folder_appears_with_its_synced_file(tmp_path, operations):
+    files.write_folder(tmp_path / "grid", "part", b"new", tmp_path)
+    assert operations == ["fsync file", "fsync folder", "rename", "fsync folder"]
+    assert [path.name for path in tmp_path.iterdir()] == ["grid"]
+
+
+def test_an_existing_folder_is_synced_too_since_a_killed_run_may_not_have(tmp_path, operations):
+    files.make_folder(tmp_path)
+    assert operations == ["fsync folder"]
+
+
+@pytest.mark.parametrize(
+    ("code", "fix"),
+    [
+        (errno.ENOSPC, "free some space"),
+        (errno.EROFS, "make it writable"),
+        (errno.ENOENT, "put its folder back"),
+        (errno.EIO, "check its disk"),
+    ],
+)
+def test_a_failure_names_path_cause_and_fix_and_leaves_the_old_file(tmp_path, monkeypatch, code, fix):
+    def fail(*_):
+        raise OSError(code, os.strerror(code))
+
+    (tmp_path / "a").write_bytes(b"old")
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(StorageError) as raised:
+        files.write(tmp_path / "a", b"new", tmp_path)
+    assert str(raised.value).startswith(f"{tmp_path}/a cannot be written ({os.strerror(code)}): {fix}")
+    assert raised.value.__cause__.errno == code
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"old"]
+
+
+def test_hidden_files_are_passed_over(tmp_path):
+    for name in ("b", "a", ".nfs0001", "_SUCCESS"):
+        (tmp_path / name).touch()
+    assert files.names(tmp_path) == ["a", "b"]
+    assert files.names(tmp_path / "missing") == []
