@@ -13,6 +13,9 @@ from tmc_sweep.space.source import Mark, Node, shown
 
 Number = int | float
 
+_LARGEST = 2**53  # as a float still exact to the unit
+_MAX_STEPS = 10**9
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -94,8 +97,9 @@ def dimension(field: str, node: Node) -> Dimension:
     """The dimension that a value under `space` describes; a bare value is a constant."""
     if not isinstance(node.value, dict) or node.value.keys() & Architecture.model_fields.keys():
         return Dimension(field, Grid((setting(field, node),)), node.mark)
+    widths = Architecture.model_fields if field == "architecture" else ()
     for key, mark in node.keys.items():
-        check_key(key, mark, (*DOMAIN_KINDS, "when"))
+        check_key(key, mark, (*DOMAIN_KINDS, "when", *widths))
     when = condition(node.value["when"], "when") if "when" in node.value else None
     kinds = [key for key in node.value if key != "when"]
     if len(kinds) != 1:
@@ -140,28 +144,28 @@ def _range(field: str, kind: str, node: Node) -> Range:
         raise items[1].mark.error(f"{field}'s {kind} must go up, but got {shown(node)}: make low less than high")
     if log and low <= 0:
         raise items[0].mark.error(f"{field}'s {kind} must be above 0, but got {low}: raise low")
-    if steps:
-        _check_step(field, kind, low, high, steps[0], items[2])
     whole = integers or (quantised and all(isinstance(number, int) for number in (low, high, *steps)))
     if TrialConfig.model_fields[field].annotation is int and not whole:
         fix = "write whole numbers" if quantised else "use randint, lograndint or quniform"
         raise node.mark.error(f"{field} must be {rule(field)}, but {kind} draws other numbers: {fix}")
     for item, drawn in zip(items, (low, high - 1 if integers else high), strict=False):
         setting(field, Node(item.mark, drawn))
+    if steps:
+        _check_step(field, kind, low, high, steps[0], items[2])
     return Range(low, high, node.mark, log, integers, steps[0] if steps else None)
 
 
 def _number(field: str, kind: str, node: Node, integers: bool) -> Number:
     value = node.value
-    if type(value) is int or (type(value) is float and math.isfinite(value) and not integers):
+    if (type(value) is int or (type(value) is float and not integers)) and abs(value) <= _LARGEST:
         return value
-    wanted = "integers" if integers else "finite numbers"
-    raise node.mark.error(f"{field}'s {kind} must have {wanted}, but got {shown(node)}: write one")
+    wanted = "integers" if integers else "numbers"
+    raise node.mark.error(f"{field}'s {kind} must have {wanted} up to 2**53, but got {shown(node)}: write one")
 
 
 def _check_step(field: str, kind: str, low: Number, high: Number, q: Number, node: Node) -> None:
-    if not 0 < q <= high - low:
-        raise node.mark.error(f"{field}'s {kind} must have q from above 0 to high - low, but got {q}: change it")
+    if not (high - low) / _MAX_STEPS <= q <= high - low:
+        raise node.mark.error(f"{field}'s {kind} must have 1 to 10**9 steps, but got q {q}: change it")
     if any(not math.isclose(end / q, round(end / q), abs_tol=1e-9) for end in (low, high)):
         raise node.mark.error(
             f"{field}'s {kind} must go from a multiple of q to another, but got q {q}: change one of them"

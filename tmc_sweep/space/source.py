@@ -255,12 +255,8 @@ class _Reader:
             raise mark.error(f"a file must hold at most {MAX_VALUES} keys and values, but here is one more: shorten it")
         if depth > MAX_DEPTH:
             raise mark.error(f"values must be nested at most {MAX_DEPTH} deep, but here is one more level: flatten it")
-        if not isinstance(event, ScalarEvent | CollectionStartEvent):
-            raise mark.error("values must be written out, but got an alias: write the value here")
-        if event.anchor is not None:
-            raise mark.error(f"values must be written out, but got the anchor &{event.anchor:.40}: remove it")
-        if event.tag is not None:
-            raise mark.error(f"values must have no tags, but got {event.tag!s:.40}: remove it")
+        if isinstance(event, ScalarEvent | CollectionStartEvent) and (name := event.anchor or event.tag):
+            raise mark.error(f"values must have no anchors or tags, but got {name!s:.40}: remove it")
 
 
 def _scalar(event: ScalarEvent, mark: Mark) -> Scalar:
