@@ -48,7 +48,7 @@ def data_root() -> Path:
 
 
 def load(name: str, root: Path | None = None) -> Images:
-    """The whole data set `name`, checked; InputError if it is missing and cannot be had, broken, or not what it claims."""
+    """The whole data set `name`, checked; InputError if it cannot be had, is broken, or is not what it claims."""
     root = root or data_root()
     arrays = _digits() if name == "digits" else _from_torchvision(name, root)
     digest = hashlib.sha256()
@@ -108,7 +108,8 @@ def _check(name: str, images: Images, root: Path) -> None:
             raise InputError(f"{where} must hold arrays of shape {shape}, but has {array.shape}: replace its files")
     if name in _CHECKSUMS and images.checksum != _CHECKSUMS[name]:
         raise InputError(
-            f"{where} must have the checksum {_CHECKSUMS[name][:16]}…, but has {images.checksum[:16]}…: replace its files"
+            f"{where} must have the checksum {_CHECKSUMS[name][:16]}…, but has {images.checksum[:16]}…: "
+            "replace its files"
         )
     if name in _PLAUSIBLE_MEAN:
         _check_plausible(where, images, _PLAUSIBLE_MEAN[name])
@@ -136,18 +137,18 @@ class Split:
     def of(cls, images: Images, config: TrialConfig, device: torch.device | str = "cpu") -> "Split":
         """The first `train_images`, the last `validation_images` of them held out, and the first `test_images`."""
         train, test = (
-            _binarized(torch.tensor(array), config.binarize).to(device)
-            for array in (images.train[: config.train_images], images.test[: config.test_images])
+            _binarized(torch.tensor(array), config.binarize, seed).to(device)
+            for seed, array in enumerate((images.train[: config.train_images], images.test[: config.test_images]))
         )
         kept = config.train_images - config.validation_images
         return cls(train[:kept], train[kept:], test)
 
 
-def _binarized(images: Tensor, binarize: str) -> Tensor:
-    """Static binarisation: each pixel drawn once, by a generator that no run's seed touches."""
+def _binarized(images: Tensor, binarize: str, seed: int) -> Tensor:
+    """Static binarisation: each pixel drawn once, by a generator of the training or test images, never of a run."""
     if binarize != "static":
         return images
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(seed)
     rows = (torch.rand(row.shape, generator=generator) < row / 255 for row in images)
     return torch.stack(list(rows)).to(torch.uint8) * 255
 

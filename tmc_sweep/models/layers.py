@@ -46,6 +46,7 @@ class PackedLinear(nn.Module):
             self.scale[member] = weight.norm(dim=0, keepdim=True)
 
     def forward(self, x: Float[Tensor, "member batch k n_in"]) -> Float[Tensor, "member batch k n_out"]:
+        """Each member's linear map of its own rows."""
         weight = self.weight
         if self.scale is not None:
             weight = weight * (self.scale / weight.norm(dim=-2, keepdim=True))
@@ -63,6 +64,7 @@ class Conditional(nn.Module):
         self.heads = nn.ModuleList(PackedLinear(members, hidden, width, weight_norm) for width in heads)
 
     def forward(self, x: Float[Tensor, "member batch k n_in"]) -> list[Tensor]:
+        """One output per head."""
         hidden = leaky_relu(self.first(x), LEAKY_SLOPE)
         hidden = leaky_relu(self.second(hidden), LEAKY_SLOPE)
         return [head(hidden) for head in self.heads]

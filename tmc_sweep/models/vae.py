@@ -121,7 +121,12 @@ def _normal_log_prob_diagonal(z: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     return normal_log_prob(z, mean, std).unsqueeze(-2)
 
 
-def count_parameters(config: TrialConfig) -> int:
-    """Trained values of one member, without allocating them."""
+def parameter_shapes(config: TrialConfig) -> dict[str, torch.Size]:
+    """Name and shape of one member's parameters, without allocating them."""
     with torch.device("meta"):
-        return sum(parameter.numel() for parameter in HierarchicalVAE(config).parameters())
+        return {name: parameter.shape[1:] for name, parameter in HierarchicalVAE(config).named_parameters()}
+
+
+def count_parameters(config: TrialConfig) -> int:
+    """Trained values of one member."""
+    return sum(shape.numel() for shape in parameter_shapes(config).values())

@@ -25,6 +25,8 @@ def logmeanexp(x: Float[Tensor, "..."], dim: int) -> Float[Tensor, "..."]:
     return log_total + (largest.squeeze(dim) - math.log(x.shape[dim]))
 
 
-def log_mean_matmul_exp(a: Float[Tensor, "*#batch i j"], b: Float[Tensor, "*#batch j k"]) -> Float[Tensor, "*batch i k"]:
+def log_mean_matmul_exp(
+    a: Float[Tensor, "*#batch i j"], b: Float[Tensor, "*#batch j k"]
+) -> Float[Tensor, "*batch i k"]:
     """log(exp(a) @ exp(b) / J): the matrix product of the article's Appendix A, as a mean over the J shared indices."""
     return logmeanexp(a.unsqueeze(-1) + b.unsqueeze(-3), dim=-2)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.errors import StorageError
+from tmc_sweep.models import parameter_shapes
 from tmc_sweep.records import FORMAT_VERSION, EpochRecord
 from tmc_sweep.training.state import TrialState
 
@@ -42,9 +43,13 @@ def decode(payload: bytes, config: TrialConfig) -> TrialState:
             "use the version of tmc_sweep that wrote it"
         )
     try:
-        tensors = load(payload)
-    except SafetensorError as error:
+        state = _assembled(load(payload), json.loads(metadata[_HISTORY]), config)
+    except (SafetensorError, LookupError, TypeError, ValueError) as error:
         raise StorageError(f"a checkpoint of trial {config.trial_id} cannot be read ({error}): remove it") from None
+    return state
+
+
+def _assembled(tensors: dict[str, Tensor], history: list[dict[str, object]], config: TrialConfig) -> TrialState:
     parameters: dict[str, Tensor] = {}
     adam: dict[str, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
@@ -54,8 +59,19 @@ def decode(payload: bytes, config: TrialConfig) -> TrialState:
         else:
             field, _, name = name.partition("/")
             adam.setdefault(name, {})[field] = tensor
-    history = [EpochRecord.from_json(values) for values in json.loads(metadata[_HISTORY])]
-    return TrialState(config, parameters, adam, history)
+    state = TrialState(config, parameters, adam, [EpochRecord.from_json(values) for values in history])
+    _check_complete(state)
+    return state
+
+
+def _check_complete(state: TrialState) -> None:
+    shapes = parameter_shapes(state.config)
+    moments = {name: dict.fromkeys(("exp_avg", "exp_avg_sq"), shape) | {"step": ()} for name, shape in shapes.items()}
+    found = {name: {field: tensor.shape for field, tensor in fields.items()} for name, fields in state.adam.items()}
+    if {name: tensor.shape for name, tensor in state.parameters.items()} != shapes:
+        raise ValueError("its parameters are not those of the trial's model")
+    if found and (found != moments or not state.history):
+        raise ValueError("Adam's state does not match its parameters or history")
 
 
 def _metadata(payload: bytes) -> dict[str, str]:

@@ -1,13 +1,14 @@
 """Trials of equal shapes, trained together: their parameters are stacked, and all else stays each member's own.
 
-Each member has its data order and noise, its learning rate and Adam moments, its epoch counter and its outcome. A member
-that diverges is left as it was before the fatal step; the others go on undisturbed.
+Each member has its data order and noise, its learning rate and Adam moments, its epoch counter and its outcome. A
+member that diverges is left as it was before the fatal step; the others go on undisturbed.
 """
 
 import math
 import resource
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import torch
@@ -35,9 +36,11 @@ def pack_key(config: TrialConfig) -> str:
 class Pack:
     """The states of several trials with one `pack_key`, stacked on one device, between two epochs."""
 
-    def __init__(self, states: Sequence[TrialState], data: Split, device: str = "cpu", attempts: Sequence[int] = ()) -> None:
-        """Stack the states; `attempts` number the current start of each trial's training (default: the first)."""
-        self.states = list(states)
+    def __init__(
+        self, states: Sequence[TrialState], data: Split, device: str = "cpu", attempts: Sequence[int] = ()
+    ) -> None:
+        """Stack copies of the states; `attempts` number the current start of each trial's training (default: 1)."""
+        self.states = [replace(state, history=list(state.history)) for state in states]
         self.config = states[0].config
         self.data = data
         self.device = device
@@ -56,7 +59,7 @@ class Pack:
         return model
 
     def train_epoch(self) -> list[EpochRecord]:
-        """All training images once in random minibatches, then the held-out and test images once; one record a member."""
+        """All training images once in random minibatches, then the others once in order; one record a member."""
         started = time.perf_counter()
         if self.device.startswith("cuda"):
             torch.cuda.reset_peak_memory_stats()
@@ -95,7 +98,7 @@ class Pack:
         return self.members[index].state()
 
     def _train(self) -> tuple[Tensor, Tensor]:
-        """One pass over the training images: each member's mean objective per image, and mean gradient norm per step."""
+        """One pass over the training images: each member's mean objective per image and mean gradient norm."""
         images = self.data.train
         orders = torch.stack([torch.randperm(len(images), generator=g) for g in self._generators(Purpose.DATA_ORDER)])
         noise = self._generators(Purpose.TRAINING_NOISE, self.device)
@@ -129,9 +132,7 @@ class Pack:
                 totals[name] += bound.double().sum(-1).cpu()
         return {name: total / len(images) for name, total in totals.items()}
 
-    def _bounds(
-        self, x: Tensor, k: int, generators: Sequence[Generator], names: Sequence[str]
-    ) -> dict[str, Tensor]:
+    def _bounds(self, x: Tensor, k: int, generators: Sequence[Generator], names: Sequence[str]) -> dict[str, Tensor]:
         """The named bounds per image, [member, batch], on one set of samples."""
         rows = x.shape[1]
         noise = [
