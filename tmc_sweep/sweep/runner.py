@@ -42,9 +42,9 @@ class SweepResult:
     summary: pd.DataFrame
 
     @property
-    def n_failed(self) -> int:
-        """Trials that ended with an error."""
-        return sum(trial.status is Status.FAILED for trial in self.trials)
+    def failed(self) -> list[TrialProgress]:
+        """The trials that ended with an error."""
+        return [trial for trial in self.trials if trial.status is Status.FAILED]
 
 
 def run(space: SearchSpace, results: str | Path = "results", listener: Listener | None = None) -> SweepResult:
@@ -106,7 +106,7 @@ class _Sweep:
         return replies
 
     def fail(self, trial_id: str, reason: str) -> None:
-        """Record a failure of training."""
+        """Record that training is over for this trial, and why it failed if it has not ended in another way."""
         self.recorder.fail(trial_id, reason)
         self.recorder.commit()
         self.progress.update(self._trial(trial_id))
@@ -142,8 +142,8 @@ def _train(
         with stop.tuning():
             grid = tuner.fit()
         postman.close()
-        for result in grid:
-            if result.error is not None:
+        if stop.number is None:
+            for result in grid:
                 for config in groups[result.config["pack"]]:
                     sweep.fail(config.trial_id, _reason(result.error))
 
@@ -170,6 +170,6 @@ def _tuner(trainable: Any, n_packs: int, scratch: Path) -> tune.Tuner:
     )
 
 
-def _reason(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+def _reason(error: BaseException | None) -> str:
+    lines = [line.strip() for line in str(error or "its process ended early").splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__

@@ -103,7 +103,10 @@ def _state(config: TrialConfig, begun: object) -> TrialState:
 
 
 class PackTrainable(tune.Trainable):  # type: ignore[misc]
-    """The thin adapter between Tune's class interface and PackRun."""
+    """The thin adapter between Tune's class interface and PackRun.
+
+    A pack begins with its first step: Tune may set up a process for a trial and then give that trial to another one.
+    """
 
     def setup(
         self,
@@ -116,36 +119,33 @@ class PackTrainable(tune.Trainable):  # type: ignore[misc]
         gpu: float,
         checkpoint_seconds: float,
     ) -> None:
-        """Begin the pack numbered `config["pack"]`, on a GPU if it was given a share of one."""
+        """Be ready for the pack numbered `config["pack"]`, on a GPU if given a share of one."""
         torch.set_num_threads(max(1, int(cpu)))
-        device = "cuda" if gpu else "cpu"
         if 0 < gpu < 1:
             torch.cuda.set_per_process_memory_fraction(gpu)
 
-        def run(number: int) -> PackRun:
+        def begin(number: int) -> PackRun:
             configs = packs[number]
-            channel = MailboxChannel(mailbox)
-            return PackRun(configs, images[configs[0].data], channel, device, checkpoint_seconds)
+            device = "cuda" if gpu else "cpu"
+            return PackRun(configs, images[configs[0].data], MailboxChannel(mailbox), device, checkpoint_seconds)
 
-        self._open = run
-        self._run: PackRun | None = run(config["pack"])
+        self._begin = begin
+        self._pack = config["pack"]
+        self._run: PackRun | None = None
 
     def step(self) -> dict[str, Any]:
         """One epoch of every member."""
-        if self._run is None:
-            return {"done": True}
+        self._run = self._run or self._begin(self._pack)
         go_on = self._run.train_epoch()
-        if self._run.finished or not go_on:
-            self._run = None
-        return {"done": self._run is None}
+        return {"done": self._run.finished or not go_on}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Begin another pack in this process, having freed the last one's memory."""
+        """Be ready for another pack in this process, having freed the last one's memory."""
+        self._pack = new_config["pack"]
         self._run = None
         gc.collect()
         if torch.cuda.is_initialized():
             torch.cuda.empty_cache()
-        self._run = self._open(new_config["pack"])
         return True
 
     def cleanup(self) -> None:

@@ -1,0 +1,5 @@
+"""The command line: one command each, heavy imports inside the command."""
+
+from tmc_sweep.cli.app import main
+
+__all__ = ["main"]

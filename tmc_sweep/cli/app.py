@@ -1,0 +1,152 @@
+"""The commands. Results go to stdout, everything else to stderr; a user's mistake is one sentence and an exit code."""
+
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from tmc_sweep.errors import InputError, TmcSweepError
+
+MAX_TRIALS = 100_000
+
+app = typer.Typer(
+    name="tmc-sweep",
+    help="Hyperparameter sweeps of Tensor Monte-Carlo and importance-weighted autoencoders on Ray.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+messages = Console(stderr=True, highlight=False, soft_wrap=True)
+
+File = Annotated[Path, typer.Argument(help="Search space, such as search_spaces/quickstart.yaml.", show_default=False)]
+Name = Annotated[str, typer.Argument(help="Name of a sweep, as in its search space.", show_default=False)]
+Results = Annotated[
+    Path, typer.Option("--results", help="Folder that holds the sweeps' tables.", envvar="TMC_SWEEP_RESULTS")
+]
+Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
+MaxTrials = Annotated[int, typer.Option("--max-trials", min=1, help="Refuse search spaces with more trials.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also a line every few seconds for each running trial.")]
+
+
+def main() -> None:
+    """Run the command line; exit codes as in the README."""
+    try:
+        app()
+    except TmcSweepError as error:
+        messages.print(f"tmc-sweep: {error}", markup=False)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        messages.print("tmc-sweep: stopped by SIGINT", markup=False)
+        sys.exit(130)
+
+
+@app.callback(invoke_without_command=True)
+def _options(show_version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False) -> None:
+    if show_version:
+        typer.echo(f"tmc-sweep {version('tmc-sweep')}")
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    file: File,
+    results: Results = Path("results"),
+    max_trials: MaxTrials = MAX_TRIALS,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON on stdout.")] = False,
+) -> None:
+    """Train what the search space's table lacks, then print the summary. Run it again to resume or to extend."""
+    from tmc_sweep.cli.changes import describe_changes
+    from tmc_sweep.cli.progress import progress_view
+    from tmc_sweep.cli.show import show_summary
+    from tmc_sweep.space import load
+
+    space = load(file, max_trials)
+    for line in describe_changes(space, results):
+        messages.print(line, markup=False)
+    from tmc_sweep.sweep.runner import run as run_sweep
+
+    with progress_view(messages, quiet=quiet, verbose=verbose) as listener:
+        result = run_sweep(space, results, listener)
+    show_summary(result.summary, as_json=as_json, as_csv=False)
+    for trial in result.failed:
+        messages.print(f"trial {trial.config.trial_id} failed: {trial.reason}", markup=False)
+    messages.print(f"tables: {result.paths.epochs} (every epoch), {result.paths.trials}, {result.paths.summary}", markup=False)
+    if result.failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def plan(
+    file: File, results: Results = Path("results"), max_trials: MaxTrials = MAX_TRIALS, as_json: Json = False
+) -> None:
+    """Show the trials of a search space, per cell: how many are done, how many are left. Trains nothing."""
+    from tmc_sweep.cli.changes import describe_changes
+    from tmc_sweep.cli.plan import plan_of
+    from tmc_sweep.cli.show import show_plan
+    from tmc_sweep.space import load
+
+    space = load(file, max_trials)
+    for line in describe_changes(space, results):
+        messages.print(line, markup=False)
+    show_plan(plan_of(space, results), as_json=as_json)
+
+
+@app.command()
+def validate(file: File, max_trials: MaxTrials = MAX_TRIALS) -> None:
+    """Check a search space and the data sets it names. Trains nothing."""
+    from tmc_sweep.data import load as load_data
+    from tmc_sweep.space import load
+
+    space = load(file, max_trials)
+    trials = space.trials()
+    data = sorted({trial.data for trial in trials})
+    for name in data:
+        load_data(name)
+    typer.echo(f"{file}: {len(trials)} trials in {len({trial.cell_id for trial in trials})} cells, data {', '.join(data)}")
+
+
+@app.command()
+def status(
+    name: Annotated[str | None, typer.Argument(help="Name of a sweep; all of them without it.", show_default=False)] = None,
+    results: Results = Path("results"),
+    as_json: Json = False,
+) -> None:
+    """Show how far a sweep is, or all sweeps are, from their tables."""
+    from tmc_sweep.cli.show import show_status, show_sweeps
+    from tmc_sweep.cli.status import sweep_status
+    from tmc_sweep.tables.read import sweep_names
+
+    if name is not None:
+        show_status(sweep_status(results, name), as_json=as_json)
+    else:
+        show_sweeps([sweep_status(results, sweep) for sweep in sweep_names(results)], as_json=as_json)
+
+
+@app.command()
+def summary(
+    name: Name,
+    last: Annotated[int | None, typer.Option("--last", help="Epochs in the window; default: as in the search space.")] = None,
+    metric: Annotated[str | None, typer.Option("--metric", help="Column; default: as in the search space.")] = None,
+    results: Results = Path("results"),
+    as_json: Json = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV on stdout.")] = False,
+) -> None:
+    """Print mean and standard deviations over the last epochs, per cell."""
+    from tmc_sweep.cli.show import show_summary
+    from tmc_sweep.cli.status import declared_statistic
+    from tmc_sweep.paths import SweepPaths
+    from tmc_sweep.tables.summary import summarize
+
+    if as_json and as_csv:
+        raise InputError("a summary must have one format, but got --json and --csv: leave one out")
+    paths = SweepPaths(results, name)
+    declared = declared_statistic(paths)
+    frame = summarize(paths.epochs, last or declared.last, metric or declared.metric)
+    show_summary(frame, as_json=as_json, as_csv=as_csv)

@@ -1,0 +1,28 @@
+"""What a search space changes about a sweep that was run before; printed, so that nothing changes unnoticed."""
+
+import difflib
+from collections.abc import Iterator
+from pathlib import Path
+
+from tmc_sweep.paths import SweepPaths
+from tmc_sweep.space import SearchSpace
+from tmc_sweep.tables.manifest import read_manifest
+from tmc_sweep.tables.read import read_trials
+
+
+def describe_changes(space: SearchSpace, results: Path) -> Iterator[str]:
+    """Lines that tell how the search space differs from the one last run under its name; none if it does not."""
+    paths = SweepPaths(results, space.name)
+    manifest = read_manifest(paths)
+    if manifest is None or not paths.trials.exists() or manifest.search_space == space.text:
+        return
+    stored = set(read_trials(paths.epochs)["trial_id"])
+    asked = {config.trial_id for config in space.trials()}
+    yield (
+        f"the search space of {space.name} has changed since its last run: {len(asked - stored)} new trials, "
+        f"{len(asked & stored)} known, {len(stored - asked)} only in the table, which keeps them"
+    )
+    before, now = manifest.search_space.splitlines(), space.text.splitlines()
+    for line in list(difflib.unified_diff(before, now, lineterm="", n=0))[2:]:
+        if not line.startswith("@@"):
+            yield f"  {line}"

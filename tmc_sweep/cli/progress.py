@@ -1,0 +1,124 @@
+"""What `run` shows while it trains: a live table on a terminal, lines elsewhere. Only durable epochs are shown."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from tmc_sweep.cli.labels import label, telling_fields
+from tmc_sweep.records import Status
+from tmc_sweep.sweep.progress import Listener, Snapshot, TrialProgress
+
+_LINE_SECONDS = 15.0
+_ENDED = (Status.DONE, Status.DIVERGED, Status.FAILED, Status.STOPPED)
+_SHOWN = 20  # running trials; a terminal has so many lines
+
+
+@contextmanager
+def progress_view(console: Console, *, quiet: bool, verbose: bool) -> Iterator[Listener | None]:
+    """A listener that shows progress while inside: None if quiet, live on a terminal, else lines."""
+    if quiet:
+        yield None
+    elif console.is_terminal:
+        view = LiveView()
+        with Live(console=console, get_renderable=view.render, refresh_per_second=4, transient=True):
+            yield view.listen
+    else:
+        yield LineView(console, verbose).listen
+
+
+class LiveView:
+    """The overall state and a row for each running trial."""
+
+    def __init__(self) -> None:
+        self._snapshot: Snapshot | None = None
+        self._fields: list[str] = []
+        self._started = time.monotonic()
+
+    def listen(self, snapshot: Snapshot) -> None:
+        """Remember what to draw next."""
+        self._fields = self._fields or telling_fields([trial.config.row() for trial in snapshot.trials])
+        self._snapshot = snapshot
+
+    def render(self) -> RenderableType:
+        """The view as it is now."""
+        elapsed = time.monotonic() - self._started
+        if self._snapshot is None:
+            return Text(f"starting Ray, {duration(elapsed)}")
+        running = self._snapshot.with_status(Status.RUNNING)
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for name in ("trial", "epoch", "iwae", "tmc", "s/epoch"):
+            table.add_column(name, justify="left" if name == "trial" else "right", no_wrap=True)
+        for trial in running[:_SHOWN]:
+            table.add_row(label(trial.config, self._fields), *_cells(trial))
+        more = [Text(f"… and {len(running) - _SHOWN} more")] if len(running) > _SHOWN else []
+        return Group(table, *more, self._bar(self._snapshot), Text(overall(self._snapshot, elapsed)))
+
+    def _bar(self, snapshot: Snapshot) -> ProgressBar:
+        total = sum(trial.config.epochs for trial in snapshot.trials)
+        left = sum(trial.epochs_left for trial in snapshot.trials)
+        return ProgressBar(total=total, completed=total - left, width=60)
+
+
+class LineView:
+    """A line when a trial ends, and now and then one for the whole."""
+
+    def __init__(self, console: Console, verbose: bool) -> None:
+        self._console = console
+        self._verbose = verbose
+        self._told: set[str] | None = None
+        self._fields: list[str] = []
+        self._last_line = time.monotonic()
+
+    def listen(self, snapshot: Snapshot) -> None:
+        """Print what is new."""
+        ended = snapshot.with_status(*_ENDED)
+        if self._told is None:
+            self._fields = telling_fields([trial.config.row() for trial in snapshot.trials])
+            self._told = {trial.config.trial_id for trial in ended}
+        for trial in ended:
+            if trial.config.trial_id not in self._told:
+                self._told.add(trial.config.trial_id)
+                self._print(f"{len(self._told)}/{len(snapshot.trials)} {self._line(trial)}")
+        if time.monotonic() - self._last_line >= _LINE_SECONDS:
+            self._last_line = time.monotonic()
+            self._print(overall(snapshot, snapshot.elapsed_seconds))
+            for trial in snapshot.with_status(Status.RUNNING) if self._verbose else ():
+                self._print(f"  {self._line(trial)}")
+
+    def _line(self, trial: TrialProgress) -> str:
+        epoch, iwae, tmc, seconds = _cells(trial)
+        reason = f" ({trial.reason})" if trial.reason else ""
+        name = label(trial.config, self._fields)
+        return f"{name}: {trial.status}{reason}, epoch {epoch}, test iwae {iwae}, tmc {tmc}, {seconds} s/epoch"
+
+    def _print(self, line: str) -> None:
+        self._console.print(line, markup=False)
+
+
+def overall(snapshot: Snapshot, elapsed_seconds: float) -> str:
+    """The whole sweep in one line."""
+    counts = {status: len(snapshot.with_status(status)) for status in Status}
+    remaining = snapshot.remaining_seconds
+    parts = [f"{counts[status]} {status}" for status in Status if counts[status]]
+    eta = "" if remaining is None else f", about {duration(remaining)} left"
+    return f"{len(snapshot.trials)} trials: {', '.join(parts)}; {duration(elapsed_seconds)}{eta}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as `42 s`, `3 min 5 s` or `2 h 10 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def _cells(trial: TrialProgress) -> tuple[str, str, str, str]:
+    last = trial.last
+    epoch = f"{last.epoch if last else 0}/{trial.config.epochs}"
+    return (epoch, f"{last.test_iwae:.2f}", f"{last.test_tmc:.2f}", f"{last.epoch_seconds:.2f}") if last else (epoch, "-", "-", "-")

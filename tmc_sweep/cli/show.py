@@ -1,0 +1,100 @@
+"""Results on stdout: a table for people, JSON or CSV for programs."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from tmc_sweep.cli.labels import telling_fields
+from tmc_sweep.records import Status
+
+_WIDE = 200  # columns where no terminal sets them
+_STATISTICS = ("std_epochs", "std_epochs_within", "std_seeds")
+_COUNTS = ("n_seeds", "n_epochs", "n_nonfinite")
+
+
+def show_json(value: object) -> None:
+    """One JSON document; NaN and NA as null."""
+    typer.echo(json.dumps(value, indent=2, allow_nan=False))
+
+
+def show_summary(frame: pd.DataFrame, *, as_json: bool, as_csv: bool) -> None:
+    """The summary, a row per cell."""
+    if as_json:
+        show_json(_records(frame))
+    elif as_csv:
+        typer.echo(frame.to_csv(index=False), nl=False)
+    elif frame.empty:
+        typer.echo("no epochs yet")
+    else:
+        rows = _records(frame)
+        names = telling_fields(rows)
+        head = f"{rows[0]['metric']}, last {rows[0]['last']} epochs"
+        reasons = ["reason"] if any(row["reason"] for row in rows) else []
+        columns = [*names, "mean", *_STATISTICS, *_COUNTS, *reasons]
+        _print_table(head, columns, [[_text(row[name], name) for name in columns] for row in rows])
+
+
+def show_plan(plan: Mapping[str, Any], *, as_json: bool) -> None:
+    """The plan, a row per cell."""
+    if as_json:
+        show_json(plan)
+        return
+    cells = plan["cells"]
+    columns = [*telling_fields(cells), "epochs", "n_parameters", "n_seeds", "n_to_train"]
+    head = f"{plan['name']}: {plan['n_trials']} trials in {plan['n_cells']} cells, {plan['n_to_train']} to train"
+    _print_table(head, columns, [[_text(cell[name], name) for name in columns] for cell in cells])
+
+
+def show_status(status: Mapping[str, Any], *, as_json: bool) -> None:
+    """One sweep, a row per trial."""
+    if as_json:
+        show_json(status)
+        return
+    trials = status["trials"]
+    columns = [name for name in trials[0] if name != "reason" or any(trial["reason"] for trial in trials)]
+    _print_table(_headline(status), columns, [[_text(trial[name], name) for name in columns] for trial in trials])
+
+
+def show_sweeps(sweeps: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
+    """All sweeps, a line each."""
+    if as_json:
+        show_json([{key: value for key, value in sweep.items() if key != "trials"} for sweep in sweeps])
+    else:
+        typer.echo("\n".join(map(_headline, sweeps)) or "no sweeps")
+
+
+def _headline(status: Mapping[str, Any]) -> str:
+    counts = ", ".join(f"{status[f'n_{name}']} {name}" for name in Status if status[f"n_{name}"])
+    return f"{status['name']}: {status['n_trials']} trials ({counts}), {status['epochs_done']} of {status['epochs']} epochs"
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return [{str(key): value for key, value in row.items()} for row in rows]
+
+
+def _text(value: object, name: str) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float) and name in ("mean", *_STATISTICS):
+        return f"{value:.3f}" if math.isfinite(value) else str(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _print_table(head: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _WIDE
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        table.add_column(name, justify="left" if name in ("objective", "architecture", "reason") else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    console.print(head, markup=False)
+    console.print(table)

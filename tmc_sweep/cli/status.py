@@ -1,0 +1,39 @@
+"""How far sweeps are, from their tables alone."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from tmc_sweep.errors import InputError
+from tmc_sweep.paths import SweepPaths
+from tmc_sweep.records import Status
+from tmc_sweep.space import parse
+from tmc_sweep.space.schema import Statistic
+from tmc_sweep.tables.manifest import read_manifest
+from tmc_sweep.tables.read import read_trials
+
+_TRIAL_FIELDS = ("trial_id", "objective", "architecture", "data", "K", "lr", "seed", "status", "reason", "attempts")
+
+
+def sweep_status(results: Path, name: str) -> dict[str, Any]:
+    """Trials by status, epochs done and asked for, and each trial's state, JSON-ready."""
+    trials = read_trials(SweepPaths(results, name).epochs)
+    counts = Counter(trials["status"])
+    rows = trials.astype(object).where(trials.notna(), None).to_dict("records")
+    return {
+        "name": name,
+        "n_trials": len(trials),
+        **{f"n_{status}": counts.get(status, 0) for status in Status},
+        "epochs_done": int(trials["epochs_done"].sum()),
+        "epochs": int(trials["epochs"].sum()),
+        "trials": [{field: row[field] for field in (*_TRIAL_FIELDS, "epochs_done", "epochs")} for row in rows],
+    }
+
+
+def declared_statistic(paths: SweepPaths) -> Statistic:
+    """The statistic that the sweep's search space, as last run, declares; the default one if it cannot be known."""
+    manifest = read_manifest(paths)
+    try:
+        return parse(manifest.search_space, str(paths.manifest)).statistic if manifest else Statistic()
+    except InputError:
+        return Statistic()
