@@ -76,7 +76,7 @@ def _read(parts: Sequence[Path], metric: str) -> tuple[pd.DataFrame, pd.DataFram
         table = read_columns(part, [*_TRIAL, "epoch", metric])
         code = table["trial_id"].chunk(0).indices.to_numpy() if table.num_rows else np.empty(0, np.int32)
         first = pd.Series(code).drop_duplicates().index.to_numpy()
-        position = np.empty(len(first), np.int64)
+        position = np.empty(code.max(initial=-1) + 1, np.int64)
         position[code[first]] = n_trials + np.arange(len(first))
         n_trials += len(first)
         trials.append(table.select(_TRIAL).take(first).cast(_TRIAL_SCHEMA))
