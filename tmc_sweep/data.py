@@ -53,7 +53,7 @@ def load(name: str, root: Path | None = None) -> Images:
     arrays = _digits() if name == "digits" else _from_torchvision(name, root)
     digest = hashlib.sha256()
     for array in arrays:
-        digest.update(np.ascontiguousarray(array))
+        digest.update(np.ascontiguousarray(array).data)
     images = Images(*arrays, checksum=digest.hexdigest())
     _check(name, images, root)
     return images
@@ -79,9 +79,9 @@ def _from_torchvision(name: str, root: Path) -> tuple[Array, Array, Array, Array
     try:
         splits = [reader(root, train=train, download=True) for train in (True, False)]
     except (OSError, RuntimeError) as error:
-        raise InputError(f"{name} must be readable or downloadable, but {_first_line(error)}: {fix}") from None
-    except (AssertionError, ValueError, KeyError, IndexError, EOFError, pickle.UnpicklingError) as error:
-        kind = f"{type(error).__name__} {_first_line(error)}".strip()
+        raise InputError(f"{name} must be readable or downloadable, but {_one_line(error)}: {fix}") from None
+    except (AssertionError, TypeError, ValueError, KeyError, IndexError, EOFError, pickle.UnpicklingError) as error:
+        kind = f"{type(error).__name__} {_one_line(error)}".strip()
         raise InputError(f"{name} under {root} is truncated or not what its name says ({kind}): replace it") from None
     arrays = [np.asarray(part, dtype=np.uint8) for split in splits for part in (split.data, split.targets)]
     train, train_labels, test, test_labels = (
@@ -90,8 +90,8 @@ def _from_torchvision(name: str, root: Path) -> tuple[Array, Array, Array, Array
     return train, train_labels, test, test_labels
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [""])[0]
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())
 
 
 def _check(name: str, images: Images, root: Path) -> None:

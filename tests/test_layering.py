@@ -1,0 +1,179 @@
+"""Which part of the package may import which, what must stay light, and what must never be called."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import tmc_sweep
+
+ROOT = Path(tmc_sweep.__file__).parent
+
+# part: (parts of ours, packages of others) that it may import, functions' own imports included
+BASE = {"config", "errors", "records", "paths", "explain"}
+MATHS = {"models", "objectives", "training", "data"}
+ALLOWED: dict[str, tuple[set[str], set[str]]] = {
+    "errors": (set(), set()),
+    "explain": ({"errors"}, {"pydantic", "pydantic_core"}),
+    "config": ({"errors", "explain"}, {"pydantic"}),
+    "records": ({"config", "errors"}, set()),
+    "paths": ({"config", "errors", "records"}, set()),
+    "space": (BASE, {"numpy", "pydantic", "pydantic_core", "ruamel"}),
+    "objectives": ({"errors"}, {"jaxtyping", "torch"}),
+    "models": ({"objectives", "config", "errors"}, {"jaxtyping", "torch"}),
+    "data": ({"config", "errors"}, {"jaxtyping", "numpy", "sklearn", "torch", "torchvision"}),
+    "training": ({*MATHS, "config", "errors", "records"}, {"safetensors", "torch"}),
+    "tables": (BASE, {"numpy", "pandas", "pyarrow"}),
+    "sweep": ({*BASE, *MATHS, "space", "tables"}, {"numpy", "pandas", "pyarrow", "ray", "ruamel", "torch"}),
+    "cli": ({*BASE, *MATHS, "space", "tables", "sweep"}, {"pandas", "rich", "typer"}),
+    "__init__": ({"tables", "training", "sweep"}, set()),
+}
+
+UNSAFE = {
+    "builtins": {"eval", "exec", "compile", "__import__"},
+    "cloudpickle": {"load", "loads"},
+    "dill": {"load", "loads"},
+    "joblib": {"load"},
+    "marshal": {"load", "loads"},
+    "numpy": {"load"},
+    "pandas": {"read_pickle"},
+    "pickle": {"load", "loads", "Unpickler"},
+    "shelve": {"open"},
+    "torch": {"load"},
+    "yaml": {"load", "load_all", "full_load", "unsafe_load"},
+}
+
+
+def sources() -> list[Path]:
+    return sorted(ROOT.rglob("*.py"))
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(ROOT).with_suffix("").parts[0]
+
+
+def imported(tree: ast.AST, package: tuple[str, ...]) -> Iterator[str]:
+    """Dotted names of everything a module of `package` imports, wherever it does; `from a import b` gives a.b."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(package[: len(package) + 1 - node.level]) + "." if node.level else ""
+            yield from (f"{base}{node.module or ''}.{alias.name}".replace("..", ".") for alias in node.names)
+
+
+def violations(path: Path, source: str) -> list[str]:
+    part = part_of(path)
+    ours, theirs = ALLOWED.get(part, (set(), set()))
+    package = ("tmc_sweep", *path.relative_to(ROOT).parent.parts)
+    found = [] if part in ALLOWED else [f"{part} is not in the table"]
+    for name in imported(ast.parse(source), package):
+        first, second = [*name.split("."), "__init__"][:2]
+        if first == "tmc_sweep":
+            second = second if (ROOT / second).is_dir() or (ROOT / f"{second}.py").is_file() else "__init__"
+            if second not in {part, *ours}:
+                found.append(f"{part} imports {name}")
+        elif first not in sys.stdlib_module_names and first not in theirs:
+            found.append(f"{part} imports {name}")
+    return found
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_imports_only_what_its_part_may(path: Path):
+    assert violations(path, path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "violation"),
+    [
+        ("objectives/bounds.py", "from tmc_sweep.models import HierarchicalVAE", "tmc_sweep.models.HierarchicalVAE"),
+        ("objectives/bounds.py", "from ..training import train", "tmc_sweep.training.train"),
+        ("tables/read.py", "def f():\n    import torch", "torch"),
+        ("training/pack.py", "from ray import tune", "ray.tune"),
+        ("sweep/runner.py", "import rich.console", "rich.console"),
+        ("config.py", "from tmc_sweep import records", "tmc_sweep.records"),
+        ("config.py", "from tmc_sweep import train", "tmc_sweep.train"),
+        ("sweep/runner.py", "import tmc_sweep", "tmc_sweep"),
+    ],
+)
+def test_a_planted_violation_is_found(file: str, line: str, violation: str):
+    path = ROOT / file
+    assert violations(path, line) == [f"{part_of(path)} imports {violation}"]
+
+
+def test_a_part_that_the_table_lacks_is_found():
+    assert violations(ROOT / "extra.py", "") == ["extra is not in the table"]
+
+
+def loaded_by(statement: str) -> set[str]:
+    script = f"{statement}\nimport sys\nprint(*{{name.partition('.')[0] for name in sys.modules}})"
+    return set(
+        subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    )
+
+
+@pytest.mark.parametrize(
+    ("statement", "heavy"),
+    [
+        ("import tmc_sweep", {"numpy", "pandas", "ray", "torch"}),
+        ("import tmc_sweep.objectives", {"pandas", "ray"}),
+        ("import tmc_sweep.training", {"pandas", "ray", "sklearn", "torchvision"}),
+        ("import tmc_sweep.tables.read, tmc_sweep.tables.epochs, tmc_sweep.tables.summary", {"ray", "torch"}),
+        ("from tmc_sweep import read_epochs, read_trials, summarize", {"ray", "torch"}),
+        ("import tmc_sweep.space", {"pandas", "ray", "torch"}),
+        ("import tmc_sweep.cli", {"pandas", "ray", "torch"}),
+    ],
+)
+def test_what_is_light_stays_light(statement: str, heavy: set[str]):
+    assert not loaded_by(statement) & heavy
+
+
+def test_what_an_import_loads_is_seen():
+    assert "torch" in loaded_by("import tmc_sweep.objectives")
+
+
+def unsafe_uses(source: str) -> list[str]:
+    """Names in a source that read code from data: as attributes of their module, imported from it, or called bare."""
+    tree, found = ast.parse(source), []
+    modules = {
+        alias.asname or alias.name: alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            found += [
+                f"{node.module}.{alias.name}" for alias in node.names if alias.name in UNSAFE.get(node.module, ())
+            ]
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            module = modules.get(node.value.id, "")
+            found += [f"{module}.{node.attr}"] if node.attr in UNSAFE.get(module, ()) else []
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in UNSAFE["builtins"]:
+            found.append(node.func.id)
+    return found
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_loader_that_runs_code_is_used(path: Path):
+    assert unsafe_uses(path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("import pickle\npickle.loads(b'')", ["pickle.loads"]),
+        ("import torch as t\nt.load('x')", ["torch.load"]),
+        ("from joblib import load", ["joblib.load"]),
+        ("import yaml\nyaml.load('')", ["yaml.load"]),
+        ("import pandas as pd\npd.read_pickle('x')", ["pandas.read_pickle"]),
+        ("eval('1')\nexec('1')", ["eval", "exec"]),
+        ("import pickle\npickle.UnpicklingError", []),
+        ("import re\nre.compile('x')", []),
+    ],
+)
+def test_a_planted_loader_is_found(source: str, found: list[str]):
+    assert unsafe_uses(source) == found
