@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -50,7 +51,12 @@ OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 Width = Annotated[int, Field(ge=1, le=65_536)]
 Widths = Annotated[
     tuple[Width, ...],
-    Field(min_length=1, max_length=64, strict=False, json_schema_extra={"rule": "a list of 1 to 64 widths from 1 to 65536"}),
+    Field(
+        min_length=1,
+        max_length=64,
+        strict=False,
+        json_schema_extra={"rule": "a list of 1 to 64 widths from 1 to 65536"},
+    ),
 ]
 
 
@@ -126,9 +132,7 @@ def _field(rule: str, meaning: str, default: Any = ..., **constraints: Any) -> A
 
 
 def _derived(rule: str, meaning: str, default_factory: Any, **constraints: Any) -> Any:
-    return Field(
-        default_factory=default_factory, description=meaning, json_schema_extra={"rule": rule}, **constraints
-    )
+    return Field(default_factory=default_factory, description=meaning, json_schema_extra={"rule": rule}, **constraints)
 
 
 class TrialConfig(_Frozen):
@@ -148,7 +152,10 @@ class TrialConfig(_Frozen):
         ge=1,
     )
     validation_images: int = _field(
-        "an integer from 0 to fewer than train_images", "how many of the training images, the last, are held out", 0, ge=0
+        "an integer from 0 to fewer than train_images",
+        "how many of the training images, the last, are held out",
+        0,
+        ge=0,
     )
     binarize: Literal["none", "dynamic", "static"] = _field(
         "one of none, dynamic, static", "pixels as they are, drawn anew at each use, or drawn once per data set", "none"
@@ -159,7 +166,11 @@ class TrialConfig(_Frozen):
     )
     K: int = _field("an integer from 1 to 10000", "samples per latent in training", 20, ge=1, le=10_000)
     eval_k: int = _derived(
-        "an integer from 1 to 10000", "samples per latent in evaluation", lambda given: given.get("K", 1), ge=1, le=10_000
+        "an integer from 1 to 10000",
+        "samples per latent in evaluation",
+        lambda given: given.get("K", 1),
+        ge=1,
+        le=10_000,
     )
     lr: float = _field("a positive number up to 10, such as 1e-3", "Adam's learning rate", 1e-3, gt=0, le=10)
     batch_size: int = _field("an integer from 1 to 100000", "images per minibatch", 128, ge=1, le=100_000)
@@ -200,12 +211,12 @@ class TrialConfig(_Frozen):
     @property
     def trial_id(self) -> str:
         """12 hex digits that name this trial in every table."""
-        return _digest({**identity(self), "seed": self.seed})
+        return _ids(self)[0]
 
     @property
     def cell_id(self) -> str:
         """12 hex digits that name the trial without its seed: what is averaged over."""
-        return _digest(identity(self))
+        return _ids(self)[1]
 
     @property
     def n_features(self) -> int:
@@ -214,7 +225,9 @@ class TrialConfig(_Frozen):
 
     def row(self) -> dict[str, object]:
         """The fields as plain table values, keyed by column."""
-        return {name: getattr(self, name) for name in type(self).model_fields} | {"architecture": self.architecture.name}
+        return {name: getattr(self, name) for name in type(self).model_fields} | {
+            "architecture": self.architecture.name
+        }
 
 
 # Fixed for ever: a value listed here is left out of the hash. New fields are added with the value that old trials had.
@@ -236,7 +249,8 @@ NOT_IDENTITY = frozenset({"epochs", "seed"})
 def identity(config: TrialConfig) -> dict[str, object]:
     """What makes a cell: the resolved fields that are not at their identity default, JSON-ready."""
     known = DATA_SETS[config.data]
-    defaults = IDENTITY_DEFAULTS | {
+    defaults = {
+        **IDENTITY_DEFAULTS,
         "train_images": known.train_images,
         "test_images": known.test_images,
         "eval_k": config.K,
@@ -244,6 +258,12 @@ def identity(config: TrialConfig) -> dict[str, object]:
     resolved = config.model_dump(mode="json", exclude=set(NOT_IDENTITY))
     kept = {name: value for name, value in resolved.items() if name not in defaults or value != defaults[name]}
     return {**kept, "numerics": NUMERICS_VERSION}
+
+
+@lru_cache(maxsize=2**17)
+def _ids(config: TrialConfig) -> tuple[str, str]:
+    fields = identity(config)
+    return _digest({**fields, "seed": config.seed}), _digest(fields)
 
 
 def _digest(fields: Mapping[str, object]) -> str:

@@ -43,5 +43,7 @@ def _owner(model: type[BaseModel], loc: list[str]) -> tuple[type[BaseModel], str
 
 
 def _shown(value: object) -> str:
-    text = {True: "true", False: "false", None: "null"}[value] if value is None or isinstance(value, bool) else repr(value)
+    text = (
+        {True: "true", False: "false", None: "null"}[value] if value is None or isinstance(value, bool) else repr(value)
+    )
     return text if len(text) <= 80 else text[:77] + "..."

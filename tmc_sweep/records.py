@@ -91,7 +91,12 @@ IDENTITY_COLUMNS = (
 
 _CONFIG_ORDER = ("objective", "architecture", "data", "K", "lr", "seed")
 _CONFIG_DTYPES: dict[object, DType] = {int: "int64", float: "float64", bool: "bool"}
-_CONFIG_UNITS = {"train_images": "images", "test_images": "images", "validation_images": "images", "batch_size": "images"}
+_CONFIG_UNITS = {
+    "train_images": "images",
+    "test_images": "images",
+    "validation_images": "images",
+    "batch_size": "images",
+}
 
 
 def _config_columns() -> tuple[Column, ...]:
@@ -123,8 +128,18 @@ MEASURED_COLUMNS = (
     Column("test_objective", "float64", _PER_IMAGE, "the trained bound of the test images"),
     Column("epoch_seconds", "float64", "seconds", "wall time of the epoch, evaluation included"),
     Column("eval_seconds", "float64", "seconds", "wall time of its evaluation"),
-    Column("peak_memory_bytes", "int64", "bytes", "on a GPU: most tensor memory in the epoch; on a CPU: most resident memory of the process so far"),
-    Column("grad_norm", "float64", "nats", "L2 norm of the gradient of the batch's summed loss, mean over the epoch's steps"),
+    Column(
+        "peak_memory_bytes",
+        "int64",
+        "bytes",
+        "on a GPU: most tensor memory in the epoch; on a CPU: most resident memory of the process so far",
+    ),
+    Column(
+        "grad_norm",
+        "float64",
+        "nats",
+        "L2 norm of the gradient of the batch's summed loss, mean over the epoch's steps",
+    ),
     Column("attempt", "int64", "", "how often training of the trial had been started, this time included"),
     Column("time", "timestamp", "UTC", "when the epoch ended"),
 )
@@ -159,7 +174,9 @@ SUMMARY_COLUMNS = (
     Column("last", "int64", "epochs", "length of the window asked for"),
     Column("first_epoch", "int64", "", "first epoch of the window"),
     Column("last_epoch", "int64", "", "last epoch of the window: the last that every seed has"),
-    Column("mean", "float64", _PER_IMAGE, "mean over seeds of each seed's mean over the window; null where reason says why"),
+    Column(
+        "mean", "float64", _PER_IMAGE, "mean over seeds of each seed's mean over the window; null where reason says why"
+    ),
     Column("std_epochs", "float64", _PER_IMAGE, "std (ddof 0) over the window of the curve averaged over seeds"),
     Column("std_epochs_within", "float64", _PER_IMAGE, "mean over seeds of each seed's std (ddof 0) over the window"),
     Column("std_seeds", "float64", _PER_IMAGE, "std (ddof 1) over seeds of each seed's mean; null for one seed"),

@@ -23,12 +23,12 @@ def test_new_trials_are_pending_and_hold_their_whole_configuration(paths, config
     assert TrialConfig.parse(json.loads(row["config"])) == config
 
 
-def test_ensure_keeps_what_is_known_and_only_raises_the_target(paths, config):
+def test_ensure_keeps_what_is_known_and_sets_the_target(paths, config):
     table = TrialTable.open(paths)
     table.ensure([config])
     table.update(config.trial_id, status=Status.STOPPED, attempts=2)
     longer = config.model_copy(update={"epochs": 9})
-    table.ensure([longer, config])
+    table.ensure([longer])
     row = table.get(config.trial_id)
     assert (row["epochs"], row["status"], row["attempts"]) == (9, "stopped", 2)
     assert TrialConfig.parse(json.loads(row["config"])) == longer

@@ -46,7 +46,9 @@ def main() -> None:
 
 
 @app.callback(invoke_without_command=True)
-def _options(show_version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False) -> None:
+def _options(
+    show_version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
     if show_version:
         typer.echo(f"tmc-sweep {version('tmc-sweep')}")
         raise typer.Exit
@@ -77,7 +79,9 @@ def run(
     show_summary(result.summary, as_json=as_json, as_csv=False)
     for trial in result.failed:
         messages.print(f"trial {trial.config.trial_id} failed: {trial.reason}", markup=False)
-    messages.print(f"tables: {result.paths.epochs} (every epoch), {result.paths.trials}, {result.paths.summary}", markup=False)
+    messages.print(
+        f"tables: {result.paths.epochs} (every epoch), {result.paths.trials}, {result.paths.summary}", markup=False
+    )
     if result.failed:
         raise typer.Exit(1)
 
@@ -109,12 +113,16 @@ def validate(file: File, max_trials: MaxTrials = MAX_TRIALS) -> None:
     data = sorted({trial.data for trial in trials})
     for name in data:
         load_data(name)
-    typer.echo(f"{file}: {len(trials)} trials in {len({trial.cell_id for trial in trials})} cells, data {', '.join(data)}")
+    typer.echo(
+        f"{file}: {len(trials)} trials in {len({trial.cell_id for trial in trials})} cells, data {', '.join(data)}"
+    )
 
 
 @app.command()
 def status(
-    name: Annotated[str | None, typer.Argument(help="Name of a sweep; all of them without it.", show_default=False)] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Name of a sweep; all of them without it.", show_default=False)
+    ] = None,
     results: Results = Path("results"),
     as_json: Json = False,
 ) -> None:
@@ -132,7 +140,9 @@ def status(
 @app.command()
 def summary(
     name: Name,
-    last: Annotated[int | None, typer.Option("--last", help="Epochs in the window; default: as in the search space.")] = None,
+    last: Annotated[
+        int | None, typer.Option("--last", help="Epochs in the window; default: as in the search space.")
+    ] = None,
     metric: Annotated[str | None, typer.Option("--metric", help="Column; default: as in the search space.")] = None,
     results: Results = Path("results"),
     as_json: Json = False,

@@ -9,15 +9,14 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.sweep.planner import missing
-from tmc_sweep.tables.read import read_trials
+from tmc_sweep.tables.read import stored_trials
 
 
 def plan_of(space: SearchSpace, results: Path) -> dict[str, Any]:
     """Trials and cells with their parameters, and which are left to train, JSON-ready."""
     paths = SweepPaths(results, space.name)
     configs = space.trials()
-    stored = read_trials(paths.epochs).to_dict("records") if paths.trials.exists() else []
-    rows = {str(row["trial_id"]): row for row in stored}
+    rows = stored_trials(paths)
     left = {config.trial_id for config in missing(configs, rows)}
     trials = [
         {

@@ -121,4 +121,8 @@ def duration(seconds: float) -> str:
 def _cells(trial: TrialProgress) -> tuple[str, str, str, str]:
     last = trial.last
     epoch = f"{last.epoch if last else 0}/{trial.config.epochs}"
-    return (epoch, f"{last.test_iwae:.2f}", f"{last.test_tmc:.2f}", f"{last.epoch_seconds:.2f}") if last else (epoch, "-", "-", "-")
+    return (
+        (epoch, f"{last.test_iwae:.2f}", f"{last.test_tmc:.2f}", f"{last.epoch_seconds:.2f}")
+        if last
+        else (epoch, "-", "-", "-")
+    )

@@ -93,7 +93,9 @@ def _print_table(head: str, columns: Sequence[str], rows: Iterable[Sequence[str]
         console.width = _WIDE
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in columns:
-        table.add_column(name, justify="left" if name in ("objective", "architecture", "reason") else "right", no_wrap=True)
+        table.add_column(
+            name, justify="left" if name in ("objective", "architecture", "reason") else "right", no_wrap=True
+        )
     for row in rows:
         table.add_row(*row)
     console.print(head, markup=False)

@@ -105,7 +105,9 @@ class MailboxChannel:
 class Postman(threading.Thread):
     """The driver's end: hands each batch of letters to the writer, and answers them once they are durable."""
 
-    def __init__(self, mailbox: Any, deliver: Callable[[list[Letter]], list[Reply]], on_error: Callable[[], None]) -> None:
+    def __init__(
+        self, mailbox: Any, deliver: Callable[[list[Letter]], list[Reply]], on_error: Callable[[], None]
+    ) -> None:
         super().__init__(name="tmc-sweep-writer", daemon=True)
         self._mailbox = mailbox
         self._deliver = deliver
@@ -118,7 +120,7 @@ class Postman(threading.Thread):
         try:
             while self._round() or not self._closing.is_set():
                 pass
-        except Exception as error:  # noqa: BLE001 - handed to the main thread, which raises it
+        except Exception as error:
             self.error = error
             self._on_error()
 

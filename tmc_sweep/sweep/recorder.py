@@ -1,5 +1,6 @@
 """The single writer's logic: letters in, durable tables and checkpoints out. Runs where the lock is held, without Ray."""
 
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Self
@@ -11,7 +12,9 @@ from tmc_sweep.sweep.letters import Begin, Begun, Letter, Reply, Report, Stored
 from tmc_sweep.tables.checkpoints import CheckpointFiles
 from tmc_sweep.tables.epochs import EpochTable
 from tmc_sweep.tables.parts import RecomputedEpochError
-from tmc_sweep.tables.trials import TrialTable, TrialRow
+from tmc_sweep.tables.trials import TrialRow, TrialTable
+
+_TRIALS_SECONDS = 5.0
 
 
 class Recorder:
@@ -23,6 +26,8 @@ class Recorder:
         self._checkpoints = checkpoints
         self._paths = paths
         self._configs: dict[str, TrialConfig] = {}
+        self._status_changed = True
+        self._trials_committed = time.monotonic()
 
     @classmethod
     def open(cls, paths: SweepPaths, configs: Sequence[TrialConfig]) -> Self:
@@ -51,26 +56,31 @@ class Recorder:
         return self._begin(letter) if isinstance(letter, Begin) else self._report(letter)
 
     def commit(self) -> None:
-        """Make everything received so far durable: rows first, so that the trial table never runs ahead of them."""
+        """Make everything received so far durable: rows first, so that the trial table never runs ahead of them.
+
+        The trial table is one file, rewritten whole: counts of epochs alone wait for a few seconds.
+        """
         self._epochs.commit()
-        self._trials.commit()
+        if self._status_changed or time.monotonic() - self._trials_committed > _TRIALS_SECONDS:
+            self._trials.commit()
+            self._status_changed, self._trials_committed = False, time.monotonic()
 
     def fail(self, trial_id: str, reason: str) -> None:
         """Record that training of the trial ended with an error, unless it had already ended otherwise."""
         if self.row(trial_id)["status"] in (Status.PENDING, Status.RUNNING):
-            self._trials.update(trial_id, status=Status.FAILED, reason=reason, ended=datetime.now(UTC))
+            self._set_status(trial_id, Status.FAILED, reason=reason, ended=datetime.now(UTC))
 
     def release(self) -> None:
         """Record that nothing is running any more: what was, is pending again."""
         for row in list(self._trials):
             if row["status"] == Status.RUNNING:
-                self._trials.update(str(row["trial_id"]), status=Status.PENDING)
+                self._set_status(str(row["trial_id"]), Status.PENDING)
 
     def _begin(self, letter: Begin) -> Begun:
         attempt = int(str(self.row(letter.trial_id)["attempts"])) + 1
-        self._trials.update(
+        self._set_status(
             letter.trial_id,
-            status=Status.RUNNING,
+            Status.RUNNING,
             reason=None,
             attempts=attempt,
             started=datetime.now(UTC),
@@ -84,18 +94,18 @@ class Recorder:
         row = self.row(report.trial_id)
         if row["status"] == Status.FAILED or report.attempt != row["attempts"]:
             return Stored(go_on=False)
-        if report.checkpoint is not None:
-            epoch = report.records[-1].epoch
-            path = self._checkpoints.save(report.trial_id, epoch, report.checkpoint)
-            self._trials.update(
-                report.trial_id, checkpoint_epoch=epoch, checkpoint=str(path.relative_to(self._paths.results))
-            )
         on_cpu = row["device"] == "cpu"
         try:
             self._epochs.add(self._configs[report.trial_id], report.records, replace=not on_cpu)
         except RecomputedEpochError as error:
             self.fail(report.trial_id, str(error))
             return Stored(go_on=False)
+        if report.checkpoint is not None:  # durable at once, so before its rows are
+            epoch = report.records[-1].epoch
+            path = self._checkpoints.save(report.trial_id, epoch, report.checkpoint)
+            self._trials.update(
+                report.trial_id, checkpoint_epoch=epoch, checkpoint=str(path.relative_to(self._paths.results))
+            )
         self._settle(report.trial_id)
         return Stored(go_on=True)
 
@@ -109,9 +119,10 @@ class Recorder:
             return
         last = self._epochs.last(trial_id)
         if last is not None and last.diverged:
-            self._end(trial_id, Status.DIVERGED, f"not finite in epoch {done}")
+            self._set_status(trial_id, Status.DIVERGED, reason=f"not finite in epoch {done}", ended=datetime.now(UTC))
         elif done >= int(str(row["epochs"])):
-            self._end(trial_id, Status.DONE, None)
+            self._set_status(trial_id, Status.DONE, reason=None, ended=datetime.now(UTC))
 
-    def _end(self, trial_id: str, status: Status, reason: str | None) -> None:
-        self._trials.update(trial_id, status=status, reason=reason, ended=datetime.now(UTC))
+    def _set_status(self, trial_id: str, status: Status, **columns: object) -> None:
+        self._trials.update(trial_id, status=status, **columns)
+        self._status_changed = True

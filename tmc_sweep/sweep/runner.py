@@ -1,6 +1,5 @@
 """A sweep from its search space to its summary: what is missing, trained by Ray Tune, recorded by one writer."""
 
-import logging
 import os
 import tempfile
 from collections.abc import Sequence
@@ -26,7 +25,7 @@ from tmc_sweep.sweep.signals import StopSignal, stop_signal
 from tmc_sweep.sweep.trainable import PackTrainable
 from tmc_sweep.tables.lock import sweep_lock
 from tmc_sweep.tables.manifest import open_manifest
-from tmc_sweep.tables.read import read_trials
+from tmc_sweep.tables.read import stored_trials
 from tmc_sweep.tables.summary import summarize, write_summary
 from tmc_sweep.training import pack_key
 
@@ -77,8 +76,7 @@ def run(space: SearchSpace, results: str | Path = "results", listener: Listener 
 
 def _missing_on_disk(paths: SweepPaths, configs: Sequence[TrialConfig]) -> list[TrialConfig]:
     """What is missing by the tables as they are, before anything is written."""
-    stored = read_trials(paths.epochs).to_dict("records") if paths.trials.exists() else []
-    return missing(configs, {str(row["trial_id"]): row for row in stored})
+    return missing(configs, stored_trials(paths))
 
 
 def _images(configs: Sequence[TrialConfig]) -> dict[str, Images]:
@@ -143,8 +141,8 @@ def _train(
             grid = tuner.fit()
         postman.close()
         if stop.number is None:
-            for result in grid:
-                for config in groups[result.config["pack"]]:
+            for result in (grid[index] for index in range(len(grid))):
+                for config in groups[(result.config or {})["pack"]]:
                     sweep.fail(config.trial_id, _reason(result.error))
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import ray
 import torch
-from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from tmc_sweep.errors import CannotRunError
 from tmc_sweep.space.schema import Resources
@@ -44,7 +45,7 @@ def ray_session(resources: Resources) -> Iterator[tuple[float, float]]:
         else:
             here = {"CPU": float(len(os.sched_getaffinity(0))), "GPU": float(torch.cuda.device_count())}
             shares = share(resources, [here])
-            temporary = tempfile.mkdtemp(prefix="tmc-", dir="/tmp")  # noqa: S108 - Ray's socket paths must be short
+            temporary = tempfile.mkdtemp(prefix="tmc-", dir="/tmp")
             _start(here, temporary)
             yield shares
     finally:

@@ -102,13 +102,13 @@ def _state(config: TrialConfig, begun: object) -> TrialState:
     return decode(checkpoint, config) if checkpoint else TrialState.initial(config)
 
 
-class PackTrainable(tune.Trainable):  # type: ignore[misc]
+class PackTrainable(tune.Trainable):
     """The thin adapter between Tune's class interface and PackRun.
 
     A pack begins with its first step: Tune may set up a process for a trial and then give that trial to another one.
     """
 
-    def setup(
+    def setup(  # type: ignore[override]  # `with_parameters` passes the rest
         self,
         config: dict[str, Any],
         *,

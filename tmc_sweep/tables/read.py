@@ -37,6 +37,13 @@ def read_trials(path: str | Path) -> pd.DataFrame:
     return frame
 
 
+def stored_trials(paths: SweepPaths) -> dict[str, dict[str, object]]:
+    """The trial table's rows by trial, nulls as None; empty before the sweep's first run."""
+    if not paths.trials.exists():
+        return {}
+    return {str(row["trial_id"]): row for row in read_table(paths.trials, TRIAL_COLUMNS).to_pylist()}
+
+
 def find(path: str | Path) -> SweepPaths:
     """The paths of the sweep whose epoch table is the folder `path`; InputError if there is no such table."""
     paths = SweepPaths.of_table(path)

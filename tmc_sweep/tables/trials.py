@@ -47,7 +47,7 @@ class TrialTable:
         return MappingProxyType(self._rows[trial_id]) if trial_id in self._rows else None
 
     def ensure(self, configs: Iterable[TrialConfig]) -> None:
-        """Add the trials that are missing, as pending; raise the `epochs` of those that are to train longer.
+        """Add the trials that are missing, as pending, and set how many epochs the others are to have now.
 
         One that was done and now has epochs left is pending again.
         """
@@ -56,7 +56,7 @@ class TrialTable:
             if row is None:
                 self._rows[config.trial_id] = _pending(config)
                 self._dirty = True
-            elif config.epochs > _count(row, "epochs"):
+            elif config.epochs != row["epochs"]:
                 self.update(config.trial_id, epochs=config.epochs, config=config_json(config))
                 if row["status"] == Status.DONE and _count(row, "epochs_done") < config.epochs:
                     self.update(config.trial_id, status=Status.PENDING, ended=None)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 import torch
 from torch import Generator, Tensor, nn
 
-from tmc_sweep.config import OBJECTIVES, TrialConfig
+from tmc_sweep.config import OBJECTIVES, Objective, TrialConfig
 from tmc_sweep.data import Split, batch
 from tmc_sweep.models import HierarchicalVAE
 from tmc_sweep.objectives import elbo, iwae, tmc
@@ -22,7 +22,11 @@ from tmc_sweep.records import EpochRecord
 from tmc_sweep.training.randomness import Purpose, generator
 from tmc_sweep.training.state import TrialState
 
-BOUNDS: dict[str, Callable[[Sequence[Tensor], Sequence[Tensor]], Tensor]] = {"elbo": elbo, "iwae": iwae, "tmc": tmc}
+BOUNDS: dict[Objective, Callable[[Sequence[Tensor], Sequence[Tensor]], Tensor]] = {
+    "elbo": elbo,
+    "iwae": iwae,
+    "tmc": tmc,
+}
 ADAM_BETAS = (0.9, 0.999)
 _NAN = float("nan")
 _OWN_FIELDS = frozenset({"seed", "lr", "adam_eps", "init", "epochs"})
@@ -85,7 +89,7 @@ class Pack:
             trial_id=state.config.trial_id,
             epoch=state.epoch + 1,
             **measured,  # type: ignore[arg-type]
-            **seconds,  # type: ignore[arg-type]
+            **seconds,
             peak_memory_bytes=_peak_memory_bytes(self.device),
             attempt=self.attempts[index],
             time=datetime.now(UTC),
@@ -132,7 +136,9 @@ class Pack:
                 totals[name] += bound.double().sum(-1).cpu()
         return {name: total / len(images) for name, total in totals.items()}
 
-    def _bounds(self, x: Tensor, k: int, generators: Sequence[Generator], names: Sequence[str]) -> dict[str, Tensor]:
+    def _bounds(
+        self, x: Tensor, k: int, generators: Sequence[Generator], names: Sequence[Objective]
+    ) -> dict[Objective, Tensor]:
         """The named bounds per image, [member, batch], on one set of samples."""
         rows = x.shape[1]
         noise = [
