@@ -6,6 +6,8 @@ import statistics
 import pytest
 
 from tmc_sweep.space import parse
+from tmc_sweep.space.domains import Range
+from tmc_sweep.space.source import Mark
 
 SEARCH = "search: {{algorithm: random, num_samples: {n}, seed: {seed}}}"
 
@@ -90,3 +92,10 @@ def test_a_condition_on_a_draw():
     assert sum(trial.objective == "elbo" for trial in trials) == 1
     assert all(trial.lr == 0.001 for trial in trials if trial.objective == "elbo")
     assert all(trial.lr >= 0.2 for trial in trials if trial.objective == "tmc")
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_rounding_never_reaches_the_upper_end(log):
+    mark = Mark("x.yaml", 1, 1)
+    for high in range(3, 10_000):
+        assert Range(2, high, mark, log=log, integers=True).at(1 - 2**-53).value == high - 1
