@@ -32,6 +32,7 @@ class DataSet:
 
     @property
     def n_features(self) -> int:
+        """Values of one image."""
         return math.prod(self.shape)
 
 

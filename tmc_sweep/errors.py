@@ -33,7 +33,7 @@ class SweepBusyError(TmcSweepError):
     exit_code = 75
 
 
-class Interrupted(TmcSweepError):
+class SweepInterruptedError(TmcSweepError):
     """A signal ended the sweep; everything up to the last epoch boundary is stored."""
 
     exit_code = 130

@@ -46,10 +46,12 @@ class SweepPaths:
 
     @property
     def trials(self) -> Path:
+        """The trial table: one Parquet file."""
         return self.results / f"{self.name}.trials.parquet"
 
     @property
     def summary(self) -> Path:
+        """The summary of the last run: one Parquet file, derived."""
         return self.results / f"{self.name}.summary.parquet"
 
     @property
@@ -59,10 +61,12 @@ class SweepPaths:
 
     @property
     def manifest(self) -> Path:
+        """What identifies the sweep, and its search space as last run."""
         return self.private / "manifest.json"
 
     @property
     def lock(self) -> Path:
+        """Held by the one process that writes."""
         return self.private / "lock"
 
     @property
@@ -72,4 +76,5 @@ class SweepPaths:
 
     @property
     def checkpoints(self) -> Path:
+        """A folder per trial."""
         return self.private / "checkpoints"

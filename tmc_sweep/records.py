@@ -69,10 +69,12 @@ class EpochRecord:
         return tuple(getattr(self, name) for name in OUTCOME_COLUMNS)
 
     def to_json(self) -> dict[str, object]:
+        """The record as JSON values; NaN stays NaN, which Python's json writes and reads."""
         return {**asdict(self), "time": self.time.isoformat()}
 
     @classmethod
     def from_json(cls, values: dict[str, object]) -> Self:
+        """The record that `to_json` gave."""
         return cls(**{**values, "time": datetime.fromisoformat(str(values["time"]))})  # type: ignore[arg-type]
 
 

@@ -71,7 +71,8 @@ def show_sweeps(sweeps: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
 
 def _headline(status: Mapping[str, Any]) -> str:
     counts = ", ".join(f"{status[f'n_{name}']} {name}" for name in Status if status[f"n_{name}"])
-    return f"{status['name']}: {status['n_trials']} trials ({counts}), {status['epochs_done']} of {status['epochs']} epochs"
+    epochs = f"{status['epochs_done']} of {status['epochs']} epochs"
+    return f"{status['name']}: {status['n_trials']} trials ({counts}), {epochs}"
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:

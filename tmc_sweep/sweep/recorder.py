@@ -1,4 +1,4 @@
-"""The single writer's logic: letters in, durable tables and checkpoints out. Runs where the lock is held, without Ray."""
+"""The single writer's logic: letters in, durable tables and checkpoints out. It runs where the lock is held."""
 
 import time
 from collections.abc import Sequence

@@ -50,7 +50,7 @@ def run(space: SearchSpace, results: str | Path = "results", listener: Listener 
     """Train what is missing of the sweep, and summarise it.
 
     `listener` is told of each commit, from the writer's thread. Raises InputError on bad data, CannotRunError if Ray or
-    its resources are not there, StorageError, SweepBusyError if another process runs the sweep, and Interrupted after a
+    its resources are not there, StorageError, SweepBusyError if another process runs the sweep, and SweepInterruptedError after a
     signal; whatever was trained until then is in the tables, and the same call goes on from there.
     """
     paths = SweepPaths(Path(results), space.name)

@@ -1,4 +1,4 @@
-"""Ray for one sweep: the cluster that is there, or one of our own that ends with us; and whether the trials can fit it."""
+"""Ray for one sweep: the cluster that is there, or one of our own that ends with us; and whether trials fit it."""
 
 import logging
 import os

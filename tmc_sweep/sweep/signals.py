@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from tmc_sweep.errors import Interrupted
+from tmc_sweep.errors import SweepInterruptedError
 
 
 class StopSignal:
-    """The signal received, if any. While Tune runs it is passed on as SIGUSR1, which Tune answers by stopping cleanly."""
+    """The signal received, if any; while Tune runs it is passed on as SIGUSR1, at which Tune stops cleanly."""
 
     def __init__(self) -> None:
         self.number: int | None = None
@@ -31,13 +31,13 @@ class StopSignal:
             signal.raise_signal(signal.SIGUSR1)
 
     def check(self) -> None:
-        """Raise Interrupted if a signal was received."""
+        """Raise SweepInterruptedError if a signal was received."""
         if self.number is not None:
             raise self._interrupted()
 
-    def _interrupted(self) -> Interrupted:
+    def _interrupted(self) -> SweepInterruptedError:
         number = self.number or signal.SIGINT
-        return Interrupted(f"stopped by {signal.Signals(number).name}: run the same command to go on", number)
+        return SweepInterruptedError(f"stopped by {signal.Signals(number).name}: run the same command to go on", number)
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         first = self.number is None
