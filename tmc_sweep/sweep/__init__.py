@@ -1,1 +1,13 @@
-"""The only importer of Ray: sessions, trials of Ray Tune, and the one writer beside the driver."""
+"""The only importer of Ray: sessions, trials of Ray Tune, and the one writer beside the driver.
+
+Ray reads its authentication mode when it is first imported, so it is set here, before any module below does that: this
+user's token, where there is one, opens clusters that ask for it, and the others accept it too.
+"""
+
+import os
+from pathlib import Path
+
+TOKEN = Path.home() / ".ray" / "auth_token"
+
+if TOKEN.is_file():
+    os.environ.setdefault("RAY_AUTH_MODE", "token")

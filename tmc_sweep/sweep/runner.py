@@ -14,7 +14,8 @@ from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import Images, load
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
-from tmc_sweep.space.search_space import SearchSpace
+from tmc_sweep.space import SearchSpace
+from tmc_sweep.space import load as load_space
 from tmc_sweep.sweep.letters import Letter, Reply, Report
 from tmc_sweep.sweep.mailbox import Postman, open_mailbox
 from tmc_sweep.sweep.planner import missing, packs
@@ -46,13 +47,17 @@ class SweepResult:
         return [trial for trial in self.trials if trial.status is Status.FAILED]
 
 
-def run(space: SearchSpace, results: str | Path = "results", listener: Listener | None = None) -> SweepResult:
-    """Train what is missing of the sweep, and summarise it.
+def run(
+    space: SearchSpace | str | Path, results: str | Path = "results", listener: Listener | None = None
+) -> SweepResult:
+    """Train what is missing of the sweep, and summarise it; `space` may be a search space's file.
 
-    `listener` is told of each commit, from the writer's thread. Raises InputError on bad data, CannotRunError if Ray or
-    its resources are not there, StorageError, SweepBusyError if another process runs the sweep, and SweepInterruptedError after a
-    signal; whatever was trained until then is in the tables, and the same call goes on from there.
+    `listener` is told of each commit, from the writer's thread. Raises InputError on a bad file or bad data,
+    CannotRunError if Ray or its resources are not there, StorageError, SweepBusyError if another process runs the
+    sweep, and SweepInterruptedError after a signal; whatever was trained until then is in the tables, and the same
+    call goes on from there.
     """
+    space = space if isinstance(space, SearchSpace) else load_space(space)
     paths = SweepPaths(Path(results), space.name)
     configs = space.trials()
     images = _images(_missing_on_disk(paths, configs))

@@ -17,6 +17,7 @@ from ruamel.yaml.error import YAMLError
 
 from tmc_sweep.errors import CannotRunError
 from tmc_sweep.space.schema import Resources
+from tmc_sweep.sweep import TOKEN
 
 AUTO_GPU_SHARE = 0.5  # two small models keep a GPU busy
 _CONNECT_SECONDS = 3.0
@@ -118,7 +119,7 @@ def _connect(address: str) -> None:
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         raise CannotRunError(
             f"joining the Ray cluster at {address} must work, but {str(error).splitlines()[0]}: check that it runs "
-            f"Ray {ray.__version__}, and set RAY_AUTH_MODE=token if it asks for a token"
+            f"Ray {ray.__version__} and that its token is in {TOKEN}"
         ) from None
 
 
@@ -133,9 +134,8 @@ def _start(here: Capacity, temporary: str) -> None:
         _node_ip_address="127.0.0.1",
         **_QUIET,
     )
-    token = Path.home() / ".ray" / "auth_token"  # Ray leaves it readable to all
-    if token.is_file():
-        token.chmod(0o600)
+    if TOKEN.is_file():  # Ray leaves it readable to all
+        TOKEN.chmod(0o600)
 
 
 _QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
