@@ -107,6 +107,17 @@ def test_a_member_is_left_as_it_was_before_the_fatal_step(digits: Images):
     assert not pack.state(0).adam
 
 
+def test_a_gradient_that_is_not_finite_ends_a_member_whose_objective_still_is(digits: Images):
+    pack = pack_of(digits, configured(seed=0), configured(seed=1))
+    of_second = torch.tensor([0.0, math.nan])[:, None, None]
+    pack.model.p[0].first.weight.register_hook(lambda gradient: gradient + of_second)
+    first, second = pack.train_epoch()
+    assert not first.diverged
+    assert all(math.isnan(value) for value in second.outcome() if value is not None)
+    start = TrialState.initial(configured(seed=1)).parameters
+    assert all(torch.equal(value, start[name]) for name, value in pack.state(1).parameters.items())
+
+
 def test_a_huge_learning_rate_ends_as_diverged_or_finite_but_never_as_infinite(digits: Images):
     pack = pack_of(digits, configured(lr=10.0, seed=0), configured(lr=1e-3, seed=1))
     for _ in range(3):
@@ -148,6 +159,13 @@ def test_the_test_columns_are_the_mean_over_the_test_images_in_order(digits: Ima
             bounds.append(reference.iwae(*reference.factors(config, state.parameters, x, eps)[1:]))
         expected = torch.cat(bounds).double().mean().item()
         assert getattr(state.history[0], f"{split}_iwae") == pytest.approx(expected, rel=1e-5)
+
+
+def test_every_epoch_has_an_order_and_noise_of_its_own(digits: Images):
+    (state,) = run(digits, configured(lr=1e-30))
+    first, second = state.history
+    assert first.train_objective != second.train_objective
+    assert first.test_tmc != second.test_tmc
 
 
 @pytest.mark.parametrize("change", [{"eval_k": 7}, {"test_images": 11}])
