@@ -35,6 +35,7 @@ class Recorder:
         recorder = cls(EpochTable.open(paths), TrialTable.open(paths), CheckpointFiles(paths), paths)
         recorder._configs = {config.trial_id: config for config in configs}
         recorder._trials.ensure(configs)
+        recorder.release()  # a run that was killed left its trials as running
         for row in list(recorder._trials):
             recorder._settle(str(row["trial_id"]))
         recorder.commit()

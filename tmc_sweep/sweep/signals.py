@@ -40,6 +40,8 @@ class StopSignal:
         return SweepInterruptedError(f"stopped by {signal.Signals(number).name}: run the same command to go on", number)
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGUSR1:  # from interrupt_tune, before Tune listens
+            raise self._interrupted()
         first = self.number is None
         self.number = number
         if first and self._tuning:

@@ -1,0 +1,54 @@
+"""What is left to train, and in which packs."""
+
+import pytest
+from twin import small
+
+from tmc_sweep.records import Status
+from tmc_sweep.sweep.planner import missing, packs
+from tmc_sweep.training import pack_key
+
+
+@pytest.mark.parametrize(
+    ("status", "epochs_done", "is_missing"),
+    [
+        (Status.PENDING, 0, True),
+        (Status.RUNNING, 1, True),
+        (Status.FAILED, 2, True),
+        (Status.DIVERGED, 2, False),
+        (Status.STOPPED, 2, False),
+        (Status.DONE, 3, False),
+        (Status.DONE, 5, False),
+        (Status.DONE, 2, True),
+    ],
+)
+def test_what_is_missing_follows_from_the_status_and_the_epochs_done(status: Status, epochs_done: int, is_missing):
+    config = small(epochs=3)
+    rows = {config.trial_id: {"status": str(status), "epochs_done": epochs_done}}
+    assert missing([config], rows) == [config] * is_missing
+
+
+def test_a_trial_without_a_row_is_missing_and_the_order_is_kept():
+    configs = [small(seed=seed) for seed in (2, 0, 1)]
+    done = {configs[1].trial_id: {"status": "done", "epochs_done": 3}}
+    assert missing(configs, done) == [configs[0], configs[2]]
+
+
+def test_packs_hold_equal_shapes_up_to_their_size_in_the_order_of_their_first_members():
+    configs = [small(K=k, lr=lr, seed=seed) for k in (1, 2) for lr in (1e-3, 1e-2) for seed in (0, 1)]
+    by_k = packs(configs, 3, pack_key)
+    assert [[(c.K, c.lr, c.seed) for c in group] for group in by_k] == [
+        [(1, 1e-3, 0), (1, 1e-3, 1), (1, 1e-2, 0)],
+        [(1, 1e-2, 1)],
+        [(2, 1e-3, 0), (2, 1e-3, 1), (2, 1e-2, 0)],
+        [(2, 1e-2, 1)],
+    ]
+    assert [len(group) for group in packs(configs, 1, pack_key)] == [1] * 8
+    assert packs([], 4, pack_key) == []
+
+
+def test_packs_are_made_across_cells_that_alternate():
+    configs = [small(K=k, seed=seed) for seed in (0, 1) for k in (1, 2)]
+    assert [[(c.K, c.seed) for c in group] for group in packs(configs, 9, pack_key)] == [
+        [(1, 0), (1, 1)],
+        [(2, 0), (2, 1)],
+    ]

@@ -1,0 +1,69 @@
+"""How far a sweep is, and how long the rest should take."""
+
+import pytest
+from test_recorder import row
+from twin import small
+
+from tmc_sweep.config import TrialConfig
+from tmc_sweep.records import Status
+from tmc_sweep.sweep.progress import Progress, TrialProgress
+
+QUICK, SLOW = small(epochs=10), small(epochs=10, K=9)
+
+
+def trial(config: TrialConfig, status: Status, epoch: int = 0) -> TrialProgress:
+    return TrialProgress(config, status, row(epoch, config=config) if epoch else None)
+
+
+def seconds(config: TrialConfig, first: int, count: int, each: float):
+    record = row(1, config=config)
+    return [
+        type(record)(**{**vars_of(record), "epoch": epoch, "epoch_seconds": each})
+        for epoch in range(first, first + count)
+    ]
+
+
+def vars_of(record) -> dict[str, object]:
+    return {name: getattr(record, name) for name in type(record).__slots__}
+
+
+@pytest.mark.parametrize(
+    ("status", "left"),
+    [("pending", 6), ("running", 6), ("done", 0), ("diverged", 0), ("failed", 0), ("stopped", 0)],
+)
+def test_epochs_are_left_only_where_they_will_be_trained(status: str, left: int):
+    assert trial(QUICK, Status(status), 4).epochs_left == left
+
+
+def test_nothing_is_foretold_before_the_first_epoch():
+    progress = Progress([trial(QUICK, Status.RUNNING)])
+    progress.update(trial(QUICK, Status.RUNNING))
+    assert progress.snapshot().remaining_seconds is None
+
+
+def test_the_rest_is_each_cells_epochs_at_its_own_pace_over_the_trials_running():
+    progress = Progress([trial(QUICK, Status.RUNNING), trial(SLOW, Status.RUNNING)])
+    progress.update(trial(QUICK, Status.RUNNING, 4), seconds(QUICK, 1, 4, 2.0))
+    progress.update(trial(SLOW, Status.RUNNING, 1), seconds(SLOW, 1, 1, 12.0))
+    assert progress.snapshot().remaining_seconds == (6 * 2 + 9 * 12) / 2
+
+
+def test_a_cell_not_yet_seen_takes_the_mean_pace_of_all_epochs():
+    progress = Progress([trial(QUICK, Status.RUNNING), trial(SLOW, Status.PENDING)])
+    progress.update(trial(QUICK, Status.RUNNING, 4), seconds(QUICK, 1, 4, 2.0))
+    assert progress.snapshot().remaining_seconds == 6 * 2 + 10 * 2
+
+
+def test_a_trial_that_was_resumed_has_its_stored_epochs_behind_it():
+    progress = Progress([trial(QUICK, Status.RUNNING, 7)])
+    progress.update(trial(QUICK, Status.RUNNING, 8), seconds(QUICK, 8, 1, 5.0))
+    assert progress.snapshot().remaining_seconds == 2 * 5
+
+
+def test_a_sweep_at_its_end_has_nothing_left():
+    progress = Progress([trial(QUICK, Status.RUNNING), trial(SLOW, Status.DIVERGED, 2)])
+    progress.update(trial(QUICK, Status.DONE, 10), seconds(QUICK, 1, 10, 2.0))
+    snapshot = progress.snapshot()
+    assert snapshot.remaining_seconds == 0
+    assert [found.config for found in snapshot.with_status(Status.DONE, Status.FAILED)] == [QUICK]
+    assert snapshot.elapsed_seconds >= 0

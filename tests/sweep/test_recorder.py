@@ -1,0 +1,250 @@
+"""The writer's logic: letters in, tables out."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pandas as pd
+import pytest
+from twin import small
+
+from tmc_sweep.config import TrialConfig
+from tmc_sweep.errors import StorageError
+from tmc_sweep.paths import SweepPaths
+from tmc_sweep.records import EpochRecord, Status
+from tmc_sweep.sweep.letters import Begin, Begun, Report, Stored
+from tmc_sweep.sweep.recorder import Recorder
+from tmc_sweep.tables.epochs import EpochTable
+from tmc_sweep.tables.read import read_trials
+from tmc_sweep.tables.trials import TrialTable
+
+FIRST, OTHER = small(), small(seed=1)
+NAN = float("nan")
+
+
+def begin(config: TrialConfig = FIRST, device: str = "cpu") -> Begin:
+    return Begin(config.trial_id, 7, "host", device, 1, "checksum", "versions")
+
+
+def row(epoch: int, value: float = -50.0, config: TrialConfig = FIRST, attempt: int = 1) -> EpochRecord:
+    return EpochRecord(
+        trial_id=config.trial_id,
+        epoch=epoch,
+        **dict.fromkeys(("val_elbo", "val_iwae", "val_tmc", "val_objective"), None),
+        **dict.fromkeys(("train_objective", "test_elbo", "test_iwae", "test_tmc", "test_objective"), value),
+        epoch_seconds=1.0,
+        eval_seconds=0.5,
+        peak_memory_bytes=1,
+        grad_norm=2.0,
+        attempt=attempt,
+        time=datetime.now(UTC),
+    )
+
+
+def report(*rows: EpochRecord, attempt: int = 1, checkpoint: bytes | None = None) -> Report:
+    return Report(rows[0].trial_id, attempt, rows, checkpoint)
+
+
+@pytest.fixture
+def recorder(paths: SweepPaths) -> Recorder:
+    return Recorder.open(paths, [FIRST, OTHER])
+
+
+def trial(paths: SweepPaths, config: TrialConfig = FIRST) -> pd.Series:
+    """The trial's row on disk."""
+    return read_trials(paths.epochs).set_index("trial_id").loc[config.trial_id]
+
+
+def stored(paths: SweepPaths) -> list[float]:
+    """The first trial's values on disk."""
+    return pd.read_parquet(paths.epochs)["test_objective"].tolist()
+
+
+def test_every_trial_is_on_record_as_pending_from_the_start(recorder: Recorder, paths: SweepPaths):
+    frame = read_trials(paths.epochs)
+    assert frame["trial_id"].tolist() == [FIRST.trial_id, OTHER.trial_id]
+    assert frame[["status", "attempts", "epochs", "epochs_done"]].values.tolist() == [["pending", 0, 3, 0]] * 2
+
+
+def test_a_trial_from_begin_to_done(recorder: Recorder, paths: SweepPaths):
+    assert recorder.receive(begin()) == Begun(attempt=1, checkpoint=None)
+    recorder.commit()
+    now = trial(paths)
+    assert (now["status"], now["attempts"], now["n_parameters"], now["host"]) == ("running", 1, 7, "host")
+    assert recorder.receive(report(row(1), row(2))) == Stored(go_on=True)
+    recorder.commit()
+    assert (len(stored(paths)), trial(paths)["status"]) == (2, "running")
+    recorder.receive(report(row(3), checkpoint=b"weights"))
+    recorder.commit()
+    now = trial(paths)
+    assert (now["status"], now["epochs_done"], now["checkpoint_epoch"]) == ("done", 3, 3)
+    assert pd.isna(now["reason"])
+    assert (paths.results / now["checkpoint"]).read_bytes() == b"weights"
+    assert now["started"] <= now["ended"]
+    assert trial(paths, OTHER)["status"] == "pending"
+
+
+def test_the_next_attempt_gets_the_newest_checkpoint_and_the_next_number(recorder: Recorder, paths: SweepPaths):
+    recorder.receive(begin())
+    recorder.receive(report(row(1), checkpoint=b"one"))
+    recorder.receive(report(row(2), checkpoint=b"two"))
+    assert recorder.receive(begin()) == Begun(attempt=2, checkpoint=b"two")
+    recorder.commit()
+    assert trial(paths)["attempts"] == 2
+
+
+def test_a_letter_of_an_earlier_attempt_is_refused_rows_and_checkpoint(recorder: Recorder, paths: SweepPaths):
+    recorder.receive(begin())
+    recorder.receive(begin())
+    assert recorder.receive(report(row(1), checkpoint=b"zombie")) == Stored(go_on=False)
+    recorder.commit()
+    assert (stored(paths), list(paths.results.rglob("*.safetensors"))) == ([], [])
+    assert recorder.receive(report(row(1, attempt=2), attempt=2)) == Stored(go_on=True)
+
+
+def test_the_history_of_a_checkpoint_heals_rows_that_were_lost(recorder: Recorder, paths: SweepPaths):
+    recorder.receive(begin())
+    recorder.receive(report(row(1, -60)))
+    recorder.commit()
+    recorder.receive(begin())
+    recorder.receive(report(row(1, -60), row(2, -55), attempt=2))
+    recorder.commit()
+    assert stored(paths) == [-60, -55]
+
+
+def test_an_epoch_trained_again_with_the_same_outcome_is_left_as_it_is_time_and_all(
+    recorder: Recorder, paths: SweepPaths
+):
+    recorder.receive(begin())
+    recorder.receive(report(row(1), row(2)))
+    recorder.commit()
+    before = (paths.epochs / "part-00000.parquet").read_bytes()
+    recorder.receive(begin())
+    recorder.receive(report(row(1, attempt=2), row(2, attempt=2), attempt=2))
+    recorder.commit()
+    assert (paths.epochs / "part-00000.parquet").read_bytes() == before
+
+
+def test_on_a_cpu_an_epoch_that_differs_fails_the_trial_and_leaves_its_checkpoints(
+    recorder: Recorder, paths: SweepPaths
+):
+    recorder.receive(begin())
+    recorder.receive(report(row(1), row(2), checkpoint=b"good"))
+    recorder.receive(begin())
+    assert recorder.receive(report(row(2, -49.0), attempt=2, checkpoint=b"other")) == Stored(go_on=False)
+    recorder.commit()
+    now = trial(paths)
+    assert (now["status"], now["checkpoint_epoch"]) == ("failed", 2)
+    assert f"trial {FIRST.trial_id}, trained again, must reproduce its stored epoch 2, but" in now["reason"]
+    assert [path.read_bytes() for path in paths.results.rglob("*.safetensors")] == [b"good"]
+    assert stored(paths) == [-50, -50]
+    assert recorder.receive(report(row(3), attempt=2)) == Stored(go_on=False)  # nothing more of it
+    assert recorder.receive(begin(OTHER)) == Begun(1, None)  # the sweep goes on
+
+
+def test_on_a_gpu_an_epoch_that_differs_takes_the_place_of_the_stored_ones(recorder: Recorder, paths: SweepPaths):
+    recorder.receive(begin(device="Tesla"))
+    recorder.receive(report(row(1), row(2), row(3)))
+    recorder.receive(begin(device="Tesla"))
+    assert recorder.receive(report(row(2, -49.0, attempt=2), attempt=2)) == Stored(go_on=True)
+    recorder.commit()
+    assert (stored(paths), trial(paths)["epochs_done"]) == ([-50, -49], 2)
+
+
+def test_an_epoch_that_is_not_finite_ends_the_trial_and_no_other(recorder: Recorder, paths: SweepPaths):
+    for config in (FIRST, OTHER):
+        recorder.receive(begin(config))
+    recorder.receive(report(row(1), row(2, NAN)))
+    assert recorder.receive(report(row(1, config=OTHER))) == Stored(go_on=True)
+    recorder.commit()
+    now = trial(paths)
+    assert (now["status"], now["reason"], now["epochs_done"]) == ("diverged", "not finite in epoch 2", 2)
+    assert trial(paths, OTHER)["status"] == "running"
+    assert pd.isna(stored(paths)[1])
+
+
+@pytest.mark.parametrize(("value", "status"), [(-50.0, Status.DONE), (NAN, Status.DIVERGED)])
+def test_a_trial_that_ended_by_its_rows_does_not_fail_afterwards(recorder: Recorder, value: float, status: Status):
+    recorder.receive(begin())
+    recorder.receive(report(row(1), row(2), row(3, value)))
+    recorder.fail(FIRST.trial_id, "its process ended early")
+    assert recorder.row(FIRST.trial_id)["status"] == status
+
+
+def test_a_trial_whose_process_ended_early_failed_and_says_why(recorder: Recorder, paths: SweepPaths):
+    recorder.receive(begin())
+    recorder.fail(FIRST.trial_id, "out of memory")
+    recorder.commit()
+    assert trial(paths)[["status", "reason"]].tolist() == ["failed", "out of memory"]
+    recorder.receive(begin())  # tried again
+    assert (recorder.row(FIRST.trial_id)["status"], recorder.row(FIRST.trial_id)["reason"]) == ("running", None)
+
+
+def test_release_leaves_nothing_running_and_what_ended_as_it_is(recorder: Recorder, paths: SweepPaths):
+    recorder.receive(begin())
+    recorder.receive(begin(OTHER))
+    recorder.receive(report(*(row(epoch, config=OTHER) for epoch in (1, 2, 3))))
+    recorder.release()
+    recorder.commit()
+    assert read_trials(paths.epochs)["status"].tolist() == ["pending", "done"]
+
+
+def test_after_a_crash_nothing_counts_as_running(recorder: Recorder, paths: SweepPaths):
+    recorder.receive(begin())
+    recorder.commit()
+    Recorder.open(paths, [FIRST, OTHER])
+    assert read_trials(paths.epochs)["status"].tolist() == ["pending", "pending"]
+
+
+def test_rows_are_durable_before_the_trial_table_speaks_of_them(
+    recorder: Recorder, paths: SweepPaths, monkeypatch: pytest.MonkeyPatch
+):
+    def broken(_: EpochTable) -> None:
+        raise StorageError("the disk is full")
+
+    recorder.receive(begin())
+    recorder.commit()
+    recorder.receive(report(row(1), row(2), row(3)))
+    with monkeypatch.context() as patch:
+        patch.setattr(EpochTable, "commit", broken)
+        with pytest.raises(StorageError):
+            recorder.commit()
+    assert trial(paths)[["status", "epochs_done"]].tolist() == ["running", 0]
+    recorder.commit()
+    assert (len(stored(paths)), trial(paths)["status"]) == (3, "done")
+
+
+def test_rows_whose_status_was_lost_settle_it_when_the_sweep_is_opened(
+    recorder: Recorder, paths: SweepPaths, monkeypatch: pytest.MonkeyPatch
+):
+    recorder.receive(begin())
+    recorder.commit()
+    recorder.receive(report(row(1), row(2), row(3)))
+    monkeypatch.setattr(TrialTable, "commit", lambda _: None)
+    recorder.commit()
+    monkeypatch.undo()
+    assert trial(paths)["status"] == "running"
+    Recorder.open(paths, [FIRST, OTHER])
+    assert trial(paths)[["status", "epochs_done"]].tolist() == ["done", 3]
+
+
+def test_the_trial_table_removed_is_made_again_from_the_rows(recorder: Recorder, paths: SweepPaths):
+    recorder.receive(begin())
+    recorder.receive(report(row(1), row(2, NAN)))
+    recorder.commit()
+    paths.trials.unlink()
+    Recorder.open(paths, [FIRST, OTHER])
+    assert read_trials(paths.epochs)["status"].tolist() == ["diverged", "pending"]
+
+
+def test_more_epochs_make_a_finished_trial_pending_and_fewer_leave_it_done(recorder: Recorder, paths: SweepPaths):
+    recorder.receive(begin())
+    recorder.receive(report(row(1), row(2), row(3)))
+    recorder.commit()
+    for epochs, status in ((5, "pending"), (2, "done"), (3, "done"), (4, "pending")):
+        Recorder.open(paths, [FIRST.model_copy(update={"epochs": epochs})])
+        assert trial(paths)[["status", "epochs", "epochs_done"]].tolist() == [status, epochs, 3]
+
+
+def test_a_trial_unknown_to_the_sweep_is_an_error(recorder: Recorder):
+    with pytest.raises(KeyError):
+        recorder.receive(replace(begin(), trial_id="0" * 12))

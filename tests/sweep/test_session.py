@@ -1,0 +1,134 @@
+"""Whether trials fit the cluster, and which cluster that is. Nothing here starts Ray."""
+
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import ray
+
+from tmc_sweep.errors import CannotRunError
+from tmc_sweep.space.schema import Resources
+from tmc_sweep.sweep import session
+from tmc_sweep.sweep.session import AUTO_GPU_SHARE, ray_session, share
+
+LAPTOP, GPU_NODE = {"CPU": 4.0}, {"CPU": 16.0, "GPU": 2.0, "memory": 1e9}
+
+
+@pytest.fixture
+def nothing_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A machine on which Ray is not running, and where starting it fails the test."""
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", lambda *_, **__: pytest.fail("Ray was started"))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+
+
+@pytest.fixture
+def listening() -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.mark.parametrize(
+    ("resources", "nodes", "expected"),
+    [
+        ({}, [LAPTOP], (1, 0)),
+        ({}, [LAPTOP, GPU_NODE], (1, AUTO_GPU_SHARE)),
+        ({"gpu": 0}, [GPU_NODE], (1, 0)),
+        ({"cpu": 0.5, "gpu": 0.25}, [GPU_NODE], (0.5, 0.25)),
+        ({"cpu": 16.0, "gpu": 2}, [LAPTOP, GPU_NODE], (16, 2)),
+    ],
+)
+def test_a_trials_share_and_auto_is_a_share_of_a_gpu_where_there_is_one(resources, nodes, expected):
+    assert share(Resources(**resources), nodes) == expected
+
+
+@pytest.mark.parametrize(
+    ("resources", "nodes", "numbers"),
+    [
+        ({"cpu": 512.0}, [LAPTOP], "asks for 512 CPU and 0 GPU where the nodes have 4 CPU and 0 GPU: lower"),
+        ({"gpu": 0.5}, [LAPTOP], "asks for 1 CPU and 0.5 GPU where the nodes have 4 CPU and 0 GPU: lower"),
+        ({"gpu": 3}, [LAPTOP, GPU_NODE], "3 GPU where the nodes have 16 CPU and 2 GPU, 4 CPU and 0 GPU: lower"),
+        ({"cpu": 8.0, "gpu": 1}, [{"CPU": 8.0}, {"CPU": 4.0, "GPU": 4.0}], "asks for 8 CPU and 1 GPU"),
+        ({}, [], "where the nodes have nothing: lower"),
+    ],
+)
+def test_a_trial_that_no_single_node_can_hold_is_refused_with_the_numbers(resources, nodes, numbers):
+    with pytest.raises(CannotRunError) as error:
+        share(Resources(**resources), nodes)
+    assert numbers in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def bootstrap(monkeypatch: pytest.MonkeyPatch, home: Path, text: str) -> None:
+    monkeypatch.setenv("HOME", str(home))
+    (home / "ray_bootstrap_config.yaml").write_text(text)
+    monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": True, "Resources": LAPTOP}, {"Alive": False, "Resources": {}}])
+
+
+def test_node_types_that_the_autoscaler_may_start_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    bootstrap(
+        monkeypatch,
+        tmp_path,
+        """
+available_node_types:
+  head: {resources: {CPU: 2}, max_workers: 0}
+  gpu: {resources: {CPU: 8, GPU: 1}, min_workers: 0, max_workers: 4, node_config: {}}
+  plain: {node_config: {}, max_workers: 2}
+""",
+    )
+    assert session._cluster_capacities() == [LAPTOP, {"CPU": 8, "GPU": 1}, {}]
+    assert share(Resources(), session._cluster_capacities()) == (1, AUTO_GPU_SHARE)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "a: [1", "available_node_types: 3", "available_node_types: {a: 3}", "é\0"])
+def test_a_cluster_file_that_says_nothing_is_passed_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str):
+    bootstrap(monkeypatch, tmp_path, text)
+    assert session._cluster_capacities() == [LAPTOP]
+
+
+def test_a_cluster_that_ray_start_left_here_is_found_only_while_it_answers(
+    nothing_started, listening: str, tmp_path: Path
+):
+    note = tmp_path / "ray" / "ray_current_cluster"
+    note.parent.mkdir()
+    assert session._running_here() is None
+    note.write_text(listening + "\n")
+    assert session._running_here() == listening
+    for stale in ("127.0.0.1:1", "", "nonsense", "127.0.0.1:port"):
+        note.write_text(stale)
+        assert session._running_here() is None
+
+
+def test_an_address_that_nobody_answers_at_is_refused_within_seconds(nothing_started, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    began = time.monotonic()
+    with pytest.raises(CannotRunError, match=r"must answer at 127\.0\.0\.1:1, but none does within 3 s"):
+        ray_session(Resources()).__enter__()
+    assert time.monotonic() - began < 5
+
+
+def test_an_address_of_ray_client_is_refused(nothing_started, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("RAY_ADDRESS", "ray://127.0.0.1:10001")
+    with pytest.raises(CannotRunError, match="a Ray Client address: log in to the head and run it there"):
+        ray_session(Resources()).__enter__()
+
+
+def test_a_cluster_that_refuses_us_is_reported_in_one_sentence(
+    nothing_started, listening: str, monkeypatch: pytest.MonkeyPatch
+):
+    def refuse(**_: object) -> None:
+        raise ConnectionError("Version mismatch\nand a page about it")
+
+    monkeypatch.setattr(ray, "init", refuse)
+    monkeypatch.setenv("RAY_ADDRESS", listening)
+    with pytest.raises(CannotRunError, match="but Version mismatch: check that it runs Ray") as error:
+        ray_session(Resources()).__enter__()
+    assert "\n" not in str(error.value)
+
+
+def test_what_never_fits_this_machine_is_refused_before_ray_starts(nothing_started):
+    with pytest.raises(CannotRunError, match="asks for 512 CPU"):
+        ray_session(Resources(cpu=512.0)).__enter__()

@@ -1,0 +1,103 @@
+"""A sweep in this process: the writer is called directly where a cluster would carry its letters."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from tmc_sweep.config import TrialConfig
+from tmc_sweep.data import Images
+from tmc_sweep.paths import SweepPaths
+from tmc_sweep.records import OUTCOME_COLUMNS
+from tmc_sweep.sweep.letters import Letter, Reply, Stored
+from tmc_sweep.sweep.planner import missing, packs
+from tmc_sweep.sweep.recorder import Recorder
+from tmc_sweep.sweep.trainable import PackRun
+from tmc_sweep.tables.lock import sweep_lock
+from tmc_sweep.tables.manifest import open_manifest
+from tmc_sweep.training import pack_key, train
+
+NEVER = 1e9  # seconds between checkpoints
+SMALL = {
+    "objective": "iwae",
+    "architecture": {"latents": [12, 4]},
+    "train_images": 100,
+    "test_images": 40,
+    "batch_size": 64,
+    "K": 2,
+    "epochs": 3,
+}
+
+
+def small(**fields: object) -> TrialConfig:
+    """A trial of a few milliseconds an epoch on digits, its widths multiples of 4."""
+    return TrialConfig.parse({**SMALL, **fields})
+
+
+@dataclass
+class DirectChannel:
+    """Hands letters to the writer and commits, as the driver would; keeps what was sent."""
+
+    recorder: Recorder
+    sent: list[Letter] = field(default_factory=list)
+    go_on: bool = True
+
+    def ask(self, letters: Sequence[Letter]) -> list[Reply]:
+        self.sent += letters
+        replies = [self.recorder.receive(letter) for letter in letters]
+        self.recorder.commit()
+        return replies
+
+    def send(self, letters: Sequence[Letter]) -> bool:
+        self.go_on &= all(reply.go_on for reply in self.ask(letters) if isinstance(reply, Stored))
+        return self.go_on
+
+    def flush(self) -> bool:
+        return self.go_on
+
+
+def sweep(
+    paths: SweepPaths, configs: Sequence[TrialConfig], images: Images, *, size: int = 1, text: str | None = None
+) -> list[str]:
+    """Train what is missing, as `run` does; the trials that were."""
+    with sweep_lock(paths):
+        open_manifest(paths, text)
+        recorder = Recorder.open(paths, configs)
+        left = missing(configs, {config.trial_id: recorder.row(config.trial_id) for config in configs})
+        for group in packs(left, size, pack_key):
+            run = PackRun(group, images, DirectChannel(recorder), "cpu", NEVER)
+            while not run.finished and run.train_epoch():
+                pass
+        recorder.release()
+        recorder.commit()
+    return [config.trial_id for config in left]
+
+
+def started(
+    paths: SweepPaths, config: TrialConfig, images: Images, epochs: int, every_seconds: float = NEVER
+) -> PackRun:
+    """A trial after some epochs, abandoned there as by a crash unless the caller goes on."""
+    run = PackRun([config], images, DirectChannel(Recorder.open(paths, [config])), "cpu", every_seconds)
+    for _ in range(epochs):
+        run.train_epoch()
+    return run
+
+
+def table(folder: Path) -> pd.DataFrame:
+    """Every epoch, as any reader sees it: each (trial, epoch) once, without a gap, or this fails."""
+    frame = pd.read_parquet(folder).sort_values(["trial_id", "epoch"], ignore_index=True)
+    assert (frame.groupby("trial_id").cumcount() + 1).equals(frame["epoch"])
+    return frame
+
+
+def outcomes(frame: pd.DataFrame) -> pd.DataFrame:
+    """What a trial must reproduce to the bit, wherever it is trained."""
+    return frame[["trial_id", "epoch", *OUTCOME_COLUMNS]].reset_index(drop=True)
+
+
+def expected(configs: Sequence[TrialConfig], images: Images) -> pd.DataFrame:
+    """The same trials trained alone, without Ray, tables or interruption."""
+    rows = [record for config in configs for record in train(config, images=images)]
+    frame = pd.DataFrame([record.to_json() for record in rows]).sort_values(["trial_id", "epoch"])
+    return outcomes(frame).astype(dict.fromkeys(OUTCOME_COLUMNS, float))
