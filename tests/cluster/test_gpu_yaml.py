@@ -20,7 +20,7 @@ def test_ray_accepts_it(config: dict[str, Any]) -> None:
 
 
 def test_ray_would_refuse_a_misspelt_key(config: dict[str, Any]) -> None:
-    config["docker"]["imgae"] = config["docker"].pop("image")
+    config["docker"]["imgae"] = "rayproject/ray"
     with pytest.raises(Exception, match="imgae"):
         validate_config(prepare_config(config))
 
