@@ -158,5 +158,7 @@ def summary(
         raise InputError("a summary must have one format, but got --json and --csv: leave one out")
     paths = SweepPaths(results, name)
     declared = declared_statistic(paths)
-    frame = summarize(paths.epochs, last or declared.last, metric or declared.metric)
+    frame = summarize(
+        paths.epochs, declared.last if last is None else last, declared.metric if metric is None else metric
+    )
     show_summary(frame, as_json=as_json, as_csv=as_csv)

@@ -59,10 +59,12 @@ class LiveView:
         more = [Text(f"… and {len(running) - _SHOWN} more")] if len(running) > _SHOWN else []
         return Group(table, *more, self._bar(self._snapshot), Text(overall(self._snapshot, elapsed)))
 
-    def _bar(self, snapshot: Snapshot) -> ProgressBar:
+    def _bar(self, snapshot: Snapshot) -> Table:
         total = sum(trial.config.epochs for trial in snapshot.trials)
         left = sum(trial.epochs_left for trial in snapshot.trials)
-        return ProgressBar(total=total, completed=total - left, width=60)
+        line = Table.grid()  # a bar alone ends no line
+        line.add_row(ProgressBar(total=total, completed=total - left, width=60))
+        return line
 
 
 class LineView:

@@ -104,9 +104,14 @@ class _Sweep:
         for letter in letters:
             new = letter.records if isinstance(letter, Report) else ()
             self.progress.update(self._trial(letter.trial_id), new)
-        if letters and self._listener:
-            self._listener(self.progress.snapshot())
+        if letters:
+            self.show()
         return replies
+
+    def show(self) -> None:
+        """Let the listener see how the sweep stands."""
+        if self._listener:
+            self._listener(self.progress.snapshot())
 
     def fail(self, trial_id: str, reason: str) -> None:
         """Record that training is over for this trial, and why it failed if it has not ended in another way."""
@@ -129,6 +134,7 @@ def _train(
     stop: StopSignal,
 ) -> None:
     with ray_session(space.resources) as (cpu, gpu), tempfile.TemporaryDirectory(prefix="tmc-tune-") as scratch:
+        sweep.show()
         mailbox = open_mailbox()
         trainable = tune.with_parameters(
             PackTrainable,
