@@ -1,0 +1,152 @@
+"""Sweeps through real Ray and Ray Tune, in this process: what is trained, and what is left as it is."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from twin import expected, outcomes, sweep, table
+
+from tmc_sweep.data import Images, load
+from tmc_sweep.errors import StorageError
+from tmc_sweep.paths import SweepPaths
+from tmc_sweep.records import EpochRecord, Status
+from tmc_sweep.space import SearchSpace
+from tmc_sweep.space.load import parse
+from tmc_sweep.sweep.progress import Snapshot
+from tmc_sweep.sweep.runner import SweepResult, run
+from tmc_sweep.tables.checkpoints import CheckpointFiles
+from tmc_sweep.tables.epochs import EpochTable
+from tmc_sweep.tables.read import read_trials
+
+pytestmark = pytest.mark.usefixtures("local_ray")
+
+YAML = """
+name: tiny
+base: {data: digits, objective: iwae, architecture: {latents: [12, 4]}, train_images: 100, test_images: 40,
+       batch_size: 64, epochs: 3}
+space: {K: {grid_search: [1, 2]}}
+seeds: 2
+statistic: {last: 2}
+resources: {gpu: 0}
+"""
+
+
+def space(*replacements: tuple[str, str]) -> SearchSpace:
+    text = YAML
+    for old, new in replacements:
+        assert old in text
+        text = text.replace(old, new)
+    return parse(text, "tiny.yaml")
+
+
+def statuses(result: SweepResult) -> list[Status]:
+    return [trial.status for trial in result.trials]
+
+
+def attempts(paths: SweepPaths) -> list[int]:
+    return read_trials(paths.epochs)["attempts"].tolist()
+
+
+def check(result: SweepResult, wanted: SearchSpace, images: Images) -> pd.DataFrame:
+    """Every trial is done, and its rows are what training it alone gives; the table."""
+    assert set(statuses(result)) == {Status.DONE}
+    frame = table(result.paths.epochs)
+    asked = frame[frame["trial_id"].isin([config.trial_id for config in wanted.trials()])]
+    pd.testing.assert_frame_equal(outcomes(asked), expected(wanted.trials(), images), check_exact=True)
+    return frame
+
+
+def test_a_sweep_grows_by_epochs_seeds_and_values_and_trains_only_the_rest(digits: Images, paths: SweepPaths):
+    def run_and_compare(*replacements: tuple[str, str]) -> None:
+        nonlocal before
+        wanted = space(*replacements)
+        frame = check(run(wanted, paths.results), wanted, digits)
+        known = frame.merge(before[["trial_id", "epoch"]])
+        pd.testing.assert_frame_equal(known, before, check_exact=True)  # time and all
+        before = frame
+
+    first = space()
+    before = check(run(first, paths.results), first, digits)
+    assert attempts(paths) == [1, 1, 1, 1]
+    run_and_compare(more := ("epochs: 3", "epochs: 5"))
+    assert attempts(paths) == [2, 2, 2, 2]
+    run_and_compare(more, ("seeds: 2", "seeds: 3"), ("[1, 2]", "[1, 2, 3]"))
+    assert attempts(paths) == [2, 2, 2, 2, 1, 1, 1, 1, 1]
+
+
+def test_packs_give_the_rows_of_trials_alone(digits: Images, paths: SweepPaths):
+    wanted = space(("{gpu: 0}", "{gpu: 0, pack: 3}"), ("seeds: 2", "seeds: 4"))
+    check(run(wanted, paths.results), wanted, digits)
+
+
+def test_what_the_listener_is_shown_is_in_the_table(paths: SweepPaths):
+    shown: list[Snapshot] = []
+
+    def listen(snapshot: Snapshot) -> None:
+        shown.append(snapshot)
+        last = table(paths.epochs).groupby("trial_id")["epoch"].max()
+        for trial in snapshot.trials:
+            if trial.last is not None:
+                assert last[trial.config.trial_id] >= trial.last.epoch
+
+    run(space(), paths.results, listen)
+    assert [trial.status for trial in shown[0].trials] == [Status.PENDING] * 4  # as soon as Ray is there
+    assert [trial.last.epoch for trial in shown[-1].trials] == [3, 3, 3, 3]
+
+
+def test_trials_that_diverge_or_fail_stop_no_other_and_say_why(digits: Images, paths: SweepPaths):
+    wanted = space(
+        ("space: {K", "space: {lr: {grid_search: [1e-3, 10]}, K"), ("[1, 2]", "[1]"), ("batch_size: 64", "batch_size: 8")
+    )
+    good, _, bad, _ = wanted.trials()
+    sweep(paths, [good.model_copy(update={"epochs": 1})], digits)
+    CheckpointFiles(paths).save(good.trial_id, 2, b"no checkpoint at all")
+    result = run(wanted, paths.results)
+    assert statuses(result) == [Status.FAILED, Status.DONE, Status.DIVERGED, Status.DIVERGED]
+    assert result.failed[0].reason.count("\n") == 0
+    assert f"a checkpoint of trial {good.trial_id} must name it" in result.failed[0].reason
+    summary = result.summary.set_index("lr")
+    assert summary["mean"].isna().all()
+    assert summary.loc[10, "reason"] == f"seed 0 diverged in epoch {len(table(paths.epochs).query('lr == 10 & seed == 0'))}"
+    assert summary.loc[1e-3, "reason"] == "seed 0 failed after epoch 1"
+    before = attempts(paths)
+    for file in paths.checkpoints.rglob("*.safetensors"):
+        if b"no checkpoint" in file.read_bytes():
+            file.unlink()
+    again = run(wanted, paths.results)
+    assert statuses(again) == [Status.DONE, Status.DONE, Status.DIVERGED, Status.DIVERGED]
+    assert attempts(paths) == [before[0] + 1, *before[1:]]  # only the one that failed was tried again
+    assert bad.trial_id in set(table(paths.epochs)["trial_id"])
+
+
+def test_storage_that_breaks_in_mid_sweep_ends_it_with_that_error(
+    paths: SweepPaths, monkeypatch: pytest.MonkeyPatch
+):
+    def broken(self: EpochTable) -> None:
+        if sum(self.epochs_done.values()) > 2:
+            raise StorageError("the disk is full: free some space")
+        commit(self)
+
+    commit = EpochTable.commit
+    monkeypatch.setattr(EpochTable, "commit", broken)
+    with pytest.raises(StorageError, match="the disk is full"):
+        run(space(("epochs: 3", "epochs: 500")), paths.results)
+    monkeypatch.undo()
+    table(paths.epochs)
+
+
+def test_real_mnist(mnist_root: Path, paths: SweepPaths):
+    wanted = parse(
+        "{name: tiny, base: {data: mnist, train_images: 500, test_images: 200, K: 2, epochs: 2}, resources: {gpu: 0}}",
+        "tiny.yaml",
+    )
+    frame = check(run(wanted, paths.results), wanted, load("mnist", mnist_root))
+    assert frame["epoch"].tolist() == [1, 2]
+    assert frame["test_objective"].between(-784, -100).all()
+
+
+def test_records_of_an_attempt_carry_its_number(paths: SweepPaths):
+    run(space(("[1, 2]", "[1]"), ("seeds: 2", "seeds: 1")), paths.results)
+    frame = table(paths.epochs)
+    assert frame["attempt"].tolist() == [1, 1, 1]
+    assert set(frame.columns) >= set(EpochRecord.__slots__)
