@@ -70,8 +70,10 @@ def _check_complete(state: TrialState) -> None:
     found = {name: {field: tensor.shape for field, tensor in fields.items()} for name, fields in state.adam.items()}
     if {name: tensor.shape for name, tensor in state.parameters.items()} != shapes:
         raise ValueError("its parameters are not those of the trial's model")
-    if found and (found != moments or not state.history):
-        raise ValueError("Adam's state does not match its parameters or history")
+    if found != moments:
+        raise ValueError("Adam's state does not match its parameters")
+    if not state.history and any(fields["step"] for fields in state.adam.values()):
+        raise ValueError("it has steps but no history")
 
 
 def _metadata(payload: bytes) -> dict[str, str]:

@@ -8,7 +8,6 @@ import math
 import resource
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import torch
@@ -44,23 +43,17 @@ class Pack:
         self, states: Sequence[TrialState], data: Split, device: str = "cpu", attempts: Sequence[int] = ()
     ) -> None:
         """Stack copies of the states; `attempts` number the current start of each trial's training (default: 1)."""
-        self.states = [replace(state, history=list(state.history)) for state in states]
         self.config = states[0].config
         self.data = data
         self.device = device
         self.attempts = list(attempts) or [1] * len(states)
-        self.model = self._stacked_model().to(device)
-        self.members = [_Member(self.model, index, state) for index, state in enumerate(self.states)]
+        self.model = _stacked_model(states).to(device)
+        self.members = [_Member(self.model, index, state.copy(device)) for index, state in enumerate(states)]
 
-    def _stacked_model(self) -> HierarchicalVAE:
-        model = HierarchicalVAE(self.config, len(self.states))
-        model.load_state_dict(
-            {
-                name: torch.stack([state.parameters[name] for state in self.states])
-                for name, _ in model.named_parameters()
-            }
-        )
-        return model
+    @property
+    def states(self) -> list[TrialState]:
+        """The members' states as they stand, sharing the pack's tensors."""
+        return [member.state for member in self.members]
 
     def train_epoch(self) -> list[EpochRecord]:
         """All training images once in random minibatches, then the others once in order; one record a member."""
@@ -84,7 +77,7 @@ class Pack:
         ]
 
     def _record(self, index: int, measured: dict[str, float | None], **seconds: float) -> EpochRecord:
-        state = self.states[index]
+        state = self.members[index].state
         record = EpochRecord(
             trial_id=state.config.trial_id,
             epoch=state.epoch + 1,
@@ -99,7 +92,7 @@ class Pack:
 
     def state(self, index: int) -> TrialState:
         """One member's state, detached from the pack's tensors."""
-        return self.members[index].state()
+        return self.members[index].state.copy()
 
     def _train(self) -> tuple[Tensor, Tensor]:
         """One pass over the training images: each member's mean objective per image and mean gradient norm."""
@@ -159,20 +152,27 @@ class Pack:
         return (uniform < x).to(x.dtype)
 
 
+def _stacked_model(states: Sequence[TrialState]) -> HierarchicalVAE:
+    model = HierarchicalVAE(states[0].config, len(states))
+    names = [name for name, _ in model.named_parameters()]
+    model.load_state_dict({name: torch.stack([state.parameters[name] for state in states]) for name in names})
+    return model
+
+
 class _Member:
-    """One member's views of the stacked parameters, with an Adam of its own (β 0.9 and 0.999)."""
+    """One member's state, its parameters views of the stacked ones, with an Adam of its own (β 0.9 and 0.999)."""
 
     def __init__(self, model: HierarchicalVAE, index: int, state: TrialState) -> None:
+        """Take over `state`, on the model's device."""
         self.index = index
-        self.trial = state
         self.stacked = dict(model.named_parameters())
         self.views = {name: nn.Parameter(value.detach()[index]) for name, value in self.stacked.items()}
+        self.state = TrialState(state.config, dict(self.views), state.adam, state.history)
         self.adam = torch.optim.Adam(
             self.views.values(), lr=state.config.lr, betas=ADAM_BETAS, eps=state.config.adam_eps, fused=True
         )
         for name, view in self.views.items():
-            if name in state.adam:
-                self.adam.state[view] = {key: value.clone().to(view.device) for key, value in state.adam[name].items()}
+            self.adam.state[view] = state.adam[name]
         self.diverged = False
 
     def step(self, finite_objective: Tensor) -> Tensor:
@@ -185,15 +185,6 @@ class _Member:
         if not self.diverged:
             self.adam.step()
         return norm.double().cpu()
-
-    def state(self) -> TrialState:
-        parameters = {name: view.detach().clone() for name, view in self.views.items()}
-        adam = {
-            name: {key: value.clone() for key, value in self.adam.state[view].items()}
-            for name, view in self.views.items()
-            if view in self.adam.state
-        }
-        return TrialState(self.trial.config, parameters, adam, list(self.trial.history))
 
 
 def _trained(objective: Tensor, grad_norm: Tensor, diverged: bool) -> dict[str, float | None]:
@@ -208,7 +199,7 @@ def _scores(split: str, means: dict[str, Tensor], index: int, member: _Member) -
     values: dict[str, float | None] = dict.fromkeys(OBJECTIVES)
     if means:
         values |= {name: _NAN if member.diverged else _finite(means[name][index].item()) for name in OBJECTIVES}
-    own = values[member.trial.config.objective]
+    own = values[member.state.config.objective]
     return {f"{split}_{name}": value for name, value in values.items()} | {f"{split}_objective": own}
 
 

@@ -1,8 +1,9 @@
 """Everything one trial needs to go on from an epoch's boundary."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Self
 
+import torch
 from torch import Tensor
 
 from tmc_sweep.config import TrialConfig
@@ -15,19 +16,29 @@ AdamState = dict[str, Tensor]  # step, exp_avg, exp_avg_sq
 
 @dataclass
 class TrialState:
-    """A trial between two epochs. Tensors have no pack dimension; `adam` is empty before the first step."""
+    """A trial between two epochs: parameters and Adam's moments by name, without a pack dimension."""
 
     config: TrialConfig
     parameters: dict[str, Tensor]
-    adam: dict[str, AdamState] = field(default_factory=dict)
-    history: list[EpochRecord] = field(default_factory=list)
+    adam: dict[str, AdamState]
+    history: list[EpochRecord]
 
     @classmethod
     def initial(cls, config: TrialConfig) -> Self:
         """The trial before its first epoch."""
         model = HierarchicalVAE(config)
         model.initialise(0, config, generator(config.seed, Purpose.INITIAL_VALUES))
-        return cls(config, {name: value.detach()[0] for name, value in model.named_parameters()})
+        parameters = {name: value.detach()[0] for name, value in model.named_parameters()}
+        return cls(config, parameters, {name: _fresh_adam(value) for name, value in parameters.items()}, [])
+
+    def copy(self, device: str = "cpu") -> Self:
+        """The same state in memory of its own."""
+        parameters = {name: value.detach().to(device, copy=True) for name, value in self.parameters.items()}
+        adam = {
+            name: {key: value.to(device, copy=True) for key, value in moments.items()}
+            for name, moments in self.adam.items()
+        }
+        return type(self)(self.config, parameters, adam, list(self.history))
 
     @property
     def epoch(self) -> int:
@@ -43,3 +54,11 @@ class TrialState:
     def finished(self) -> bool:
         """Whether no epoch is left to train."""
         return self.diverged or self.epoch >= self.config.epochs
+
+
+def _fresh_adam(parameter: Tensor) -> AdamState:
+    return {
+        "step": torch.zeros(()),
+        "exp_avg": torch.zeros_like(parameter),
+        "exp_avg_sq": torch.zeros_like(parameter),
+    }
