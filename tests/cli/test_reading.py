@@ -1,0 +1,142 @@
+"""The verbs that read: plan, validate, status, summary."""
+
+import csv
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from command import command
+from twin import table
+
+from tmc_sweep.records import SUMMARY_COLUMNS
+from tmc_sweep.tables.read import read_trials
+
+
+def test_version_and_help():
+    assert command("--version").out.startswith("tmc-sweep 0.")
+    overview = command("--help")
+    assert overview.code == 0
+    for verb in ("run", "plan", "validate", "status", "summary"):
+        assert verb in overview.out
+        assert command(verb, "--help").code == 0
+
+
+def test_plan_counts_parameters_without_reading_the_data(file, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("tmc_sweep.data.load", lambda *_: pytest.fail("the data was read"))
+    path = tmp_path / "mnist.yaml"
+    path.write_text(
+        "{name: mnist, base: {data: mnist}, space: {architecture: {grid_search: [small, large]}}, seeds: 3}"
+    )
+    plan = command("plan", path, "--results", tmp_path, "--json").json
+    assert [plan[name] for name in ("name", "n_trials", "n_cells", "n_to_train")] == ["mnist", 6, 2, 6]
+    assert [(cell["architecture"], cell["n_parameters"]) for cell in plan["cells"]] == [
+        ("small", 295_672),
+        ("large", 1_007_368),
+    ]
+    assert {trial["status"] for trial in plan["trials"]} == {"pending"}
+    assert [path.name for path in tmp_path.iterdir()] == ["mnist.yaml"]  # it leaves nothing behind
+    text = command("plan", path, "--results", tmp_path).out
+    assert text.startswith("mnist: 6 trials in 2 cells, 6 to train")
+    assert "1007368" in text
+
+
+@pytest.mark.parametrize(
+    ("change", "to_train"),
+    [
+        (("seeds: 2", "seeds: 2"), 0),
+        (("seeds: 2", "seeds: 3"), 2),
+        (("epochs: 4", "epochs: 5"), 2),  # those that diverged are not trained again
+        (("epochs: 4", "epochs: 3"), 0),
+        (("[1e-3, 10]", "[1e-3, 10, 1e-2]"), 2),
+        (("objective: iwae", "objective: tmc"), 4),
+    ],
+)
+def test_plan_tells_what_run_would_train(file, results: Path, change: tuple[str, str], to_train: int):
+    assert command("plan", file(change), "--results", results, "--json").json["n_to_train"] == to_train
+
+
+def test_a_changed_search_space_is_pointed_out_line_by_line(file, results: Path):
+    ended = command("plan", file(("objective: iwae", "objective: tmc"), ("seeds: 2", "seeds: 1")), "--results", results)
+    assert ended.err.splitlines() == [
+        "the search space of tiny has changed since its last run: 2 new trials, 0 known, 4 only in the table, "
+        "which keeps them",
+        "  -  objective: iwae",
+        "  +  objective: tmc",
+        "  -seeds: 2",
+        "  +seeds: 1",
+    ]
+    assert command("plan", file(), "--results", results).err == ""
+
+
+def test_validate_names_trials_cells_and_data(file):
+    path = file()
+    assert command("validate", path).out == f"{path}: 4 trials in 2 cells, data digits\n"
+
+
+def test_status_of_one_sweep_and_of_all(results: Path):
+    status = command("status", "tiny", "--results", results, "--json").json
+    assert [status[f"n_{name}"] for name in ("trials", "done", "diverged", "pending", "failed")] == [4, 2, 2, 0, 0]
+    trials = read_trials(results / "tiny")
+    assert [trial["trial_id"] for trial in status["trials"]] == trials["trial_id"].tolist()
+    assert status["trials"][0]["reason"] is None
+    assert status["trials"][2]["reason"].startswith("not finite in epoch ")
+    assert (status["epochs_done"], status["epochs"]) == (len(table(results / "tiny")), 16)
+    head = f"tiny: 4 trials (2 done, 2 diverged), {status['epochs_done']} of 16 epochs"
+    assert command("status", "tiny", "--results", results).out.startswith(head)
+    assert command("status", "--results", results).out == f"{head}\n"
+    (only,) = command("status", "--results", results, "--json").json
+    assert "trials" not in only
+
+
+def test_status_where_there_is_no_sweep(tmp_path: Path):
+    assert command("status", "--results", tmp_path / "none").out == "no sweeps\n"
+    assert command("status", "--results", tmp_path / "none", "--json").json == []
+
+
+def by_hand(results: Path, metric: str, last: int) -> dict[str, float]:
+    """Mean and deviations of the trials that did not diverge, as docs/ defines them, with pandas alone."""
+    frame = table(results / "tiny").query("lr == 1e-3")
+    window = frame[frame["epoch"] > frame["epoch"].max() - last]
+    seeds = window.groupby("seed")[metric]
+    return {
+        "mean": seeds.mean().mean(),
+        "std_epochs": window.groupby("epoch")[metric].mean().std(ddof=0),
+        "std_epochs_within": seeds.std(ddof=0).mean(),
+        "std_seeds": seeds.mean().std(ddof=1),
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "metric", "last"),
+    [
+        ((), "test_iwae", 2),
+        (("--last", 3), "test_iwae", 3),
+        (("--metric", "test_elbo"), "test_elbo", 2),
+        (("--last", 1, "--metric", "train_objective"), "train_objective", 1),
+    ],
+)
+def test_summary_is_what_pandas_gives_by_hand(results: Path, options: tuple[object, ...], metric: str, last: int):
+    good, bad = command("summary", "tiny", "--results", results, "--json", *options).json
+    assert list(good) == [column.name for column in SUMMARY_COLUMNS]
+    assert (good["metric"], good["last"], good["n_seeds"], good["reason"]) == (metric, last, 2, None)
+    for name, value in by_hand(results, metric, last).items():
+        assert good[name] == pytest.approx(value, rel=1e-12)
+    assert (bad["mean"], bad["std_seeds"]) == (None, None)
+    assert bad["reason"].startswith("seed 0 diverged in epoch ")
+
+
+def test_summary_as_csv_and_as_a_table_say_the_same(results: Path):
+    rows = list(csv.DictReader(StringIO(command("summary", "tiny", "--results", results, "--csv").out)))
+    assert float(rows[0]["mean"]) == by_hand(results, "test_iwae", 2)["mean"]
+    assert rows[1]["mean"] == ""
+    lines = command("summary", "tiny", "--results", results).out.splitlines()
+    assert lines[0] == "test_iwae, last 2 epochs"
+    assert f"{by_hand(results, 'test_iwae', 2)['mean']:.3f}" in lines[2]
+    assert "seed 0 diverged in epoch" in lines[3]
+
+
+def test_reading_a_table_needs_no_library_of_ours(results: Path):
+    frame = pd.read_parquet(results / "tiny")
+    assert np.isnan(frame[frame["lr"] == 10].groupby("seed")["test_objective"].last()).all()
