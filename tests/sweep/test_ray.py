@@ -96,7 +96,9 @@ def test_what_the_listener_is_shown_is_in_the_table(paths: SweepPaths):
 
 def test_trials_that_diverge_or_fail_stop_no_other_and_say_why(digits: Images, paths: SweepPaths):
     wanted = space(
-        ("space: {K", "space: {lr: {grid_search: [1e-3, 10]}, K"), ("[1, 2]", "[1]"), ("batch_size: 64", "batch_size: 8")
+        ("space: {K", "space: {lr: {grid_search: [1e-3, 10]}, K"),
+        ("[1, 2]", "[1]"),
+        ("batch_size: 64", "batch_size: 8"),
     )
     good, _, bad, _ = wanted.trials()
     sweep(paths, [good.model_copy(update={"epochs": 1})], digits)
@@ -107,7 +109,10 @@ def test_trials_that_diverge_or_fail_stop_no_other_and_say_why(digits: Images, p
     assert f"a checkpoint of trial {good.trial_id} must name it" in result.failed[0].reason
     summary = result.summary.set_index("lr")
     assert summary["mean"].isna().all()
-    assert summary.loc[10, "reason"] == f"seed 0 diverged in epoch {len(table(paths.epochs).query('lr == 10 & seed == 0'))}"
+    assert (
+        summary.loc[10, "reason"]
+        == f"seed 0 diverged in epoch {len(table(paths.epochs).query('lr == 10 & seed == 0'))}"
+    )
     assert summary.loc[1e-3, "reason"] == "seed 0 failed after epoch 1"
     before = attempts(paths)
     for file in paths.checkpoints.rglob("*.safetensors"):
@@ -119,9 +124,7 @@ def test_trials_that_diverge_or_fail_stop_no_other_and_say_why(digits: Images, p
     assert bad.trial_id in set(table(paths.epochs)["trial_id"])
 
 
-def test_storage_that_breaks_in_mid_sweep_ends_it_with_that_error(
-    paths: SweepPaths, monkeypatch: pytest.MonkeyPatch
-):
+def test_storage_that_breaks_in_mid_sweep_ends_it_with_that_error(paths: SweepPaths, monkeypatch: pytest.MonkeyPatch):
     def broken(self: EpochTable) -> None:
         if sum(self.epochs_done.values()) > 2:
             raise StorageError("the disk is full: free some space")

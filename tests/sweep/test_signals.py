@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -70,6 +71,22 @@ def test_the_writer_can_stop_tune_from_its_thread_but_only_while_it_runs():
                 thread.join()
         stop.check()  # it is no signal of the user's
     assert heard == [signal.SIGUSR1]
+
+
+@BOTH
+def test_signals_that_ray_took_for_itself_are_taken_back(number: signal.Signals):
+    with stop_signal() as stop:
+        signal.signal(number, signal.SIG_IGN)
+        stop.listen()
+        with pytest.raises(SweepInterruptedError):
+            os.kill(os.getpid(), number)
+
+
+def test_a_signal_while_ray_starts_has_its_code_too():
+    with pytest.raises(SweepInterruptedError, match="stopped by SIGTERM") as error, stop_signal():
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(number))  # as ray.init does
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert error.value.exit_code == 143
 
 
 def test_the_handlers_of_before_are_put_back():

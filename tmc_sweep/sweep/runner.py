@@ -134,6 +134,7 @@ def _train(
     stop: StopSignal,
 ) -> None:
     with ray_session(space.resources) as (cpu, gpu), tempfile.TemporaryDirectory(prefix="tmc-tune-") as scratch:
+        stop.listen()
         sweep.show()
         mailbox = open_mailbox()
         trainable = tune.with_parameters(

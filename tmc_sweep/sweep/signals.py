@@ -16,6 +16,12 @@ class StopSignal:
         self.number: int | None = None
         self._tuning = False
 
+    def listen(self) -> None:
+        """Handle signals from now on, as after `ray.init`, which takes SIGTERM for itself; only the main thread can."""
+        if threading.current_thread() is threading.main_thread():
+            for number in _HANDLED:
+                signal.signal(number, self._handle)
+
     @contextmanager
     def tuning(self) -> Iterator[None]:
         """Tune runs inside: the first signal lets it stop by itself."""
@@ -54,13 +60,17 @@ class StopSignal:
 def stop_signal() -> Iterator[StopSignal]:
     """Handle SIGINT, SIGTERM and, until Tune does, SIGUSR1 inside; only Python's main thread can."""
     stop = StopSignal()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    handled = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
-    previous = [signal.signal(number, stop._handle) for number in handled]
+    previous = [signal.getsignal(number) for number in _HANDLED]
+    stop.listen()
     try:
         yield stop
+    except SystemExit:  # what `ray.init` makes of SIGTERM while it runs
+        stop.number = signal.SIGTERM
+        raise stop._interrupted() from None
     finally:
-        for number, handler in zip(handled, previous, strict=True):
-            signal.signal(number, handler)
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in zip(_HANDLED, previous, strict=True):
+                signal.signal(number, handler)
+
+
+_HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)

@@ -1,0 +1,217 @@
+"""One sweep by the real command: stopped in three ways in mid-sweep, gone on with, and as if nothing had happened."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from command import Ended, command, start
+from twin import expected, outcomes, table
+
+from tmc_sweep.data import load
+from tmc_sweep.records import EPOCH_COLUMNS
+from tmc_sweep.space.load import parse
+from tmc_sweep.tables.read import read_trials
+
+YAML = """
+name: story
+base: {data: digits, objective: iwae, architecture: {latents: [12, 4]}, train_images: 200, test_images: 50,
+       batch_size: 64, epochs: 150}
+space: {K: {grid_search: [1, 3]}}
+seeds: 2
+statistic: {last: 20}
+resources: {checkpoint_seconds: 0.2, gpu: 0}
+"""
+EPOCHS = 4 * 150
+
+
+@dataclass
+class Stage:
+    """One run of the command."""
+
+    ended: Ended
+    seconds_to_end: float  # since it was told to
+    rows: int  # in the table, once it had ended
+    left_running: list[str]  # processes it started that outlived it
+    left_behind: list[Path]  # its temporary folders
+
+
+@dataclass
+class Story:
+    """What happened, run by run."""
+
+    folder: Path
+    stages: dict[str, Stage] = field(default_factory=dict)
+    meanwhile: Ended | None = None  # a second run beside the first
+    pid: int = 0  # of the first
+    reads: int = 0
+    read_errors: list[Exception] = field(default_factory=list)
+
+
+def descendants(marker: str) -> list[str]:
+    """Command lines of the processes that inherited the marker in their environment."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if marker.encode() in (process / "environ").read_bytes():
+                found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+        except OSError:
+            continue
+    return found
+
+
+def stage(
+    file: Path, stop: Callable[[subprocess.Popen[str]], None] | None, meanwhile: Callable[[int], None] | None = None
+) -> Stage:
+    """Run the sweep; stopped, if it is to be, once it has written rows of its own."""
+    marker = f"TMC_TEST_{uuid.uuid4().hex}"
+    results = file.parent / "results"
+    process = start("run", file, "--results", results, **{marker: "1"})
+    folders: set[Path] = set()
+    told = time.monotonic()
+    if stop:
+        before = rows(results)
+        while process.poll() is None and rows(results) < before + 10:
+            time.sleep(0.05)
+        folders = {Path(found) for line in descendants(marker) for found in re.findall(r"/tmp/tmc-[^/\s]+", line)}
+        if meanwhile:
+            meanwhile(process.pid)
+        told = time.monotonic()
+        stop(process)
+    out, err = process.communicate(timeout=120)
+    seconds = time.monotonic() - told
+    n_rows = rows(results)
+    patience = time.monotonic() + 10
+    while (left := descendants(marker)) and time.monotonic() < patience:
+        time.sleep(0.1)
+    return Stage(
+        Ended(process.returncode, out, err), seconds, n_rows, left, [path for path in folders if path.exists()]
+    )
+
+
+def rows(results: Path) -> int:
+    return len(pd.read_parquet(results / "story", columns=["epoch"])) if (results / "story").exists() else 0
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    """SIGINT to the process group, as a terminal does; SIGTERM; SIGKILL; then to the end; a reader all along."""
+    told = Story(tmp_path_factory.mktemp("story"))
+    file = told.folder / "story.yaml"
+    file.write_text(YAML)
+
+    def second_run(pid: int) -> None:
+        told.pid = pid
+        told.meanwhile = command("run", file, "--results", told.folder / "results")
+
+    closing = threading.Event()
+    reader = threading.Thread(target=read_all_along, args=(told, closing))
+    reader.start()
+    told.stages["SIGINT"] = stage(file, lambda process: os.killpg(process.pid, signal.SIGINT), second_run)
+    told.stages["SIGTERM"] = stage(file, lambda process: process.terminate())
+    told.stages["SIGKILL"] = stage(file, lambda process: process.kill())
+    told.stages["the end"] = stage(file, None)
+    closing.set()
+    reader.join()
+    yield told
+    for path in told.stages["SIGKILL"].left_behind:  # nobody was left to remove it
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def read_all_along(told: Story, closing: threading.Event) -> None:
+    """Read the table over and over: each trial's epochs are 1..n, and none that was there is gone."""
+    before = pd.Series(dtype="int64")
+    folder = told.folder / "results" / "story"
+    while not closing.wait(0.02):
+        if not folder.exists():
+            continue
+        try:
+            frame = table(folder)
+            n_epochs = frame.groupby("trial_id").size()
+            assert (n_epochs.reindex(before.index, fill_value=0) >= before).all()
+            before = n_epochs
+            told.reads += 1
+        except Exception as error:
+            told.read_errors.append(error)
+
+
+def final(story: Story) -> pd.DataFrame:
+    return table(story.folder / "results" / "story")
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_signal_ends_the_run_soon_with_its_code_and_the_way_on(story: Story, name: str, code: int):
+    told = story.stages[name]
+    assert told.ended.code == code
+    assert told.ended.err.splitlines()[-1] == f"tmc-sweep: stopped by {name}: run the same command to go on"
+    assert "Traceback" not in told.ended.err
+    assert told.ended.out == ""
+    assert told.seconds_to_end < 30
+    assert (told.left_running, told.left_behind) == ([], [])
+
+
+def test_each_run_went_on_from_the_one_before(story: Story):
+    assert story.stages["SIGKILL"].ended.code == -signal.SIGKILL
+    assert story.stages["SIGKILL"].left_running == []
+    counts = [told.rows for told in story.stages.values()]
+    assert counts == sorted(set(counts))
+    assert counts[0] > 0
+    assert counts[-2] < counts[-1] == EPOCHS  # each was stopped in mid-sweep
+
+
+def test_the_sweep_that_was_stopped_three_times_equals_one_never_stopped(story: Story):
+    assert story.stages["the end"].ended.code == 0
+    frame = final(story)
+    pd.testing.assert_frame_equal(
+        outcomes(frame), expected(parse(YAML, "story.yaml").trials(), load("digits")), check_exact=True
+    )
+    assert frame.columns.tolist() == [column.name for column in EPOCH_COLUMNS]
+    assert frame["attempt"].between(1, 4).all()
+
+
+def test_a_reader_all_along_saw_whole_tables_only(story: Story):
+    assert story.read_errors == []
+    assert story.reads > 50
+
+
+def test_a_second_run_meanwhile_is_turned_away_and_told_who_holds_the_sweep(story: Story):
+    assert story.meanwhile
+    assert story.meanwhile.code == 75
+    assert f"another run holds sweep 'story': pid {story.pid} on " in story.meanwhile.err
+    assert len(story.meanwhile.err.splitlines()) == 1
+
+
+def test_the_summary_printed_at_the_end_is_that_of_the_table(story: Story):
+    means = final(story).query("epoch > 130").groupby("K")["test_objective"].mean()
+    summary = command("summary", "story", "--results", story.folder / "results", "--json").json
+    assert [(cell["K"], cell["mean"]) for cell in summary] == [
+        (k, pytest.approx(mean, rel=1e-12)) for k, mean in means.items()
+    ]
+    for mean in means:
+        assert f"{mean:.3f}" in story.stages["the end"].ended.out
+
+
+def test_a_line_told_of_each_trial_that_ended(story: Story):
+    lines = [line for told in story.stages.values() for line in told.ended.err.splitlines() if ": done, " in line]
+    assert len(lines) <= 4
+    assert all(re.search(r" epoch 150/150, test iwae -\d+\.\d\d, tmc -\d+\.\d\d, \d", line) for line in lines)
+    assert lines[-1].startswith("4/4 ")
+
+
+def test_running_once_more_trains_nothing_and_needs_no_ray(story: Story, monkeypatch: pytest.MonkeyPatch):
+    results = story.folder / "results"
+    part = results / "story" / "part-00000.parquet"
+    before, attempts = part.read_bytes(), read_trials(results / "story")["attempts"].tolist()
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    assert command("run", story.folder / "story.yaml", "--results", results).code == 0
+    assert part.read_bytes() == before
+    assert read_trials(results / "story")["attempts"].tolist() == attempts
