@@ -89,7 +89,7 @@ def test_resources_that_this_machine_never_has_are_refused_at_once(file, tmp_pat
 
 @pytest.mark.parametrize(
     ("address", "says"),
-    [("127.0.0.1:1", "a Ray cluster must answer at 127.0.0.1:1"), ("ray://127.0.0.1:1", "a Ray Client address")],
+    [("127.0.0.2:1", "a Ray cluster must answer at 127.0.0.2:1"), ("ray://127.0.0.1:1", "a Ray Client address")],
 )
 def test_a_cluster_that_does_not_answer(file, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str, says: str):
     monkeypatch.setenv("RAY_ADDRESS", address)

@@ -9,7 +9,7 @@ from twin import expected, outcomes, sweep, table
 from tmc_sweep.data import Images, load
 from tmc_sweep.errors import StorageError
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.records import EpochRecord, Status
+from tmc_sweep.records import Status
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.space.load import parse
 from tmc_sweep.sweep.progress import Snapshot
@@ -74,12 +74,7 @@ def test_a_sweep_grows_by_epochs_seeds_and_values_and_trains_only_the_rest(digit
     assert attempts(paths) == [2, 2, 2, 2, 1, 1, 1, 1, 1]
 
 
-def test_packs_give_the_rows_of_trials_alone(digits: Images, paths: SweepPaths):
-    wanted = space(("{gpu: 0}", "{gpu: 0, pack: 3}"), ("seeds: 2", "seeds: 4"))
-    check(run(wanted, paths.results), wanted, digits)
-
-
-def test_what_the_listener_is_shown_is_in_the_table(paths: SweepPaths):
+def test_packs_give_the_rows_of_trials_alone_and_what_is_shown_is_in_the_table(digits: Images, paths: SweepPaths):
     shown: list[Snapshot] = []
 
     def listen(snapshot: Snapshot) -> None:
@@ -89,9 +84,10 @@ def test_what_the_listener_is_shown_is_in_the_table(paths: SweepPaths):
             if trial.last is not None:
                 assert last[trial.config.trial_id] >= trial.last.epoch
 
-    run(space(), paths.results, listen)
-    assert [trial.status for trial in shown[0].trials] == [Status.PENDING] * 4  # as soon as Ray is there
-    assert [trial.last.epoch for trial in shown[-1].trials] == [3, 3, 3, 3]
+    wanted = space(("{gpu: 0}", "{gpu: 0, pack: 3}"), ("seeds: 2", "seeds: 4"))
+    check(run(wanted, paths.results, listen), wanted, digits)
+    assert [trial.status for trial in shown[0].trials] == [Status.PENDING] * 8  # as soon as Ray is there
+    assert [trial.last.epoch for trial in shown[-1].trials] == [3] * 8
 
 
 def test_trials_that_diverge_or_fail_stop_no_other_and_say_why(digits: Images, paths: SweepPaths):
@@ -146,10 +142,3 @@ def test_real_mnist(mnist_root: Path, paths: SweepPaths):
     frame = check(run(wanted, paths.results), wanted, load("mnist", mnist_root))
     assert frame["epoch"].tolist() == [1, 2]
     assert frame["test_objective"].between(-784, -100).all()
-
-
-def test_records_of_an_attempt_carry_its_number(paths: SweepPaths):
-    run(space(("[1, 2]", "[1]"), ("seeds: 2", "seeds: 1")), paths.results)
-    frame = table(paths.epochs)
-    assert frame["attempt"].tolist() == [1, 1, 1]
-    assert set(frame.columns) >= set(EpochRecord.__slots__)

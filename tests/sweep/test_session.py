@@ -26,7 +26,8 @@ def nothing_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def listening() -> Iterator[str]:
+def listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setattr(session, "get_node_ip_address", lambda: "127.0.0.1")
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield f"127.0.0.1:{server.getsockname()[1]}"
 
@@ -103,11 +104,20 @@ def test_a_cluster_that_ray_start_left_here_is_found_only_while_it_answers(
 
 
 def test_an_address_that_nobody_answers_at_is_refused_within_seconds(nothing_started, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.2:1")
     began = time.monotonic()
-    with pytest.raises(CannotRunError, match=r"must answer at 127\.0\.0\.1:1, but none does within 3 s"):
+    with pytest.raises(CannotRunError, match=r"must answer at 127\.0\.0\.2:1, but none does within 3 s"):
         ray_session(Resources()).__enter__()
     assert time.monotonic() - began < 5
+
+
+def test_a_cluster_that_answers_only_where_ray_will_not_look_is_refused_too(
+    nothing_started, listening: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(session, "get_node_ip_address", lambda: "127.0.0.2")  # Ray replaces 127.0.0.1 by this
+    monkeypatch.setenv("RAY_ADDRESS", listening)
+    with pytest.raises(CannotRunError, match=r"must answer at 127\.0\.0\.2:"):
+        ray_session(Resources()).__enter__()
 
 
 def test_an_address_of_ray_client_is_refused(nothing_started, monkeypatch: pytest.MonkeyPatch):

@@ -27,13 +27,7 @@ def two_nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     temporary = tempfile.mkdtemp(prefix="tmc-test-", dir="/tmp")
     before = NOTE.read_bytes() if NOTE.is_file() else None
     NOTE.parent.mkdir(exist_ok=True)  # Cluster writes the note, but does not make its folder
-    node = {
-        "num_cpus": 1,
-        "num_gpus": 0,
-        "include_dashboard": False,
-        "object_store_memory": 150 * 2**20,
-        "node_ip_address": "127.0.0.1",
-    }
+    node = {"num_cpus": 1, "num_gpus": 0, "include_dashboard": False, "object_store_memory": 150 * 2**20}
     cluster = Cluster(initialize_head=True, head_node_args={**node, "temp_dir": temporary})
     cluster.add_node(**node)
     yield cluster.address

@@ -12,6 +12,7 @@ from typing import Any
 
 import ray
 import torch
+from ray.util import get_node_ip_address
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -103,12 +104,19 @@ def _answers(address: str) -> bool:
     return True
 
 
+def _as_ray_reads(address: str) -> str:
+    """Ray replaces this machine's loopback address by its other one, and waits there for many minutes."""
+    host, _, port = address.rpartition(":")
+    return f"{get_node_ip_address()}:{port}" if host in ("localhost", "127.0.0.1", "[::1]") else address
+
+
 def _connect(address: str) -> None:
     if address.startswith("ray://"):
         raise CannotRunError(
             f"a sweep runs on the cluster's head, but RAY_ADDRESS is {address}, a Ray Client address: "
             "log in to the head and run it there"
         )
+    address = _as_ray_reads(address)
     if address != "auto" and not _answers(address):
         raise CannotRunError(
             f"a Ray cluster must answer at {address}, but none does within {_CONNECT_SECONDS:g} s: "
