@@ -10,7 +10,7 @@ from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import Images
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import OUTCOME_COLUMNS
-from tmc_sweep.sweep.letters import Letter, Reply, Stored
+from tmc_sweep.sweep.letters import Done, Letter, Reply
 from tmc_sweep.sweep.planner import missing, packs
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.sweep.trainable import PackRun
@@ -41,7 +41,7 @@ class DirectChannel:
 
     recorder: Recorder
     sent: list[Letter] = field(default_factory=list)
-    go_on: bool = True
+    refused: set[str] = field(default_factory=set)
 
     def ask(self, letters: Sequence[Letter]) -> list[Reply]:
         self.sent += letters
@@ -49,12 +49,12 @@ class DirectChannel:
         self.recorder.commit()
         return replies
 
-    def send(self, letters: Sequence[Letter]) -> bool:
-        self.go_on &= all(reply.go_on for reply in self.ask(letters) if isinstance(reply, Stored))
-        return self.go_on
+    def send(self, letters: Sequence[Letter]) -> None:
+        replies = zip(letters, self.ask(letters), strict=True)
+        self.refused |= {letter.trial_id for letter, reply in replies if isinstance(reply, Done) and reply.refused}
 
-    def flush(self) -> bool:
-        return self.go_on
+    def flush(self) -> None:
+        pass
 
 
 def sweep(
@@ -67,8 +67,8 @@ def sweep(
         left = missing(configs, {config.trial_id: recorder.row(config.trial_id) for config in configs})
         for group in packs(left, size, pack_key):
             run = PackRun(group, images, DirectChannel(recorder), "cpu", NEVER)
-            while not run.finished and run.train_epoch():
-                pass
+            while not run.finished:
+                run.train_epoch()
         recorder.release()
         recorder.commit()
     return [config.trial_id for config in left]

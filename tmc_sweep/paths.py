@@ -1,4 +1,4 @@
-"""Where every file of a sweep lives (docs/tables.md draws the tree)."""
+"""Where every file of a sweep lives (results/README.md lists them)."""
 
 import re
 from dataclasses import dataclass
@@ -43,6 +43,10 @@ class SweepPaths:
     def epochs(self) -> Path:
         """The folder that is the epoch table: Parquet parts and nothing else."""
         return self.results / self.name
+
+    def part(self, number: int) -> Path:
+        """One part of the epoch table, numbered from 0; the first is there from the beginning."""
+        return self.epochs / f"part-{number:05d}.parquet"
 
     @property
     def trials(self) -> Path:

@@ -146,6 +146,8 @@ MEASURED_COLUMNS = (
     Column("time", "timestamp", "UTC", "when the epoch ended"),
 )
 
+METRICS = tuple(column.name for column in MEASURED_COLUMNS if column.unit == _PER_IMAGE)
+
 EPOCH_COLUMNS = (*IDENTITY_COLUMNS, *CONFIG_COLUMNS, *MEASURED_COLUMNS)
 
 TRIAL_COLUMNS = (

@@ -1,6 +1,7 @@
 """A pack's life with the writer in the same process: from its first letter to its last."""
 
 import math
+import shutil
 
 import pandas as pd
 import pytest
@@ -12,7 +13,9 @@ from tmc_sweep.records import EPOCH_COLUMNS
 from tmc_sweep.sweep.letters import Report
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.sweep.trainable import PackRun
+from tmc_sweep.tables.checkpoints import CheckpointFiles
 from tmc_sweep.tables.read import read_trials
+from tmc_sweep.training import Pack
 
 
 def attempts(paths: SweepPaths) -> list[int]:
@@ -110,9 +113,40 @@ def test_a_trial_whose_later_attempt_has_begun_is_told_to_stop(digits: Images, p
     config = small(epochs=9)
     recorder = Recorder.open(paths, [config])
     zombie, heir = (PackRun([config], digits, DirectChannel(recorder), "cpu", NEVER) for _ in range(2))
-    assert not zombie.train_epoch()
-    assert heir.train_epoch()
+    zombie.train_epoch()
+    heir.train_epoch()
+    assert (zombie.finished, heir.finished) == (True, False)
     assert table(paths.epochs)["attempt"].tolist() == [2]
+
+
+def test_an_epoch_that_breaks_off_leaves_no_checkpoint_of_itself(digits: Images, paths: SweepPaths, monkeypatch):
+    """Tune closes a trial also after an error, when its parameters are already beyond the last epoch's."""
+    run = started(paths, small(), digits, epochs=2)
+    monkeypatch.setattr(Pack, "_evaluate", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run.train_epoch()
+    run.close()
+    assert CheckpointFiles(paths).latest(small().trial_id) is None
+    monkeypatch.undo()
+    sweep(paths, [small()], digits)
+    pd.testing.assert_frame_equal(outcomes(table(paths.epochs)), expected([small()], digits), check_exact=True)
+
+
+def test_a_member_whose_checkpoint_cannot_be_used_fails_alone(digits: Images, paths: SweepPaths):
+    configs = [small(seed=seed, epochs=4) for seed in (0, 1)]
+    sweep(paths, [config.model_copy(update={"epochs": 2}) for config in configs], digits)
+    CheckpointFiles(paths).save(configs[0].trial_id, 3, b"not a checkpoint")
+    sweep(paths, configs, digits, size=2)
+    trials = read_trials(paths.epochs)
+    assert trials["status"].tolist() == ["failed", "done"]
+    assert configs[0].trial_id in trials["reason"].tolist()[0]
+
+
+def test_rows_that_were_lost_are_trained_or_healed_again(digits: Images, paths: SweepPaths):
+    sweep(paths, [small()], digits)
+    shutil.rmtree(paths.epochs)
+    assert sweep(paths, [small()], digits) == [small().trial_id]
+    pd.testing.assert_frame_equal(outcomes(table(paths.epochs)), expected([small()], digits), check_exact=True)
 
 
 def test_a_pack_gives_the_same_rows_as_its_trials_alone(digits: Images, paths: SweepPaths):

@@ -11,7 +11,7 @@ from tmc_sweep.config import TrialConfig
 from tmc_sweep.errors import StorageError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EpochRecord, Status
-from tmc_sweep.sweep.letters import Begin, Begun, Report, Stored
+from tmc_sweep.sweep.letters import Begin, Begun, Done, Report
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.tables.epochs import EpochTable
 from tmc_sweep.tables.read import read_trials
@@ -70,7 +70,7 @@ def test_a_trial_from_begin_to_done(recorder: Recorder, paths: SweepPaths):
     recorder.commit()
     now = trial(paths)
     assert (now["status"], now["attempts"], now["n_parameters"], now["host"]) == ("running", 1, 7, "host")
-    assert recorder.receive(report(row(1), row(2))) == Stored(go_on=True)
+    assert recorder.receive(report(row(1), row(2))) == Done(refused=False)
     recorder.commit()
     assert (len(stored(paths)), trial(paths)["status"]) == (2, "running")
     recorder.receive(report(row(3), checkpoint=b"weights"))
@@ -95,10 +95,10 @@ def test_the_next_attempt_gets_the_newest_checkpoint_and_the_next_number(recorde
 def test_a_letter_of_an_earlier_attempt_is_refused_rows_and_checkpoint(recorder: Recorder, paths: SweepPaths):
     recorder.receive(begin())
     recorder.receive(begin())
-    assert recorder.receive(report(row(1), checkpoint=b"zombie")) == Stored(go_on=False)
+    assert recorder.receive(report(row(1), checkpoint=b"zombie")) == Done(refused=True)
     recorder.commit()
     assert (stored(paths), list(paths.results.rglob("*.safetensors"))) == ([], [])
-    assert recorder.receive(report(row(1, attempt=2), attempt=2)) == Stored(go_on=True)
+    assert recorder.receive(report(row(1, attempt=2), attempt=2)) == Done(refused=False)
 
 
 def test_the_history_of_a_checkpoint_heals_rows_that_were_lost(recorder: Recorder, paths: SweepPaths):
@@ -130,14 +130,14 @@ def test_on_a_cpu_an_epoch_that_differs_fails_the_trial_and_leaves_its_checkpoin
     recorder.receive(begin())
     recorder.receive(report(row(1), row(2), checkpoint=b"good"))
     recorder.receive(begin())
-    assert recorder.receive(report(row(2, -49.0), attempt=2, checkpoint=b"other")) == Stored(go_on=False)
+    assert recorder.receive(report(row(2, -49.0), attempt=2, checkpoint=b"other")) == Done(refused=True)
     recorder.commit()
     now = trial(paths)
     assert (now["status"], now["checkpoint_epoch"]) == ("failed", 2)
     assert f"trial {FIRST.trial_id}, trained again, must reproduce its stored epoch 2, but" in now["reason"]
     assert [path.read_bytes() for path in paths.results.rglob("*.safetensors")] == [b"good"]
     assert stored(paths) == [-50, -50]
-    assert recorder.receive(report(row(3), attempt=2)) == Stored(go_on=False)  # nothing more of it
+    assert recorder.receive(report(row(3), attempt=2)) == Done(refused=True)  # nothing more of it
     assert recorder.receive(begin(OTHER)) == Begun(1, None)  # the sweep goes on
 
 
@@ -145,7 +145,7 @@ def test_on_a_gpu_an_epoch_that_differs_takes_the_place_of_the_stored_ones(recor
     recorder.receive(begin(device="Tesla"))
     recorder.receive(report(row(1), row(2), row(3)))
     recorder.receive(begin(device="Tesla"))
-    assert recorder.receive(report(row(2, -49.0, attempt=2), attempt=2)) == Stored(go_on=True)
+    assert recorder.receive(report(row(2, -49.0, attempt=2), attempt=2)) == Done(refused=False)
     recorder.commit()
     assert (stored(paths), trial(paths)["epochs_done"]) == ([-50, -49], 2)
 
@@ -154,7 +154,7 @@ def test_an_epoch_that_is_not_finite_ends_the_trial_and_no_other(recorder: Recor
     for config in (FIRST, OTHER):
         recorder.receive(begin(config))
     recorder.receive(report(row(1), row(2, NAN)))
-    assert recorder.receive(report(row(1, config=OTHER))) == Stored(go_on=True)
+    assert recorder.receive(report(row(1, config=OTHER))) == Done(refused=False)
     recorder.commit()
     now = trial(paths)
     assert (now["status"], now["reason"], now["epochs_done"]) == ("diverged", "not finite in epoch 2", 2)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from tmc_sweep.errors import InputError, TmcSweepError
+from tmc_sweep.errors import InputError, StorageError, TmcSweepError
 
 MAX_TRIALS = 100_000
 
@@ -40,6 +40,9 @@ def main() -> None:
     except TmcSweepError as error:
         messages.print(f"tmc-sweep: {error}", markup=False)
         sys.exit(error.exit_code)
+    except OSError as error:  # a folder one may not enter, a name too long for the file system
+        messages.print(f"tmc-sweep: {error.filename or 'a file'}: {error.strerror or error}", markup=False)
+        sys.exit(StorageError.exit_code)
     except KeyboardInterrupt:
         messages.print("tmc-sweep: stopped by SIGINT", markup=False)
         sys.exit(130)
@@ -76,7 +79,7 @@ def run(
 
     with progress_view(messages, quiet=quiet, verbose=verbose) as listener:
         result = run_sweep(space, results, listener)
-    show_summary(result.summary, as_json=as_json, as_csv=False)
+    show_summary(result.summary, space.statistic.mode, as_json=as_json, as_csv=False)
     for trial in result.failed:
         messages.print(f"trial {trial.config.trial_id} failed: {trial.reason}", markup=False)
     messages.print(
@@ -134,7 +137,17 @@ def status(
     if name is not None:
         show_status(sweep_status(results, name), as_json=as_json)
     else:
-        show_sweeps([sweep_status(results, sweep) for sweep in sweep_names(results)], as_json=as_json)
+        statuses, damaged = [], []
+        for sweep in sweep_names(results):
+            try:
+                statuses.append(sweep_status(results, sweep))
+            except TmcSweepError as error:
+                damaged.append(error)
+        show_sweeps(statuses, as_json=as_json)
+        for problem in damaged:
+            messages.print(f"tmc-sweep: {problem}", markup=False)
+        if damaged:
+            raise typer.Exit(StorageError.exit_code)
 
 
 @app.command()
@@ -161,4 +174,4 @@ def summary(
     frame = summarize(
         paths.epochs, declared.last if last is None else last, declared.metric if metric is None else metric
     )
-    show_summary(frame, as_json=as_json, as_csv=as_csv)
+    show_summary(frame, declared.mode, as_json=as_json, as_csv=as_csv)

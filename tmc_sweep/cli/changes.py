@@ -7,16 +7,16 @@ from pathlib import Path
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.tables.manifest import read_manifest
-from tmc_sweep.tables.read import read_trials
+from tmc_sweep.tables.read import stored_trials
 
 
 def describe_changes(space: SearchSpace, results: Path) -> Iterator[str]:
     """Lines that tell how the search space differs from the one last run under its name; none if it does not."""
     paths = SweepPaths(results, space.name)
     manifest = read_manifest(paths)
-    if manifest is None or not paths.trials.exists() or manifest.search_space == space.text:
+    stored = stored_trials(paths).keys()
+    if manifest is None or not stored or manifest.search_space == space.text:
         return
-    stored = set(read_trials(paths.epochs)["trial_id"])
     asked = {config.trial_id for config in space.trials()}
     yield (
         f"the search space of {space.name} has changed since its last run: {len(asked - stored)} new trials, "

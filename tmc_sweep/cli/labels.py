@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-from tmc_sweep.config import TrialConfig
 from tmc_sweep.records import CELL_COLUMNS
 
 _ALWAYS = ("objective", "architecture", "K", "lr")
@@ -16,7 +15,6 @@ def telling_fields(rows: Sequence[Mapping[str, object]]) -> list[str]:
     return [name for name in names if name in _ALWAYS or len({row[name] for row in rows}) > 1]
 
 
-def label(config: TrialConfig, names: Sequence[str]) -> str:
-    """The trial as text, such as `tmc small K=5 lr=0.001 seed=0`."""
-    row = config.row()
-    return " ".join(str(row[name]) if name in _BARE else f"{name}={row[name]}" for name in (*names, "seed"))
+def label(row: Mapping[str, object], names: Sequence[str]) -> str:
+    """These fields as text, such as `tmc small K=5 lr=0.001`."""
+    return " ".join(str(row[name]) if name in _BARE else f"{name}={row[name]}" for name in names)

@@ -55,7 +55,7 @@ class LiveView:
         for name in ("trial", "epoch", "iwae", "tmc", "s/epoch"):
             table.add_column(name, justify="left" if name == "trial" else "right", no_wrap=True)
         for trial in running[:_SHOWN]:
-            table.add_row(label(trial.config, self._fields), *_cells(trial))
+            table.add_row(label(trial.config.row(), [*self._fields, "seed"]), *_cells(trial))
         more = [Text(f"… and {len(running) - _SHOWN} more")] if len(running) > _SHOWN else []
         return Group(table, *more, self._bar(self._snapshot), Text(overall(self._snapshot, elapsed)))
 
@@ -96,7 +96,7 @@ class LineView:
     def _line(self, trial: TrialProgress) -> str:
         epoch, iwae, tmc, seconds = _cells(trial)
         reason = f" ({trial.reason})" if trial.reason else ""
-        name = label(trial.config, self._fields)
+        name = label(trial.config.row(), [*self._fields, "seed"])
         return f"{name}: {trial.status}{reason}, epoch {epoch}, test iwae {iwae}, tmc {tmc}, {seconds} s/epoch"
 
     def _print(self, line: str) -> None:

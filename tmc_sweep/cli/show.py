@@ -3,14 +3,14 @@
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from tmc_sweep.cli.labels import telling_fields
+from tmc_sweep.cli.labels import label, telling_fields
 from tmc_sweep.records import Status
 
 _WIDE = 200  # columns where no terminal sets them
@@ -23,8 +23,8 @@ def show_json(value: object) -> None:
     typer.echo(json.dumps(value, indent=2, allow_nan=False))
 
 
-def show_summary(frame: pd.DataFrame, *, as_json: bool, as_csv: bool) -> None:
-    """The summary, a row per cell."""
+def show_summary(frame: pd.DataFrame, mode: Literal["max", "min"], *, as_json: bool, as_csv: bool) -> None:
+    """The summary, a row per cell, and the cell whose mean is best."""
     if as_json:
         show_json(_records(frame))
     elif as_csv:
@@ -38,6 +38,9 @@ def show_summary(frame: pd.DataFrame, *, as_json: bool, as_csv: bool) -> None:
         reasons = ["reason"] if any(row["reason"] for row in rows) else []
         columns = [*names, "mean", *_STATISTICS, *_COUNTS, *reasons]
         _print_table(head, columns, [[_text(row[name], name) for name in columns] for row in rows])
+        if known := [row for row in rows if row["mean"] is not None]:
+            best = max(known, key=lambda row: row["mean"] if mode == "max" else -row["mean"])
+            typer.echo(f"best ({mode}): {label(best, names)}")
 
 
 def show_plan(plan: Mapping[str, Any], *, as_json: bool) -> None:

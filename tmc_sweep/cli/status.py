@@ -1,5 +1,6 @@
 """How far sweeps are, from their tables alone."""
 
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,6 @@ def declared_statistic(paths: SweepPaths) -> Statistic:
     """The statistic that the sweep's search space, as last run, declares; the default one if it cannot be known."""
     manifest = read_manifest(paths)
     try:
-        return parse(manifest.search_space, str(paths.manifest)).statistic if manifest else Statistic()
+        return parse(manifest.search_space, str(paths.manifest), sys.maxsize).statistic if manifest else Statistic()
     except InputError:
         return Statistic()

@@ -7,6 +7,7 @@ only scores them. x is encoded once, not K times. Tensors are [member, batch, sa
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -129,4 +130,10 @@ def parameter_shapes(config: TrialConfig) -> dict[str, torch.Size]:
 
 def count_parameters(config: TrialConfig) -> int:
     """Trained values of one member."""
+    shaping = {"data", "architecture", "prior", "weight_norm", "proposal"}
+    return _count_parameters(TrialConfig(**{name: getattr(config, name) for name in shaping}))
+
+
+@lru_cache
+def _count_parameters(config: TrialConfig) -> int:
     return sum(shape.numel() for shape in parameter_shapes(config).values())

@@ -6,9 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator
 from pydantic.config import JsonDict
 
 from tmc_sweep.paths import NAME_RULE
-from tmc_sweep.records import MEASURED_COLUMNS
-
-METRICS = tuple(column.name for column in MEASURED_COLUMNS if column.name.startswith(("train_", "val_", "test_")))
+from tmc_sweep.records import METRICS
 
 
 class _Section(BaseModel):

@@ -1,6 +1,6 @@
 """What training processes tell the one writer, and its answers. Rows and checkpoints travel in one ordered channel."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -39,24 +39,37 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Stored:
-    """The report is durable; without `go_on` it was refused, because the trial failed or a later attempt has begun."""
+class Failed:
+    """A trial cannot go on, and why, in one sentence."""
 
-    go_on: bool
+    trial_id: str
+    attempt: int
+    reason: str
 
 
-Letter = Begin | Report
-Reply = Begun | Stored
+@dataclass(frozen=True)
+class Done:
+    """The letter is durable; or `refused`, because the trial failed or a later attempt at it has begun."""
+
+    refused: bool
+
+
+Letter = Begin | Report | Failed
+Reply = Begun | Done
 
 
 class Channel(Protocol):
     """The way from a training process to the writer."""
 
+    @property
+    def refused(self) -> Collection[str]:
+        """The trials whose letters were refused, by the replies so far."""
+
     def ask(self, letters: Sequence[Letter]) -> list[Reply]:
         """Send, and wait until the letters are acted on and durable."""
 
-    def send(self, letters: Sequence[Letter]) -> bool:
-        """Send without waiting, but never far ahead of the writer; whether to go on, by the replies so far."""
+    def send(self, letters: Sequence[Letter]) -> None:
+        """Send without waiting, but never far ahead of the writer."""
 
-    def flush(self) -> bool:
-        """Wait until all that was sent is durable; whether to go on."""
+    def flush(self) -> None:
+        """Wait until all that was sent is durable."""

@@ -5,43 +5,56 @@ needs no shared disk. The actor keeps nothing that matters: if it dies, the swee
 """
 
 import asyncio
+import secrets
 import threading
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping, Sequence, Set
+from contextlib import suppress
 from typing import Any
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from tmc_sweep.sweep.letters import Begin, Letter, Reply, Stored
+from tmc_sweep.sweep.letters import Begin, Done, Letter, Reply
 
 COMMIT_SECONDS = 0.5  # letters that arrive within it share a commit
+_ABANDON_SECONDS = 5.0  # a round takes about one
 _UNANSWERED = 4  # posts a training process may be ahead of the writer
+
+
+Stamp = tuple[str, int]  # a sender, and the number of its post
 
 
 class Mailbox:
     """Asynchronous actor. A post waits for its answer; the driver collects posts and answers them."""
 
     def __init__(self) -> None:
-        self._waiting: dict[int, asyncio.Future[list[Reply]]] = {}
-        self._posts: list[tuple[int, Sequence[Letter]]] = []
+        self._waiting: dict[Stamp, asyncio.Future[list[Reply]]] = {}
+        self._early: dict[Stamp, Sequence[Letter]] = {}
+        self._expected: defaultdict[str, int] = defaultdict(int)
+        self._posts: list[tuple[Stamp, Sequence[Letter]]] = []
         self._arrived = asyncio.Event()
         self._urgent = asyncio.Event()
-        self._count = 0
 
-    async def post(self, letters: Sequence[Letter], urgent: bool) -> list[Reply]:
-        """Replies to the letters, once the driver has acted on them."""
-        self._count += 1
+    async def post(self, stamp: Stamp, letters: Sequence[Letter], urgent: bool) -> list[Reply]:
+        """Replies to the letters, once the driver has acted on them.
+
+        Ray may deliver a large post, with checkpoints, after a small one sent later: each waits for those before it.
+        """
         answer: asyncio.Future[list[Reply]] = asyncio.get_running_loop().create_future()
-        self._waiting[self._count] = answer
-        self._posts.append((self._count, letters))
-        self._arrived.set()
+        self._waiting[stamp] = answer
+        self._early[stamp] = letters
+        sender = stamp[0]
+        while (due := (sender, self._expected[sender])) in self._early:
+            self._posts.append((due, self._early.pop(due)))
+            self._expected[sender] += 1
+            self._arrived.set()
         if urgent:
             self._urgent.set()
         return await answer
 
-    async def collect(self, wait_seconds: float) -> list[tuple[int, Sequence[Letter]]]:
-        """The posts so far, in order; waits for one, then for others to share its commit unless it is urgent."""
+    async def collect(self, wait_seconds: float) -> list[tuple[Stamp, Sequence[Letter]]]:
+        """The posts so far, each sender's in order; waits for one, then for others to share its commit."""
         if await _within(self._arrived, wait_seconds):
             await _within(self._urgent, COMMIT_SECONDS)
         posts, self._posts = self._posts, []
@@ -49,10 +62,12 @@ class Mailbox:
         self._urgent.clear()
         return posts
 
-    async def answer(self, replies: Mapping[int, list[Reply]]) -> None:
-        """Let the posts with these numbers return."""
-        for number, reply in replies.items():
-            self._waiting.pop(number).set_result(reply)
+    async def answer(self, replies: Mapping[Stamp, list[Reply]]) -> None:
+        """Let the posts with these stamps return."""
+        for stamp, reply in replies.items():
+            waiting = self._waiting.pop(stamp)
+            if not waiting.done():  # its sender may be gone
+                waiting.set_result(reply)
 
 
 async def _within(event: asyncio.Event, seconds: float) -> bool:
@@ -74,32 +89,42 @@ class MailboxChannel:
 
     def __init__(self, mailbox: Any) -> None:
         self._mailbox = mailbox
-        self._unanswered: deque[Any] = deque()
-        self._go_on = True
+        self._sender = secrets.token_hex(8)
+        self._posted = 0
+        self._unanswered: deque[tuple[Sequence[Letter], Any]] = deque()
+        self._refused: set[str] = set()
+
+    @property
+    def refused(self) -> Set[str]:
+        """The trials whose letters were refused, by the replies so far."""
+        return self._refused
 
     def ask(self, letters: Sequence[Letter]) -> list[Reply]:
         """Send, and wait until the letters are acted on and durable."""
         return list(ray.get(self._post(letters)))
 
-    def send(self, letters: Sequence[Letter]) -> bool:
-        """Send without waiting, but at most a few posts ahead of the writer; whether to go on."""
-        self._unanswered.append(self._post(letters))
-        return self._settle(_UNANSWERED)
+    def send(self, letters: Sequence[Letter]) -> None:
+        """Send without waiting, but at most a few posts ahead of the writer."""
+        self._unanswered.append((letters, self._post(letters)))
+        self._settle(_UNANSWERED)
 
-    def flush(self) -> bool:
-        """Wait until all that was sent is durable, which an empty post hurries; whether to go on."""
-        self._unanswered.append(self._post([]))
-        return self._settle(0)
+    def flush(self) -> None:
+        """Wait until all that was sent is durable, which an empty post hurries."""
+        self._unanswered.append(([], self._post([])))
+        self._settle(0)
 
     def _post(self, letters: Sequence[Letter]) -> Any:
         urgent = not letters or isinstance(letters[0], Begin)
-        return self._mailbox.post.remote(letters, urgent)
+        self._posted += 1
+        return self._mailbox.post.remote((self._sender, self._posted - 1), letters, urgent)
 
-    def _settle(self, at_most: int) -> bool:
+    def _settle(self, at_most: int) -> None:
         while len(self._unanswered) > at_most:
-            replies: list[Reply] = ray.get(self._unanswered.popleft())
-            self._go_on &= all(reply.go_on for reply in replies if isinstance(reply, Stored))
-        return self._go_on
+            letters, answer = self._unanswered.popleft()
+            replies: list[Reply] = ray.get(answer)
+            for letter, reply in zip(letters, replies, strict=True):
+                if isinstance(reply, Done) and reply.refused:
+                    self._refused.add(letter.trial_id)
 
 
 class Postman(threading.Thread):
@@ -113,16 +138,19 @@ class Postman(threading.Thread):
         self._deliver = deliver
         self._on_error = on_error
         self._closing = threading.Event()
-        self.error: Exception | None = None
+        self._abandoned = threading.Event()
+        self.error: BaseException | None = None
 
     def run(self) -> None:
         """Deliver until closed and empty, or until the first error, which ends the sweep."""
         try:
-            while self._round() or not self._closing.is_set():
+            while not self._abandoned.is_set() and (self._round() or not self._closing.is_set()):
                 pass
-        except Exception as error:
+        except BaseException as error:  # also SystemExit: a view may raise it, and the trials would wait for ever
             self.error = error
             self._on_error()
+            with suppress(Exception):  # Ray may be gone
+                ray.kill(self._mailbox)  # who waits for an answer waits no longer
 
     def close(self) -> None:
         """Deliver what has arrived, then end; raises what went wrong."""
@@ -131,9 +159,14 @@ class Postman(threading.Thread):
         if self.error is not None:
             raise self.error
 
+    def abandon(self) -> None:
+        """Leave undelivered what is; Ray is about to go, and a call after that would start another one."""
+        self._abandoned.set()
+        self.join(_ABANDON_SECONDS)
+
     def _round(self) -> bool:
         posts = ray.get(self._mailbox.collect.remote(0.0 if self._closing.is_set() else 1.0))
         replies = iter(self._deliver([letter for _, letters in posts for letter in letters]))
-        answers = {number: [next(replies) for _ in letters] for number, letters in posts}
+        answers = {stamp: [next(replies) for _ in letters] for stamp, letters in posts}
         ray.get(self._mailbox.answer.remote(answers))
         return bool(posts)

@@ -8,7 +8,7 @@ from typing import Self
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EpochRecord, Status
-from tmc_sweep.sweep.letters import Begin, Begun, Letter, Reply, Report, Stored
+from tmc_sweep.sweep.letters import Begin, Begun, Done, Letter, Reply, Report
 from tmc_sweep.tables.checkpoints import CheckpointFiles
 from tmc_sweep.tables.epochs import EpochTable
 from tmc_sweep.tables.parts import RecomputedEpochError
@@ -54,7 +54,15 @@ class Recorder:
 
     def receive(self, letter: Letter) -> Reply:
         """Apply one letter; its reply may be sent after the next `commit`."""
-        return self._begin(letter) if isinstance(letter, Begin) else self._report(letter)
+        if isinstance(letter, Begin):
+            return self._begin(letter)
+        row = self.row(letter.trial_id)
+        if row["status"] == Status.FAILED or letter.attempt != row["attempts"]:
+            return Done(refused=True)
+        if isinstance(letter, Report):
+            return self._report(letter, on_cpu=row["device"] == "cpu")
+        self.fail(letter.trial_id, letter.reason)
+        return Done(refused=False)
 
     def commit(self) -> None:
         """Make everything received so far durable: rows first, so that the trial table never runs ahead of them.
@@ -91,16 +99,12 @@ class Recorder:
         newest = self._checkpoints.latest(letter.trial_id)
         return Begun(attempt, newest[1] if newest else None)
 
-    def _report(self, report: Report) -> Stored:
-        row = self.row(report.trial_id)
-        if row["status"] == Status.FAILED or report.attempt != row["attempts"]:
-            return Stored(go_on=False)
-        on_cpu = row["device"] == "cpu"
+    def _report(self, report: Report, on_cpu: bool) -> Done:
         try:
             self._epochs.add(self._configs[report.trial_id], report.records, replace=not on_cpu)
         except RecomputedEpochError as error:
             self.fail(report.trial_id, str(error))
-            return Stored(go_on=False)
+            return Done(refused=True)
         if report.checkpoint is not None:  # durable at once, so before its rows are
             epoch = report.records[-1].epoch
             path = self._checkpoints.save(report.trial_id, epoch, report.checkpoint)
@@ -108,7 +112,7 @@ class Recorder:
                 report.trial_id, checkpoint_epoch=epoch, checkpoint=str(path.relative_to(self._paths.results))
             )
         self._settle(report.trial_id)
-        return Stored(go_on=True)
+        return Done(refused=False)
 
     def _settle(self, trial_id: str) -> None:
         """Let a trial's status follow from its rows: they say whether it is done or diverged."""
@@ -116,6 +120,8 @@ class Recorder:
         done = self._epochs.epochs_done.get(trial_id, 0)
         if done != row["epochs_done"]:
             self._trials.update(trial_id, epochs_done=done)
+        if row["status"] == Status.DONE and done < int(str(row["epochs"])):
+            self._set_status(trial_id, Status.PENDING, ended=None)  # rows were lost, or more are asked for
         if row["status"] not in (Status.PENDING, Status.RUNNING) or not done:
             return
         last = self._epochs.last(trial_id)

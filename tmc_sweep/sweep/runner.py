@@ -1,6 +1,7 @@
 """A sweep from its search space to its summary: what is missing, trained by Ray Tune, recorded by one writer."""
 
 import os
+import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,11 +61,12 @@ def run(
     space = space if isinstance(space, SearchSpace) else load_space(space)
     paths = SweepPaths(Path(results), space.name)
     configs = space.trials()
-    images = _images(_missing_on_disk(paths, configs))
+    images = _images(missing(configs, stored_trials(paths)))  # before anything is written
     with sweep_lock(paths), stop_signal() as stop:
         open_manifest(paths, space.text)
         recorder = Recorder.open(paths, configs)
         left = missing(configs, {config.trial_id: recorder.row(config.trial_id) for config in configs})
+        images |= _images([config for config in left if config.data not in images])
         sweep = _Sweep(recorder, configs, listener)
         try:
             if left:
@@ -77,11 +79,6 @@ def run(
         write_summary(paths, summary)
         stop.check()
     return SweepResult(paths, sweep.progress.snapshot().trials, summary)
-
-
-def _missing_on_disk(paths: SweepPaths, configs: Sequence[TrialConfig]) -> list[TrialConfig]:
-    """What is missing by the tables as they are, before anything is written."""
-    return missing(configs, stored_trials(paths))
 
 
 def _images(configs: Sequence[TrialConfig]) -> dict[str, Images]:
@@ -110,8 +107,11 @@ class _Sweep:
 
     def show(self) -> None:
         """Let the listener see how the sweep stands."""
-        if self._listener:
-            self._listener(self.progress.snapshot())
+        try:
+            if self._listener:
+                self._listener(self.progress.snapshot())
+        except (Exception, SystemExit):  # rich leaves with SystemExit when its terminal is gone
+            self._listener = None
 
     def fail(self, trial_id: str, reason: str) -> None:
         """Record that training is over for this trial, and why it failed if it has not ended in another way."""
@@ -148,10 +148,16 @@ def _train(
         )
         tuner = _tuner(tune.with_resources(trainable, {"cpu": cpu, "gpu": gpu}), len(groups), Path(scratch))
         postman = Postman(mailbox, sweep.deliver, stop.interrupt_tune)
-        postman.start()
-        with stop.tuning():
-            grid = tuner.fit()
-        postman.close()
+        try:
+            with stop.tuning():
+                postman.start()
+                grid = tuner.fit()
+            postman.close()
+        except BaseException:
+            postman.abandon()
+            if postman.error is not None:
+                raise postman.error from None
+            raise
         if stop.number is None:
             for result in (grid[index] for index in range(len(grid))):
                 for config in groups[(result.config or {})["pack"]]:
@@ -182,4 +188,4 @@ def _tuner(trainable: Any, n_packs: int, scratch: Path) -> tune.Tuner:
 
 def _reason(error: BaseException | None) -> str:
     lines = [line.strip() for line in str(error or "its process ended early").splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+    return re.sub(r"^tmc_sweep\.errors\.\w+: ", "", lines[-1]) if lines else type(error).__name__

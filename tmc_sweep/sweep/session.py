@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import joblib
 import ray
 import torch
 from ray.util import get_node_ip_address
@@ -45,7 +46,7 @@ def ray_session(resources: Resources) -> Iterator[tuple[float, float]]:
             _connect(address)
             yield share(resources, _cluster_capacities())
         else:
-            here = {"CPU": float(len(os.sched_getaffinity(0))), "GPU": float(torch.cuda.device_count())}
+            here = {"CPU": float(joblib.cpu_count()), "GPU": float(torch.cuda.device_count())}
             shares = share(resources, [here])
             temporary = tempfile.mkdtemp(prefix="tmc-", dir="/tmp")
             _start(here, temporary)
@@ -146,4 +147,4 @@ def _start(here: Capacity, temporary: str) -> None:
         TOKEN.chmod(0o600)
 
 
-_QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+_QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}

@@ -13,9 +13,10 @@ from ray import tune
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import Images, Split
+from tmc_sweep.errors import StorageError
 from tmc_sweep.models import count_parameters
 from tmc_sweep.records import EpochRecord
-from tmc_sweep.sweep.letters import Begin, Begun, Channel, Report
+from tmc_sweep.sweep.letters import Begin, Begun, Channel, Failed, Reply, Report
 from tmc_sweep.sweep.mailbox import MailboxChannel
 from tmc_sweep.training import Pack, TrialState, decode, encode
 
@@ -37,27 +38,25 @@ class PackRun:
             for config, reply in zip(configs, begun, strict=True)
             if isinstance(reply, Begun)
         }
-        states = [_state(config, reply) for config, reply in zip(configs, begun, strict=True)]
+        states = [state for pair in zip(configs, begun, strict=True) if (state := self._state(*pair))]
         channel.send([self._report(state, state.history) for state in states if state.history])
-        self._pack = self._stack(states)
+        self._pack = self._stack([state for state in states if not state.finished])
 
     @property
     def finished(self) -> bool:
         """Whether no member has an epoch left."""
         return self._pack is None
 
-    def train_epoch(self) -> bool:
-        """One epoch of every member, reported; whether to go on."""
+    def train_epoch(self) -> None:
+        """One epoch of every member, reported; members that are finished, or refused by the writer, leave the pack."""
+        pack, self._pack = self._pack, None  # what fails in mid-epoch must never be checkpointed
+        if pack is not None:
+            records = pack.train_epoch()
+            due = time.monotonic() - self._checkpointed >= self._checkpoint_seconds
+            self._channel.send(self._reports(pack, [[record] for record in records], due))
+            self._pack = self._going_on(pack)
         if self._pack is None:
-            return self._channel.flush()
-        records = self._pack.train_epoch()
-        ended = any(state.finished for state in self._pack.states)
-        due = time.monotonic() - self._checkpointed >= self._checkpoint_seconds
-        go_on = self._channel.send(self._reports(self._pack, [[record] for record in records], due))
-        if ended:
-            states = [self._pack.state(index) for index in range(len(records))]
-            self._pack = self._stack(states)
-        return go_on if self._pack else self._channel.flush() and go_on
+            self._channel.flush()
 
     def close(self) -> None:
         """Checkpoint what is unfinished at its last epoch, and wait until everything sent is durable."""
@@ -65,8 +64,25 @@ class PackRun:
             self._channel.send(self._reports(self._pack, [state.history[-1:] for state in self._pack.states], due=True))
         self._channel.flush()
 
+    def _state(self, config: TrialConfig, begun: Reply) -> TrialState | None:
+        """Where the trial goes on; None, and the trial has failed, if its checkpoint cannot be used."""
+        checkpoint = begun.checkpoint if isinstance(begun, Begun) else None
+        try:
+            return decode(checkpoint, config) if checkpoint else TrialState.initial(config)
+        except StorageError as error:
+            self._channel.send([Failed(config.trial_id, self._attempts[config.trial_id], str(error))])
+            return None
+
+    def _going_on(self, pack: Pack) -> Pack | None:
+        refused = self._channel.refused
+        going = [
+            index
+            for index, state in enumerate(pack.states)
+            if not state.finished and state.config.trial_id not in refused
+        ]
+        return pack if len(going) == len(pack.states) else self._stack([pack.state(index) for index in going])
+
     def _stack(self, states: Sequence[TrialState]) -> Pack | None:
-        states = [state for state in states if not state.finished]
         attempts = [self._attempts[state.config.trial_id] for state in states]
         return Pack(states, self._data, self._device, attempts) if states else None
 
@@ -95,11 +111,6 @@ def _begin(config: TrialConfig, images: Images, device: str) -> Begin:
         data_checksum=images.checksum[:16],
         versions=f"{packages} python {platform.python_version()}",
     )
-
-
-def _state(config: TrialConfig, begun: object) -> TrialState:
-    checkpoint = begun.checkpoint if isinstance(begun, Begun) else None
-    return decode(checkpoint, config) if checkpoint else TrialState.initial(config)
 
 
 class PackTrainable(tune.Trainable):
@@ -136,8 +147,8 @@ class PackTrainable(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """One epoch of every member."""
         self._run = self._run or self._begin(self._pack)
-        go_on = self._run.train_epoch()
-        return {"done": self._run.finished or not go_on}
+        self._run.train_epoch()
+        return {"done": self._run.finished}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Be ready for another pack in this process, having freed the last one's memory."""

@@ -44,7 +44,7 @@ class EpochTable:
         sweep_id = open_manifest(paths).sweep_id
         if not files.names(paths.epochs):
             empty = to_parquet(arrow_schema(EPOCH_COLUMNS).empty_table(), sweep_id)
-            files.write_folder(paths.epochs, _name(0), empty, paths.temporary)
+            files.write_folder(paths.epochs, paths.part(0).name, empty, paths.temporary)
         files.sync(paths.results)
         files.sync(paths.epochs)
         return cls(paths, sweep_id, _read_all_counts(paths, sweep_id))
@@ -82,7 +82,7 @@ class EpochTable:
         """Make durable what was added; after a StorageError all of it is still here, and a later commit may succeed."""
         for part in sorted(self._dirty):
             content = to_parquet(to_table(self._loaded[part].values()), self._sweep_id)
-            files.write(self._paths.epochs / _name(part), content, self._paths.temporary)
+            files.write(self._paths.part(part), content, self._paths.temporary)
             self._dirty.remove(part)
 
     def _part_with_room(self) -> int:
@@ -99,7 +99,7 @@ class EpochTable:
         if part not in self._loaded:
             self._forget_clean()
             stored = part < len(self._sizes)
-            self._loaded[part] = read_part(self._paths.epochs / _name(part), self._sweep_id) if stored else {}
+            self._loaded[part] = read_part(self._paths.part(part), self._sweep_id) if stored else {}
         self._loaded[part] = self._loaded.pop(part)  # now the last used
         return self._loaded[part]
 
@@ -109,20 +109,16 @@ class EpochTable:
             del self._loaded[part]
 
 
-def _name(part: int) -> str:
-    return f"part-{part:05d}.parquet"
-
-
 def _read_all_counts(paths: SweepPaths, sweep_id: str) -> list[dict[str, int]]:
     found = files.names(paths.epochs)
     for name in found:
         if not _PART.fullmatch(name):
             raise StorageError(f"{paths.epochs} must hold parts of the table only, but has {name}: move it elsewhere")
-    counts = [read_counts(paths.epochs / _name(part), sweep_id) for part in range(len(found))]
+    counts = [read_counts(paths.part(part), sweep_id) for part in range(len(found))]
     seen: set[str] = set()
     for part, trials in enumerate(counts):
         if twice := seen & trials.keys():
-            raise refused(paths.epochs / _name(part), f"trial {min(twice)} is also in an earlier part")
+            raise refused(paths.part(part), f"trial {min(twice)} is also in an earlier part")
         seen |= trials.keys()
     return counts
 

@@ -11,8 +11,6 @@ from tmc_sweep.records import EPOCH_COLUMNS, FORMAT_VERSION
 from tmc_sweep.tables import files
 from tmc_sweep.tables.schema import check_format, read_sweep_id, refused
 
-FIRST_PART = "part-00000.parquet"
-
 
 @dataclass(frozen=True)
 class Manifest:
@@ -55,5 +53,5 @@ def open_manifest(paths: SweepPaths, search_space: str | None = None) -> Manifes
 
 def _sweep_id(paths: SweepPaths) -> str:
     """The id in the epoch table: one whose private files were removed is still this sweep's; else a new one."""
-    first = paths.epochs / FIRST_PART
-    return read_sweep_id(first, EPOCH_COLUMNS) if FIRST_PART in files.names(paths.epochs) else secrets.token_hex(8)
+    first = paths.part(0)
+    return read_sweep_id(first, EPOCH_COLUMNS) if first.name in files.names(paths.epochs) else secrets.token_hex(8)

@@ -80,7 +80,7 @@ class TrialRows:
                 if not _same(stored, got):
                     return index, (
                         f"trial {record.trial_id}, trained again, must reproduce its stored epoch {record.epoch}, but "
-                        f"{name} is {got}, stored as {stored}: use the torch build and thread count of the first run, "
+                        f"{name} is {got}, stored as {stored}: use the first run's torch build, device and threads, "
                         "or move the sweep's files away to train it anew"
                     )
         return len(again), ""

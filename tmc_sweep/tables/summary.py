@@ -16,13 +16,12 @@ import pyarrow as pa
 from tmc_sweep.errors import InputError
 from tmc_sweep.explain import did_you_mean
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.records import CELL_COLUMNS, EPOCH_COLUMNS, MEASURED_COLUMNS, SUMMARY_COLUMNS, Status
+from tmc_sweep.records import CELL_COLUMNS, EPOCH_COLUMNS, METRICS, SUMMARY_COLUMNS, Status
 from tmc_sweep.tables import files
 from tmc_sweep.tables.manifest import open_manifest
 from tmc_sweep.tables.read import find, part_files, read_columns, read_trials
 from tmc_sweep.tables.schema import arrow_schema, to_parquet
 
-METRICS = tuple(column.name for column in MEASURED_COLUMNS if column.unit == "nats per image")
 _CELL = [column.name for column in CELL_COLUMNS]
 _TRIAL = ["trial_id", "cell_id", "seed", *_CELL]
 _TRIAL_SCHEMA = pa.schema([field for name in _TRIAL for field in arrow_schema(EPOCH_COLUMNS) if field.name == name])

@@ -32,8 +32,14 @@ _OWN_FIELDS = frozenset({"seed", "lr", "adam_eps", "init", "epochs"})
 
 
 def pack_key(config: TrialConfig) -> str:
-    """Equal for trials that can train in one pack: all fields but those each member keeps for itself."""
-    return config.model_dump_json(exclude=set(_OWN_FIELDS))
+    """Equal for trials that can train in one pack: all fields but those each member keeps for itself.
+
+    Trials with a width that is not a multiple of 4 train alone: their last bits depend on who else is in the pack.
+    """
+    architecture = config.architecture
+    widths = (*architecture.latents, *architecture.q_hidden, *architecture.p_hidden)
+    alone = any(width % 4 for width in widths)
+    return config.trial_id if alone else config.model_dump_json(exclude=set(_OWN_FIELDS))
 
 
 class Pack:

@@ -1,0 +1,49 @@
+"""The mailbox's order and answers, in this process; what Ray does with it is tested end to end."""
+
+import asyncio
+
+from tmc_sweep.sweep.letters import Done, Failed
+from tmc_sweep.sweep.mailbox import Mailbox
+
+
+def letter(number: int) -> Failed:
+    return Failed("0" * 12, number, "")
+
+
+def test_posts_of_one_sender_are_collected_in_the_order_they_were_sent():
+    async def scene() -> list[int]:
+        box = Mailbox()
+        waiting = [asyncio.ensure_future(box.post(("a", number), [letter(number)], True)) for number in (2, 0, 1)]
+        await asyncio.sleep(0)
+        posts = await box.collect(1.0)
+        await box.answer({stamp: [Done(refused=False)] for stamp, _ in posts})
+        await asyncio.gather(*waiting)
+        return [letters[0].attempt for _, letters in posts]
+
+    assert asyncio.run(scene()) == [0, 1, 2]
+
+
+def test_a_post_waits_for_one_sent_before_it_and_other_senders_do_not():
+    async def scene() -> list[str]:
+        box = Mailbox()
+        posts = [box.post(stamp, [letter(0)], True) for stamp in (("a", 1), ("b", 0))]
+        waiting = [asyncio.ensure_future(post) for post in posts]
+        await asyncio.sleep(0)
+        senders = [stamp[0] for stamp, _ in await box.collect(1.0)]
+        for task in waiting:
+            task.cancel()
+        return senders
+
+    assert asyncio.run(scene()) == ["b"]
+
+
+def test_an_answer_to_a_sender_that_is_gone_is_dropped():
+    async def scene() -> None:
+        box = Mailbox()
+        post = asyncio.ensure_future(box.post(("a", 0), [letter(0)], True))
+        await asyncio.sleep(0)
+        post.cancel()
+        await asyncio.sleep(0)
+        await box.answer({("a", 0): [Done(refused=False)]})
+
+    asyncio.run(scene())
