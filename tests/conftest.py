@@ -1,6 +1,7 @@
 """One torch thread, a home of its own, and shapes checked in the maths and the models, before anything is imported."""
 
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 import torch
 from jaxtyping import install_import_hook
 
+_STATUS = pytest.StashKey[int]()
 _home = tempfile.TemporaryDirectory(prefix="tmc_sweep-home-", ignore_cleanup_errors=True)
 os.environ |= {"HOME": _home.name, "OMP_NUM_THREADS": "1"}  # Ray writes a token into HOME when it is imported
 os.environ.pop("RAY_ADDRESS", None)
@@ -15,8 +17,16 @@ torch.set_num_threads(1)
 install_import_hook(["tmc_sweep.objectives", "tmc_sweep.models"], "beartype.beartype")
 
 
-def pytest_unconfigure() -> None:
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    session.config.stash[_STATUS] = int(exitstatus)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leave at once where Ray was here: after the last test its native threads have crashed a dying interpreter."""
     _home.cleanup()
+    if "ray" in sys.modules:
+        sys.stdout.flush()
+        os._exit(config.stash.get(_STATUS, pytest.ExitCode.INTERNAL_ERROR))
 
 
 @pytest.fixture(scope="session")

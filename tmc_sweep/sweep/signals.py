@@ -1,4 +1,8 @@
-"""SIGINT and SIGTERM: the first ends the sweep at its last epoch boundaries, the second at once."""
+"""SIGINT and SIGTERM: the first ends the sweep, the second at once.
+
+Tune gives its trials some ten seconds: an epoch that ends in them is checkpointed, a longer one is dropped, and the
+rerun goes on from the checkpoint before it.
+"""
 
 import signal
 import threading

@@ -28,7 +28,7 @@ trials = pd.read_parquet("results/grid.trials.parquet")
 
 A *trial* is one configuration with one seed; a *cell* is a trial without its seed. Objectives are in nats per image,
 negative, higher is better. In the files null means not evaluated, and NaN computed and not finite; pandas shows both
-as NaN, and its `mean` passes over both, while `tmc_sweep.tables.summary.summarize` averages over neither.
+as NaN, and its `mean` passes over both, while `tmc_sweep.summarize` averages over neither.
 """
 
 
