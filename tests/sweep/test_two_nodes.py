@@ -18,25 +18,19 @@ from tmc_sweep.space.load import parse
 from tmc_sweep.sweep.progress import Snapshot
 from tmc_sweep.sweep.runner import run
 
-NOTE = Path("/tmp/ray/ray_current_cluster")
-
 
 @pytest.fixture
 def two_nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A cluster's address; all of it is gone afterwards, Ray's note of where it was too."""
+    """A cluster's address; all of it is gone afterwards."""
     temporary = tempfile.mkdtemp(prefix="tmc-test-", dir="/tmp")
-    before = NOTE.read_bytes() if NOTE.is_file() else None
-    NOTE.parent.mkdir(exist_ok=True)  # Cluster writes the note, but does not make its folder
+    monkeypatch.setenv("RAY_TMPDIR", temporary)  # where Cluster leaves a note that other runs on this machine follow
+    Path(temporary, "ray").mkdir()
     node = {"num_cpus": 1, "num_gpus": 0, "include_dashboard": False, "object_store_memory": 150 * 2**20}
     cluster = Cluster(initialize_head=True, head_node_args={**node, "temp_dir": temporary})
     cluster.add_node(**node)
     yield cluster.address
     ray.shutdown()
     cluster.shutdown()
-    if before is None:
-        NOTE.unlink(missing_ok=True)
-    else:
-        NOTE.write_bytes(before)
     shutil.rmtree(temporary, ignore_errors=True)
 
 
