@@ -12,6 +12,7 @@ from tmc_sweep.training import pack_key
     ("status", "epochs_done", "is_missing"),
     [
         (Status.PENDING, 0, True),
+        (Status.PENDING, 3, False),  # fewer epochs are asked for now
         (Status.RUNNING, 1, True),
         (Status.FAILED, 2, True),
         (Status.DIVERGED, 2, False),

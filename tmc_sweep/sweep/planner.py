@@ -6,21 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.records import Status
 
-_LEFT = (Status.PENDING, Status.RUNNING, Status.FAILED)
-
 
 def missing(configs: Sequence[TrialConfig], rows: Mapping[str, Mapping[str, object]]) -> list[TrialConfig]:
-    """The trials that have epochs left, by the trial table's rows: new, unfinished or failed ones.
-
-    A trial that is done is missing again when more epochs are asked for; diverged and stopped ones never are.
-    """
+    """The trials that, by the trial table's rows, have epochs left or failed; diverged and stopped ones never are."""
     return [config for config in configs if _is_missing(config, rows.get(config.trial_id))]
 
 
 def _is_missing(config: TrialConfig, row: Mapping[str, object] | None) -> bool:
-    if row is None:
+    if row is None or row["status"] == Status.FAILED:
         return True
-    return row["status"] in _LEFT or (row["status"] == Status.DONE and int(str(row["epochs_done"])) < config.epochs)
+    ended = row["status"] in (Status.DIVERGED, Status.STOPPED)
+    return not ended and int(str(row["epochs_done"])) < config.epochs
 
 
 def packs(

@@ -40,6 +40,7 @@ def ray_session(resources: Resources) -> Iterator[tuple[float, float]]:
         yield share(resources, _cluster_capacities())
         return
     address = os.environ.get("RAY_ADDRESS") or _running_here()
+    address = None if address == "local" else address
     temporary = None
     try:
         if address:
@@ -140,7 +141,6 @@ def _start(here: Capacity, temporary: str) -> None:
         include_dashboard=False,
         object_store_memory=_OBJECT_STORE_BYTES,
         _temp_dir=temporary,
-        _node_ip_address="127.0.0.1",
         **_QUIET,
     )
     if TOKEN.is_file():  # Ray leaves it readable to all
