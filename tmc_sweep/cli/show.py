@@ -2,18 +2,18 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import pandas as pd
 import typer
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 
 from tmc_sweep.cli.labels import label, telling_fields
 from tmc_sweep.records import Status
 
-_WIDE = 200  # columns where no terminal sets them
+_TEXTS = ("objective", "architecture", "reason")
 _STATISTICS = ("std_epochs", "std_epochs_within", "std_seeds")
 _COUNTS = ("n_seeds", "n_epochs", "n_nonfinite")
 
@@ -91,16 +91,26 @@ def _text(value: object, name: str) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _print_table(head: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def _print_table(head: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """The table whole, never with cut values: on a narrow terminal its headers stand on several lines."""
     console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = _WIDE
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in columns:
-        table.add_column(
-            name, justify="left" if name in ("objective", "architecture", "reason") else "right", no_wrap=True
-        )
-    for row in rows:
-        table.add_row(*row)
+    table = _table(columns, rows)
+    if console.is_terminal and _width(console, table) > console.width:
+        table = _table([name.replace("_", "_\n") for name in columns], rows)
+    console.width = max(console.width, _width(console, table))
     console.print(head, markup=False)
     console.print(table)
+
+
+def _width(console: Console, table: Table) -> int:
+    return console.measure(table, options=console.options.update(width=10_000)).maximum
+
+
+def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in headers:
+        side: JustifyMethod = "left" if name in _TEXTS else "right"
+        table.add_column(name, justify=side, no_wrap=True, vertical="bottom")
+    for row in rows:
+        table.add_row(*row)
+    return table
