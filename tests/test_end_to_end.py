@@ -102,7 +102,8 @@ def stage(
     patience = time.monotonic() + 10
     while (left := descendants(marker)) and time.monotonic() < patience:
         time.sleep(0.1)
-    behind = [*(path for path in folders if path.exists()), *temporary.iterdir()]
+    ours = [path for path in temporary.iterdir() if path.name.startswith(("tmc", "ray"))]  # torch has a cache there
+    behind = [*(path for path in folders if path.exists()), *ours]
     return Stage(Ended(process.returncode, out, err), seconds, n_rows, left, behind)
 
 
