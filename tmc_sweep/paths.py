@@ -17,6 +17,11 @@ def check_name(name: str) -> str:
     return name
 
 
+def part_name(number: int) -> str:
+    """File name of one part of an epoch table."""
+    return f"part-{number:05d}.parquet"
+
+
 @dataclass(frozen=True)
 class SweepPaths:
     """The files of the sweep `name` under the absolute folder `results`."""
@@ -46,7 +51,7 @@ class SweepPaths:
 
     def part(self, number: int) -> Path:
         """One part of the epoch table, numbered from 0; the first is there from the beginning."""
-        return self.epochs / f"part-{number:05d}.parquet"
+        return self.epochs / part_name(number)
 
     @property
     def trials(self) -> Path:

@@ -14,8 +14,10 @@ def describe_changes(space: SearchSpace, results: Path) -> Iterator[str]:
     """Lines that tell how the search space differs from the one last run under its name; none if it does not."""
     paths = SweepPaths(results, space.name)
     manifest = read_manifest(paths)
+    if manifest is None or manifest.search_space == space.text:
+        return
     stored = stored_trials(paths).keys()
-    if manifest is None or not stored or manifest.search_space == space.text:
+    if not stored:
         return
     asked = {config.trial_id for config in space.trials()}
     yield (

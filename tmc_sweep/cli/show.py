@@ -12,6 +12,7 @@ from rich.table import Table
 
 from tmc_sweep.cli.labels import label, telling_fields
 from tmc_sweep.records import Status
+from tmc_sweep.tables.read import plain_rows
 
 _TEXTS = ("objective", "architecture", "reason")
 _STATISTICS = ("std_epochs", "std_epochs_within", "std_seeds")
@@ -26,13 +27,13 @@ def show_json(value: object) -> None:
 def show_summary(frame: pd.DataFrame, mode: Literal["max", "min"], *, as_json: bool, as_csv: bool) -> None:
     """The summary, a row per cell, and the cell whose mean is best."""
     if as_json:
-        show_json(_records(frame))
+        show_json(plain_rows(frame))
     elif as_csv:
         typer.echo(frame.to_csv(index=False), nl=False)
     elif frame.empty:
         typer.echo("no epochs yet")
     else:
-        rows = _records(frame)
+        rows = plain_rows(frame)
         names = telling_fields(rows)
         head = f"{rows[0]['metric']}, last {rows[0]['last']} epochs"
         reasons = ["reason"] if any(row["reason"] for row in rows) else []
@@ -76,11 +77,6 @@ def _headline(status: Mapping[str, Any]) -> str:
     counts = ", ".join(f"{status[f'n_{name}']} {name}" for name in Status if status[f"n_{name}"])
     epochs = f"{status['epochs_done']} of {status['epochs']} epochs"
     return f"{status['name']}: {status['n_trials']} trials ({counts}), {epochs}"
-
-
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
-    return [{str(key): value for key, value in row.items()} for row in rows]
 
 
 def _text(value: object, name: str) -> str:

@@ -11,7 +11,7 @@ from tmc_sweep.records import Status
 from tmc_sweep.space import parse
 from tmc_sweep.space.schema import Statistic
 from tmc_sweep.tables.manifest import read_manifest
-from tmc_sweep.tables.read import read_trials
+from tmc_sweep.tables.read import plain_rows, read_trials
 
 _TRIAL_FIELDS = ("trial_id", "objective", "architecture", "data", "K", "lr", "seed", "status", "reason", "attempts")
 
@@ -20,14 +20,15 @@ def sweep_status(results: Path, name: str) -> dict[str, Any]:
     """Trials by status, epochs done and asked for, and each trial's state, JSON-ready."""
     trials = read_trials(SweepPaths(results, name).epochs)
     counts = Counter(trials["status"])
-    rows = trials.astype(object).where(trials.notna(), None).to_dict("records")
     return {
         "name": name,
         "n_trials": len(trials),
         **{f"n_{status}": counts.get(status, 0) for status in Status},
         "epochs_done": int(trials["epochs_done"].sum()),
         "epochs": int(trials["epochs"].sum()),
-        "trials": [{field: row[field] for field in (*_TRIAL_FIELDS, "epochs_done", "epochs")} for row in rows],
+        "trials": [
+            {field: row[field] for field in (*_TRIAL_FIELDS, "epochs_done", "epochs")} for row in plain_rows(trials)
+        ],
     }
 
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
 from tmc_sweep.errors import InputError
 from tmc_sweep.explain import did_you_mean
-from tmc_sweep.paths import SweepPaths
+from tmc_sweep.paths import SweepPaths, part_name
 from tmc_sweep.records import EPOCH_COLUMNS, TRIAL_COLUMNS
 from tmc_sweep.tables import files
 from tmc_sweep.tables.schema import opened, read_table
@@ -44,6 +45,12 @@ def stored_trials(paths: SweepPaths) -> dict[str, dict[str, object]]:
     return {str(row["trial_id"]): row for row in read_table(paths.trials, TRIAL_COLUMNS).to_pylist()}
 
 
+def plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """A frame's rows as plain values, NaN and NA as None."""
+    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return [{str(key): value for key, value in row.items()} for row in rows]
+
+
 def find(path: str | Path) -> SweepPaths:
     """The paths of the sweep whose epoch table is the folder `path`; InputError if there is no such table."""
     paths = SweepPaths.of_table(path)
@@ -57,7 +64,7 @@ def find(path: str | Path) -> SweepPaths:
 
 def sweep_names(results: Path) -> list[str]:
     """The sweeps that have an epoch table in the folder `results`."""
-    return [name for name in files.names(results) if (results / name / "part-00000.parquet").is_file()]
+    return [name for name in files.names(results) if (results / name / part_name(0)).is_file()]
 
 
 def part_files(paths: SweepPaths) -> list[Path]:
