@@ -11,9 +11,9 @@ from tmc_sweep.data import Images
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import OUTCOME_COLUMNS
 from tmc_sweep.sweep.letters import Done, Letter, Reply
+from tmc_sweep.sweep.pack_run import PackRun
 from tmc_sweep.sweep.planner import missing, packs
 from tmc_sweep.sweep.recorder import Recorder
-from tmc_sweep.sweep.trainable import PackRun
 from tmc_sweep.tables.lock import sweep_lock
 from tmc_sweep.tables.manifest import open_manifest
 from tmc_sweep.training import pack_key, train
@@ -65,23 +65,27 @@ def sweep(
         open_manifest(paths, text)
         recorder = Recorder.open(paths, configs)
         left = missing(configs, {config.trial_id: recorder.row(config.trial_id) for config in configs})
-        for group in packs(left, size, pack_key):
-            run = PackRun(group, images, DirectChannel(recorder), "cpu", NEVER)
-            while not run.finished:
-                run.train_epoch()
+        for group in packs(left, lambda _: size, pack_key, recorder.packs):
+            finish(PackRun(group, images, DirectChannel(recorder), "cpu", NEVER))
         recorder.release()
         recorder.commit()
     return [config.trial_id for config in left]
 
 
 def started(
-    paths: SweepPaths, config: TrialConfig, images: Images, epochs: int, every_seconds: float = NEVER
+    paths: SweepPaths, configs: Sequence[TrialConfig], images: Images, epochs: int, every_seconds: float = NEVER
 ) -> PackRun:
-    """A trial after some epochs, abandoned there as by a crash unless the caller goes on."""
-    run = PackRun([config], images, DirectChannel(Recorder.open(paths, [config])), "cpu", every_seconds)
+    """A pack after some epochs, abandoned there as by a crash unless the caller goes on."""
+    run = PackRun(configs, images, DirectChannel(Recorder.open(paths, configs)), "cpu", every_seconds)
     for _ in range(epochs):
         run.train_epoch()
     return run
+
+
+def finish(run: PackRun) -> None:
+    """Train until no member has an epoch left."""
+    while not run.finished:
+        run.train_epoch()
 
 
 def table(folder: Path) -> pd.DataFrame:

@@ -70,7 +70,7 @@ class SweepPaths:
 
     @property
     def manifest(self) -> Path:
-        """What identifies the sweep, and its search space as last run."""
+        """What identifies the sweep, its search space as last run, and who is trained together."""
         return self.private / "manifest.json"
 
     @property

@@ -16,6 +16,7 @@ from tmc_sweep.sweep.progress import Snapshot
 from tmc_sweep.sweep.runner import SweepResult, run
 from tmc_sweep.tables.checkpoints import CheckpointFiles
 from tmc_sweep.tables.epochs import EpochTable
+from tmc_sweep.tables.manifest import read_manifest
 from tmc_sweep.tables.read import read_trials
 
 pytestmark = pytest.mark.usefixtures("local_ray")
@@ -45,6 +46,12 @@ def statuses(result: SweepResult) -> list[Status]:
 
 def attempts(paths: SweepPaths) -> list[int]:
     return read_trials(paths.epochs)["attempts"].tolist()
+
+
+def packs(paths: SweepPaths, wanted: SearchSpace) -> list[list[int]]:
+    """The seeds of each pack in the manifest, in order."""
+    seed = {config.trial_id: config.seed for config in wanted.trials()}
+    return sorted([seed[trial_id] for trial_id in pack] for pack in read_manifest(paths).packs)
 
 
 def check(result: SweepResult, wanted: SearchSpace, images: Images) -> pd.DataFrame:
@@ -88,6 +95,18 @@ def test_packs_give_the_rows_of_trials_alone_and_what_is_shown_is_in_the_table(d
     check(run(wanted, paths.results, listen), wanted, digits)
     assert [trial.status for trial in shown[0].trials] == [Status.PENDING] * 8  # as soon as Ray is there
     assert [trial.last.epoch for trial in shown[-1].trials] == [3] * 8
+
+
+def test_a_resumed_sweep_trains_together_what_it_did_up_to_the_pack_that_is_asked_for(
+    digits: Images, paths: SweepPaths
+):
+    first = space(("{gpu: 0}", "{gpu: 0, pack: 3}"), ("seeds: 2", "seeds: 4"), ("[1, 2]", "[1]"))
+    run(first, paths.results)
+    assert packs(paths, first) == [[0, 1, 2], [3]]
+    more = [("seeds: 2", "seeds: [4, 3, 2, 1, 0]"), ("[1, 2]", "[1]"), ("epochs: 3", "epochs: 4")]
+    wanted = space(("{gpu: 0}", "{gpu: 0, pack: 2}"), *more)
+    check(run(wanted, paths.results), wanted, digits)
+    assert packs(paths, wanted) == [[0, 1], [2], [3], [4]]
 
 
 def test_trials_that_diverge_or_fail_stop_no_other_and_say_why(digits: Images, paths: SweepPaths):

@@ -1,5 +1,6 @@
 """The writer's logic: letters in, tables out."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -11,9 +12,11 @@ from tmc_sweep.config import TrialConfig
 from tmc_sweep.errors import StorageError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EpochRecord, Status
+from tmc_sweep.sweep import recorder as recorder_module
 from tmc_sweep.sweep.letters import Begin, Begun, Done, Report
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.tables.epochs import EpochTable
+from tmc_sweep.tables.manifest import read_manifest
 from tmc_sweep.tables.read import read_trials
 from tmc_sweep.tables.trials import TrialTable
 
@@ -21,8 +24,12 @@ FIRST, OTHER = small(), small(seed=1)
 NAN = float("nan")
 
 
-def begin(config: TrialConfig = FIRST, device: str = "cpu") -> Begin:
-    return Begin(config.trial_id, 7, "host", device, 1, "checksum", "versions")
+def begin(config: TrialConfig = FIRST, device: str = "cpu", pack: Sequence[TrialConfig] = ()) -> Begin:
+    return Begin(config.trial_id, ids(*pack or [config]), 7, "host", device, 1, "checksum", "versions")
+
+
+def ids(*pack: TrialConfig) -> tuple[str, ...]:
+    return tuple(config.trial_id for config in pack)
 
 
 def row(epoch: int, value: float = -50.0, config: TrialConfig = FIRST, attempt: int = 1) -> EpochRecord:
@@ -92,6 +99,40 @@ def test_the_next_attempt_gets_the_newest_checkpoint_and_the_next_number(recorde
     assert trial(paths)["attempts"] == 2
 
 
+def test_each_trial_is_in_the_pack_that_it_last_began_in(paths: SweepPaths):
+    a, b, c, d = trials = [small(seed=seed) for seed in range(4)]
+    recorder = Recorder.open(paths, trials)
+    for pack, expected in (
+        ([a, b, c], [ids(a, b, c)]),
+        ([d], [ids(a, b, c), ids(d)]),
+        ([c, d], [ids(a, b), ids(c, d)]),
+        ([b], [ids(a), ids(b), ids(c, d)]),
+        ([d, a, b, c], [ids(d, a, b, c)]),
+    ):
+        for config in pack:
+            recorder.receive(begin(config, pack=pack))
+        recorder.commit()
+        assert list(recorder.packs) == expected
+        recorder = Recorder.open(paths, trials)  # it is all on disk
+        assert list(recorder.packs) == expected
+        assert [trial(paths, config)["pack_size"] for config in pack] == [len(pack)] * len(pack)
+
+
+def test_the_manifest_is_written_once_a_commit_and_only_if_packs_have_changed(
+    recorder: Recorder, paths: SweepPaths, monkeypatch: pytest.MonkeyPatch
+):
+    written, write = [], recorder_module.write_manifest
+    monkeypatch.setattr(recorder_module, "write_manifest", lambda *a: (written.append(1), write(*a)))
+    for _ in range(2):
+        recorder.receive(begin(FIRST, pack=[FIRST, OTHER]))
+        recorder.receive(begin(OTHER, pack=[FIRST, OTHER]))
+        recorder.receive(report(row(1), attempt=recorder.row(FIRST.trial_id)["attempts"]))
+        recorder.commit()
+        recorder.commit()
+        assert len(written) == 1
+    assert read_manifest(paths).packs == (ids(FIRST, OTHER),)
+
+
 def test_a_letter_of_an_earlier_attempt_is_refused_rows_and_checkpoint(recorder: Recorder, paths: SweepPaths):
     recorder.receive(begin())
     recorder.receive(begin())
@@ -111,14 +152,15 @@ def test_the_history_of_a_checkpoint_heals_rows_that_were_lost(recorder: Recorde
     assert stored(paths) == [-60, -55]
 
 
+@pytest.mark.parametrize("device", ["cpu", "Tesla"])
 def test_an_epoch_trained_again_with_the_same_outcome_is_left_as_it_is_time_and_all(
-    recorder: Recorder, paths: SweepPaths
+    recorder: Recorder, paths: SweepPaths, device: str
 ):
-    recorder.receive(begin())
+    recorder.receive(begin(device=device))
     recorder.receive(report(row(1), row(2)))
     recorder.commit()
     before = (paths.epochs / "part-00000.parquet").read_bytes()
-    recorder.receive(begin())
+    recorder.receive(begin(device=device))
     recorder.receive(report(row(1, attempt=2), row(2, attempt=2), attempt=2))
     recorder.commit()
     assert (paths.epochs / "part-00000.parquet").read_bytes() == before

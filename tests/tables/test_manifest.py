@@ -1,9 +1,10 @@
 import json
+from dataclasses import replace
 
 import pytest
 
 from tmc_sweep.errors import StorageError
-from tmc_sweep.tables.manifest import open_manifest, read_manifest
+from tmc_sweep.tables.manifest import open_manifest, read_manifest, write_manifest
 
 
 def test_the_id_stays_and_the_search_space_is_the_last_one(paths):
@@ -14,6 +15,15 @@ def test_the_id_stays_and_the_search_space_is_the_last_one(paths):
     assert (second.sweep_id, second.created) == (first.sweep_id, first.created)
     assert read_manifest(paths) == second
     assert second.search_space == "name: grid\nseeds: 3\n"
+
+
+def test_packs_are_read_as_they_were_written_and_outlast_the_search_space(paths):
+    first = open_manifest(paths, "name: grid\n")
+    assert first.packs == ()
+    written = replace(first, packs=(("b", "a"), ("c",)))
+    write_manifest(paths, written)
+    assert read_manifest(paths) == written
+    assert open_manifest(paths, "name: grid\nseeds: 3\n").packs == written.packs
 
 
 def test_a_newer_format_is_refused_and_left_alone(paths):
@@ -31,3 +41,13 @@ def test_a_damaged_manifest_is_refused(paths, content):
     paths.manifest.write_bytes(content.encode("latin-1"))
     with pytest.raises(StorageError, match=r"manifest\.json.*damaged"):
         read_manifest(paths)
+
+
+@pytest.mark.parametrize("packs", [{}, {"packs": 5}, {"packs": [5]}])
+def test_a_manifest_without_its_packs_is_damaged(paths, packs):
+    open_manifest(paths)
+    fields = json.loads(paths.manifest.read_text())
+    del fields["packs"]
+    paths.manifest.write_text(json.dumps(fields | packs))
+    with pytest.raises(StorageError, match=r"manifest\.json.*damaged"):
+        open_manifest(paths)

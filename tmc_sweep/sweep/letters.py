@@ -12,6 +12,7 @@ class Begin:
     """Training of a trial is about to begin, here and with these means."""
 
     trial_id: str
+    pack: tuple[str, ...]  # the trials that are trained together, this one included
     n_parameters: int
     host: str
     device: str

@@ -20,12 +20,30 @@ def _is_missing(config: TrialConfig, row: Mapping[str, object] | None) -> bool:
 
 
 def packs(
-    configs: Sequence[TrialConfig], size: int, key: Callable[[TrialConfig], str]
+    configs: Sequence[TrialConfig],
+    size: Callable[[Sequence[TrialConfig]], int],
+    key: Callable[[TrialConfig], str],
+    recorded: Sequence[Sequence[str]] = (),
+    limit: int | None = None,
 ) -> list[tuple[TrialConfig, ...]]:
-    """The trials in packs of at most `size` with equal keys, in the order of their first members."""
-    alike: defaultdict[str, list[TrialConfig]] = defaultdict(list)
-    for config in configs:
-        alike[key(config)].append(config)
-    groups = [tuple(group[i : i + size]) for group in alike.values() for i in range(0, len(group), size)]
+    """The trials in packs, in the order of their first members.
+
+    Trials in one of the `recorded` packs stay together, at most `limit` of them if there is a limit. The others join
+    those with an equal key, as many as `size` says of all of these.
+    """
     order = {config.trial_id: position for position, config in enumerate(configs)}
+    left = {config.trial_id: config for config in configs}
+    groups = [
+        chunk
+        for names in recorded
+        for chunk in _chunks([left.pop(name) for name in names if name in left], limit or len(names))
+    ]
+    alike: defaultdict[str, list[TrialConfig]] = defaultdict(list)
+    for config in left.values():
+        alike[key(config)].append(config)
+    groups += [chunk for group in alike.values() for chunk in _chunks(group, size(group))]
     return sorted(groups, key=lambda group: order[group[0].trial_id])
+
+
+def _chunks(group: Sequence[TrialConfig], size: int) -> list[tuple[TrialConfig, ...]]:
+    return [tuple(group[i : i + size]) for i in range(0, len(group), size)]

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Self
 
@@ -11,6 +12,7 @@ from tmc_sweep.records import EpochRecord, Status
 from tmc_sweep.sweep.letters import Begin, Begun, Done, Letter, Reply, Report
 from tmc_sweep.tables.checkpoints import CheckpointFiles
 from tmc_sweep.tables.epochs import EpochTable
+from tmc_sweep.tables.manifest import Manifest, open_manifest, write_manifest
 from tmc_sweep.tables.parts import RecomputedEpochError
 from tmc_sweep.tables.trials import TrialRow, TrialTable
 
@@ -20,19 +22,31 @@ _TRIALS_SECONDS = 5.0
 class Recorder:
     """Applies letters to the tables of one sweep. What a reply acknowledges is durable only after `commit`."""
 
-    def __init__(self, epochs: EpochTable, trials: TrialTable, checkpoints: CheckpointFiles, paths: SweepPaths) -> None:
+    def __init__(
+        self,
+        epochs: EpochTable,
+        trials: TrialTable,
+        checkpoints: CheckpointFiles,
+        manifest: Manifest,
+        paths: SweepPaths,
+    ) -> None:
         self._epochs = epochs
         self._trials = trials
         self._checkpoints = checkpoints
+        self._manifest = manifest
         self._paths = paths
         self._configs: dict[str, TrialConfig] = {}
+        self._pack_of = {trial_id: pack for pack in manifest.packs for trial_id in pack}  # as its last Begin said
+        self._packs_changed = False
         self._status_changed = True
         self._trials_committed = time.monotonic()
 
     @classmethod
     def open(cls, paths: SweepPaths, configs: Sequence[TrialConfig]) -> Self:
         """The recorder of the sweep at `paths`, whose lock the caller holds, with these trials on record."""
-        recorder = cls(EpochTable.open(paths), TrialTable.open(paths), CheckpointFiles(paths), paths)
+        recorder = cls(
+            EpochTable.open(paths), TrialTable.open(paths), CheckpointFiles(paths), open_manifest(paths), paths
+        )
         recorder._configs = {config.trial_id: config for config in configs}
         recorder._trials.ensure(configs)
         recorder.release()  # a run that was killed left its trials as running
@@ -52,6 +66,12 @@ class Recorder:
         """The trial's last epoch on record."""
         return self._epochs.last(trial_id)
 
+    @property
+    def packs(self) -> tuple[tuple[str, ...], ...]:
+        """The trials trained together, as last begun: each trial in one pack, less those that began in another."""
+        packs = dict.fromkeys(self._pack_of.values())
+        return tuple(tuple(member for member in pack if self._pack_of.get(member) == pack) for pack in packs)
+
     def receive(self, letter: Letter) -> Reply:
         """Apply one letter; its reply may be sent after the next `commit`."""
         if isinstance(letter, Begin):
@@ -70,6 +90,10 @@ class Recorder:
         The trial table is one file, rewritten whole: counts of epochs alone wait for a few seconds.
         """
         self._epochs.commit()
+        if self._packs_changed:
+            self._manifest = replace(self._manifest, packs=self.packs)
+            write_manifest(self._paths, self._manifest)
+            self._packs_changed = False
         if self._status_changed or time.monotonic() - self._trials_committed > _TRIALS_SECONDS:
             self._trials.commit()
             self._status_changed, self._trials_committed = False, time.monotonic()
@@ -87,6 +111,8 @@ class Recorder:
 
     def _begin(self, letter: Begin) -> Begun:
         attempt = int(str(self.row(letter.trial_id)["attempts"])) + 1
+        self._packs_changed |= self._pack_of.get(letter.trial_id) != letter.pack
+        self._pack_of[letter.trial_id] = letter.pack
         self._set_status(
             letter.trial_id,
             Status.RUNNING,
@@ -94,7 +120,8 @@ class Recorder:
             attempts=attempt,
             started=datetime.now(UTC),
             ended=None,
-            **{name: value for name, value in vars(letter).items() if name != "trial_id"},
+            pack_size=len(letter.pack),
+            **{name: value for name, value in vars(letter).items() if name not in ("trial_id", "pack")},
         )
         newest = self._checkpoints.latest(letter.trial_id)
         return Begun(attempt, newest[1] if newest else None)

@@ -70,8 +70,9 @@ def run(
         sweep = _Sweep(recorder, configs, listener)
         try:
             if left:
-                size = 1 if space.resources.pack == "auto" else space.resources.pack
-                _train(packs(left, size, pack_key), images, space, sweep, stop)
+                asked = None if space.resources.pack == "auto" else space.resources.pack
+                groups = packs(left, lambda _: asked or 1, pack_key, recorder.packs, limit=asked)
+                _train(groups, images, space, sweep, stop)
         finally:
             recorder.release()
             recorder.commit()

@@ -1,4 +1,4 @@
-"""The manifest: which sweep this is, who made it, and the search space as it was last run."""
+"""The manifest: which sweep this is, who made it, its search space as last run, and who is trained together."""
 
 import json
 import secrets
@@ -21,6 +21,7 @@ class Manifest:
     created: str  # UTC, ISO 8601
     tmc_sweep: str  # version that last ran the sweep
     search_space: str  # the YAML text that was last run; empty if the sweep was not run from one
+    packs: tuple[tuple[str, ...], ...]  # names of the trials trained together, as last begun; each trial once
 
 
 def read_manifest(paths: SweepPaths) -> Manifest | None:
@@ -31,7 +32,7 @@ def read_manifest(paths: SweepPaths) -> Manifest | None:
     try:
         fields = json.loads(content)
         check_format(paths.manifest, int(fields["format_version"]))
-        return Manifest(**fields)
+        return Manifest(**{**fields, "packs": tuple(map(tuple, fields["packs"]))})
     except (ValueError, KeyError, TypeError) as error:
         raise refused(paths.manifest, f"it is damaged ({error!r})") from error
 
@@ -40,15 +41,20 @@ def open_manifest(paths: SweepPaths, search_space: str | None = None) -> Manifes
     """The manifest, made if it is missing, with this search space (as before if None), durably."""
     files.prepare(paths)
     stored = read_manifest(paths)
-    manifest = stored or Manifest(FORMAT_VERSION, _sweep_id(paths), datetime.now(UTC).isoformat(), "", "")
+    manifest = stored or Manifest(FORMAT_VERSION, _sweep_id(paths), datetime.now(UTC).isoformat(), "", "", ())
     manifest = replace(
         manifest,
         tmc_sweep=version("tmc-sweep"),
         search_space=manifest.search_space if search_space is None else search_space,
     )
     if manifest != stored:
-        files.write(paths.manifest, json.dumps(asdict(manifest), indent=2).encode(), paths.temporary)
+        write_manifest(paths, manifest)
     return manifest
+
+
+def write_manifest(paths: SweepPaths, manifest: Manifest) -> None:
+    """Make this the manifest, durably; the caller holds the sweep's lock, and it follows from the stored one."""
+    files.write(paths.manifest, json.dumps(asdict(manifest), indent=2).encode(), paths.temporary)
 
 
 def _sweep_id(paths: SweepPaths) -> str:
