@@ -54,7 +54,10 @@ def test_weight_norm_makes_the_output_depend_on_directions_and_scales_only():
 
 
 def test_stds_have_a_floor_of_a_hundredth():
-    raw = torch.tensor([-1000.0, 0.0, 50.0], dtype=torch.float64)
+    raw = torch.tensor([-1000.0, -20.0, -1.0, 0.0, 1.0, 50.0], dtype=torch.float64, requires_grad=True)
     expected = 0.01 + nn.functional.softplus(raw)
     torch.testing.assert_close(positive_std(raw), expected, rtol=1e-12, atol=0)
+    got, wanted = (torch.autograd.grad(value.sum(), raw) for value in (positive_std(raw), expected))
+    torch.testing.assert_close(got, wanted, rtol=1e-12, atol=0)
     assert positive_std(raw)[0] == 0.01
+    assert torch.autograd.gradcheck(positive_std, raw)

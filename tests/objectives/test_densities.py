@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.distributions import Bernoulli, Normal
 
-from tmc_sweep.objectives import bernoulli_log_prob, normal_log_prob, normal_log_prob_pairs
+from tmc_sweep.objectives import bernoulli_linear_log_prob, densities, normal_log_prob, normal_log_prob_pairs
 
 DTYPES = [torch.float32, torch.float64]
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12}
@@ -51,36 +51,80 @@ def test_pairs_lose_nothing_to_the_expanded_square():
     torch.testing.assert_close(got, truth, rtol=1e-7, atol=1e-4)  # elsewhere to float32's own spacing
 
 
+def test_the_gradient_of_pairs_loses_nothing_that_matters_at_the_stds_floor():
+    inputs = [part.requires_grad_() for part in gaussian(20, 20, 64, torch.float32, std=0.01)]
+    precise = [part.detach().double().requires_grad_() for part in inputs]
+    truth = all_pairs(*precise)
+    weights = truth.detach().softmax(-2)  # what a bound's gradient gives each pair
+    got = torch.autograd.grad(normal_log_prob_pairs(*inputs), inputs, weights.float())
+    expected = torch.autograd.grad(truth, precise, weights)
+    for ours, theirs in zip(got, expected, strict=True):
+        torch.testing.assert_close(ours.double(), theirs, rtol=1e-4, atol=1e-4 * theirs.abs().mean().item())
+
+
+def plain_bernoulli(x: torch.Tensor, hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    logits = hidden @ weight.unsqueeze(1) + bias.unsqueeze(1)
+    return Bernoulli(logits=logits, validate_args=False).log_prob(x.unsqueeze(-2).expand_as(logits)).sum(-1)
+
+
+def output_layer(dtype: torch.dtype = torch.float64, d: int = 300, scale: float = 1.0) -> list[torch.Tensor]:
+    """x, hidden, weight, bias of two members with three images and four samples."""
+    generator = torch.Generator().manual_seed(0)
+    x, *rest = (
+        torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
+        for shape in ((2, 3, d), (2, 3, 4, 6), (2, 6, d), (2, 1, d))
+    )
+    return [x.sigmoid(), *((scale * tensor).requires_grad_() for tensor in rest)]
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("binary", [False, True])
-def test_bernoulli_log_prob_is_that_of_torch(dtype: torch.dtype, binary: bool):
-    generator = torch.Generator().manual_seed(0)
-    x = torch.rand(3, 1, 20, generator=generator, dtype=dtype)
+@pytest.mark.parametrize("d", [1, 112, 300])
+def test_the_output_layer_is_that_of_torch_in_value_and_gradient(dtype: torch.dtype, binary: bool, d: int):
+    x, *rest = output_layer(dtype, d)
     x = x.round() if binary else x
-    logits = 5 * torch.randn(3, 4, 20, generator=generator, dtype=dtype)
-    expected = Bernoulli(logits=logits, validate_args=False).log_prob(x.expand_as(logits)).sum(-1)
-    got = bernoulli_log_prob(x, logits)
-    torch.testing.assert_close(got, expected, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
+    cotangent = torch.linspace(-1, 1, 24, dtype=dtype).view(2, 3, 4)
+    got, expected = bernoulli_linear_log_prob(x, *rest), plain_bernoulli(x, *rest)
+    tolerance = {"rtol": TOLERANCE[dtype], "atol": 10 * TOLERANCE[dtype]}
+    torch.testing.assert_close(got, expected, **tolerance)
+    gradients = zip(*(torch.autograd.grad(value, rest, cotangent) for value in (got, expected)), strict=True)
+    for ours, theirs in gradients:
+        torch.testing.assert_close(ours, theirs, **tolerance)
 
 
-def test_bernoulli_log_prob_is_finite_far_out():
-    logits = torch.tensor([[-3000.0], [3000.0]], requires_grad=True)
-    value = bernoulli_log_prob(torch.tensor([[1.0], [0.25]]), logits)
+def test_the_output_layer_does_not_depend_on_how_many_images_fit_into_the_cache(monkeypatch: pytest.MonkeyPatch):
+    inputs = output_layer()
+    whole = bernoulli_linear_log_prob(*inputs)
+    monkeypatch.setattr(densities, "_IN_CACHE", 1)
+    assert torch.equal(bernoulli_linear_log_prob(*inputs), whole)
+
+
+def test_the_output_layer_is_finite_far_out():
+    x = torch.tensor([[[1.0, 0.25]]])
+    hidden, weight = torch.ones(1, 1, 1, 1), torch.zeros(1, 1, 2)
+    bias = torch.tensor([[[-3000.0, 3000.0]]], requires_grad=True)
+    value = bernoulli_linear_log_prob(x, hidden, weight, bias)
     value.sum().backward()
-    assert value.tolist() == [-3000.0, -2250.0]
-    assert logits.grad.tolist() == [[1.0], [-0.75]]
+    assert value.item() == -5250.0
+    assert bias.grad.tolist() == [[[1.0, -0.75]]]
+
+
+def test_a_second_backward_pass_is_refused_not_wrong():
+    x, *rest = output_layer()
+    value = bernoulli_linear_log_prob(x, *rest).sum()
+    value.backward(retain_graph=True)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        value.backward()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_the_dtype_is_preserved(dtype: torch.dtype):
     z, mean, std = gaussian(2, 2, 3, dtype)
     assert {f(z, mean, std).dtype for f in (normal_log_prob, normal_log_prob_pairs)} == {dtype}
-    assert bernoulli_log_prob(z, mean).dtype == dtype
+    assert bernoulli_linear_log_prob(*output_layer(dtype)).dtype == dtype
 
 
 def test_gradcheck():
     z, mean, std = (part.requires_grad_() for part in gaussian(2, 3, 2))
     assert torch.autograd.gradcheck(normal_log_prob_pairs, (z, mean, std))
     assert torch.autograd.gradcheck(normal_log_prob, (z[:, :2], mean, std))
-    x = z.detach().sigmoid()
-    assert torch.autograd.gradcheck(lambda logits: bernoulli_log_prob(x, logits), z)

@@ -4,12 +4,12 @@ A batched matrix product gives each member the bits it would have alone, on CPU 
 """
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
-from torch.nn.functional import leaky_relu, logsigmoid
+from torch.nn.functional import leaky_relu
 
 Init = Literal["glorot_uniform", "torch"]
 
@@ -45,13 +45,17 @@ class PackedLinear(nn.Module):
         if self.scale is not None:
             self.scale[member] = weight.norm(dim=0, keepdim=True)
 
+    def affine(self) -> tuple[Float[Tensor, "member n_in n_out"], Float[Tensor, "member 1 n_out"]]:
+        """The matrix and the bias that are applied."""
+        if self.scale is None:
+            return self.weight, self.bias
+        return self.weight * (self.scale / self.weight.norm(dim=-2, keepdim=True)), self.bias
+
     def forward(self, x: Float[Tensor, "member batch k n_in"]) -> Float[Tensor, "member batch k n_out"]:
         """Each member's linear map of its own rows."""
-        weight = self.weight
-        if self.scale is not None:
-            weight = weight * (self.scale / weight.norm(dim=-2, keepdim=True))
+        weight, bias = self.affine()
         rows = x.reshape(x.shape[0], -1, x.shape[-1])
-        return torch.baddbmm(self.bias, rows, weight).view(*x.shape[:-1], weight.shape[-1])
+        return torch.baddbmm(bias, rows, weight).view(*x.shape[:-1], weight.shape[-1])
 
 
 class Conditional(nn.Module):
@@ -63,13 +67,31 @@ class Conditional(nn.Module):
         self.second = PackedLinear(members, hidden, hidden, weight_norm)
         self.heads = nn.ModuleList(PackedLinear(members, hidden, width, weight_norm) for width in heads)
 
+    def hidden(self, x: Float[Tensor, "member batch k n_in"]) -> Float[Tensor, "member batch k width"]:
+        """The second hidden layer, which the heads read."""
+        first: Tensor = leaky_relu(self.first(x), LEAKY_SLOPE, inplace=True)
+        second: Tensor = leaky_relu(self.second(first), LEAKY_SLOPE, inplace=True)
+        return second
+
     def forward(self, x: Float[Tensor, "member batch k n_in"]) -> list[Tensor]:
         """One output per head."""
-        hidden = leaky_relu(self.first(x), LEAKY_SLOPE)
-        hidden = leaky_relu(self.second(hidden), LEAKY_SLOPE)
+        hidden = self.hidden(x)
         return [head(hidden) for head in self.heads]
 
 
 def positive_std(raw: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-    """0.01 + softplus(raw), through logsigmoid: torch's softplus gives a tensor's last entries other bits."""
-    return MIN_STD - logsigmoid(-raw)
+    """0.01 + softplus(raw), of exp and log1p: torch's softplus gives a tensor's last entries other bits."""
+    std: Tensor = _PositiveStd.apply(raw)
+    return std
+
+
+class _PositiveStd(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, raw: Tensor) -> Tensor:
+        ctx.save_for_backward(raw)
+        return raw.abs().neg_().exp_().log1p_().add_(raw.clamp_min(0)).add_(MIN_STD)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        raw: Tensor = ctx.saved_tensors[0]
+        return gradient / raw.neg().exp_().add_(1)

@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from jaxtyping import Float
@@ -16,7 +16,7 @@ from torch import Generator, Tensor, nn
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.models.layers import MIN_STD, Conditional, PackedLinear, positive_std
-from tmc_sweep.objectives import bernoulli_log_prob, normal_log_prob, normal_log_prob_pairs
+from tmc_sweep.objectives import bernoulli_linear_log_prob, normal_log_prob, normal_log_prob_pairs
 
 _RAW_UNIT_STD = math.log(math.expm1(1 - MIN_STD))  # a learned prior starts as the standard one
 
@@ -103,10 +103,14 @@ class HierarchicalVAE(nn.Module):
         score = normal_log_prob_pairs if pairs else _normal_log_prob_diagonal
         log_q = [score(z, *conditional) for z, conditional in zip(zs, proposal.conditionals, strict=True)]
         log_p = [score(z, *conditional) for z, conditional in zip(zs[:-1], generated, strict=True)]
-        (logits,) = self.p[0](zs[0])
-        of_data = bernoulli_log_prob(x.unsqueeze(-2), logits).unsqueeze(-1)
+        of_data = self._data_log_prob(x, zs[0]).unsqueeze(-1)
         of_top = normal_log_prob(zs[-1], *self._prior(zs[-1])).unsqueeze(-2)
         return [of_data, *log_p, of_top], log_q
+
+    def _data_log_prob(self, x: Tensor, parent: Tensor) -> Tensor:
+        of_pixels = cast(Conditional, self.p[0])
+        (logits,) = cast(Sequence[PackedLinear], of_pixels.heads)
+        return bernoulli_linear_log_prob(x, of_pixels.hidden(parent), *logits.affine())
 
     def _generated(self, level: int, parent: Tensor) -> Gaussian:
         mean, raw_std = self.p[level](parent)

@@ -1,11 +1,11 @@
 """Log-space mathematics and the three bounds: they see log-probability tensors, never a network."""
 
 from tmc_sweep.objectives.bounds import chain_log_weights, elbo, iwae, mixture_log_prob, tmc
-from tmc_sweep.objectives.densities import bernoulli_log_prob, normal_log_prob, normal_log_prob_pairs
+from tmc_sweep.objectives.densities import bernoulli_linear_log_prob, normal_log_prob, normal_log_prob_pairs
 from tmc_sweep.objectives.logspace import log_mean_matmul_exp, logmeanexp
 
 __all__ = [
-    "bernoulli_log_prob",
+    "bernoulli_linear_log_prob",
     "chain_log_weights",
     "elbo",
     "iwae",

@@ -6,6 +6,7 @@ per output entry, which stays finite at any scale; float64 is not needed.
 """
 
 import math
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -17,12 +18,23 @@ def logmeanexp(x: Float[Tensor, "..."], dim: int) -> Float[Tensor, "..."]:
 
     Where every term is −inf the result is −inf and its gradient 0 (torch.logsumexp gives NaN gradients there).
     """
-    largest = x.detach().amax(dim, keepdim=True)
-    largest = largest.masked_fill(largest.isinf(), 0.0)
-    total = (x - largest).exp().sum(dim)
-    empty = total == 0
-    log_total = total.clamp_min(torch.finfo(x.dtype).tiny).log().masked_fill(empty, -torch.inf)
-    return log_total + (largest.squeeze(dim) - math.log(x.shape[dim]))
+    mean: Tensor = _LogMeanExp.apply(x, dim)
+    return mean
+
+
+class _LogMeanExp(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, dim: int) -> Tensor:
+        total = x.logsumexp(dim)
+        ctx.dim = dim
+        ctx.save_for_backward(x, total)
+        return total - math.log(x.shape[dim])
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        x, total = ctx.saved_tensors
+        weights = (x - total.masked_fill(total.isinf(), 0.0).unsqueeze(ctx.dim)).exp_()
+        return weights.mul_(gradient.unsqueeze(ctx.dim)), None
 
 
 def log_mean_matmul_exp(
