@@ -43,8 +43,8 @@ class _NormalPairs(torch.autograd.Function):
         precision = std.square().reciprocal_()
         ctx.save_for_backward(z, mean, std, precision)
         of_child = z.new_empty((*z.shape[:-1], 2 * d), dtype=torch.float64)
-        of_child[..., d:] = z
-        torch.mul(of_child[..., d:], of_child[..., d:], out=of_child[..., :d])
+        of_child[..., :d] = of_child[..., d:] = z
+        of_child[..., :d].square_()
         of_parent = mean.new_empty((*mean.shape[:-1], 2 * d), dtype=torch.float64)
         of_parent[..., d:] = mean
         of_parent[..., :d] = precision

@@ -9,15 +9,17 @@ import resource
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Any, Literal
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
 from tmc_sweep.config import OBJECTIVES, Objective, TrialConfig
 from tmc_sweep.data import Split, batch
 from tmc_sweep.models import HierarchicalVAE
 from tmc_sweep.objectives import elbo, iwae, tmc
 from tmc_sweep.records import EpochRecord
+from tmc_sweep.training.member import Member, gradient_rows, stacked
 from tmc_sweep.training.randomness import Purpose, generator
 from tmc_sweep.training.state import TrialState
 
@@ -26,9 +28,9 @@ BOUNDS: dict[Objective, Callable[[Sequence[Tensor], Sequence[Tensor]], Tensor]] 
     "iwae": iwae,
     "tmc": tmc,
 }
-ADAM_BETAS = (0.9, 0.999)
+Engine = Literal["eager", "compiled"]
 _NAN = float("nan")
-_OWN_FIELDS = frozenset({"seed", "lr", "adam_eps", "init", "epochs"})
+OWN_FIELDS = frozenset({"seed", "lr", "adam_eps", "init", "epochs"})
 
 
 def pack_key(config: TrialConfig) -> str:
@@ -39,22 +41,27 @@ def pack_key(config: TrialConfig) -> str:
     architecture = config.architecture
     widths = (*architecture.latents, *architecture.q_hidden, *architecture.p_hidden)
     alone = any(width % 4 for width in widths)
-    return config.trial_id if alone else config.model_dump_json(exclude=set(_OWN_FIELDS))
+    return config.trial_id if alone else config.model_dump_json(exclude=set(OWN_FIELDS))
 
 
 class Pack:
     """The states of several trials with one `pack_key`, stacked on one device, between two epochs."""
 
     def __init__(
-        self, states: Sequence[TrialState], data: Split, device: str = "cpu", attempts: Sequence[int] = ()
+        self,
+        states: Sequence[TrialState],
+        data: Split,
+        device: str = "cpu",
+        attempts: Sequence[int] = (),
+        engine: Engine = "eager",
     ) -> None:
         """Stack copies of the states; `attempts` number the current start of each trial's training (default: 1)."""
         self.config = states[0].config
         self.data = data
         self.device = device
         self.attempts = list(attempts) or [1] * len(states)
-        self.model = _stacked_model(states).to(device)
-        self.members = [_Member(self.model, index, state.copy(device)) for index, state in enumerate(states)]
+        self.model, self.members = stacked(states, device)
+        self._score = _compiled(device) if engine == "compiled" else _score
 
     @property
     def states(self) -> list[TrialState]:
@@ -116,10 +123,16 @@ class Pack:
             (-bound.sum()).backward()
             total = bound.detach().double().sum(-1)
             totals += total.cpu()
-            norms += torch.stack([member.step(ok) for member, ok in zip(self.members, total.isfinite(), strict=True)])
+            norms += self._step(total.isfinite())
             if all(member.diverged for member in self.members):
                 break
         return totals / len(images), norms / len(batches)
+
+    def _step(self, finite_objectives: Tensor) -> Tensor:
+        """Each member's Adam step, unless it has diverged; the norms of the members' gradients."""
+        gradients = gradient_rows(self.model)
+        steps = zip(self.members, gradients, finite_objectives, strict=True)
+        return torch.stack([member.step(gradient, finite) for member, gradient, finite in steps])
 
     @torch.no_grad()
     def _evaluate(self, images: Tensor, purpose: Purpose) -> dict[str, Tensor]:
@@ -144,9 +157,7 @@ class Pack:
             torch.stack([torch.randn(rows, k, width, generator=g, device=self.device) for g in generators])
             for width in self.model.latents
         ]
-        proposal = self.model.sample(x, noise)
-        log_p, log_q = self.model.factors(x, proposal, pairs="tmc" in names)
-        return {name: BOUNDS[name](log_p, log_q) for name in names}
+        return self._score(self.model, x, noise, names)
 
     def _generators(self, purpose: Purpose, device: str = "cpu") -> list[Generator]:
         return [generator(state.config.seed, purpose, state.epoch + 1, device) for state in self.states]
@@ -158,39 +169,24 @@ class Pack:
         return (uniform < x).to(x.dtype)
 
 
-def _stacked_model(states: Sequence[TrialState]) -> HierarchicalVAE:
-    model = HierarchicalVAE(states[0].config, len(states))
-    names = [name for name, _ in model.named_parameters()]
-    model.load_state_dict({name: torch.stack([state.parameters[name] for state in states]) for name in names})
-    return model
+def _score(
+    model: HierarchicalVAE, x: Tensor, noise: Sequence[Tensor], names: Sequence[Objective]
+) -> dict[Objective, Tensor]:
+    proposal = model.sample(x, noise)
+    log_p, log_q = model.factors(x, proposal, pairs="tmc" in names)
+    return {name: BOUNDS[name](log_p, log_q) for name in names}
 
 
-class _Member:
-    """One member's state, its parameters views of the stacked ones, with an Adam of its own (β 0.9 and 0.999)."""
+def _compiled(device: str) -> Callable[..., dict[Objective, Tensor]]:
+    """`_score` through torch.compile, on a GPU replayed as CUDA graphs: one launch, not hundreds."""
+    torch.compiler.reset()  # what a larger pack left behind counts towards torch's limit of recompilations
+    compiled = torch.compile(_score, dynamic=False, mode="reduce-overhead" if device.startswith("cuda") else None)
 
-    def __init__(self, model: HierarchicalVAE, index: int, state: TrialState) -> None:
-        """Take over `state`, on the model's device."""
-        self.index = index
-        self.stacked = dict(model.named_parameters())
-        self.views = {name: nn.Parameter(value.detach()[index]) for name, value in self.stacked.items()}
-        self.state = TrialState(state.config, dict(self.views), state.adam, state.history)
-        self.adam = torch.optim.Adam(
-            self.views.values(), lr=state.config.lr, betas=ADAM_BETAS, eps=state.config.adam_eps, fused=True
-        )
-        for name, view in self.views.items():
-            self.adam.state[view] = state.adam[name]
-        self.diverged = False
+    def score(*arguments: Any) -> dict[Objective, Tensor]:
+        torch.compiler.cudagraph_mark_step_begin()  # the graphs may take back the last step's memory
+        return compiled(*arguments)
 
-    def step(self, finite_objective: Tensor) -> Tensor:
-        """One Adam step, and the gradient's norm; no step ever again once objective or gradient is not finite."""
-        for name, view in self.views.items():
-            gradient = self.stacked[name].grad
-            view.grad = None if gradient is None else gradient[self.index]
-        norm = nn.utils.get_total_norm([view.grad for view in self.views.values() if view.grad is not None])
-        self.diverged = self.diverged or not bool(finite_objective & norm.isfinite())
-        if not self.diverged:
-            self.adam.step()
-        return norm.double().cpu()
+    return score
 
 
 def _trained(objective: Tensor, grad_norm: Tensor, diverged: bool) -> dict[str, float | None]:
@@ -200,7 +196,7 @@ def _trained(objective: Tensor, grad_norm: Tensor, diverged: bool) -> dict[str, 
     }
 
 
-def _scores(split: str, means: dict[str, Tensor], index: int, member: _Member) -> dict[str, float | None]:
+def _scores(split: str, means: dict[str, Tensor], index: int, member: Member) -> dict[str, float | None]:
     """One member's columns of one split; NaN where it diverged before, None where the split has no images."""
     values: dict[str, float | None] = dict.fromkeys(OBJECTIVES)
     if means:

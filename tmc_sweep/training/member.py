@@ -1,0 +1,71 @@
+"""The members of a pack: all their parameters are one matrix, a row each, so that an Adam step is one operation."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from tmc_sweep.models import HierarchicalVAE
+from tmc_sweep.training.state import TrialState
+
+ADAM_BETAS = (0.9, 0.999)
+
+
+class Member:
+    """One member's state, with an Adam of its own (β 0.9 and 0.999)."""
+
+    def __init__(self, row: Tensor, shapes: Mapping[str, torch.Size], state: TrialState) -> None:
+        """Train `row`, which holds the state's parameters, on its device."""
+        row = nn.Parameter(row)
+        config = state.config
+        self.adam = torch.optim.Adam([row], lr=config.lr, betas=ADAM_BETAS, eps=config.adam_eps, fused=True)
+        moments = {
+            key: _row([state.adam[name][key] for name in shapes]).to(row.device) for key in ("exp_avg", "exp_avg_sq")
+        }
+        step = next(iter(state.adam.values()))["step"].to(row.device, copy=True)
+        self.adam.state[row] = {"step": step, **moments}
+        by_name = {key: _views(values, shapes) for key, values in moments.items()}
+        self.state = TrialState(
+            config,
+            _views(row.detach(), shapes),
+            {name: {"step": step, **{key: by_name[key][name] for key in moments}} for name in shapes},
+            list(state.history),
+        )
+        self.row = row
+        self.diverged = False
+
+    def step(self, gradient: Tensor, finite_objective: Tensor) -> Tensor:
+        """One Adam step, and the gradient's norm; no step ever again once objective or gradient is not finite."""
+        norm: Tensor = gradient.norm()
+        self.diverged = self.diverged or not bool(finite_objective & norm.isfinite())
+        if not self.diverged:
+            self.row.grad = gradient
+            self.adam.step()
+        return norm.double().cpu()
+
+
+def stacked(states: Sequence[TrialState], device: str) -> tuple[HierarchicalVAE, list[Member]]:
+    """The states' model, its parameters [member, …], and its members, sharing memory of their own."""
+    with torch.device("meta"):
+        model = HierarchicalVAE(states[0].config, len(states))
+    shapes = {name: parameter.shape[1:] for name, parameter in model.named_parameters()}
+    rows = torch.stack([_row([state.parameters[name] for name in shapes]) for state in states]).to(device)
+    model.load_state_dict(_views(rows, shapes), assign=True)
+    return model, [Member(row, shapes, state) for row, state in zip(rows, states, strict=True)]
+
+
+def gradient_rows(model: HierarchicalVAE) -> Tensor:
+    """The gradients of all parameters, [member, value]."""
+    return torch.cat([parameter.grad.flatten(1) for parameter in model.parameters() if parameter.grad is not None], 1)
+
+
+def _row(values: Sequence[Tensor]) -> Tensor:
+    return torch.cat([value.detach().flatten() for value in values])
+
+
+def _views(rows: Tensor, shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:
+    """A row's values by name, or those of all rows, [member, …]."""
+    parts = rows.split([shape.numel() for shape in shapes.values()], -1)
+    return {
+        name: part.view(*rows.shape[:-1], *shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)
+    }

@@ -1,0 +1,86 @@
+"""What a pack costs on this device, measured on random images in a few steps and remembered for the next run."""
+
+import hashlib
+import json
+import os
+import platform
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from tmc_sweep.config import TrialConfig
+from tmc_sweep.data import Split
+from tmc_sweep.training.pack import OWN_FIELDS, Engine, Pack
+from tmc_sweep.training.state import TrialState
+
+_STEPS = 4  # of training in an epoch of the probe
+_EPOCHS = 3  # after the one that warms up
+_NOT_SHAPE = OWN_FIELDS | {"train_images", "validation_images", "test_images"}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One training step of a pack: its seconds, how many of them the device computes, and bytes on a GPU."""
+
+    step_seconds: float
+    busy_seconds: float  # on a CPU all of them
+    memory_bytes: int  # most that torch held on the GPU, evaluation included; 0 on a CPU
+    device_bytes: int  # what the GPU has; 0 on a CPU
+
+
+def cost(config: TrialConfig, members: int, device: str = "cpu", engine: Engine = "eager") -> Cost:
+    """The cost of `members` trials like this one together, from the cache or measured now and cached.
+
+    It depends on shapes, device, threads and torch alone, never on the seed or the number of images.
+    """
+    path = _cache() / f"{_key(config, members, device, engine)}.json"
+    try:
+        return Cost(**json.loads(path.read_bytes()))
+    except (OSError, ValueError, TypeError):
+        measured = measure(config, members, device, engine)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_suffix(f".{os.getpid()}")
+    aside.write_text(json.dumps(asdict(measured)))
+    aside.replace(path)
+    return measured
+
+
+def measure(config: TrialConfig, members: int, device: str, engine: Engine) -> Cost:
+    """The cost, measured now: the fastest of a few epochs of a few steps."""
+    n_images = min(config.batch_size * _STEPS, 100_000)
+    config = config.model_copy(update={"lr": 1e-6})  # so that nothing diverges, which would end the epoch
+    states = [TrialState.initial(config.model_copy(update={"seed": seed})) for seed in range(members)]
+    random = torch.randint(0, 256, (n_images, config.n_features), generator=torch.Generator().manual_seed(0))
+    images = random.to(device, torch.uint8)
+    pack = Pack(states, Split(images, images[:0], images[: config.batch_size]), device, engine=engine)
+    pack.train_epoch()
+    seconds = min(_training_seconds(pack) for _ in range(_EPOCHS)) / _STEPS
+    if not device.startswith("cuda"):
+        return Cost(seconds, seconds, 0, 0)
+    busy = min(seconds, _computing_seconds(pack) / _STEPS)
+    return Cost(seconds, busy, torch.cuda.max_memory_reserved(), torch.cuda.mem_get_info()[1])
+
+
+def _training_seconds(pack: Pack) -> float:
+    record = pack.train_epoch()[0]
+    return record.epoch_seconds - record.eval_seconds
+
+
+def _computing_seconds(pack: Pack) -> float:
+    """Of an epoch's kernels; its evaluation, one batch, is counted too."""
+    with profile(activities=[ProfilerActivity.CUDA]) as profiler:
+        pack.train_epoch()
+    return float(sum(event.self_device_time_total for event in profiler.key_averages())) / 1e6
+
+
+def _cache() -> Path:
+    return Path.home() / ".cache" / "tmc_sweep" / "costs"
+
+
+def _key(config: TrialConfig, members: int, device: str, engine: Engine) -> str:
+    on = torch.cuda.get_device_name() if device.startswith("cuda") else platform.node()
+    context = [members, engine, on, torch.get_num_threads(), torch.get_float32_matmul_precision(), torch.__version__]
+    text = json.dumps([config.model_dump(mode="json", exclude=set(_NOT_SHAPE)), *context], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
