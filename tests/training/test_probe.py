@@ -1,0 +1,72 @@
+"""What a pack costs here: measured once for a shape, then remembered."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from runs import configured
+
+from tmc_sweep.training import probe
+from tmc_sweep.training.probe import Cost, cost
+
+
+@pytest.fixture(autouse=True)
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+def forbid_measuring(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "measure", lambda *_: pytest.fail("measured again"))
+
+
+def test_a_step_takes_time_all_of_it_computing_on_a_cpu():
+    measured = cost(configured(), members=2)
+    assert 0 < measured.step_seconds == measured.busy_seconds < 10
+    assert (measured.memory_bytes, measured.device_bytes) == (0, 0)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("engine", ["eager", "compiled"])
+def test_on_a_gpu_it_also_takes_memory_and_computes_part_of_the_time(engine: probe.Engine):
+    measured = cost(configured(), 2, "cuda", engine)
+    assert 0 < measured.busy_seconds <= measured.step_seconds < 10
+    assert 2**20 < measured.memory_bytes < measured.device_bytes
+
+
+def test_a_rate_at_which_training_would_diverge_does_not_matter():
+    assert cost(configured(lr=10.0), members=1).step_seconds > 0
+
+
+def test_a_shape_is_measured_once_whatever_a_member_keeps_for_itself(monkeypatch: pytest.MonkeyPatch):
+    first = cost(configured(), members=1)
+    forbid_measuring(monkeypatch)
+    assert cost(configured(seed=3, lr=1e-2, init="torch", epochs=7, test_images=9), members=1) == first
+
+
+@pytest.mark.parametrize("change", [{"K": 5}, {"batch_size": 32}, {"objective": "iwae"}, {"weight_norm": True}])
+def test_another_shape_is_measured_anew(change: dict[str, object], monkeypatch: pytest.MonkeyPatch):
+    cost(configured(), members=1)
+    other = Cost(1.0, 1.0, 2, 3)
+    monkeypatch.setattr(probe, "measure", lambda *_: other)
+    assert cost(configured(**change), members=1) == other
+    assert cost(configured(), members=2) == other
+
+
+def test_another_number_of_threads_is_measured_anew(monkeypatch: pytest.MonkeyPatch):
+    cost(configured(), members=1)
+    monkeypatch.setattr(probe, "measure", lambda *_: Cost(1.0, 1.0, 2, 3))
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 64)
+    assert cost(configured(), members=1).step_seconds == 1.0
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"step_seconds": 1}', "[1]"])
+def test_a_broken_note_is_measured_anew_and_replaced(content: str, home: Path, monkeypatch: pytest.MonkeyPatch):
+    measured = cost(configured(), members=1)
+    (note,) = (home / ".cache" / "tmc_sweep" / "costs").iterdir()
+    note.write_text(content)
+    other = Cost(1.0, 1.0, 2, 3)
+    monkeypatch.setattr(probe, "measure", lambda *_: other)
+    assert cost(configured(), members=1) == other != measured
+    forbid_measuring(monkeypatch)
+    assert cost(configured(), members=1) == other
