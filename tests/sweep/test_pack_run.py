@@ -276,6 +276,7 @@ def test_halves_take_turns_epoch_by_epoch_and_are_all_checkpointed(
     out_of_memory(monkeypatch, lambda members: len(members) > 2)
     run = started(paths, configs, digits, epochs=1)
     assert table(paths.epochs).empty
+    assert len({id(pack.data) for pack in run._packs}) == 1  # one copy of the images
     for epoch in (1, 2):
         run.train_epoch()
         assert table(paths.epochs)["epoch"].tolist() == list(range(1, epoch + 1)) * 4

@@ -131,6 +131,10 @@ def test_the_manifest_is_written_once_a_commit_and_only_if_packs_have_changed(
         recorder.commit()
         assert len(written) == 1
     assert read_manifest(paths).packs == (ids(FIRST, OTHER),)
+    recorder.receive(begin(OTHER))
+    recorder.receive(begin(FIRST, pack=[FIRST, OTHER]))  # as before, unlike the other
+    recorder.commit()
+    assert read_manifest(paths).packs == (ids(FIRST), ids(OTHER))
 
 
 def test_a_letter_of_an_earlier_attempt_is_refused_rows_and_checkpoint(recorder: Recorder, paths: SweepPaths):
