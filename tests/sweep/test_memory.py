@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from torch._dynamo.exc import BackendCompilerFailed
 
 from tmc_sweep.sweep.memory import fits
 
@@ -30,10 +31,11 @@ def raises(error: Exception) -> Callable[[], None]:
         lambda: torch.empty(10**15),
         lambda: bytearray(10**18),
         raises(torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")),
+        raises(BackendCompilerFailed(lambda: None, torch.cuda.OutOfMemoryError("CUDA out of memory."), None)),
         raises(RuntimeError("CUDA error: out of memory")),
         raises(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")),
     ],
-    ids=["torch", "python", "cuda", "driver", "cublas"],
+    ids=["torch", "python", "cuda", "compiler", "driver", "cublas"],
 )
 def test_memory_that_runs_out_means_that_it_does_not_fit(work: Callable[[], None]):
     assert not fits(work)

@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 import torch
 
-_SAYS_SO = (  # RuntimeErrors that no class of their own tells from others
+_SAYS_SO = (  # errors that no class of their own tells from others
     "DefaultCPUAllocator: can't allocate memory",
+    "CUDA out of memory",  # within torch.compile it comes wrapped
     "CUDA error: out of memory",
     "CUBLAS_STATUS_ALLOC_FAILED",
 )
