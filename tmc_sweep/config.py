@@ -224,6 +224,11 @@ class TrialConfig(_Frozen):
         """Pixels of one image."""
         return DATA_SETS[self.data].n_features
 
+    @property
+    def steps_per_epoch(self) -> int:
+        """Minibatches of one pass over the training images."""
+        return math.ceil((self.train_images - self.validation_images) / self.batch_size)
+
     def row(self) -> dict[str, object]:
         """The fields as plain table values, keyed by column."""
         return {name: getattr(self, name) for name in type(self).model_fields} | {

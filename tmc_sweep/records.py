@@ -166,6 +166,7 @@ TRIAL_COLUMNS = (
     Column("host", "string", "", "machine of the last attempt"),
     Column("device", "string", "", "cpu, or the GPU's name"),
     Column("threads", "int64", "", "torch threads of the last attempt"),
+    Column("engine", "string", "", "eager or compiled, in the last attempt; with tf32 where that was allowed"),
     Column("pack_size", "int64", "trials", "trials trained together in the last attempt, this one included"),
     Column("data_checksum", "string", "", "SHA-256 of the data set's arrays, first 16 hex digits"),
     Column("versions", "string", "", "tmc_sweep, torch, ray and python of the last attempt"),

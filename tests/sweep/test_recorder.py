@@ -25,7 +25,7 @@ NAN = float("nan")
 
 
 def begin(config: TrialConfig = FIRST, device: str = "cpu", pack: Sequence[TrialConfig] = ()) -> Begin:
-    return Begin(config.trial_id, ids(*pack or [config]), 7, "host", device, 1, "checksum", "versions")
+    return Begin(config.trial_id, ids(*pack or [config]), 7, "host", device, 1, "eager", "checksum", "versions")
 
 
 def ids(*pack: TrialConfig) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import ray
 from tmc_sweep.errors import CannotRunError
 from tmc_sweep.space.schema import Resources
 from tmc_sweep.sweep import session
-from tmc_sweep.sweep.session import AUTO_GPU_SHARE, ray_session, share
+from tmc_sweep.sweep.session import check_fits, ray_session
 
 LAPTOP, GPU_NODE = {"CPU": 4.0}, {"CPU": 16.0, "GPU": 2.0, "memory": 1e9}
 
@@ -33,17 +33,17 @@ def listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    ("resources", "nodes", "expected"),
+    ("resources", "nodes"),
     [
-        ({}, [LAPTOP], (1, 0)),
-        ({}, [LAPTOP, GPU_NODE], (1, AUTO_GPU_SHARE)),
-        ({"gpu": 0}, [GPU_NODE], (1, 0)),
-        ({"cpu": 0.5, "gpu": 0.25}, [GPU_NODE], (0.5, 0.25)),
-        ({"cpu": 16.0, "gpu": 2}, [LAPTOP, GPU_NODE], (16, 2)),
+        ({}, [LAPTOP]),
+        ({}, [LAPTOP, GPU_NODE]),
+        ({"gpu": 0}, [GPU_NODE]),
+        ({"cpu": 0.5, "gpu": 0.25}, [GPU_NODE]),
+        ({"cpu": 16.0, "gpu": 2}, [LAPTOP, GPU_NODE]),
     ],
 )
-def test_a_trials_share_and_auto_is_a_share_of_a_gpu_where_there_is_one(resources, nodes, expected):
-    assert share(Resources(**resources), nodes) == expected
+def test_what_some_node_can_hold_is_accepted(resources, nodes):
+    check_fits(Resources(**resources), nodes)
 
 
 @pytest.mark.parametrize(
@@ -53,12 +53,13 @@ def test_a_trials_share_and_auto_is_a_share_of_a_gpu_where_there_is_one(resource
         ({"gpu": 0.5}, [LAPTOP], "asks for 1 CPU and 0.5 GPU where the nodes have 4 CPU and 0 GPU: lower"),
         ({"gpu": 3}, [LAPTOP, GPU_NODE], "3 GPU where the nodes have 16 CPU and 2 GPU, 4 CPU and 0 GPU: lower"),
         ({"cpu": 8.0, "gpu": 1}, [{"CPU": 8.0}, {"CPU": 4.0, "GPU": 4.0}], "asks for 8 CPU and 1 GPU"),
+        ({"cpu": 8.0}, [{"CPU": 8.0}, {"CPU": 4.0, "GPU": 4.0}], "asks for 8 CPU and a share of a GPU where"),
         ({}, [], "where the nodes have nothing: lower"),
     ],
 )
 def test_a_trial_that_no_single_node_can_hold_is_refused_with_the_numbers(resources, nodes, numbers):
     with pytest.raises(CannotRunError) as error:
-        share(Resources(**resources), nodes)
+        check_fits(Resources(**resources), nodes)
     assert numbers in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -80,8 +81,8 @@ available_node_types:
   plain: {node_config: {}, max_workers: 2}
 """,
     )
-    assert session._cluster_capacities() == [LAPTOP, {"CPU": 8, "GPU": 1}, {}]
-    assert share(Resources(), session._cluster_capacities()) == (1, AUTO_GPU_SHARE)
+    assert session._cluster_capacities() == [LAPTOP, *4 * [{"CPU": 8, "GPU": 1}], {}, {}]
+    check_fits(Resources(gpu=1), session._cluster_capacities())
 
 
 @pytest.mark.parametrize("text", ["", "[]", "a: [1", "available_node_types: 3", "available_node_types: {a: 3}", "é\0"])

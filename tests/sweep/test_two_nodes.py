@@ -42,7 +42,7 @@ def test_both_nodes_train(two_nodes: str, digits: Images, paths: SweepPaths, mon
 
     space = parse(
         "{name: tiny, base: {objective: iwae, architecture: {latents: [12, 4]}, train_images: 100, test_images: 40,"
-        " K: 2, epochs: 30}, seeds: 4}",
+        " K: 2, epochs: 30}, seeds: 4, resources: {pack: 1}}",
         "tiny.yaml",
     )
     monkeypatch.setenv("RAY_ADDRESS", two_nodes)

@@ -64,6 +64,10 @@ class Resources(_Section):
     cpu: float = Field(1.0, gt=0, json_schema_extra=_rule("a positive number of cores"))
     gpu: Annotated[Literal["auto"] | int | float, PlainValidator(_gpus)] = "auto"  # below 1: a share of one GPU
     pack: Annotated[Literal["auto"] | int, PlainValidator(_members)] = "auto"  # trials trained together
+    engine: Literal["auto", "eager", "compiled"] = Field(
+        "auto", json_schema_extra=_rule("one of auto, eager, compiled")
+    )
+    tf32: bool = Field(False, json_schema_extra=_rule("true or false"))
     checkpoint_seconds: float = Field(60.0, ge=0, json_schema_extra=_rule("a number of seconds, 0 or more"))
 
 

@@ -17,6 +17,7 @@ class Begin:
     host: str
     device: str
     threads: int
+    engine: str
     data_checksum: str
     versions: str
 

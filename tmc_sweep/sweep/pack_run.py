@@ -21,18 +21,25 @@ from tmc_sweep.models import count_parameters
 from tmc_sweep.records import EpochRecord
 from tmc_sweep.sweep.letters import Begin, Begun, Channel, Failed, Reply, Report
 from tmc_sweep.sweep.memory import fits
-from tmc_sweep.training import Pack, TrialState, decode, encode
+from tmc_sweep.training import Engine, Pack, TrialState, decode, encode
 
 
 class PackRun:
     """Trials of one pack, trained together as far as the memory allows."""
 
     def __init__(
-        self, configs: Sequence[TrialConfig], images: Images, channel: Channel, device: str, checkpoint_seconds: float
+        self,
+        configs: Sequence[TrialConfig],
+        images: Images,
+        channel: Channel,
+        device: str,
+        checkpoint_seconds: float,
+        engine: Engine = "eager",
     ) -> None:
         self._images = images
         self._channel = channel
         self._device = device
+        self._engine: Engine = engine
         self._checkpoint_seconds = checkpoint_seconds
         self._checkpointed = time.monotonic()
         self._data: Split | None = None
@@ -74,7 +81,7 @@ class PackRun:
 
     def _begin_pack(self, configs: Sequence[TrialConfig]) -> bool:
         """Begin these trials, and whether they fit: if so, what is unfinished of them is a pack now."""
-        begun = self._channel.ask([_begin_letter(config, configs, self._images, self._device) for config in configs])
+        begun = self._channel.ask([self._letter(config, configs) for config in configs])
         self._attempts |= {
             config.trial_id: reply.attempt
             for config, reply in zip(configs, begun, strict=True)
@@ -83,6 +90,22 @@ class PackRun:
         states = [state for pair in zip(configs, begun, strict=True) if (state := self._state(*pair))]
         self._channel.send([self._report(state, state.history) for state in states if state.history])
         return fits(partial(self._add_pack, [state for state in states if not state.finished]))
+
+    def _letter(self, config: TrialConfig, pack: Sequence[TrialConfig]) -> Begin:
+        packages = " ".join(f"{name} {version(name)}" for name in ("tmc-sweep", "torch", "ray"))
+        on_gpu = self._device.startswith("cuda")
+        tf32 = on_gpu and torch.get_float32_matmul_precision() == "high"
+        return Begin(
+            trial_id=config.trial_id,
+            pack=tuple(member.trial_id for member in pack),
+            n_parameters=count_parameters(config),
+            host=socket.gethostname(),
+            device=torch.cuda.get_device_name() if on_gpu else self._device,
+            threads=torch.get_num_threads(),
+            engine=f"{self._engine} tf32" if tf32 else self._engine,
+            data_checksum=self._images.checksum[:16],
+            versions=f"{packages} python {platform.python_version()}",
+        )
 
     def _halves(self, configs: Sequence[TrialConfig]) -> list[Sequence[TrialConfig]]:
         """Two packs in place of one that did not fit; none, and the trial has failed, if it was alone."""
@@ -109,7 +132,7 @@ class PackRun:
         if states:
             self._data = self._data or Split.of(self._images, states[0].config, self._device)
             attempts = [self._attempts[state.config.trial_id] for state in states]
-            self._packs.append(Pack(states, self._data, self._device, attempts))
+            self._packs.append(Pack(states, self._data, self._device, attempts, self._engine))
 
     def _train_next(self, checkpoint: bool) -> None:
         pack = self._packs.popleft()  # what fails in mid-epoch must never be checkpointed
@@ -136,20 +159,6 @@ class PackRun:
     def _report(self, state: TrialState, records: Sequence[EpochRecord], checkpoint: bytes | None = None) -> Report:
         trial_id = state.config.trial_id
         return Report(trial_id, self._attempts[trial_id], tuple(records), checkpoint)
-
-
-def _begin_letter(config: TrialConfig, pack: Sequence[TrialConfig], images: Images, device: str) -> Begin:
-    packages = " ".join(f"{name} {version(name)}" for name in ("tmc-sweep", "torch", "ray"))
-    return Begin(
-        trial_id=config.trial_id,
-        pack=tuple(member.trial_id for member in pack),
-        n_parameters=count_parameters(config),
-        host=socket.gethostname(),
-        device=torch.cuda.get_device_name() if device.startswith("cuda") else device,
-        threads=torch.get_num_threads(),
-        data_checksum=images.checksum[:16],
-        versions=f"{packages} python {platform.python_version()}",
-    )
 
 
 def _too_large(config: TrialConfig, device: str) -> str:

@@ -17,19 +17,20 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.space import load as load_space
+from tmc_sweep.sweep.allotment import Allotment, Allotter
 from tmc_sweep.sweep.letters import Letter, Reply, Report
 from tmc_sweep.sweep.mailbox import Postman, open_mailbox
-from tmc_sweep.sweep.planner import missing, packs
+from tmc_sweep.sweep.planner import missing
 from tmc_sweep.sweep.progress import Listener, Progress, TrialProgress
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.sweep.session import ray_session
 from tmc_sweep.sweep.signals import StopSignal, stop_signal
 from tmc_sweep.sweep.trainable import PackTrainable
+from tmc_sweep.sweep.worker import measuring
 from tmc_sweep.tables.lock import sweep_lock
 from tmc_sweep.tables.manifest import open_manifest
 from tmc_sweep.tables.read import stored_trials
 from tmc_sweep.tables.summary import summarize, write_summary
-from tmc_sweep.training import pack_key
 
 MAX_FAILURES = 3  # of a pack's process, before its trials count as failed
 
@@ -70,9 +71,7 @@ def run(
         sweep = _Sweep(recorder, configs, listener)
         try:
             if left:
-                asked = None if space.resources.pack == "auto" else space.resources.pack
-                groups = packs(left, lambda _: asked or 1, pack_key, recorder.packs, limit=asked)
-                _train(groups, images, space, sweep, stop)
+                _train(left, images, space, sweep, stop)
         finally:
             recorder.release()
             recorder.commit()
@@ -128,26 +127,18 @@ class _Sweep:
 
 
 def _train(
-    groups: list[tuple[TrialConfig, ...]],
-    images: dict[str, Images],
-    space: SearchSpace,
-    sweep: _Sweep,
-    stop: StopSignal,
+    configs: Sequence[TrialConfig], images: dict[str, Images], space: SearchSpace, sweep: _Sweep, stop: StopSignal
 ) -> None:
-    with ray_session(space.resources) as (cpu, gpu), tempfile.TemporaryDirectory(prefix="tmc-tune-") as scratch:
+    resources = space.resources
+    with ray_session(resources) as nodes, tempfile.TemporaryDirectory(prefix="tmc-tune-") as scratch:
         stop.listen()
         sweep.show()
+        allotments = Allotter(resources, nodes, measuring(resources)).allot(configs, sweep.recorder.packs)
         mailbox = open_mailbox()
         trainable = tune.with_parameters(
-            PackTrainable,
-            packs=groups,
-            images=images,
-            mailbox=mailbox,
-            cpu=cpu,
-            gpu=gpu,
-            checkpoint_seconds=space.resources.checkpoint_seconds,
+            PackTrainable, allotments=allotments, images=images, mailbox=mailbox, resources=resources
         )
-        tuner = _tuner(tune.with_resources(trainable, {"cpu": cpu, "gpu": gpu}), len(groups), Path(scratch))
+        tuner = _tuner(trainable, allotments, Path(scratch))
         postman = Postman(mailbox, sweep.deliver, stop.interrupt_tune)
         try:
             with stop.tuning():
@@ -161,11 +152,11 @@ def _train(
             raise
         if stop.number is None:
             for result in (grid[index] for index in range(len(grid))):
-                for config in groups[(result.config or {})["pack"]]:
+                for config in allotments[(result.config or {})["pack"]].trials:
                     sweep.fail(config.trial_id, _reason(result.error))
 
 
-def _tuner(trainable: Any, n_packs: int, scratch: Path) -> tune.Tuner:
+def _tuner(trainable: Any, allotments: Sequence[Allotment], scratch: Path) -> tune.Tuner:
     """A fresh Tuner; its own state files are never read again."""
     os.environ.update(
         RAY_AIR_NEW_OUTPUT="0",
@@ -173,9 +164,10 @@ def _tuner(trainable: Any, n_packs: int, scratch: Path) -> tune.Tuner:
         TUNE_DISABLE_SIGINT_HANDLER="1",
         TUNE_PRINT_ALL_TRIAL_ERRORS="0",
     )
+    shares = [{"CPU": allotment.cpu, "GPU": allotment.gpu} for allotment in allotments]
     return tune.Tuner(
-        trainable,
-        param_space={"pack": tune.grid_search(list(range(n_packs)))},
+        tune.with_resources(trainable, lambda config: tune.PlacementGroupFactory([shares[config["pack"]]])),
+        param_space={"pack": tune.grid_search(list(range(len(allotments))))},
         tune_config=tune.TuneConfig(reuse_actors=True),
         run_config=tune.RunConfig(
             name="tmc_sweep",

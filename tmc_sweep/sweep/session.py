@@ -5,7 +5,7 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,24 +20,22 @@ from ruamel.yaml.error import YAMLError
 from tmc_sweep.errors import CannotRunError
 from tmc_sweep.space.schema import Resources
 from tmc_sweep.sweep import TOKEN
+from tmc_sweep.sweep.allotment import Capacity
 
-AUTO_GPU_SHARE = 0.5  # two small models keep a GPU busy
 _CONNECT_SECONDS = 3.0
 _OBJECT_STORE_BYTES = 500 * 2**20  # data sets and checkpoints in flight; Ray's default is 30 % of the memory
 
-Capacity = Mapping[str, float]  # of one node: {"CPU": 8, "GPU": 1}
-
 
 @contextmanager
-def ray_session(resources: Resources) -> Iterator[tuple[float, float]]:
-    """Ray, connected and quiet, and each trial's (CPU, GPU) share; our own cluster is stopped at the end.
+def ray_session(resources: Resources) -> Iterator[list[Capacity]]:
+    """Ray, connected and quiet, and the nodes it has or may add; our own cluster is stopped at the end.
 
     Joins the cluster at RAY_ADDRESS, else one that `ray start` left running here, else starts one on this machine.
     CannotRunError if no cluster answers, or no node could ever fit a trial.
     """
     logging.getLogger("ray").setLevel(logging.CRITICAL)
     if ray.is_initialized():
-        yield share(resources, _cluster_capacities())
+        yield _fitting(resources)
         return
     address = os.environ.get("RAY_ADDRESS") or _running_here()
     address = None if address == "local" else address
@@ -45,30 +43,39 @@ def ray_session(resources: Resources) -> Iterator[tuple[float, float]]:
     try:
         if address:
             _connect(address)
-            yield share(resources, _cluster_capacities())
+            yield _fitting(resources)
         else:
             here = {"CPU": float(joblib.cpu_count()), "GPU": float(torch.cuda.device_count())}
-            shares = share(resources, [here])
+            check_fits(resources, [here])
             temporary = tempfile.mkdtemp(prefix="tmc-", dir="/tmp")
             _start(here, temporary)
-            yield shares
+            yield [here]
     finally:
         ray.shutdown()
         if temporary:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def share(resources: Resources, nodes: Sequence[Capacity]) -> tuple[float, float]:
-    """Each trial's (CPU, GPU), with `gpu: auto` decided; CannotRunError if none of the nodes could ever hold it."""
-    has_gpu = any(node.get("GPU", 0) for node in nodes)
-    gpu = (AUTO_GPU_SHARE if has_gpu else 0.0) if resources.gpu == "auto" else float(resources.gpu)
-    if not any(node.get("CPU", 0) >= resources.cpu and node.get("GPU", 0) >= gpu for node in nodes):
+def check_fits(resources: Resources, nodes: Sequence[Capacity]) -> None:
+    """CannotRunError if none of the nodes could ever hold a pack; `gpu: auto` needs some GPU where there are any."""
+    any_gpu = resources.gpu == "auto" and any(node.get("GPU", 0) for node in nodes)
+    least = 0.0 if resources.gpu == "auto" else float(resources.gpu)
+    if not any(
+        node.get("CPU", 0) >= resources.cpu and node.get("GPU", 0) >= least and (node.get("GPU", 0) or not any_gpu)
+        for node in nodes
+    ):
         has = ", ".join(sorted({f"{node.get('CPU', 0):g} CPU and {node.get('GPU', 0):g} GPU" for node in nodes}))
+        gpu = "a share of a" if any_gpu else f"{least:g}"
         raise CannotRunError(
-            f"a trial must fit on one node, but asks for {resources.cpu:g} CPU and {gpu:g} GPU where the nodes have "
+            f"a trial must fit on one node, but asks for {resources.cpu:g} CPU and {gpu} GPU where the nodes have "
             f"{has or 'nothing'}: lower resources.cpu or resources.gpu, or run on a larger cluster"
         )
-    return resources.cpu, gpu
+
+
+def _fitting(resources: Resources) -> list[Capacity]:
+    nodes = _cluster_capacities()
+    check_fits(resources, nodes)
+    return nodes
 
 
 def _cluster_capacities() -> list[Capacity]:
@@ -82,7 +89,7 @@ def _autoscaled() -> list[Capacity]:
     try:
         described = YAML(typ="safe").load(Path.home() / "ray_bootstrap_config.yaml")
         types = described["available_node_types"].values()
-        return [kind.get("resources", {}) for kind in types if kind.get("max_workers", 0)]
+        return [kind.get("resources", {}) for kind in types for _ in range(kind.get("max_workers", 0))]
     except (OSError, YAMLError, KeyError, TypeError, AttributeError):
         return []
 

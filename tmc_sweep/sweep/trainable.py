@@ -3,14 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from ray import tune
 
-from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import Images
+from tmc_sweep.space.schema import Resources
+from tmc_sweep.sweep.allotment import Allotment
 from tmc_sweep.sweep.mailbox import MailboxChannel
 from tmc_sweep.sweep.memory import free_memory
 from tmc_sweep.sweep.pack_run import PackRun
+from tmc_sweep.sweep.worker import prepare
 
 
 class PackTrainable(tune.Trainable):
@@ -23,22 +24,21 @@ class PackTrainable(tune.Trainable):
         self,
         config: dict[str, Any],
         *,
-        packs: Sequence[Sequence[TrialConfig]],
+        allotments: Sequence[Allotment],
         images: Mapping[str, Images],
         mailbox: Any,
-        cpu: float,
-        gpu: float,
-        checkpoint_seconds: float,
+        resources: Resources,
     ) -> None:
         """Be ready for the pack numbered `config["pack"]`, on a GPU if given a share of one."""
-        torch.set_num_threads(max(1, int(cpu)))
-        if 0 < gpu < 1:
-            torch.cuda.set_per_process_memory_fraction(gpu)
 
         def begin(number: int) -> PackRun:
-            configs = packs[number]
-            device = "cuda" if gpu else "cpu"
-            return PackRun(configs, images[configs[0].data], MailboxChannel(mailbox), device, checkpoint_seconds)
+            allotment = allotments[number]
+            device = prepare(allotment.cpu, allotment.gpu, resources.tf32)
+            of_pack = images[allotment.trials[0].data]
+            channel = MailboxChannel(mailbox)
+            return PackRun(
+                allotment.trials, of_pack, channel, device, resources.checkpoint_seconds, engine=allotment.engine
+            )
 
         self._begin = begin
         self._pack = config["pack"]

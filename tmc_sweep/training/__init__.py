@@ -2,7 +2,8 @@
 
 from tmc_sweep.training.checkpoint import decode, encode
 from tmc_sweep.training.loop import train
-from tmc_sweep.training.pack import Pack, pack_key
+from tmc_sweep.training.pack import Engine, Pack, pack_key
+from tmc_sweep.training.probe import Cost, cost, shape
 from tmc_sweep.training.state import TrialState
 
-__all__ = ["Pack", "TrialState", "decode", "encode", "pack_key", "train"]
+__all__ = ["Cost", "Engine", "Pack", "TrialState", "cost", "decode", "encode", "pack_key", "shape", "train"]

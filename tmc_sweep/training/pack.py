@@ -30,7 +30,7 @@ BOUNDS: dict[Objective, Callable[[Sequence[Tensor], Sequence[Tensor]], Tensor]] 
 }
 Engine = Literal["eager", "compiled"]
 _NAN = float("nan")
-OWN_FIELDS = frozenset({"seed", "lr", "adam_eps", "init", "epochs"})
+_OWN_FIELDS = frozenset({"seed", "lr", "adam_eps", "init", "epochs"})
 
 
 def pack_key(config: TrialConfig) -> str:
@@ -41,7 +41,7 @@ def pack_key(config: TrialConfig) -> str:
     architecture = config.architecture
     widths = (*architecture.latents, *architecture.q_hidden, *architecture.p_hidden)
     alone = any(width % 4 for width in widths)
-    return config.trial_id if alone else config.model_dump_json(exclude=set(OWN_FIELDS))
+    return config.trial_id if alone else config.model_dump_json(exclude=set(_OWN_FIELDS))
 
 
 class Pack:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import platform
 from dataclasses import asdict, dataclass
@@ -12,12 +13,21 @@ from torch.profiler import ProfilerActivity, profile
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import Split
-from tmc_sweep.training.pack import OWN_FIELDS, Engine, Pack
+from tmc_sweep.training.pack import Engine, Pack
 from tmc_sweep.training.state import TrialState
 
 _STEPS = 4  # of training in an epoch of the probe
 _EPOCHS = 3  # after the one that warms up
-_NOT_SHAPE = OWN_FIELDS | {"train_images", "validation_images", "test_images"}
+_FREE = {  # what makes no difference to a step's cost; at a rate at which nothing diverges, which would end the epoch
+    "seed": 0,
+    "lr": 1e-6,
+    "adam_eps": 1e-4,
+    "init": "glorot_uniform",
+    "epochs": 1,
+    "train_images": 1,
+    "validation_images": 0,
+    "test_images": 1,
+}
 
 
 @dataclass(frozen=True)
@@ -30,11 +40,14 @@ class Cost:
     device_bytes: int  # what the GPU has; 0 on a CPU
 
 
-def cost(config: TrialConfig, members: int, device: str = "cpu", engine: Engine = "eager") -> Cost:
-    """The cost of `members` trials like this one together, from the cache or measured now and cached.
+def shape(config: TrialConfig) -> TrialConfig:
+    """One configuration for all that cost the same: those that differ in rate, seed, initial values, images, epochs."""
+    return config.model_copy(update=_FREE)
 
-    It depends on shapes, device, threads and torch alone, never on the seed or the number of images.
-    """
+
+def cost(config: TrialConfig, members: int, device: str = "cpu", engine: Engine = "eager") -> Cost:
+    """The cost of `members` trials of this one's shape together, from the cache or measured now and cached."""
+    config = shape(config)
     path = _cache() / f"{_key(config, members, device, engine)}.json"
     try:
         return Cost(**json.loads(path.read_bytes()))
@@ -48,9 +61,15 @@ def cost(config: TrialConfig, members: int, device: str = "cpu", engine: Engine 
 
 
 def measure(config: TrialConfig, members: int, device: str, engine: Engine) -> Cost:
-    """The cost, measured now: the fastest of a few epochs of a few steps."""
-    n_images = min(config.batch_size * _STEPS, 100_000)
-    config = config.model_copy(update={"lr": 1e-6})  # so that nothing diverges, which would end the epoch
+    """The cost, measured now: the fastest of a few epochs of a few steps; without bounds if memory does not suffice."""
+    try:
+        return _measure(config, members, device, engine)
+    except torch.OutOfMemoryError:
+        return Cost(math.inf, math.inf, 2**62, torch.cuda.mem_get_info()[1])
+
+
+def _measure(config: TrialConfig, members: int, device: str, engine: Engine) -> Cost:
+    n_images = config.batch_size * _STEPS
     states = [TrialState.initial(config.model_copy(update={"seed": seed})) for seed in range(members)]
     random = torch.randint(0, 256, (n_images, config.n_features), generator=torch.Generator().manual_seed(0))
     images = random.to(device, torch.uint8)
@@ -82,5 +101,5 @@ def _cache() -> Path:
 def _key(config: TrialConfig, members: int, device: str, engine: Engine) -> str:
     on = torch.cuda.get_device_name() if device.startswith("cuda") else platform.node()
     context = [members, engine, on, torch.get_num_threads(), torch.get_float32_matmul_precision(), torch.__version__]
-    text = json.dumps([config.model_dump(mode="json", exclude=set(_NOT_SHAPE)), *context], sort_keys=True)
+    text = json.dumps([config.model_dump(mode="json"), *context], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,147 @@
+"""What `auto` comes to: pack sizes, shares of a GPU and engines, from given costs."""
+
+from collections.abc import Callable
+
+import pytest
+from twin import small
+
+from tmc_sweep.config import TrialConfig
+from tmc_sweep.errors import CannotRunError
+from tmc_sweep.space.schema import Resources
+from tmc_sweep.sweep.allotment import Allotment, Allotter
+from tmc_sweep.training import Cost, Engine
+
+TWO_CORES = [{"CPU": 2.0}]
+ONE_GPU = [{"CPU": 16.0, "GPU": 1.0}]
+GIB = 2**30
+
+
+def measuring(
+    first: float, each: float, *, busy: float = 0.001, memory: int = GIB, compiled: float | None = None
+) -> Callable[..., Cost]:
+    """Steps of `first` seconds plus `each` per member; on a GPU of 80 GiB, `memory` a member."""
+
+    def measure(config: TrialConfig, members: int, gpu: float, engine: Engine) -> Cost:
+        if engine == "compiled" and compiled is None:
+            raise CannotRunError("no compiler")
+        seconds = compiled if engine == "compiled" and compiled is not None else first + each * members
+        return Cost(seconds, busy * members, members * memory, 80 * GIB)
+
+    return measure
+
+
+def never(*_: object) -> Cost:
+    pytest.fail("measured")
+
+
+def trials(n: int, **fields: object) -> list[TrialConfig]:
+    return [small(seed=seed, **fields) for seed in range(n)]
+
+
+def sizes(allotments: list[Allotment]) -> list[int]:
+    return [len(allotment.trials) for allotment in allotments]
+
+
+@pytest.mark.parametrize(
+    ("first", "each", "n", "expected"),
+    [
+        (1.0, 0.0, 12, [6, 6]),  # members cost nothing: one pack a core
+        (0.0, 1.0, 12, [1] * 12),  # packing gains nothing
+        (0.04, 1.0, 12, [1] * 12),  # or next to nothing
+        (0.4, 0.6, 12, [3, 3, 3, 3]),  # 2 × 2.2 s is within a tenth of 4.0 s
+        (1.0, 0.0, 2, [1, 1]),  # a core each
+        (1.0, 0.0, 3, [2, 1]),
+    ],
+)
+def test_packs_are_as_small_as_nearly_the_fastest(first: float, each: float, n: int, expected: list[int]):
+    allotments = Allotter(Resources(), TWO_CORES, measuring(first, each)).allot(trials(n))
+    assert sizes(allotments) == expected
+    assert {(allotment.cpu, allotment.gpu, allotment.engine) for allotment in allotments} == {(1.0, 0.0, "eager")}
+
+
+def test_trials_of_many_shapes_share_the_cores():
+    configs = [config for K in (1, 2, 3) for config in trials(2, K=K)]
+    assert sizes(Allotter(Resources(), TWO_CORES, measuring(1.0, 0.1)).allot(configs)) == [2, 2, 2]
+    assert sizes(Allotter(Resources(), [{"CPU": 64.0}], measuring(1.0, 0.1)).allot(configs)) == [1] * 6
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_nothing_is_measured_where_each_trial_has_a_core(n: int):
+    assert sizes(Allotter(Resources(), TWO_CORES, never).allot(trials(n))) == [1] * n
+
+
+def test_nothing_is_measured_where_nothing_is_auto():
+    for gpu in (0, 0.5):
+        resources = Resources(gpu=gpu, pack=2, engine="compiled")
+        allotments = Allotter(resources, ONE_GPU, never).allot(trials(5))
+        assert sizes(allotments) == [2, 2, 1]
+        assert {(allotment.gpu, allotment.engine) for allotment in allotments} == {(gpu, "compiled")}
+
+
+def test_a_shape_is_measured_once_for_one_member_and_once_for_a_few():
+    asked = []
+
+    def measure(config: TrialConfig, members: int, gpu: float, engine: Engine) -> Cost:
+        asked.append((config.K, members))
+        return Cost(1.0, 1.0, 0, 0)
+
+    configs = [small(K=K, seed=seed, lr=lr) for K in (1, 2) for seed in (0, 1, 2) for lr in (1e-3, 1e-2)]
+    Allotter(Resources(), TWO_CORES, measure).allot(configs)
+    assert sorted(asked) == [(1, 1), (1, 3), (2, 1), (2, 3)]
+
+
+def test_recorded_packs_stay_whole_unless_smaller_ones_are_asked_for():
+    configs = trials(6)
+    recorded = [[config.trial_id for config in configs[:3]]]
+    assert sizes(Allotter(Resources(), TWO_CORES, measuring(0.0, 1.0)).allot(configs, recorded)) == [3, 1, 1, 1]
+    assert sizes(Allotter(Resources(pack=2), TWO_CORES, never).allot(configs, recorded)) == [2, 1, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("busy", "memory", "cpu", "expected"),
+    [
+        (0.4, 0, 1.0, 0.5),  # of its time: two of them, not two and a half
+        (0.26, 0, 1.0, 0.3333),
+        (1.0, 0, 1.0, 1.0),
+        (0.0, 20 * GIB, 1.0, 0.3333),  # of its memory: 0.5 + 1.2 × 20 GiB of 80
+        (0.0, 90 * GIB, 1.0, 1.0),
+        (0.0, 0, 4.0, 0.25),  # of its host's cores
+        (0.0, 0, 1.0, 0.0625),
+    ],
+)
+def test_the_share_of_a_gpu_is_the_largest_of_three(busy: float, memory: int, cpu: float, expected: float):
+    measure = measuring(1.0, 0.0, busy=busy, memory=memory)
+    (allotment,) = Allotter(Resources(cpu=cpu), ONE_GPU, measure).allot(trials(1, epochs=1))
+    assert (allotment.cpu, allotment.gpu, allotment.engine) == (cpu, expected, "eager")
+
+
+def test_on_a_gpu_packs_grow_where_its_hosts_cores_are_what_binds():
+    """A pack of n takes 0.9 + 0.1 n seconds, a tenth of them per member on the GPU."""
+    measure, configs = measuring(0.9, 0.1, busy=0.1, memory=0), trials(40, epochs=1)
+    few_cores = Allotter(Resources(cpu=4.0), ONE_GPU, measure).allot(configs)
+    assert sizes(few_cores) == [*13 * [3], 1]  # four at once: 4 × 1.2 s, against 10 × 1.0 s of single ones
+    assert few_cores[0].gpu == 0.25
+    many_cores = Allotter(Resources(cpu=1.0), ONE_GPU, measure).allot(configs)
+    assert sizes(many_cores) == [1] * 40  # ten at once
+    assert many_cores[0].gpu == 0.1
+
+
+def test_a_pack_whose_probe_ran_out_of_memory_is_not_made():
+    def measure(config: TrialConfig, members: int, gpu: float, engine: Engine) -> Cost:
+        return Cost(1.0, 1.0, GIB, 80 * GIB) if members == 1 else Cost(float("inf"), float("inf"), 2**62, 80 * GIB)
+
+    assert sizes(Allotter(Resources(), ONE_GPU, measure).allot(trials(4, epochs=1))) == [1] * 4
+
+
+@pytest.mark.parametrize(
+    ("epochs", "compiled", "expected"),
+    [(1, 0.1, "eager"), (10_000, 0.1, "compiled"), (10_000, 2.0, "eager"), (10_000, None, "eager")],
+)
+def test_on_a_gpu_a_long_training_is_compiled_where_that_is_faster(epochs: int, compiled: float | None, expected: str):
+    measure = measuring(1.0, 0.0, compiled=compiled)
+    (allotment,) = Allotter(Resources(), ONE_GPU, measure).allot(trials(1, epochs=epochs))
+    assert allotment.engine == expected
+    (allotment,) = Allotter(Resources(), TWO_CORES, never).allot(trials(1, epochs=epochs))
+    assert allotment.engine == "eager"
+    (allotment,) = Allotter(Resources(engine="eager"), ONE_GPU, measure).allot(trials(1, epochs=epochs))
+    assert allotment.engine == "eager"
