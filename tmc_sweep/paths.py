@@ -22,6 +22,11 @@ def part_name(number: int) -> str:
     return f"part-{number:05d}.parquet"
 
 
+def sweep_of(path: Path) -> str:
+    """The sweep that a part, table or manifest belongs to, by where it lies."""
+    return path.name.split(".")[0] if len(path.suffixes) == 2 else path.parent.name
+
+
 @dataclass(frozen=True)
 class SweepPaths:
     """The files of the sweep `name` under the absolute folder `results`."""
@@ -82,6 +87,11 @@ class SweepPaths:
     def temporary(self) -> Path:
         """Files being written: on the results' own file system, so that a rename is atomic."""
         return self.private / "tmp"
+
+    @property
+    def quarantine(self) -> Path:
+        """What `repair` took out of the sweep, as it was found."""
+        return self.private / "quarantine"
 
     @property
     def checkpoints(self) -> Path:

@@ -43,6 +43,15 @@ def test_a_damaged_manifest_is_refused(paths, content):
         read_manifest(paths)
 
 
+def test_a_bit_flipped_in_its_texts_is_found(paths):
+    open_manifest(paths, "name: grid\n# seeds: 3\n")
+    whole = paths.manifest.read_bytes()
+    for position in range(len(whole)):
+        paths.manifest.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
+        with pytest.raises(StorageError, match=r"manifest\.json"):
+            read_manifest(paths)
+
+
 @pytest.mark.parametrize("packs", [{}, {"packs": 5}, {"packs": [5]}])
 def test_a_manifest_without_its_packs_is_damaged(paths, packs):
     open_manifest(paths)

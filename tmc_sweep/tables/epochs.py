@@ -11,7 +11,7 @@ from typing import Self
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.errors import StorageError
-from tmc_sweep.paths import SweepPaths
+from tmc_sweep.paths import SweepPaths, part_name
 from tmc_sweep.records import EPOCH_COLUMNS, EpochRecord
 from tmc_sweep.tables import files
 from tmc_sweep.tables.manifest import open_manifest
@@ -114,6 +114,9 @@ def _read_all_counts(paths: SweepPaths, sweep_id: str) -> list[dict[str, int]]:
     for name in found:
         if not _PART.fullmatch(name):
             raise StorageError(f"{paths.epochs} must hold parts of the table only, but has {name}: move it elsewhere")
+    for number, name in enumerate(found):
+        if name != part_name(number):
+            raise refused(paths.part(number), "it is missing")
     counts = [read_counts(paths.part(part), sweep_id) for part in range(len(found))]
     seen: set[str] = set()
     for part, trials in enumerate(counts):

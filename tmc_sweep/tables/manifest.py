@@ -10,6 +10,9 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EPOCH_COLUMNS, FORMAT_VERSION
 from tmc_sweep.tables import files
 from tmc_sweep.tables.schema import check_format, read_sweep_id, refused
+from tmc_sweep.tables.seal import PLACEHOLDER, is_sealed, sealed
+
+_MARK = b'"sha256": "'  # quotes inside of a JSON string are escaped, so no text holds it
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,13 @@ def read_manifest(paths: SweepPaths) -> Manifest | None:
     try:
         fields = json.loads(content)
         check_format(paths.manifest, int(fields["format_version"]))
-        return Manifest(**{**fields, "packs": tuple(map(tuple, fields["packs"]))})
+        del fields["sha256"]
+        manifest = Manifest(**{**fields, "packs": tuple(map(tuple, fields["packs"]))})
     except (ValueError, KeyError, TypeError) as error:
         raise refused(paths.manifest, f"it is damaged ({error!r})") from error
+    if not is_sealed(content, _MARK):
+        raise refused(paths.manifest, "it is damaged (its SHA-256 is not the one it carries)")
+    return manifest
 
 
 def open_manifest(paths: SweepPaths, search_space: str | None = None) -> Manifest:
@@ -54,7 +61,8 @@ def open_manifest(paths: SweepPaths, search_space: str | None = None) -> Manifes
 
 def write_manifest(paths: SweepPaths, manifest: Manifest) -> None:
     """Make this the manifest, durably; the caller holds the sweep's lock, and it follows from the stored one."""
-    files.write(paths.manifest, json.dumps(asdict(manifest), indent=2).encode(), paths.temporary)
+    content = json.dumps({**asdict(manifest), "sha256": PLACEHOLDER}, indent=2).encode()
+    files.write(paths.manifest, sealed(content, _MARK), paths.temporary)
 
 
 def _sweep_id(paths: SweepPaths) -> str:

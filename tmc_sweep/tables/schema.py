@@ -8,8 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tmc_sweep.errors import StorageError
+from tmc_sweep.paths import sweep_of
 from tmc_sweep.records import FORMAT_VERSION, Column
 from tmc_sweep.tables import files
+from tmc_sweep.tables.seal import PLACEHOLDER, is_sealed, sealed
 
 TYPES = {
     "string": pa.string(),
@@ -23,7 +25,8 @@ _ENCODINGS = {  # strings: dictionaries
     pa.int64(): "DELTA_BINARY_PACKED",
     pa.timestamp("us", tz="UTC"): "DELTA_BINARY_PACKED",
 }
-_VERSION_KEY, _SWEEP_KEY = "tmc_sweep.format_version", "tmc_sweep.sweep_id"
+_VERSION_KEY, _SWEEP_KEY, _HASH_KEY = "tmc_sweep.format_version", "tmc_sweep.sweep_id", "tmc_sweep.sha256"
+_MARK = _HASH_KEY.encode() + b"\x18\x40"  # as Thrift writes it: after the key, a string of 64 bytes
 
 
 def arrow_schema(columns: Sequence[Column]) -> pa.Schema:
@@ -32,7 +35,7 @@ def arrow_schema(columns: Sequence[Column]) -> pa.Schema:
 
 
 def to_parquet(table: pa.Table, sweep_id: str) -> bytes:
-    """The table as a Parquet file with its format version and sweep; dictionary columns come back as plain ones."""
+    """The table as a Parquet file with format version, sweep and its own hash; dictionary columns come back plain."""
     encodings = {field.name: _ENCODINGS[field.type] for field in table.schema if field.type in _ENCODINGS}
     sink = pa.BufferOutputStream()
     with pq.ParquetWriter(
@@ -45,20 +48,27 @@ def to_parquet(table: pa.Table, sweep_id: str) -> bytes:
         store_schema=False,  # it would make readers see our in-memory dictionaries as pandas categories
     ) as writer:
         writer.write_table(table)
-        writer.add_key_value_metadata({_VERSION_KEY: str(FORMAT_VERSION), _SWEEP_KEY: sweep_id})
-    return bytes(sink.getvalue())
+        writer.add_key_value_metadata({_VERSION_KEY: str(FORMAT_VERSION), _SWEEP_KEY: sweep_id, _HASH_KEY: PLACEHOLDER})
+    return sealed(bytes(sink.getvalue()), _MARK)
 
 
 @contextmanager
 def opened(
     path: Path, columns: Sequence[Column], sweep_id: str | None = None, as_dictionaries: Sequence[str] = ()
 ) -> Iterator[pq.ParquetFile]:
-    """The Parquet file, to be read inside; StorageError if it is damaged, not ours, or of a newer format."""
+    """The Parquet file, to be read inside; StorageError if it is damaged, not ours, or of a newer format.
+
+    With a `sweep_id` it must be that sweep's, to the bit; without one only the pages that are read are checked.
+    """
     with files.explained("read", path), files.open_to_read(path) as file, _whole(path):
-        footer = pq.read_metadata(file)
+        content = file.read() if sweep_id is not None else None
+        source = file if content is None else pa.BufferReader(content)
+        footer = pq.read_metadata(source)
         _check(path, footer, columns, sweep_id)
+        if content is not None and not is_sealed(content, _MARK):
+            raise refused(path, "it is damaged (its SHA-256 is not the one it carries)")
         yield pq.ParquetFile(
-            file, metadata=footer, read_dictionary=list(as_dictionaries), page_checksum_verification=True
+            source, metadata=footer, read_dictionary=list(as_dictionaries), page_checksum_verification=True
         )
 
 
@@ -86,8 +96,7 @@ def check_format(path: Path, version: int) -> None:
 def refused(path: Path, what: str) -> StorageError:
     """The error for a file that is not as we wrote it."""
     return StorageError(
-        f"{path} must be as tmc_sweep wrote it, but {what}: put back a copy of it, "
-        "or move the sweep's files away and run again"
+        f"{path} must be as tmc_sweep wrote it, but {what}: mend it with `tmc-sweep repair {sweep_of(path)}`"
     )
 
 
