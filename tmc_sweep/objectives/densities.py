@@ -30,6 +30,8 @@ def normal_log_prob_pairs(
     d times as many entries. The square is expanded, (z − m)²/s² = z²/s² − 2zm/s² + m²/s², so that the pairs are one
     matrix product; in float32 the terms cancel (0.1 nats at std 0.01), so the product is taken in float64.
     """
+    if mean.shape[-2] == 1:
+        return normal_log_prob(z, mean, std).unsqueeze(-2)
     pairs: Tensor = _NormalPairs.apply(z, mean, std)
     return pairs
 
