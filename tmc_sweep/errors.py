@@ -27,6 +27,10 @@ class StorageError(TmcSweepError):
     exit_code = 4
 
 
+class DamagedError(StorageError):
+    """A stored file is not as it was written; `repair` mends it."""
+
+
 class SweepBusyError(TmcSweepError):
     """Another process is writing this sweep."""
 

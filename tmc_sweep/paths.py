@@ -7,6 +7,7 @@ from pathlib import Path
 from tmc_sweep.errors import InputError
 
 NAME_RULE = "1 to 64 characters out of a-z, 0-9, _ and -, the first a letter or digit"
+_PART = re.compile(r"part-(\d{5,})\.parquet")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
@@ -23,8 +24,17 @@ def part_name(number: int) -> str:
 
 
 def sweep_of(path: Path) -> str:
-    """The sweep that a part, table or manifest belongs to, by where it lies."""
-    return path.name.split(".")[0] if len(path.suffixes) == 2 else path.parent.name
+    """The sweep that a part, a table, the manifest or a checkpoint belongs to, by where it lies."""
+    if path.suffix == ".safetensors":
+        return path.parents[2].name
+    names_it = len(path.suffixes) == 2 or not path.suffix  # a table of one file, or the folder that is one
+    return path.name.split(".")[0] if names_it else path.parent.name
+
+
+def part_number(name: str) -> int | None:
+    """Which part a file of this name is; None if it is none."""
+    match = _PART.fullmatch(name)
+    return int(match[1]) if match and part_name(int(match[1])) == name else None
 
 
 @dataclass(frozen=True)

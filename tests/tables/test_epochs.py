@@ -235,22 +235,26 @@ def newer(path):
     rewritten(path, lambda t: t.replace_schema_metadata({**t.schema.metadata, b"tmc_sweep.format_version": b"2"}))
 
 
+def sealed_again(path, change, sweep_id=None):
+    table = pq.read_table(path).replace_schema_metadata(None)
+    sweep_id = sweep_id or open_manifest(SweepPaths.of_table(path.parent)).sweep_id
+    path.write_bytes(to_parquet(change(table), sweep_id))
+
+
 def of_another_sweep(path):
-    rewritten(path, lambda t: t.replace_schema_metadata({**t.schema.metadata, b"tmc_sweep.sweep_id": b"00"}))
+    sealed_again(path, lambda t: t, "00")
 
 
 def without_a_column(path):
-    rewritten(path, lambda t: t.drop_columns("grad_norm"))
+    sealed_again(path, lambda t: t.drop_columns("grad_norm"))
 
 
 def with_another_type(path):
-    rewritten(path, lambda t: t.set_column(t.column_names.index("K"), "K", t["K"].cast("int32")))
+    sealed_again(path, lambda t: t.set_column(t.column_names.index("K"), "K", t["K"].cast("int32")))
 
 
 def with_a_gap(path):
-    path.write_bytes(
-        to_parquet(pq.read_table(path).take([0, 2]), open_manifest(SweepPaths.of_table(path.parent)).sweep_id)
-    )
+    sealed_again(path, lambda t: t.take([0, 2]))
 
 
 def flipped_in_the_footer(path):

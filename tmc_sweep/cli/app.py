@@ -151,6 +151,19 @@ def status(
 
 
 @app.command()
+def verify(name: Name, results: Results = Path("results"), as_json: Json = False) -> None:
+    """Check every stored file of a sweep, to the bit, and that they agree. Changes nothing; may run beside `run`."""
+    from tmc_sweep.cli.show import show_findings
+    from tmc_sweep.sweep import inspection
+
+    paths = inspection.known_sweep(results, name)
+    findings = inspection.verify(paths)
+    show_findings(name, findings, as_json=as_json)
+    if findings.problems:
+        raise typer.Exit(StorageError.exit_code)
+
+
+@app.command()
 def summary(
     name: Name,
     last: Annotated[

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 import typer
@@ -13,6 +13,9 @@ from rich.table import Table
 from tmc_sweep.cli.labels import label, telling_fields
 from tmc_sweep.records import Status
 from tmc_sweep.tables.read import plain_rows
+
+if TYPE_CHECKING:  # it loads torch
+    from tmc_sweep.sweep.inspection import Findings
 
 _TEXTS = ("objective", "architecture", "reason")
 _STATISTICS = ("std_epochs", "std_epochs_within", "std_seeds")
@@ -71,6 +74,19 @@ def show_sweeps(sweeps: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
         show_json([{key: value for key, value in sweep.items() if key != "trials"} for sweep in sweeps])
     else:
         typer.echo("\n".join(map(_headline, sweeps)) or "no sweeps")
+
+
+def show_findings(name: str, findings: "Findings", *, as_json: bool) -> None:
+    """A line per problem, or one that says there is none."""
+    counts = {count: getattr(findings, count) for count in ("parts", "trials", "epochs", "checkpoints")}
+    if as_json:
+        problems = [{"file": str(problem.file), "problem": problem.sentence} for problem in findings.problems]
+        show_json({"name": name, **{f"n_{what}": count for what, count in counts.items()}, "problems": problems})
+    elif findings.problems:
+        typer.echo("\n".join(problem.sentence for problem in findings.problems))
+    else:
+        said = ", ".join(f"{count} {what[: -1 if count == 1 else None]}" for what, count in counts.items())
+        typer.echo(f"{name}: {said}: all as they were written")
 
 
 def _headline(status: Mapping[str, Any]) -> str:

@@ -9,9 +9,10 @@ import logging
 import re
 from pathlib import Path
 
-from tmc_sweep.errors import InputError
+from tmc_sweep.errors import DamagedError, InputError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.tables import files
+from tmc_sweep.tables.schema import refused
 
 _NAME = re.compile(r"epoch-(\d{6,})-([0-9a-f]{16})\.safetensors")
 _TRIAL_ID = re.compile(r"[0-9a-f]{12}")
@@ -34,31 +35,54 @@ class CheckpointFiles:
         files.make_folder(folder)
         path = folder / f"epoch-{epoch:06d}-{_digest(payload)}.safetensors"
         files.write(path, payload, self._paths.temporary)
-        earlier = [other for at, other in self._stored(trial_id) if at < epoch]
-        for _, other in self._stored(trial_id):
+        earlier = [other for at, other in self.stored(trial_id) if at < epoch]
+        for _, other in self.stored(trial_id):
             if other not in (path, *earlier[:1]):
                 files.remove(other)
         return path
 
     def latest(self, trial_id: str) -> tuple[int, bytes] | None:
         """Epoch and content of the newest checkpoint whose digest is right; each broken one passed over is logged."""
-        for epoch, path in self._stored(trial_id):
-            payload = files.read(path)
-            if payload is not None and path.stem.endswith(_digest(payload)):
+        for epoch, path in self.stored(trial_id):
+            try:
+                payload = self.read(path)
+            except DamagedError:
+                _log.warning("%s is damaged (its SHA-256 is not the one in its name): using an earlier one", path)
+                continue
+            if payload is not None:
                 return epoch, payload
-            _log.warning("%s is damaged (its SHA-256 is not the one in its name): using an earlier checkpoint", path)
         return None
+
+    def read(self, path: Path) -> bytes | None:
+        """A checkpoint's content, or None if it is gone; DamagedError if its digest is not the one in its name."""
+        payload = files.read(path)
+        if payload is not None and not path.stem.endswith(_digest(payload)):
+            raise refused(path, "it is damaged (its SHA-256 is not the one in its name)")
+        return payload
+
+    def trial_ids(self) -> list[str]:
+        """The trials that have a folder here."""
+        return [name for name in files.names(self._paths.checkpoints) if _TRIAL_ID.fullmatch(name)]
+
+    def stored(self, trial_id: str) -> list[tuple[int, Path]]:
+        """Epoch and file of each checkpoint, the newest first."""
+        folder = self._folder(trial_id)
+        matches = [match for name in files.names(folder) if (match := _NAME.fullmatch(name))]
+        return sorted(((int(match[1]), folder / match[0]) for match in matches), reverse=True)
+
+    def strays(self) -> list[Path]:
+        """What lies among the checkpoints and is none."""
+        folder = self._paths.checkpoints
+        strays = [folder / name for name in files.names(folder) if not _TRIAL_ID.fullmatch(name)]
+        for trial_id in self.trial_ids():
+            names = files.names(folder / trial_id)
+            strays += [folder / trial_id / name for name in names if not _NAME.fullmatch(name)]
+        return strays
 
     def _folder(self, trial_id: str) -> Path:
         if not _TRIAL_ID.fullmatch(trial_id):
             raise InputError(f"a trial's name must be 12 hex digits, but got {trial_id!r}: see the column trial_id")
         return self._paths.checkpoints / trial_id
-
-    def _stored(self, trial_id: str) -> list[tuple[int, Path]]:
-        """Epoch and file of each checkpoint, the newest first."""
-        folder = self._folder(trial_id)
-        matches = [match for name in files.names(folder) if (match := _NAME.fullmatch(name))]
-        return sorted(((int(match[1]), folder / match[0]) for match in matches), reverse=True)
 
 
 def _digest(payload: bytes) -> str:

@@ -4,14 +4,13 @@ Each part holds 64 trials for ever under one name. A commit rewrites the parts t
 every moment each trial has epochs 1..n once. There is no journal and nothing to compact or to deduplicate.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Self
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.errors import StorageError
-from tmc_sweep.paths import SweepPaths, part_name
+from tmc_sweep.paths import SweepPaths, part_name, part_number
 from tmc_sweep.records import EPOCH_COLUMNS, EpochRecord
 from tmc_sweep.tables import files
 from tmc_sweep.tables.manifest import open_manifest
@@ -20,7 +19,6 @@ from tmc_sweep.tables.schema import arrow_schema, refused, to_parquet
 
 TRIALS_PER_PART = 64
 PARTS_IN_MEMORY = 32  # 320 MB of full parts
-_PART = re.compile(r"part-\d{5}\.parquet")
 
 
 class EpochTable:
@@ -112,7 +110,7 @@ class EpochTable:
 def _read_all_counts(paths: SweepPaths, sweep_id: str) -> list[dict[str, int]]:
     found = files.names(paths.epochs)
     for name in found:
-        if not _PART.fullmatch(name):
+        if part_number(name) is None:
             raise StorageError(f"{paths.epochs} must hold parts of the table only, but has {name}: move it elsewhere")
     for number, name in enumerate(found):
         if name != part_name(number):

@@ -10,6 +10,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
@@ -106,6 +107,26 @@ def open_to_read(path: Path) -> BinaryIO:
         return path.open("rb")
 
 
+def size(path: Path) -> int:
+    """Bytes of the file; 0 if there is no such file."""
+    with explained("read", path):
+        try:
+            return path.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+
+def move(path: Path, folder: Path) -> Path:
+    """Let the file lie in `folder`, durably, under its name or, if that is taken, the next free one."""
+    make_folder(folder)
+    target = next(free for free in _alternatives(folder / path.name) if not os.path.lexists(free))
+    with explained("moved", path):
+        path.replace(target)
+        _sync_folder(folder)
+        _sync_folder(path.parent)
+    return target
+
+
 def remove(path: Path) -> None:
     """Remove the file if it is there."""
     with explained("removed", path):
@@ -121,6 +142,12 @@ def clear(folder: Path) -> None:
                 path.rmdir()
             else:
                 path.unlink()
+
+
+def _alternatives(path: Path) -> Iterator[Path]:
+    yield path
+    for number in count(1):
+        yield path.with_name(f"{path.name}.{number}")
 
 
 def _write_synced(path: Path, content: bytes) -> None:

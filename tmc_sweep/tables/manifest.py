@@ -68,4 +68,9 @@ def write_manifest(paths: SweepPaths, manifest: Manifest) -> None:
 def _sweep_id(paths: SweepPaths) -> str:
     """The id in the epoch table: one whose private files were removed is still this sweep's; else a new one."""
     first = paths.part(0)
-    return read_sweep_id(first, EPOCH_COLUMNS) if first.name in files.names(paths.epochs) else secrets.token_hex(8)
+    return read_sweep_id(first, EPOCH_COLUMNS) if first.name in files.names(paths.epochs) else new_sweep_id()
+
+
+def new_sweep_id() -> str:
+    """An id that no other sweep has."""
+    return secrets.token_hex(8)

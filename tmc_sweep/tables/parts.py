@@ -68,8 +68,16 @@ class TrialRows:
 
     def last(self) -> EpochRecord | None:
         """The record of the last epoch, if there is one."""
-        rows = self.measured.slice(max(0, self.measured.num_rows - 1)).to_pylist()
-        return EpochRecord(trial_id=str(self.fixed["trial_id"]), **rows[0]) if rows else None
+        return self.record(self.measured.num_rows) if self.measured.num_rows else None
+
+    def disagrees(self, history: Sequence[EpochRecord]) -> EpochRecord | None:
+        """The first epoch of this history, which begins at 1, that is stored with another outcome."""
+        equal, difference = self._compare(0, history[: self.measured.num_rows])
+        return history[equal] if difference else None
+
+    def record(self, epoch: int) -> EpochRecord:
+        """What is stored of an epoch."""
+        return EpochRecord(trial_id=str(self.fixed["trial_id"]), **self.measured.slice(epoch - 1, 1).to_pylist()[0])
 
     def _compare(self, skipped: int, again: Sequence[EpochRecord]) -> tuple[int, str]:
         """How many of these records equal the rows after the first `skipped`, and what the next one differs in."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tmc_sweep.errors import StorageError
+from tmc_sweep.errors import DamagedError, StorageError
 from tmc_sweep.paths import sweep_of
 from tmc_sweep.records import FORMAT_VERSION, Column
 from tmc_sweep.tables import files
@@ -54,19 +54,27 @@ def to_parquet(table: pa.Table, sweep_id: str) -> bytes:
 
 @contextmanager
 def opened(
-    path: Path, columns: Sequence[Column], sweep_id: str | None = None, as_dictionaries: Sequence[str] = ()
+    path: Path,
+    columns: Sequence[Column],
+    sweep_id: str | None = None,
+    as_dictionaries: Sequence[str] = (),
+    to_the_bit: bool = False,
 ) -> Iterator[pq.ParquetFile]:
-    """The Parquet file, to be read inside; StorageError if it is damaged, not ours, or of a newer format.
+    """The Parquet file, to be read inside; DamagedError if it is damaged or not ours, StorageError if it is newer.
 
-    With a `sweep_id` it must be that sweep's, to the bit; without one only the pages that are read are checked.
+    With a `sweep_id` it must be that sweep's, and as it was written to the bit, as also with `to_the_bit`; else only
+    the pages that are read are checked.
     """
     with files.explained("read", path), files.open_to_read(path) as file, _whole(path):
-        content = file.read() if sweep_id is not None else None
+        content = file.read() if to_the_bit or sweep_id is not None else None
         source = file if content is None else pa.BufferReader(content)
         footer = pq.read_metadata(source)
-        _check(path, footer, columns, sweep_id)
+        sweep = _check_format(path, footer)
         if content is not None and not is_sealed(content, _MARK):
             raise refused(path, "it is damaged (its SHA-256 is not the one it carries)")
+        if sweep_id is not None and sweep != sweep_id:
+            raise refused(path, f"it belongs to another sweep ({sweep}, not {sweep_id})")
+        _check_columns(path, footer.schema.to_arrow_schema(), arrow_schema(columns))
         yield pq.ParquetFile(
             source, metadata=footer, read_dictionary=list(as_dictionaries), page_checksum_verification=True
         )
@@ -79,8 +87,8 @@ def read_table(path: Path, columns: Sequence[Column], sweep_id: str | None = Non
 
 
 def read_sweep_id(path: Path, columns: Sequence[Column]) -> str:
-    """The sweep that wrote the file."""
-    with opened(path, columns) as parquet:
+    """The sweep that wrote the file; errors as `opened`, to the bit."""
+    with opened(path, columns, to_the_bit=True) as parquet:
         return _stated(parquet.metadata)[_SWEEP_KEY]
 
 
@@ -93,9 +101,9 @@ def check_format(path: Path, version: int) -> None:
         )
 
 
-def refused(path: Path, what: str) -> StorageError:
+def refused(path: Path, what: str) -> DamagedError:
     """The error for a file that is not as we wrote it."""
-    return StorageError(
+    return DamagedError(
         f"{path} must be as tmc_sweep wrote it, but {what}: mend it with `tmc-sweep repair {sweep_of(path)}`"
     )
 
@@ -115,15 +123,14 @@ def _stated(footer: pq.FileMetaData) -> dict[str, str]:
     return {key.decode(): value.decode() for key, value in (footer.metadata or {}).items()}
 
 
-def _check(path: Path, footer: pq.FileMetaData, columns: Sequence[Column], sweep_id: str | None) -> None:
+def _check_format(path: Path, footer: pq.FileMetaData) -> str:
+    """The sweep that the file names; an error if it has none, or another format."""
     stated = _stated(footer)
     version, sweep = stated.get(_VERSION_KEY, ""), stated.get(_SWEEP_KEY, "")
     if not version.isdecimal() or not sweep:
         raise refused(path, "another program wrote it")
     check_format(path, int(version))
-    if sweep_id is not None and sweep != sweep_id:
-        raise refused(path, f"it belongs to another sweep ({sweep}, not {sweep_id})")
-    _check_columns(path, footer.schema.to_arrow_schema(), arrow_schema(columns))
+    return sweep
 
 
 def _check_columns(path: Path, got: pa.Schema, expected: pa.Schema) -> None:

@@ -1,9 +1,9 @@
 """Training without Ray: a pack's state, saved and restored whole, and a generator of epoch records."""
 
-from tmc_sweep.training.checkpoint import decode, encode
+from tmc_sweep.training.checkpoint import decode, encode, stated
 from tmc_sweep.training.loop import train
 from tmc_sweep.training.pack import Engine, Pack, pack_key
 from tmc_sweep.training.probe import Cost, cost, shape
 from tmc_sweep.training.state import TrialState
 
-__all__ = ["Cost", "Engine", "Pack", "TrialState", "cost", "decode", "encode", "pack_key", "shape", "train"]
+__all__ = ["Cost", "Engine", "Pack", "TrialState", "cost", "decode", "encode", "pack_key", "shape", "stated", "train"]

@@ -17,13 +17,14 @@ _ADAM_FIELDS = ("step", "exp_avg", "exp_avg_sq")
 
 
 def encode(state: TrialState) -> bytes:
-    """The state as one safetensors file; its metadata holds the format, the trial and the whole row history."""
+    """The state as one safetensors file; its metadata holds format, trial, configuration and the whole row history."""
     tensors = {f"parameters/{name}": tensor.contiguous().cpu() for name, tensor in state.parameters.items()}
     for name, adam in state.adam.items():
         tensors |= {f"adam/{field}/{name}": adam[field].contiguous().cpu() for field in _ADAM_FIELDS}
     metadata = {
         "format": str(FORMAT_VERSION),
         "trial_id": state.config.trial_id,
+        "config": json.dumps(state.config.model_dump(mode="json")),
         _HISTORY: json.dumps([record.to_json() for record in state.history]),
     }
     return save(tensors, metadata)
@@ -31,7 +32,7 @@ def encode(state: TrialState) -> bytes:
 
 def decode(payload: bytes, config: TrialConfig) -> TrialState:
     """The state of `config`'s trial; StorageError if the bytes are another trial's, another format's or none at all."""
-    metadata = _metadata(payload)
+    metadata = stated(payload)
     if metadata.get("trial_id") != config.trial_id:
         raise StorageError(
             f"a checkpoint of trial {config.trial_id} must name it, but names {metadata.get('trial_id')}: "
@@ -76,8 +77,11 @@ def _check_complete(state: TrialState) -> None:
         raise ValueError("it has steps but no history")
 
 
-def _metadata(payload: bytes) -> dict[str, str]:
-    """The file's JSON header: its length in the first eight bytes, little-endian, then the text."""
+def stated(payload: bytes) -> dict[str, str]:
+    """What a checkpoint says of itself, unchecked; empty if it says nothing.
+
+    Its JSON header: its length in the first eight bytes, little-endian, then the text.
+    """
     try:
         length = int.from_bytes(payload[:8], "little")
         return dict(json.loads(payload[8 : 8 + length]).get("__metadata__", {}))

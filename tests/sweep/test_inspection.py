@@ -1,0 +1,245 @@
+"""What `verify` finds, and what it passes over: nothing, unless it is as it should be."""
+
+import random
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from twin import DirectChannel, small, started, sweep
+
+from tmc_sweep.data import load
+from tmc_sweep.errors import InputError
+from tmc_sweep.paths import SweepPaths
+from tmc_sweep.records import EPOCH_COLUMNS, TRIAL_COLUMNS
+from tmc_sweep.sweep import inspection
+from tmc_sweep.sweep.inspection import inspect, known_sweep, verify
+from tmc_sweep.sweep.pack_run import PackRun
+from tmc_sweep.sweep.recorder import Recorder
+from tmc_sweep.tables.manifest import read_manifest, write_manifest
+from tmc_sweep.tables.schema import read_table, to_parquet
+from tmc_sweep.tables.summary import summarize, write_summary
+
+TRIALS = [small(architecture={"latents": [4]}, seed=seed) for seed in range(2)]
+FLIPS = 1_000
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> SweepPaths:
+    """A finished trial and one after two epochs, with a checkpoint of each of these."""
+    paths = SweepPaths(tmp_path_factory.mktemp("results"), "tiny")
+    images = load("digits")
+    sweep(paths, TRIALS[:1], images, text="name: tiny\n")
+    recorder = Recorder.open(paths, TRIALS)
+    run = PackRun(TRIALS[1:], images, DirectChannel(recorder), "cpu", 0.0)
+    run.train_epoch()
+    run.train_epoch()
+    recorder.release()
+    recorder.commit()
+    write_summary(paths, summarize(paths.epochs, last=2))
+    return paths
+
+
+@pytest.fixture
+def paths(stored: SweepPaths, tmp_path: Path) -> SweepPaths:
+    shutil.copytree(stored.results, tmp_path / "results")
+    return SweepPaths(tmp_path / "results", "tiny")
+
+
+def sentences(paths: SweepPaths) -> list[str]:
+    return [problem.sentence for problem in verify(paths).problems]
+
+
+def checkpoint(paths: SweepPaths, which: int = 0) -> Path:
+    """A checkpoint of the unfinished trial: its older one, or its newer."""
+    return sorted((paths.checkpoints / TRIALS[1].trial_id).iterdir())[which]
+
+
+def test_a_sweep_as_it_was_written_has_no_problem(paths: SweepPaths):
+    before = {path: path.stat().st_mtime_ns for path in paths.results.rglob("*")}
+    findings = verify(paths)
+    assert (findings.parts, findings.trials, findings.epochs, findings.checkpoints) == (1, 2, 5, 3)
+    assert findings.problems == ()
+    assert {path: path.stat().st_mtime_ns for path in paths.results.rglob("*")} == before
+
+
+def test_each_of_1000_flipped_bits_is_found(paths: SweepPaths):
+    """Over every file, by its share of all bytes; what is found names that file."""
+    every = sorted(path for path in paths.results.rglob("*") if path.is_file() and path.name != "lock")
+    chance = random.Random(4)
+    parts = [path for path in every if path.suffix != ".safetensors"]
+    missed = []
+    for flip in range(FLIPS):
+        path = chance.choice(parts if flip % 2 else every)
+        whole = path.read_bytes()
+        bit = chance.randrange(8 * len(whole))
+        flipped = bytearray(whole)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        if path not in {problem.file for problem in inspect(paths).problems}:
+            missed.append((path.name, bit))
+        path.write_bytes(whole)
+    sys.stdout.write(f"{FLIPS} bits flipped, {len(missed)} missed\n")
+    assert missed == []
+    assert sentences(paths) == []
+
+
+def resealed(path: Path, change: Callable[[pa.Table], pa.Table], columns: object, sweep_id: str = "") -> None:
+    sweep_id = sweep_id or inspect(SweepPaths(path.parents[1], "tiny")).sweep_id
+    path.write_bytes(to_parquet(change(read_table(path, columns)), sweep_id))
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-9])
+
+
+def foreign(path: Path) -> None:
+    pd.DataFrame({"a": [1]}).to_parquet(path)
+
+
+def garbage(path: Path) -> None:
+    path.write_bytes(b"garbage")
+
+
+@pytest.mark.parametrize("file", ["epochs", "trials", "summary"])
+@pytest.mark.parametrize("damage", [cut, foreign, garbage])
+def test_a_table_that_is_cut_or_foreign_is_named(paths: SweepPaths, file: str, damage: Callable[[Path], None]):
+    path = {"epochs": paths.part(0), "trials": paths.trials, "summary": paths.summary}[file]
+    damage(path)
+    found = sentences(paths)
+    assert found[0].startswith(f"{path} must be as tmc_sweep wrote it, but ")
+    assert found[0].endswith(": mend it with `tmc-sweep repair tiny`")
+    assert {sentence.split()[0] for sentence in found[1:]} <= {str(paths.epochs)}
+
+
+def test_each_missing_part_and_stray_file_is_named(paths: SweepPaths):
+    paths.part(0).rename(paths.part(2))
+    (paths.epochs / "notes.txt").touch()
+    (paths.checkpoints / "notes.txt").touch()
+    (checkpoint(paths).parent / "epoch-1.safetensors").touch()
+    found = [sentence for sentence in sentences(paths) if "epochs of trial" not in sentence]
+    assert [sentence.split()[0] for sentence in found] == [
+        str(paths.epochs / "notes.txt"),
+        str(paths.part(0)),
+        str(paths.part(1)),
+        str(paths.checkpoints / "notes.txt"),
+        str(checkpoint(paths).parent / "epoch-1.safetensors"),
+    ]
+
+
+def test_a_trial_in_two_parts_is_found(paths: SweepPaths):
+    shutil.copy(paths.part(0), paths.part(1))
+    (found,) = sentences(paths)
+    assert found.startswith(str(paths.part(1)))
+    assert "is also in an earlier part" in found
+
+
+def test_an_older_copy_of_a_part_is_found_by_the_rows_it_lacks(paths: SweepPaths):
+    resealed(paths.part(0), lambda rows: rows.slice(0, 4), EPOCH_COLUMNS)
+    (found,) = sentences(paths)
+    assert found.startswith(f"{paths.epochs} must be as tmc_sweep wrote it, but it has 1 epochs of trial ")
+
+
+def test_a_part_of_another_sweep_is_found(paths: SweepPaths):
+    resealed(paths.part(0), lambda rows: rows, EPOCH_COLUMNS, "0123")
+    assert "it belongs to another sweep (0123, not " in sentences(paths)[0]
+
+
+def test_a_manifest_of_another_sweep_is_found_not_the_tables(paths: SweepPaths):
+    write_manifest(paths, replace(read_manifest(paths), sweep_id="0123"))
+    (found,) = sentences(paths)
+    assert found.startswith(str(paths.manifest))
+    assert "it belongs to another sweep" in found
+
+
+def test_rows_and_checkpoints_of_trials_that_nobody_knows_are_found(paths: SweepPaths):
+    resealed(paths.trials, lambda rows: rows.slice(0, 1), TRIAL_COLUMNS, read_manifest(paths).sweep_id)
+    found = sentences(paths)
+    assert [sentence.split()[0] for sentence in found] == [
+        str(paths.part(0)),
+        str(checkpoint(paths, 1)),
+        str(checkpoint(paths, 0)),
+    ]
+    assert all(f"its trial {TRIALS[1].trial_id} is not in the trial table" in sentence for sentence in found)
+
+
+def renamed(path: Path, trial_id: str, epoch: int) -> None:
+    target = path.parents[1] / trial_id / f"epoch-{epoch:06d}-{path.stem[-16:]}.safetensors"
+    target.parent.mkdir(exist_ok=True)
+    path.rename(target)
+
+
+@pytest.mark.parametrize(
+    ("trial", "epoch", "what"),
+    [(0, 2, "it names trial "), (1, 7, "its history is not epochs 1 to 7")],
+)
+def test_a_checkpoint_in_anothers_place_is_found(paths: SweepPaths, trial: int, epoch: int, what: str):
+    renamed(checkpoint(paths, 1), TRIALS[trial].trial_id, epoch)
+    (found,) = sentences(paths)
+    assert what in found
+
+
+def test_a_checkpoint_whose_history_is_not_that_of_the_rows_is_found(paths: SweepPaths):
+    def changed(rows: pa.Table) -> pa.Table:
+        column = rows["test_elbo"].to_pylist()
+        return rows.set_column(rows.column_names.index("test_elbo"), "test_elbo", [[*column[:-1], -1.0]])
+
+    resealed(paths.part(0), changed, EPOCH_COLUMNS)
+    (found,) = sentences(paths)
+    assert found.startswith(str(checkpoint(paths, 1)))
+    assert "its epoch 2 is not as it is in the epoch table" in found
+
+
+def test_checkpoints_that_are_gone_are_found_by_the_trial_table(paths: SweepPaths):
+    newest = checkpoint(paths, 1)
+    checkpoint(paths, 0).unlink()
+    assert sentences(paths) == []
+    newest.unlink()
+    (found,) = sentences(paths)
+    assert found.startswith(f"{newest} must be as tmc_sweep wrote it, but it is missing")
+
+
+def test_what_a_newer_version_wrote_is_no_damage(paths: SweepPaths):
+    manifest = read_manifest(paths)
+    write_manifest(paths, replace(manifest, format_version=2))
+    (problem,) = verify(paths).problems
+    assert (problem.mendable, problem.remove) == (False, False)
+    assert "use the newer tmc_sweep that wrote it" in problem.sentence
+
+
+def test_a_file_replaced_between_two_looks_is_no_problem(paths: SweepPaths, monkeypatch: pytest.MonkeyPatch):
+    whole, looks = paths.part(0).read_bytes(), []
+
+    def inspected(paths: SweepPaths) -> inspection.Findings:
+        looks.append(1)
+        paths.part(0).write_bytes(whole if len(looks) > 1 else b"")
+        return inspect(paths)
+
+    monkeypatch.setattr(inspection, "inspect", inspected)
+    assert verify(paths).problems == ()
+    assert len(looks) == 2
+
+
+def test_verify_beside_a_sweep_that_runs_finds_nothing(tmp_path: Path):
+    """After each letter's commit, and again after it, at whatever state the files are in."""
+    paths, images = SweepPaths(tmp_path, "tiny"), load("digits")
+    run = started(paths, TRIALS, images, epochs=0, every_seconds=0.0)
+    while not run.finished:
+        run.train_epoch()
+        assert verify(paths).problems == ()
+
+
+def test_without_its_private_files_a_sweep_is_whole_but_has_lost_its_checkpoints(paths: SweepPaths):
+    shutil.rmtree(paths.private)
+    assert [sentence.split(", but ")[1].split(":")[0] for sentence in sentences(paths)] == ["it is missing"] * 2
+
+
+def test_the_name_of_no_sweep(tmp_path: Path, paths: SweepPaths):
+    with pytest.raises(InputError, match="no sweep was run there"):
+        known_sweep(tmp_path / "none", "tiny")
+    shutil.rmtree(paths.epochs)
+    assert known_sweep(paths.results, "tiny") == paths  # what is left of it can be mended

@@ -1,0 +1,240 @@
+"""Whether all that is stored of a sweep is as it was written, and agrees. Reads only, also while the sweep runs."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from tmc_sweep.config import TrialConfig
+from tmc_sweep.errors import DamagedError, InputError, StorageError
+from tmc_sweep.paths import SweepPaths, part_name, part_number
+from tmc_sweep.records import EPOCH_COLUMNS, FORMAT_VERSION, SUMMARY_COLUMNS, TRIAL_COLUMNS, Column, EpochRecord
+from tmc_sweep.tables import files
+from tmc_sweep.tables.checkpoints import CheckpointFiles
+from tmc_sweep.tables.manifest import read_manifest
+from tmc_sweep.tables.parts import TrialRows, read_part
+from tmc_sweep.tables.read import find
+from tmc_sweep.tables.schema import read_sweep_id, read_table, refused
+from tmc_sweep.training import decode, stated
+
+TrialRow = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is not as it should be."""
+
+    file: Path
+    sentence: str  # names the file
+    remove: bool = False  # whether mending begins with moving the file away
+    mendable: bool = True  # not so what a newer version wrote, or what the system cannot read
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was looked at, and every problem."""
+
+    parts: int = 0
+    trials: int = 0
+    epochs: int = 0
+    checkpoints: int = 0
+    problems: tuple[Problem, ...] = ()
+    sweep_id: str = ""  # of most of the files that are whole; empty if none is
+
+
+def known_sweep(results: Path, name: str) -> SweepPaths:
+    """The paths of a sweep of which there is something; InputError if there is nothing."""
+    paths = SweepPaths(results, name)
+    return paths if paths.manifest.exists() else find(paths.epochs)
+
+
+def verify(paths: SweepPaths) -> Findings:
+    """The sweep inspected, twice if need be: what a running sweep was just changing is no lasting problem."""
+    findings = inspect(paths)
+    if findings.problems:
+        lasting = set(inspect(paths).problems)
+        findings = replace(findings, problems=tuple(problem for problem in findings.problems if problem in lasting))
+    return findings
+
+
+def inspect(paths: SweepPaths) -> Findings:
+    """The sweep as it is at this moment."""
+    return _Inspection(paths).findings()
+
+
+def config_of(row: TrialRow) -> TrialConfig | None:
+    """A trial's configuration by its row of the trial table; None if it has another name by now."""
+    try:
+        config = TrialConfig.parse(json.loads(str(row["config"])))
+    except (InputError, ValueError, TypeError):
+        return None
+    return config if config.trial_id == row["trial_id"] else None
+
+
+def config_in(payload: bytes) -> TrialConfig | None:
+    """The configuration that a checkpoint states; None if that is not the trial it names."""
+    says = stated(payload)
+    return config_of({"config": says.get("config"), "trial_id": says.get("trial_id")})
+
+
+@dataclass
+class _Inspection:
+    paths: SweepPaths
+    problems: list[Problem] = field(default_factory=list)
+    checkpoints: int = 0
+
+    def findings(self) -> Findings:
+        sweep_id = self._sweep_id()
+        trials = self._trials(sweep_id)
+        self._strays()
+        rows: Counter[str] = Counter()
+        numbers = self._part_numbers()
+        for number in numbers:
+            self._part(self.paths.part(number), sweep_id, trials, rows)
+        self._check_trials(trials, rows)
+        for trial_id in CheckpointFiles(self.paths).trial_ids():
+            if trial_id not in rows:
+                self._check_checkpoints(trial_id, trials, None)
+        self._check_table(self.paths.summary, SUMMARY_COLUMNS, sweep_id)
+        return Findings(
+            len(numbers), len(trials or rows), rows.total(), self.checkpoints, tuple(self.problems), sweep_id
+        )
+
+    def _report(self, file: Path, what: str) -> None:
+        self.problems.append(Problem(file, str(refused(file, what))))
+
+    def _failed(self, file: Path, error: StorageError) -> None:
+        damaged = isinstance(error, DamagedError)
+        self.problems.append(Problem(file, str(error), remove=damaged, mendable=damaged))
+
+    def _sweep_id(self) -> str:
+        """The sweep that most of the whole files belong to; the manifest and others of other sweeps are problems."""
+        stated_ids: dict[Path, str] = {}
+        try:
+            if manifest := read_manifest(self.paths):
+                stated_ids[self.paths.manifest] = manifest.sweep_id
+        except StorageError as error:
+            self._failed(self.paths.manifest, error)
+        parts = [self.paths.part(number) for number in self._part_numbers()]
+        for path, columns in [*((part, EPOCH_COLUMNS) for part in parts), (self.paths.trials, TRIAL_COLUMNS)]:
+            try:
+                stated_ids[path] = read_sweep_id(path, columns)
+            except StorageError:
+                continue  # reported when its content is read
+        if not stated_ids:
+            return ""
+        sweep_id = Counter(stated_ids.values()).most_common(1)[0][0]
+        if stated_ids.get(self.paths.manifest, sweep_id) != sweep_id:
+            self._failed(self.paths.manifest, refused(self.paths.manifest, "it belongs to another sweep"))
+        return sweep_id
+
+    def _part_numbers(self) -> list[int]:
+        names = set(files.names(self.paths.epochs))
+        return [number for number in range(_n_parts(names)) if part_name(number) in names]
+
+    def _strays(self) -> None:
+        """What lies where only parts or checkpoints may, and parts that are missing."""
+        names = files.names(self.paths.epochs)
+        expected = [part_name(number) for number in range(max(1, _n_parts(names)))]
+        for name in sorted(set(expected) ^ set(names)):
+            path = self.paths.epochs / name
+            if name in expected:
+                self._report(path, "it is missing")
+            else:
+                self._failed(path, refused(path, "another program put it there"))
+        for path in CheckpointFiles(self.paths).strays():
+            self._failed(path, refused(path, "another program put it there"))
+
+    def _check_table(self, path: Path, columns: Sequence[Column], sweep_id: str) -> list[dict[str, object]]:
+        if not path.exists():
+            return []
+        try:
+            rows: list[dict[str, object]] = read_table(path, columns, sweep_id).to_pylist()
+        except StorageError as error:
+            self._failed(path, error)
+            return []
+        return rows
+
+    def _trials(self, sweep_id: str) -> dict[str, TrialRow]:
+        return {str(row["trial_id"]): row for row in self._check_table(self.paths.trials, TRIAL_COLUMNS, sweep_id)}
+
+    def _part(self, path: Path, sweep_id: str, trials: Mapping[str, TrialRow], rows: Counter[str]) -> None:
+        try:
+            part = read_part(path, sweep_id)
+        except StorageError as error:
+            self._failed(path, error)
+            return
+        if twice := part.keys() & rows.keys():
+            self._failed(path, refused(path, f"trial {min(twice)} is also in an earlier part"))
+            return
+        for trial_id, stored in part.items():
+            rows[trial_id] = stored.measured.num_rows
+            if trial_id not in trials and not self._is_broken(self.paths.trials):
+                self._report(path, f"its trial {trial_id} is not in the trial table")
+            self._check_checkpoints(trial_id, trials, stored)
+
+    def _is_broken(self, path: Path) -> bool:
+        return any(problem.file == path for problem in self.problems)
+
+    def _check_trials(self, trials: Mapping[str, TrialRow], rows: Mapping[str, int]) -> None:
+        """Rows and checkpoints are durable before the trial table speaks of them: what is not there was lost."""
+        for trial_id, row in trials.items():
+            counted = int(str(row["epochs_done"]))
+            if rows.get(trial_id, 0) < counted and not _replaces(row):
+                what = f"it has {rows.get(trial_id, 0)} epochs of trial {trial_id} where {counted} were stored"
+                self._report(self.paths.epochs, what)
+            if row["checkpoint"] and not CheckpointFiles(self.paths).stored(trial_id):
+                self._report(self.paths.results / str(row["checkpoint"]), "it is missing")
+
+    def _check_checkpoints(self, trial_id: str, trials: Mapping[str, TrialRow], rows: TrialRows | None) -> None:
+        checkpoints, row = CheckpointFiles(self.paths), trials.get(trial_id)
+        for epoch, path in checkpoints.stored(trial_id):
+            try:
+                payload = checkpoints.read(path)
+                if payload is not None:
+                    self.checkpoints += 1
+                    self._check_checkpoint(path, epoch, payload, row, rows)
+            except StorageError as error:
+                self._failed(path, error)
+
+    def _check_checkpoint(
+        self, path: Path, epoch: int, payload: bytes, row: TrialRow | None, rows: TrialRows | None
+    ) -> None:
+        says = stated(payload)
+        if says.get("format", "").isdecimal() and int(says["format"]) > FORMAT_VERSION:
+            raise StorageError(
+                f"{path} must have a format version up to {FORMAT_VERSION}, but has {says['format']}: "
+                "use the newer tmc_sweep that wrote it"
+            )
+        if says.get("trial_id") != path.parent.name:
+            raise refused(path, f"it names trial {says.get('trial_id')}")
+        config = config_of(row) if row else config_in(payload)
+        if row is None and not self._is_broken(self.paths.trials):
+            self._report(path, f"its trial {path.parent.name} is not in the trial table")
+        if config is None:
+            return
+        try:
+            history = decode(payload, config).history
+        except StorageError as error:
+            raise refused(path, f"it cannot be used ({error})") from error
+        if [record.epoch for record in history] != list(range(1, epoch + 1)):
+            raise refused(path, f"its history is not epochs 1 to {epoch}")
+        other = rows.disagrees(history) if rows else None
+        if other and not _is_replacement(other, rows, row):
+            raise refused(path, f"its epoch {other.epoch} is not as it is in the epoch table")
+
+
+def _replaces(row: TrialRow) -> bool:
+    """Whether epochs of this trial may come out differently when trained again, and then replace the stored ones."""
+    return row["device"] != "cpu"
+
+
+def _is_replacement(record: EpochRecord, rows: TrialRows | None, row: TrialRow | None) -> bool:
+    """Whether the row is yet to be replaced by this one of a later attempt; a crash may come between the two."""
+    return bool(row and rows and _replaces(row) and record.attempt > rows.record(record.epoch).attempt)
+
+
+def _n_parts(names: Iterable[str]) -> int:
+    """Parts that there should be, by the last one that is there."""
+    return max((number + 1 for name in names if (number := part_number(name)) is not None), default=0)
