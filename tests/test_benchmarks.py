@@ -1,39 +1,226 @@
-"""The benchmark's reference computes our loss, and its output is JSON alone; how fast either is, is not tested."""
+"""The benchmarks compare equal things, count rightly and print what they say; how fast anything is, is not tested."""
 
+import importlib
 import json
-import subprocess
-import sys
+import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.reference import ReferenceVAE
-from benchmarks.step import check_losses
-from tmc_sweep.config import TrialConfig
+from benchmarks import command, evaluation, pyro, roofline
+from benchmarks.__main__ import main, stored
+from benchmarks.goals import GOALS, Goal
+from benchmarks.machine import machine
+from benchmarks.measure import peak_bytes
+from benchmarks.page import BEGIN, END, replace_section, table
+from benchmarks.reference import ReferenceVAE, fresh_noise
+from benchmarks.step import check_losses, tmc_over_iwae
+from benchmarks.suite import ROOT, SUITE, Benchmark
+from benchmarks.workload import configuration, random_images, training
+from tmc_sweep.config import OBJECTIVES, TrialConfig
 from tmc_sweep.models import HierarchicalVAE
+from tmc_sweep.training.randomness import Purpose
 
-ROOT = Path(__file__).parents[1]
+
+@pytest.fixture(autouse=True)
+def same_noise() -> None:
+    torch.manual_seed(0)
 
 
-@pytest.mark.parametrize("objective", ["iwae", "tmc"])
-def test_the_reference_has_our_loss_and_a_changed_weight_would_show(objective: str) -> None:
-    config = TrialConfig.parse({"objective": objective, "K": 3, "architecture": {"latents": [12, 8, 4]}})
+def small(**fields: object) -> TrialConfig:
+    return TrialConfig.parse({"K": 3, "architecture": {"latents": [12, 8, 4]}, **fields})
+
+
+def initialised(config: TrialConfig) -> tuple[HierarchicalVAE, torch.Tensor]:
+    """A model of ours, and images."""
     generator = torch.Generator().manual_seed(0)
     ours = HierarchicalVAE(config)
     ours.initialise(0, config, generator)
-    reference, x = ReferenceVAE(config, ours), torch.rand(5, config.n_features, generator=generator)
+    return ours, torch.rand(5, config.n_features, generator=generator)
+
+
+@pytest.mark.parametrize("objective", ["elbo", "iwae", "tmc"])
+@pytest.mark.parametrize("encoder_passes", [1, 2])
+def test_the_reference_has_our_loss_and_a_changed_weight_would_show(objective: str, encoder_passes: int) -> None:
+    config = small(objective=objective)
+    ours, x = initialised(config)
+    reference = ReferenceVAE(config, ours, encoder_passes)
     check_losses(config, ours, reference, x)
     with torch.no_grad():
-        reference.p[1][0].weight.add_(0.1)
+        reference.p[1].first.weight.add_(1.0)
     with pytest.raises(SystemExit, match="the losses must agree"):
         check_losses(config, ours, reference, x)
 
 
-def test_json_is_all_that_is_printed() -> None:
-    command = ["-m", "benchmarks.step", "--architecture", "small", "--objective", "iwae", "--K", "1", "--json"]
-    done = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=True)
-    (row,) = json.loads(done.stdout)["rows"]
-    assert (row["architecture"], row["objective"], row["K"]) == ("small", "iwae", 1)
-    assert row["ratio"] == pytest.approx(row["reference_ms"] / row["ours_ms"])
-    assert row["peak_ratio"] == pytest.approx(row["ours_peak_bytes"] / row["reference_peak_bytes"])
+@pytest.mark.parametrize("encoder_passes", [1, 2])
+def test_the_reference_encodes_k_copies_of_x_as_often_as_it_says(encoder_passes: int) -> None:
+    config = small()
+    ours, x = initialised(config)
+    reference, encoded = ReferenceVAE(config, ours, encoder_passes), []
+    reference.q[0].register_forward_hook(lambda module, inputs, outputs: encoded.append(inputs[0].shape[:-1]))
+    reference(x, fresh_noise(config, len(x)))
+    assert encoded == [(3, 5)] * encoder_passes
+
+
+def test_separate_passes_give_the_values_of_our_one_pass() -> None:
+    config = small()
+    images = random_images(config, 200)
+    pack = training(config, images)
+    reference = ReferenceVAE(config, pack.model)
+    separate = evaluation.separate_passes(config, reference, images / 255)
+    ours = pack._evaluate(images, Purpose.TEST_NOISE)
+    assert {name: separate[name].item() for name in OBJECTIVES} == {
+        name: pytest.approx(value.item(), rel=1e-6) for name, value in ours.items()
+    }
+
+
+def test_pyro_has_our_loss_and_a_changed_weight_would_show() -> None:
+    config = small(proposal="factorised")
+    ours, x = initialised(config)
+    theirs = pyro.PyroVAE(config, ours)
+    with pyro.pyro.validation_enabled(False):
+        pyro.check_losses(ours, theirs, x)
+        with torch.no_grad():
+            theirs.q[1].first.weight.add_(1.0)
+        with pytest.raises(SystemExit, match="the losses must agree"):
+            pyro.check_losses(ours, theirs, x)
+
+
+@pytest.mark.parametrize("objective", ["iwae", "tmc"])
+@pytest.mark.parametrize("architecture", ["small", "large"])
+def test_the_flops_are_those_of_our_real_step(architecture: str, objective: str) -> None:
+    config = configuration(architecture=architecture, objective=objective, K=3)
+    pack = training(config, random_images(config, 50))
+    with FlopCounterMode(display=False) as counter:
+        pack.train_epoch()
+    assert counter.get_total_flops() == roofline.step_flops(config, images=50)
+
+
+def test_the_peak_is_of_what_lives_at_once_and_not_of_what_lived_before() -> None:
+    before = torch.empty(10_000)
+
+    def one_after_the_other() -> None:
+        for size in (1_000, 3_000, 2_000):
+            torch.empty(size)
+
+    def both() -> list[torch.Tensor]:
+        return [torch.empty(1_000), torch.empty(2_500)]
+
+    assert [peak_bytes(one_after_the_other), peak_bytes(both)] == [4 * 3_000, 4 * 3_500]
+    assert len(before) == 10_000
+
+
+@pytest.mark.parametrize("benchmark", SUITE, ids=lambda benchmark: benchmark.name)
+def test_each_benchmark_runs_and_its_rows_have_the_documented_fields(
+    benchmark: Benchmark, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name, *arguments = shlex.split(f"{benchmark.command} {benchmark.quick} --json")
+    module: Any = importlib.import_module(name)
+    module.main(arguments)
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert rows
+    for row in rows:
+        assert [*row] == [*module.Row.__annotations__]
+
+
+def test_a_benchmark_uses_one_thread() -> None:
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        command.parse(command.parser(""), [])
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_only_what_is_between_the_markers_is_replaced() -> None:
+    page = f"# Title\n\n{BEGIN}\nold\n\n{END}\n## By hand\n"
+    once = replace_section(page, "new\n")
+    assert once == f"# Title\n\n{BEGIN}\nnew\n\n{END}\n## By hand\n"
+    assert replace_section(once, "new\n") == once
+    with pytest.raises(SystemExit, match="must hold the lines"):
+        replace_section("# Title\n", "new\n")
+    with pytest.raises(SystemExit, match="must hold the lines"):
+        replace_section(f"{END}\n{BEGIN}\n", "new\n")
+
+
+def test_a_table_shows_three_digits_and_bytes_as_mib() -> None:
+    rows = [{"K": 20, "ours_ms": 55.678, "wall_seconds": 1234.5, "ours_peak_bytes": 3 * 2**19, "increment_ms": None}]
+    assert table(rows).splitlines() == [
+        "| K | ours ms | wall seconds | ours peak MiB | increment ms |",
+        "| --- | --- | --- | --- | --- |",
+        "| 20 | 55.7 | 1234 | 1.50 |  |",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("least", "aim", "values", "worst", "verdicts"),
+    [
+        (3.5, 4.5, [5.0, 4.0], 4.0, ["yes", "no"]),  # more is better
+        (0.2, 0.1, [0.05, 0.09], 0.09, ["yes", "yes"]),  # less is better
+        (0.2, 0.1, [0.05, 0.3], 0.3, ["no", "no"]),
+        (0.2, 0.1, [], None, ["", ""]),
+    ],
+)
+def test_a_goal_is_judged_by_its_worst_row(
+    least: float, aim: float, values: list[float], worst: float | None, verdicts: list[str]
+) -> None:
+    goal = Goal("fast", least, aim, "step", "ratio", {"K": 20})
+    rows = [{"K": 20, "ratio": value} for value in values] + [{"K": 5, "ratio": 1000.0 * least / aim}]
+    reached = goal.reached({"step": rows})
+    assert reached == worst
+    assert [goal.verdict(reached, bound) for bound in (least, aim)] == verdicts
+
+
+def test_every_goal_that_can_be_measured_here_names_a_column_of_its_benchmark() -> None:
+    rows = {benchmark.name: importlib.import_module(benchmark.command.split()[0]).Row for benchmark in SUITE}
+    fields = {name: {*row.__annotations__} for name, row in rows.items()}
+    fields["tmc_over_iwae"] = {"architecture", "K", "tmc_over_iwae"}
+    goals = [goal for goal in GOALS if goal.benchmark]
+    assert all({goal.column, *goal.where} <= fields[goal.benchmark] for goal in goals)
+
+
+def test_tmc_over_iwae_is_given_where_both_were_measured() -> None:
+    rows = [
+        {"architecture": name, "objective": objective, "K": k, "ours_ms": ms}
+        for name, objective, k, ms in [("small", "tmc", 5, 3.0), ("small", "iwae", 5, 2.0), ("large", "tmc", 5, 9.0)]
+    ]
+    assert tmc_over_iwae(rows) == [{"architecture": "small", "K": 5, "tmc_over_iwae": 1.5}]
+
+
+def test_all_in_one_reads_json_alone_writes_rows_and_page_and_keeps_other_rows(tmp_path: Path) -> None:
+    results, page = tmp_path / "results.json", tmp_path / "page.md"
+    page.write_text(f"before\n{BEGIN}{END}after\n")
+    kept: dict[str, Any] = {"command": "python -m benchmarks.data", "date": "2026-01-02", "seconds": 1.0}
+    kept["rows"] = [{"path": "ours", "cpu_seconds": 0.125, "ratio": 1.0}]
+    results.write_text(json.dumps({"machine": machine(), "benchmarks": {"data": kept}}))
+    main(["--only", "step", "--quick", "--results", str(results), "--page", str(page)])
+    written = json.loads(results.read_text())["benchmarks"]
+    assert written["data"] == kept
+    for row, objective in zip(written["step"]["rows"], ["iwae", "tmc"], strict=True):
+        assert (row["architecture"], row["objective"], row["K"]) == ("small", objective, 5)
+        assert row["ratio"] == pytest.approx(row["reference_ms"] / row["ours_ms"])
+        assert row["peak_ratio"] == pytest.approx(row["ours_peak_bytes"] / row["reference_peak_bytes"])
+    text = page.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert "| data path: CPU seconds per MNIST epoch | 0.200 | 0.100 | 0.125 | yes | no |" in text
+    assert (
+        "\n## One training step, against the article's form\n\n```sh\npython -m benchmarks.step\n```\n\nThe bound"
+        in text
+    )
+
+
+def test_rows_of_another_machine_are_dropped(tmp_path: Path) -> None:
+    results = tmp_path / "results.json"
+    results.write_text(json.dumps({"machine": {"cpu": "another"}, "benchmarks": {"data": {}}}))
+    assert stored(results)["benchmarks"] == {}
+
+
+def test_the_page_has_the_markers_and_names_each_command() -> None:
+    page = (ROOT / "docs" / "performance.md").read_text()
+    assert replace_section(page, "") != page
+    assert all(f"\n```sh\n{benchmark.shown}\n```\n" in page for benchmark in SUITE)

@@ -1,0 +1,86 @@
+"""Evaluating ELBO, IWAE and TMC: our one pass, all on the same samples, against the reference's pass for each bound.
+
+    python -m benchmarks.evaluation --architecture small --K 20 --json
+
+Without gradients, batches of 128 in memory. The values must agree on the same noise before anything is timed.
+"""
+
+from collections.abc import Sequence
+from typing import TypedDict
+
+import torch
+from torch import Generator, Tensor
+
+from benchmarks import command
+from benchmarks.measure import cpu_ms
+from benchmarks.reference import ReferenceVAE
+from benchmarks.step import check_equal
+from benchmarks.workload import BATCH, BATCHES, configuration, random_images, training
+from tmc_sweep.config import OBJECTIVES, TrialConfig
+from tmc_sweep.training.randomness import Purpose, generator
+
+
+class Row(TypedDict):
+    """One case."""
+
+    architecture: str
+    K: int
+    ours_ms: float  # CPU, a batch, all three bounds
+    reference_ms: float
+    ratio: float  # reference/ours
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure the asked combinations and print a table, or JSON."""
+    parser = command.parser(__doc__)
+    command.add_cases(parser, architecture=("small",), K=(20,))
+    options = command.parse(parser, arguments)
+    cases = [(architecture, k) for architecture in options.architecture for k in options.K]
+    rows = [measure(configuration(architecture=name, K=k), options.rounds) for name, k in cases]
+    command.show(rows, as_json=options.json)
+
+
+def measure(config: TrialConfig, rounds: int) -> Row:
+    """One case, both forms."""
+    images = random_images(config)
+    pack = training(config, images)
+    reference, x = ReferenceVAE(config, pack.model), images.float() / 255
+
+    def ours() -> dict[str, Tensor]:
+        return pack._evaluate(images, Purpose.TEST_NOISE)  # what train_epoch does after training
+
+    def theirs() -> dict[str, Tensor]:
+        return separate_passes(config, reference, x)
+
+    plain = theirs()
+    for name, value in ours().items():
+        check_equal(name, value[0], plain[name])
+    ours_ms, reference_ms = cpu_ms(ours, theirs, rounds=rounds)
+    return {
+        "architecture": config.architecture.name,
+        "K": config.K,
+        "ours_ms": ours_ms / BATCHES,
+        "reference_ms": reference_ms / BATCHES,
+        "ratio": reference_ms / ours_ms,
+    }
+
+
+@torch.no_grad()
+def separate_passes(config: TrialConfig, model: ReferenceVAE, x: Tensor) -> dict[str, Tensor]:
+    """Mean of each bound over the images, each in a pass of its own over them, with the noise that ours draws."""
+    totals = {name: torch.zeros((), dtype=torch.float64) for name in OBJECTIVES}
+    for name, total in totals.items():
+        source = generator(config.seed, Purpose.TEST_NOISE, epoch=1)
+        for batch in x.split(BATCH):
+            total += model(batch, _noise(config, len(batch), source), name).double().sum()
+    return {name: total / len(x) for name, total in totals.items()}
+
+
+def _noise(config: TrialConfig, rows: int, source: Generator) -> list[Tensor]:
+    return [
+        torch.randn(rows, config.K, width, generator=source).transpose(0, 1) for width in config.architecture.latents
+    ]
+
+
+if __name__ == "__main__":
+    main()

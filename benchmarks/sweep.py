@@ -1,0 +1,89 @@
+"""What a sweep costs over its training: Ray's start and stop, scheduling, tables and checkpoints.
+
+    python -m benchmarks.sweep --trials 24 --epochs 100 --json
+
+Runs `tmc-sweep run` on the digits (small model, TMC, K = 5, one trial a pack), with a home and results of its own, and
+compares its wall time with the epochs' own seconds, shared by as many slots as there are cores.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypedDict
+
+import joblib
+
+from benchmarks import command
+from tmc_sweep import read_epochs
+
+SEARCH_SPACE = """\
+version: 1
+name: overhead
+base: {{data: digits, objective: tmc, K: 5, epochs: {epochs}}}
+seeds: {trials}
+resources: {{cpu: 1, gpu: 0, pack: 1}}
+"""
+
+
+class Row(TypedDict):
+    """One sweep."""
+
+    trials: int
+    epochs: int
+    slots: int
+    wall_seconds: float
+    training_seconds: float  # of all epochs, over slots
+    overhead_percent: float
+    first_epoch_seconds: float  # until the first epoch of all had ended
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the sweep and print a table, or JSON."""
+    parser = command.parser(__doc__, rounds=None)
+    parser.add_argument("--trials", type=int, default=24)
+    parser.add_argument("--epochs", type=int, default=100, help="of each trial")
+    options = command.parse(parser, arguments)
+    with tempfile.TemporaryDirectory(prefix="tmc-benchmark-") as folder:
+        command.show([measure(options.trials, options.epochs, Path(folder))], as_json=options.json)
+
+
+def measure(trials: int, epochs: int, folder: Path) -> Row:
+    """Run one sweep in an empty folder."""
+    file = folder / "overhead.yaml"
+    file.write_text(SEARCH_SPACE.format(trials=trials, epochs=epochs))
+    started, clock = datetime.now(UTC), time.perf_counter()
+    _run(file, folder)
+    wall_seconds = time.perf_counter() - clock
+    table = read_epochs(folder / "overhead")
+    if len(table) != trials * epochs:
+        raise SystemExit(f"the sweep must have {trials * epochs} epochs, but has {len(table)}")
+    slots = min(joblib.cpu_count(), trials)
+    training_seconds = float(table["epoch_seconds"].sum()) / slots
+    return {
+        "trials": trials,
+        "epochs": epochs,
+        "slots": slots,
+        "wall_seconds": wall_seconds,
+        "training_seconds": training_seconds,
+        "overhead_percent": 100 * (wall_seconds / training_seconds - 1),
+        "first_epoch_seconds": (table["time"].min() - started).total_seconds(),
+    }
+
+
+def _run(file: Path, results: Path) -> None:
+    tmc_sweep = Path(sys.executable).with_name("tmc-sweep")
+    environment = {**os.environ, "HOME": str(results), "RAY_ADDRESS": "local"}
+    ended = subprocess.run(
+        [tmc_sweep, "run", file, "--results", results, "--quiet"], env=environment, capture_output=True, text=True
+    )
+    if ended.returncode:
+        raise SystemExit(f"the sweep must end well, but ended with {ended.returncode}: {ended.stderr}")
+
+
+if __name__ == "__main__":
+    main()
