@@ -40,7 +40,7 @@ class Row(TypedDict):
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure the asked combinations and print a table, or JSON."""
-    parser = command.parser(__doc__)
+    parser = command.parser(__doc__, rounds=3)
     command.add_cases(parser, architecture=("small", "large"), objective=("iwae", "tmc"), K=(5, 20, 50))
     parser.add_argument("--encoder-passes", type=int, choices=[1, 2], default=2, help="the reference's, each step")
     options = command.parse(parser, arguments)

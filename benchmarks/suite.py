@@ -104,6 +104,13 @@ SUITE = (
         "Packs of trials",
         "One step of trials trained together, small model, TMC; ratio is to one trial alone.",
     ),
+    Benchmark(
+        "engine",
+        "benchmarks.engine",
+        "--latents 4 --objective iwae --K 2 --rounds 1",
+        "Eager and compiled",
+        "One step under either engine, wall time, and how long the compiled one takes to get going.",
+    ),
     Benchmark("k", "benchmarks.k", "--K 2 3 --rounds 1", "Growth with K", "One step of the small model."),
     Benchmark(
         "layers",

@@ -6,7 +6,7 @@ from torch import Tensor
 from benchmarks.measure import cpu_ms
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import Split
-from tmc_sweep.training import Pack, TrialState
+from tmc_sweep.training import Engine, Pack, TrialState
 
 BATCH = 128
 BATCHES = 4  # of a timed run
@@ -23,10 +23,13 @@ def random_images(config: TrialConfig, count: int = BATCH * BATCHES) -> Tensor:
     return torch.randint(0, 256, (count, config.n_features), generator=generator, dtype=torch.uint8)
 
 
-def training(config: TrialConfig, images: Tensor, members: int = 1) -> Pack:
+def training(
+    config: TrialConfig, images: Tensor, members: int = 1, device: str = "cpu", engine: Engine = "eager"
+) -> Pack:
     """A pack of trials that differ in their seed; its epoch is `BATCHES` steps and no evaluation."""
     states = [TrialState.initial(config.model_copy(update={"seed": seed})) for seed in range(members)]
-    return Pack(states, Split(images, images[:0], images[:0]))
+    images = images.to(device)
+    return Pack(states, Split(images, images[:0], images[:0]), device, engine=engine)
 
 
 def step_ms(*packs: Pack, rounds: int) -> list[float]:

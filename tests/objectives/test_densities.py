@@ -117,6 +117,13 @@ def test_a_second_backward_pass_is_refused_not_wrong():
         value.backward()
 
 
+def test_a_second_derivative_is_refused_not_wrong():
+    z, mean, std = (part.requires_grad_() for part in gaussian(2, 3, 2))
+    (by_std,) = torch.autograd.grad(normal_log_prob_pairs(z, mean, std).square().sum(), std, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        by_std.sum().backward()
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_the_dtype_is_preserved(dtype: torch.dtype):
     z, mean, std = gaussian(2, 2, 3, dtype)

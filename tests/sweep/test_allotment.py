@@ -59,6 +59,23 @@ def test_packs_are_as_small_as_nearly_the_fastest(first: float, each: float, n: 
     assert {(allotment.cpu, allotment.gpu, allotment.engine) for allotment in allotments} == {(1.0, 0.0, "eager")}
 
 
+def test_a_few_members_measured_faster_than_one_do_not_make_many_free_of_cost():
+    def measure(config: TrialConfig, members: int, gpu: float, engine: Engine) -> Cost:
+        seconds = 1.0 if members == 1 else 0.9
+        return Cost(seconds, seconds, 0, 0)
+
+    assert sizes(Allotter(Resources(), TWO_CORES, measure).allot(trials(250))) == [125, 125]
+
+
+@pytest.mark.parametrize("head", [{"GPU": 8.0}, {"CPU": 0.0, "GPU": 8.0}])
+def test_a_node_without_cores_is_left_aside(head: dict[str, float]):
+    measure = measuring(1.0, 0.0, busy=0.5, memory=0)
+    (allotment,) = Allotter(Resources(), [head, *ONE_GPU], measure).allot(trials(1, epochs=1))
+    assert allotment.gpu == 0.5
+    (allotment,) = Allotter(Resources(), [head, *TWO_CORES], never).allot(trials(1, epochs=1))
+    assert allotment.gpu == 0.0
+
+
 def test_trials_of_many_shapes_share_the_cores():
     configs = [config for K in (1, 2, 3) for config in trials(2, K=K)]
     assert sizes(Allotter(Resources(), TWO_CORES, measuring(1.0, 0.1)).allot(configs)) == [2, 2, 2]

@@ -24,8 +24,9 @@ FIRST, OTHER = small(), small(seed=1)
 NAN = float("nan")
 
 
-def begin(config: TrialConfig = FIRST, device: str = "cpu", pack: Sequence[TrialConfig] = ()) -> Begin:
-    return Begin(config.trial_id, ids(*pack or [config]), 7, "host", device, 1, "eager", "checksum", "versions")
+def begin(config: TrialConfig = FIRST, pack: Sequence[TrialConfig] = (), **means: object) -> Begin:
+    means = {"host": "host", "device": "cpu", "threads": 1, "engine": "eager", "versions": "versions", **means}
+    return Begin(config.trial_id, ids(*pack or [config]), 7, data_checksum="checksum", **means)
 
 
 def ids(*pack: TrialConfig) -> tuple[str, ...]:
@@ -194,6 +195,20 @@ def test_on_a_gpu_an_epoch_that_differs_takes_the_place_of_the_stored_ones(recor
     assert recorder.receive(report(row(2, -49.0, attempt=2), attempt=2)) == Done(refused=False)
     recorder.commit()
     assert (stored(paths), trial(paths)["epochs_done"]) == ([-50, -49], 2)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [({}, {name: "other"}) for name in ("device", "engine", "host", "versions")]
+    + [({}, {"threads": 2}), ({"engine": "compiled"}, {"engine": "compiled"})],
+)
+def test_where_the_same_bits_are_not_promised_an_epoch_may_differ(
+    recorder: Recorder, before: dict[str, object], after: dict[str, object]
+):
+    recorder.receive(begin(**before))
+    recorder.receive(report(row(1)))
+    recorder.receive(begin(**after))
+    assert recorder.receive(report(row(1, -49.0, attempt=2), attempt=2)) == Done(refused=False)
 
 
 def test_an_epoch_that_is_not_finite_ends_the_trial_and_no_other(recorder: Recorder, paths: SweepPaths):

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from itertools import chain, repeat
 
 import pytest
 import reference
@@ -58,6 +59,23 @@ def test_members_equal_their_solo_runs(digits: Images, name: str, K: int):
     for config, packed in zip(configs, run(digits, *configs), strict=True):
         (solo,) = run(digits, config)
         assert_same_state(packed, solo, rtol=0.0 if name in MULTIPLES_OF_4 else 1e-3)
+
+
+@pytest.mark.parametrize("K", [1, 3])
+def test_members_of_mnists_shape_equal_their_solo_runs(K: int):
+    """A row of 784 is no multiple of what a processor takes at once, and longer than one product of its factors."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (157, 784), dtype=torch.uint8, generator=generator)
+    data = Split(images[:93], images[:0], images[93:])
+    configs = [configured(data="mnist", architecture={"latents": [12, 4]}, K=K, seed=seed) for seed in (0, 1, 2)]
+    packs = [
+        Pack([TrialState.initial(config) for config in group], data)
+        for group in (configs, *([config] for config in configs))
+    ]
+    for pack in packs:
+        pack.train_epoch()
+    for index, alone in enumerate(packs[1:]):
+        assert_same_state(packs[0].state(index), alone.state(0))
 
 
 def test_members_keep_their_own_epochs_and_initial_values(digits: Images):
@@ -207,3 +225,19 @@ def test_packs_are_formed_of_trials_that_differ_in_what_members_keep_for_themsel
     choices = [{"objective": "iwae"}, {"architecture": "large"}, {"prior": "learned"}, {"weight_norm": True}]
     for fields in [*numbers, *choices, {"binarize": "static"}]:
         assert pack_key(configured(**fields)) != pack_key(config), fields
+
+
+@pytest.mark.parametrize("batches", range(5))
+def test_a_dropped_epoch_leaves_no_trace(digits: Images, batches: int):
+    """An epoch has three batches of training and two of evaluation; one of the members diverges in it."""
+    configs = [configured(lr=lr) for lr in (1e-3, 1e9)]
+    states = [TrialState.initial(config) for config in configs]
+    answers = chain(batches * [False], [True], repeat(False))
+    pack = Pack(states, Split.of(digits, configs[0]), should_stop=lambda: next(answers))
+    assert pack.train_epoch() == []
+    for index, state in enumerate(states):
+        assert_same_state(pack.state(index), state)
+    pack.train_epoch()
+    for index, state in enumerate(run(digits, *configs, epochs=1)):
+        assert_same_state(pack.state(index), state)
+    assert [state.diverged for state in pack.states] == [False, True]

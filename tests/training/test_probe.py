@@ -7,7 +7,7 @@ import torch
 from runs import configured
 
 from tmc_sweep.training import probe
-from tmc_sweep.training.probe import Cost, cost
+from tmc_sweep.training.probe import Cost, cost, shape
 
 
 @pytest.fixture(autouse=True)
@@ -58,6 +58,17 @@ def test_another_number_of_threads_is_measured_anew(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(probe, "measure", lambda *_: Cost(1.0, 1.0, 2, 3))
     monkeypatch.setattr(torch, "get_num_threads", lambda: 64)
     assert cost(configured(), members=1).step_seconds == 1.0
+
+
+def test_a_batch_is_no_larger_than_the_training_images():
+    config = configured(batch_size=100_000)
+    assert shape(config).batch_size == config.train_images
+    assert shape(configured(batch_size=100_000, validation_images=20)).batch_size == config.train_images
+
+
+def test_where_nothing_can_be_noted_it_is_measured_each_time(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", "/proc/nowhere")
+    assert cost(configured(), members=1).step_seconds > 0
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"step_seconds": 1}', "[1]"])

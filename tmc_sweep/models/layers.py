@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn.functional import leaky_relu
 
 Init = Literal["glorot_uniform", "torch"]
@@ -92,6 +93,7 @@ class _PositiveStd(torch.autograd.Function):
         return raw.abs().neg_().exp_().log1p_().add_(raw.clamp_min(0)).add_(MIN_STD)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         raw: Tensor = ctx.saved_tensors[0]
         return gradient / raw.neg().exp_().add_(1)

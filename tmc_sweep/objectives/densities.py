@@ -57,6 +57,7 @@ class _NormalPairs(torch.autograd.Function):
         return (of_parent @ of_child.mT).sub_(constant).to(z.dtype)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """With p = 1/s²: ∂/∂z = Σ_i g p (m − z), ∂/∂m = Σ_j g p (z − m), ∂/∂s = Σ_j g ((z − m)² p − 1)/s.
 
@@ -124,7 +125,7 @@ _FACTORS = 112  # at least 1/2 each: float32 can hold their product
 def _log_prob_leaving_sigmoids(x: Tensor, logits: Tensor) -> Tensor:
     """Log-probabilities [member, batch, k] of some images; the logits become their sigmoids."""
     log_prob = (logits * x.unsqueeze(-2)).sub_(logits.clamp_min(0)).sum(-1)
-    sigmoids = logits.sigmoid_()
+    sigmoids = logits.neg_().exp_().add_(1).reciprocal_()  # torch's own gives a tensor's last entries other bits
     larger = torch.maximum(sigmoids, 1 - sigmoids)
     for factors in larger.split(_FACTORS, -1):
         log_prob += factors.prod(-1).log_()

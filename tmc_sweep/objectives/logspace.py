@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 
 def logmeanexp(x: Float[Tensor, "..."], dim: int) -> Float[Tensor, "..."]:
@@ -31,6 +32,7 @@ class _LogMeanExp(torch.autograd.Function):
         return total - math.log(x.shape[dim])
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         x, total = ctx.saved_tensors
         weights = (x - total.masked_fill(total.isinf(), 0.0).unsqueeze(ctx.dim)).exp_()

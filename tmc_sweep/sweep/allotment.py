@@ -40,8 +40,8 @@ class Allotter:
 
     def __init__(self, resources: Resources, nodes: Sequence[Capacity], measure: Measure) -> None:
         self._resources = resources
-        self._nodes = nodes
-        self._on_gpu = bool(resources.gpu) and (resources.gpu != "auto" or any(node.get("GPU") for node in nodes))
+        self._nodes = [node for node in nodes if node.get("CPU", 0) >= resources.cpu]
+        self._on_gpu = bool(resources.gpu) and (resources.gpu != "auto" or any(map(_has_gpu, self._nodes)))
         self._measured = cache(measure)
 
     def allot(self, configs: Sequence[TrialConfig], recorded: Sequence[Sequence[str]] = ()) -> list[Allotment]:
@@ -92,7 +92,7 @@ class Allotter:
         cost = self._cost(config, members) if engine == "eager" else self._measure(config, members, engine)
         of_memory = (_CONTEXT_BYTES + _FRAGMENTATION * cost.memory_bytes) / cost.device_bytes
         of_time = cost.busy_seconds / cost.step_seconds
-        of_cores = self._resources.cpu * max(node["GPU"] / node["CPU"] for node in self._nodes if node.get("GPU"))
+        of_cores = self._resources.cpu * max(node["GPU"] / node["CPU"] for node in filter(_has_gpu, self._nodes))
         share = max(of_memory, of_time, of_cores)
         return math.floor(_RAY_STEPS / max(1, math.floor(1 / share))) / _RAY_STEPS
 
@@ -100,7 +100,7 @@ class Allotter:
         """How many packs can train at once."""
         cpu = self._resources.cpu
         return sum(
-            min([int(node.get("CPU", 0) / cpu), *([int(node.get("GPU", 0) / gpu)] if gpu else [])])
+            min([int(node["CPU"] / cpu), *([int(node.get("GPU", 0) / gpu)] if gpu else [])])
             for node in self._nodes
         )
 
@@ -113,7 +113,7 @@ class Allotter:
 
         def at(name: str) -> float:
             first, other = getattr(one, name), getattr(few, name)
-            return float(first + (other - first) * (members - 1) / (_A_FEW - 1))
+            return float(first + max(0.0, other - first) * (members - 1) / (_A_FEW - 1))
 
         return Cost(at("step_seconds"), at("busy_seconds"), int(at("memory_bytes")), one.device_bytes)
 
@@ -121,3 +121,7 @@ class Allotter:
         """Alone on a GPU where its share is still to be decided."""
         gpu = 0.0 if not self._on_gpu else 1.0 if self._resources.gpu == "auto" else float(self._resources.gpu)
         return self._measured(shape(config), members, gpu, engine)
+
+
+def _has_gpu(node: Capacity) -> bool:
+    return node.get("GPU", 0) > 0

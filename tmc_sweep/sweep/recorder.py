@@ -37,6 +37,7 @@ class Recorder:
         self._paths = paths
         self._configs: dict[str, TrialConfig] = {}
         self._pack_of = {trial_id: pack for pack in manifest.packs for trial_id in pack}  # as its last Begin said
+        self._exact: dict[str, bool] = {}  # whether recomputed epochs must be what an attempt by the same means stored
         self._packs_changed = False
         self._status_changed = True
         self._trials_committed = time.monotonic()
@@ -80,7 +81,7 @@ class Recorder:
         if row["status"] == Status.FAILED or letter.attempt != row["attempts"]:
             return Done(refused=True)
         if isinstance(letter, Report):
-            return self._report(letter, on_cpu=row["device"] == "cpu")
+            return self._report(letter)
         self.fail(letter.trial_id, letter.reason)
         return Done(refused=False)
 
@@ -110,7 +111,10 @@ class Recorder:
                 self._set_status(str(row["trial_id"]), Status.PENDING)
 
     def _begin(self, letter: Begin) -> Begun:
-        attempt = int(str(self.row(letter.trial_id)["attempts"])) + 1
+        row = self.row(letter.trial_id)
+        attempt = int(str(row["attempts"])) + 1
+        alike = all(row[name] == getattr(letter, name) for name in ("host", "device", "threads", "engine", "versions"))
+        self._exact[letter.trial_id] = alike and (letter.device, letter.engine) == ("cpu", "eager")
         self._packs_changed |= self._pack_of.get(letter.trial_id) != letter.pack
         self._pack_of[letter.trial_id] = letter.pack
         self._set_status(
@@ -126,9 +130,10 @@ class Recorder:
         newest = self._checkpoints.latest(letter.trial_id)
         return Begun(attempt, newest[1] if newest else None)
 
-    def _report(self, report: Report, on_cpu: bool) -> Done:
+    def _report(self, report: Report) -> Done:
+        replace_rows = not self._exact[report.trial_id]
         try:
-            self._epochs.add(self._configs[report.trial_id], report.records, replace=not on_cpu)
+            self._epochs.add(self._configs[report.trial_id], report.records, replace=replace_rows)
         except RecomputedEpochError as error:
             self.fail(report.trial_id, str(error))
             return Done(refused=True)

@@ -1,5 +1,7 @@
 """What a process that trains sets first; and the measuring of packs in such a process."""
 
+import math
+
 import ray
 import torch
 from ray.exceptions import RayError
@@ -8,6 +10,7 @@ from tmc_sweep.config import TrialConfig
 from tmc_sweep.errors import CannotRunError
 from tmc_sweep.space.schema import Resources
 from tmc_sweep.sweep.allotment import Measure
+from tmc_sweep.sweep.memory import fits
 from tmc_sweep.training import Cost, Engine, cost
 
 
@@ -25,12 +28,18 @@ def prepare(cpu: float, gpu: float, tf32: bool) -> str:
 def measuring(resources: Resources) -> Measure:
     """The cost of a pack, measured by Ray on whichever node has room; CannotRunError if that cannot be done."""
 
-    @ray.remote(max_retries=1)
-    def on_a_node(config: TrialConfig, members: int, gpu: float, engine: Engine) -> Cost:
-        return cost(config, members, prepare(resources.cpu, gpu, resources.tf32), engine)
+    def probe(config: TrialConfig, members: int, gpu: float, engine: Engine) -> Cost:
+        device = prepare(resources.cpu, gpu, resources.tf32)
+        measured: list[Cost] = []
+        if fits(lambda: measured.append(cost(config, members, device, engine))):
+            return measured[0]
+        return Cost(math.inf, math.inf, 2**62, torch.cuda.mem_get_info()[1] if gpu else 0)
+
+    on_cpu = ray.remote(max_retries=1)(probe)
+    on_gpu = ray.remote(max_retries=1, max_calls=1)(probe)  # its process ends, and with it what it holds of the GPU
 
     def measure(config: TrialConfig, members: int, gpu: float, engine: Engine) -> Cost:
-        task = on_a_node.options(num_cpus=resources.cpu, num_gpus=gpu)
+        task = (on_gpu if gpu else on_cpu).options(num_cpus=resources.cpu, num_gpus=gpu)
         try:
             return ray.get(task.remote(config, members, gpu, engine))
         except RayError as error:

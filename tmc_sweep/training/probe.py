@@ -2,10 +2,11 @@
 
 import hashlib
 import json
-import math
 import os
 import platform
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -42,7 +43,8 @@ class Cost:
 
 def shape(config: TrialConfig) -> TrialConfig:
     """One configuration for all that cost the same: those that differ in rate, seed, initial values, images, epochs."""
-    return config.model_copy(update=_FREE)
+    largest_batch = min(config.batch_size, config.train_images - config.validation_images)
+    return config.model_copy(update={**_FREE, "batch_size": largest_batch})
 
 
 def cost(config: TrialConfig, members: int, device: str = "cpu", engine: Engine = "eager") -> Cost:
@@ -53,26 +55,19 @@ def cost(config: TrialConfig, members: int, device: str = "cpu", engine: Engine 
         return Cost(**json.loads(path.read_bytes()))
     except (OSError, ValueError, TypeError):
         measured = measure(config, members, device, engine)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(f".{os.getpid()}")
-    aside.write_text(json.dumps(asdict(measured)))
-    aside.replace(path)
+    with suppress(OSError):  # a home that one may not write to
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_suffix(f".{os.getpid()}")
+        aside.write_text(json.dumps(asdict(measured)))
+        aside.replace(path)
     return measured
 
 
 def measure(config: TrialConfig, members: int, device: str, engine: Engine) -> Cost:
-    """The cost, measured now: the fastest of a few epochs of a few steps; without bounds if memory does not suffice."""
-    try:
-        return _measure(config, members, device, engine)
-    except torch.OutOfMemoryError:
-        return Cost(math.inf, math.inf, 2**62, torch.cuda.mem_get_info()[1])
-
-
-def _measure(config: TrialConfig, members: int, device: str, engine: Engine) -> Cost:
+    """The cost, measured now: the fastest of a few epochs of a few steps."""
     n_images = config.batch_size * _STEPS
     states = [TrialState.initial(config.model_copy(update={"seed": seed})) for seed in range(members)]
-    random = torch.randint(0, 256, (n_images, config.n_features), generator=torch.Generator().manual_seed(0))
-    images = random.to(device, torch.uint8)
+    images = torch.randint(0, 256, (n_images, config.n_features), dtype=torch.uint8, device=device)
     pack = Pack(states, Split(images, images[:0], images[: config.batch_size]), device, engine=engine)
     pack.train_epoch()
     seconds = min(_training_seconds(pack) for _ in range(_EPOCHS)) / _STEPS
@@ -100,6 +95,7 @@ def _cache() -> Path:
 
 def _key(config: TrialConfig, members: int, device: str, engine: Engine) -> str:
     on = torch.cuda.get_device_name() if device.startswith("cuda") else platform.node()
-    context = [members, engine, on, torch.get_num_threads(), torch.get_float32_matmul_precision(), torch.__version__]
-    text = json.dumps([config.model_dump(mode="json"), *context], sort_keys=True)
+    versions = [version("tmc-sweep"), torch.__version__]
+    settings = [members, engine, on, torch.get_num_threads(), torch.get_float32_matmul_precision()]
+    text = json.dumps([config.model_dump(mode="json"), *settings, *versions], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
