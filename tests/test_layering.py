@@ -27,7 +27,10 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "data": ({"config", "errors"}, {"jaxtyping", "numpy", "sklearn", "torch", "torchvision"}),
     "training": ({*MATHS, "config", "errors", "records"}, {"safetensors", "torch"}),
     "tables": (BASE, {"numpy", "pandas", "pyarrow"}),
-    "sweep": ({*BASE, *MATHS, "space", "tables"}, {"joblib", "numpy", "pandas", "pyarrow", "ray", "ruamel", "torch"}),
+    "sweep": (
+        {*BASE, *MATHS, "space", "tables"},
+        {"grpc", "joblib", "numpy", "pandas", "pyarrow", "ray", "ruamel", "torch"},
+    ),
     "cli": ({*BASE, *MATHS, "space", "tables", "sweep"}, {"pandas", "rich", "typer"}),
     "__init__": ({"tables", "training", "sweep"}, set()),
 }

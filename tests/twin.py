@@ -42,6 +42,7 @@ class DirectChannel:
     recorder: Recorder
     sent: list[Letter] = field(default_factory=list)
     refused: set[str] = field(default_factory=set)
+    stopping: bool = False
 
     def ask(self, letters: Sequence[Letter]) -> list[Reply]:
         self.sent += letters

@@ -37,6 +37,18 @@ def test_a_post_waits_for_one_sent_before_it_and_other_senders_do_not():
     assert asyncio.run(scene()) == ["b"]
 
 
+def test_training_processes_learn_that_the_driver_is_stopping():
+    async def scene() -> list[bool]:
+        box = Mailbox()
+        answers = [await box.stopping()]
+        for stopping in (False, True):
+            await box.collect(0.0, stopping)
+            answers.append(await box.stopping())
+        return answers
+
+    assert asyncio.run(scene()) == [False, False, True]
+
+
 def test_an_answer_to_a_sender_that_is_gone_is_dropped():
     async def scene() -> None:
         box = Mailbox()

@@ -5,6 +5,7 @@ import math
 import shutil
 import weakref
 from collections.abc import Callable, Sequence
+from itertools import chain, repeat
 
 import pandas as pd
 import pytest
@@ -130,6 +131,25 @@ def test_a_stopped_pack_checkpoints_its_last_epoch(digits: Images, paths: SweepP
     assert [path.name[:12] for path in paths.checkpoints.rglob("*.safetensors")] == ["epoch-000002"]
     run = started(paths, [small(epochs=9)], digits, epochs=1)
     assert run._channel.sent[-1].records[0].epoch == 3
+
+
+@pytest.mark.parametrize("batches", range(3))
+def test_a_pack_stopped_in_mid_epoch_checkpoints_the_boundary_before_it(
+    digits: Images, paths: SweepPaths, monkeypatch: pytest.MonkeyPatch, batches: int
+):
+    """An epoch has two batches of training and one of evaluation."""
+    configs = seeds(0, 1)
+    run = started(paths, configs, digits, epochs=1)
+    answers = chain(batches * [False], repeat(True))
+    monkeypatch.setattr(DirectChannel, "stopping", property(lambda _: next(answers)))
+    run.train_epoch()
+    run.close()
+    monkeypatch.undo()
+    assert [CheckpointFiles(paths).latest(config.trial_id)[0] for config in configs] == [1, 1]
+    sweep(paths, configs, digits)
+    frame = table(paths.epochs)
+    pd.testing.assert_frame_equal(outcomes(frame), expected(configs, digits), check_exact=True)
+    assert frame["attempt"].tolist() == [1, 2, 2] * 2
 
 
 def test_checkpoints_are_made_when_due_and_at_the_end(digits: Images, paths: SweepPaths):

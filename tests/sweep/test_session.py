@@ -2,11 +2,16 @@
 
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
+import grpc
 import pytest
 import ray
+from ray.core.generated.gcs_service_pb2 import CheckAliveReply, CheckAliveRequest
+from ray.exceptions import ActorDiedError
 
 from tmc_sweep.errors import CannotRunError
 from tmc_sweep.space.schema import Resources
@@ -127,17 +132,69 @@ def test_an_address_of_ray_client_is_refused(nothing_started, monkeypatch: pytes
         ray_session(Resources()).__enter__()
 
 
-def test_a_cluster_that_refuses_us_is_reported_in_one_sentence(
-    nothing_started, listening: str, monkeypatch: pytest.MonkeyPatch
+@contextmanager
+def head(answer: Callable[[grpc.ServicerContext], str]) -> Iterator[str]:
+    """The address of a cluster's head that gives this version of Ray as its own, if it answers."""
+
+    def check_alive(_: object, context: grpc.ServicerContext) -> CheckAliveReply:
+        return CheckAliveReply(ray_version=answer(context))
+
+    handler = grpc.unary_unary_rpc_method_handler(
+        check_alive, CheckAliveRequest.FromString, CheckAliveReply.SerializeToString
+    )
+    service = grpc.method_handlers_generic_handler("ray.rpc.NodeInfoGcsService", {"CheckAlive": handler})
+    server = grpc.server(ThreadPoolExecutor(1), [service])
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield f"127.0.0.1:{port}"
+    server.stop(None).wait()
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (lambda _: "2.50.1", f"runs 2.50.1 and this machine {ray.__version__}: install ray==2.50.1 here"),
+        (lambda context: context.abort(grpc.StatusCode.UNAUTHENTICATED, "no"), "but it refuses ours: copy the head's"),
+        (lambda context: context.abort(grpc.StatusCode.UNIMPLEMENTED, "no"), "but it does not: check the address"),
+        (lambda _: time.sleep(1) or "", "but none does within 0.5 s: check the address"),
+        (lambda _: ray.__version__, "but its raylet is not there: check that it runs Ray"),
+    ],
+)
+def test_a_head_that_will_not_have_us_is_reported_in_one_sentence(
+    nothing_started, monkeypatch: pytest.MonkeyPatch, answer: Callable[[grpc.ServicerContext], str], says: str
 ):
     def refuse(**_: object) -> None:
-        raise ConnectionError("Version mismatch\nand a page about it")
+        raise ConnectionError("its raylet is not there\nand a page about it")
 
     monkeypatch.setattr(ray, "init", refuse)
-    monkeypatch.setenv("RAY_ADDRESS", listening)
-    with pytest.raises(CannotRunError, match="but Version mismatch: check that it runs Ray") as error:
-        ray_session(Resources()).__enter__()
+    monkeypatch.setattr("tmc_sweep.sweep.head._JOIN_SECONDS", 0.5)
+    monkeypatch.setattr(session, "get_node_ip_address", lambda: "127.0.0.1")
+    with head(answer) as address:
+        monkeypatch.setenv("RAY_ADDRESS", address)
+        with pytest.raises(CannotRunError) as error:
+            ray_session(Resources()).__enter__()
+    assert says in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_what_takes_connections_and_never_answers_is_refused(
+    nothing_started, listening: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("tmc_sweep.sweep.head._JOIN_SECONDS", 0.5)
+    monkeypatch.setenv("RAY_ADDRESS", listening)
+    with pytest.raises(CannotRunError, match=r"must answer at 127\.0\.0\.1:\d+, but none does within 0\.5 s"):
+        ray_session(Resources()).__enter__()
+
+
+def test_a_cluster_that_goes_away_in_mid_sweep_is_reported_with_the_way_on(
+    nothing_started, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(ray, "init", lambda **_: None)
+    with (
+        pytest.raises(CannotRunError, match=r"it broke off \(ActorDiedError\): run the same command to resume"),
+        ray_session(Resources(gpu=0)),
+    ):
+        raise ActorDiedError
 
 
 def test_what_never_fits_this_machine_is_refused_before_ray_starts(nothing_started):

@@ -67,6 +67,10 @@ class Channel(Protocol):
     def refused(self) -> Collection[str]:
         """The trials whose letters were refused, by the replies so far."""
 
+    @property
+    def stopping(self) -> bool:
+        """Whether the sweep is being stopped, so that an epoch in progress is to be dropped."""
+
     def ask(self, letters: Sequence[Letter]) -> list[Reply]:
         """Send, and wait until the letters are acted on and durable."""
 

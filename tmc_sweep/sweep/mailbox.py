@@ -7,6 +7,7 @@ needs no shared disk. The actor keeps nothing that matters: if it dies, the swee
 import asyncio
 import secrets
 import threading
+import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
@@ -15,10 +16,12 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from tmc_sweep.sweep.head import Head
 from tmc_sweep.sweep.letters import Begin, Done, Letter, Reply
 
 COMMIT_SECONDS = 0.5  # letters that arrive within it share a commit
 _ABANDON_SECONDS = 5.0  # a round takes about one
+_STOP_SECONDS = 0.5  # between a training process's questions whether to stop
 _UNANSWERED = 4  # posts a training process may be ahead of the writer
 
 
@@ -35,6 +38,7 @@ class Mailbox:
         self._posts: list[tuple[Stamp, Sequence[Letter]]] = []
         self._arrived = asyncio.Event()
         self._urgent = asyncio.Event()
+        self._stopping = False
 
     async def post(self, stamp: Stamp, letters: Sequence[Letter], urgent: bool) -> list[Reply]:
         """Replies to the letters, once the driver has acted on them.
@@ -53,8 +57,13 @@ class Mailbox:
             self._urgent.set()
         return await answer
 
-    async def collect(self, wait_seconds: float) -> list[tuple[Stamp, Sequence[Letter]]]:
+    async def stopping(self) -> bool:
+        """Whether the driver, when it last collected, was about to stop the sweep."""
+        return self._stopping
+
+    async def collect(self, wait_seconds: float, stopping: bool = False) -> list[tuple[Stamp, Sequence[Letter]]]:
         """The posts so far, each sender's in order; waits for one, then for others to share its commit."""
+        self._stopping = stopping
         if await _within(self._arrived, wait_seconds):
             await _within(self._urgent, COMMIT_SECONDS)
         posts, self._posts = self._posts, []
@@ -93,11 +102,25 @@ class MailboxChannel:
         self._posted = 0
         self._unanswered: deque[tuple[Sequence[Letter], Any]] = deque()
         self._refused: set[str] = set()
+        self._stopping = False
+        self._question: Any = None
+        self._asked = time.monotonic()
 
     @property
     def refused(self) -> Set[str]:
         """The trials whose letters were refused, by the replies so far."""
         return self._refused
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the sweep is being stopped, known within a second or two; cheap enough to ask at every minibatch."""
+        if not self._stopping and time.monotonic() - self._asked >= _STOP_SECONDS:
+            self._asked = time.monotonic()
+            if self._question is None:
+                self._question = self._mailbox.stopping.remote()
+            elif ray.wait([self._question], timeout=0)[0]:
+                self._stopping, self._question = ray.get(self._question), None
+        return self._stopping
 
     def ask(self, letters: Sequence[Letter]) -> list[Reply]:
         """Send, and wait until the letters are acted on and durable."""
@@ -131,12 +154,18 @@ class Postman(threading.Thread):
     """The driver's end: hands each batch of letters to the writer, and answers them once they are durable."""
 
     def __init__(
-        self, mailbox: Any, deliver: Callable[[list[Letter]], list[Reply]], on_error: Callable[[], None]
+        self,
+        mailbox: Any,
+        deliver: Callable[[list[Letter]], list[Reply]],
+        on_error: Callable[[], None],
+        stopping: Callable[[], bool],
     ) -> None:
         super().__init__(name="tmc-sweep-writer", daemon=True)
         self._mailbox = mailbox
         self._deliver = deliver
         self._on_error = on_error
+        self._stopping = stopping
+        self._head = Head(ray.get_runtime_context().gcs_address)
         self._closing = threading.Event()
         self._abandoned = threading.Event()
         self.error: BaseException | None = None
@@ -165,7 +194,8 @@ class Postman(threading.Thread):
         self.join(_ABANDON_SECONDS)
 
     def _round(self) -> bool:
-        posts = ray.get(self._mailbox.collect.remote(0.0 if self._closing.is_set() else 1.0))
+        self._head.leave_if_silent()
+        posts = ray.get(self._mailbox.collect.remote(0.0 if self._closing.is_set() else 1.0, self._stopping()))
         replies = iter(self._deliver([letter for _, letters in posts for letter in letters]))
         answers = {stamp: [next(replies) for _ in letters] for stamp, letters in posts}
         ray.get(self._mailbox.answer.remote(answers))

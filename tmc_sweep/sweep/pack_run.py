@@ -55,7 +55,8 @@ class PackRun:
     def train_epoch(self) -> None:
         """One epoch of every member, reported; members that are finished, or refused by the writer, leave their pack.
 
-        A pack that does not fit into memory is begun again in halves, whose epoch comes with the next call.
+        An epoch in whose middle the sweep is stopped is dropped. A pack that does not fit into memory is begun again in
+        halves, whose epoch comes with the next call.
         """
         due = time.monotonic() - self._checkpointed >= self._checkpoint_seconds
         for _ in range(len(self._packs)):
@@ -132,11 +133,15 @@ class PackRun:
         if states:
             self._data = self._data or Split.of(self._images, states[0].config, self._device)
             attempts = [self._attempts[state.config.trial_id] for state in states]
-            self._packs.append(Pack(states, self._data, self._device, attempts, self._engine))
+            pack = Pack(states, self._data, self._device, attempts, self._engine, lambda: self._channel.stopping)
+            self._packs.append(pack)
 
     def _train_next(self, checkpoint: bool) -> None:
         pack = self._packs.popleft()  # what fails in mid-epoch must never be checkpointed
         records = pack.train_epoch()
+        if not records:  # the sweep is being stopped
+            self._packs.append(pack)
+            return
         self._channel.send(self._reports(pack, [[record] for record in records], checkpoint))
         refused = self._channel.refused
         going = [

@@ -2,7 +2,6 @@
 
 import os
 import re
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from tmc_sweep.sweep.mailbox import Postman, open_mailbox
 from tmc_sweep.sweep.planner import missing
 from tmc_sweep.sweep.progress import Listener, Progress, TrialProgress
 from tmc_sweep.sweep.recorder import Recorder
+from tmc_sweep.sweep.scratch import scratch_folder
 from tmc_sweep.sweep.session import ray_session
 from tmc_sweep.sweep.signals import StopSignal, stop_signal
 from tmc_sweep.sweep.trainable import PackTrainable
@@ -130,7 +130,7 @@ def _train(
     configs: Sequence[TrialConfig], images: dict[str, Images], space: SearchSpace, sweep: _Sweep, stop: StopSignal
 ) -> None:
     resources = space.resources
-    with ray_session(resources) as nodes, tempfile.TemporaryDirectory(prefix="tmc-tune-") as scratch:
+    with ray_session(resources) as nodes, scratch_folder() as scratch:
         stop.listen()
         sweep.show()
         allotments = Allotter(resources, nodes, measuring(resources)).allot(configs, sweep.recorder.packs)
@@ -138,8 +138,8 @@ def _train(
         trainable = tune.with_parameters(
             PackTrainable, allotments=allotments, images=images, mailbox=mailbox, resources=resources
         )
-        tuner = _tuner(trainable, allotments, Path(scratch))
-        postman = Postman(mailbox, sweep.deliver, stop.interrupt_tune)
+        tuner = _tuner(trainable, allotments, scratch)
+        postman = Postman(mailbox, sweep.deliver, stop.interrupt_tune, lambda: stop.number is not None)
         try:
             with stop.tuning():
                 postman.start()

@@ -2,9 +2,7 @@
 
 import logging
 import os
-import shutil
 import socket
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 import joblib
 import ray
 import torch
+from ray.exceptions import RayError
 from ray.util import get_node_ip_address
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -21,6 +20,8 @@ from tmc_sweep.errors import CannotRunError
 from tmc_sweep.space.schema import Resources
 from tmc_sweep.sweep import TOKEN
 from tmc_sweep.sweep.allotment import Capacity
+from tmc_sweep.sweep.head import Head, cluster_lost
+from tmc_sweep.sweep.scratch import scratch_folder, temporary_root
 
 _CONNECT_SECONDS = 3.0
 _OBJECT_STORE_BYTES = 500 * 2**20  # data sets and checkpoints in flight; Ray's default is 30 % of the memory
@@ -38,22 +39,28 @@ def ray_session(resources: Resources) -> Iterator[list[Capacity]]:
         yield _fitting(resources)
         return
     address = os.environ.get("RAY_ADDRESS") or _running_here()
-    address = None if address == "local" else address
-    temporary = None
-    try:
-        if address:
+    address = (_running_here() or address) if address == "auto" else address
+    if address and address != "local":
+        with _left_at_the_end():
             _connect(address)
             yield _fitting(resources)
-        else:
-            here = {"CPU": float(joblib.cpu_count()), "GPU": float(torch.cuda.device_count())}
-            check_fits(resources, [here])
-            temporary = tempfile.mkdtemp(prefix="tmc-", dir="/tmp")
-            _start(here, temporary)
+    else:
+        here = {"CPU": float(joblib.cpu_count()), "GPU": float(torch.cuda.device_count())}
+        check_fits(resources, [here])
+        with scratch_folder() as folder, _left_at_the_end():
+            _start(here, folder)
             yield [here]
+
+
+@contextmanager
+def _left_at_the_end() -> Iterator[None]:
+    """CannotRunError if the cluster goes away inside."""
+    try:
+        yield
+    except RayError as error:
+        raise cluster_lost(f"it broke off ({type(error).__name__})") from None
     finally:
         ray.shutdown()
-        if temporary:
-            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def check_fits(resources: Resources, nodes: Sequence[Capacity]) -> None:
@@ -99,7 +106,7 @@ def _running_here() -> str | None:
 
     Ray's own search would also find the private cluster of another run, and even one that is just dying.
     """
-    note = Path(os.environ.get("RAY_TMPDIR", "/tmp")) / "ray" / "ray_current_cluster"  # noqa: S108 - Ray's own path
+    note = temporary_root() / "ray" / "ray_current_cluster"
     address = note.read_text().strip() if note.is_file() else ""
     return address if address and _answers(address) else None
 
@@ -126,11 +133,12 @@ def _connect(address: str) -> None:
             "log in to the head and run it there"
         )
     address = _as_ray_reads(address)
-    if address != "auto" and not _answers(address):
+    if not _answers(address):
         raise CannotRunError(
             f"a Ray cluster must answer at {address}, but none does within {_CONNECT_SECONDS:g} s: "
             "start it with `ray start --head`, or unset RAY_ADDRESS to use this machine alone"
         )
+    Head(address).check_joinable()
     try:
         ray.init(address=address, **_QUIET)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
@@ -140,14 +148,14 @@ def _connect(address: str) -> None:
         ) from None
 
 
-def _start(here: Capacity, temporary: str) -> None:
+def _start(here: Capacity, folder: Path) -> None:
     ray.init(
         address="local",
         num_cpus=int(here["CPU"]),
         num_gpus=int(here["GPU"]),
         include_dashboard=False,
         object_store_memory=_OBJECT_STORE_BYTES,
-        _temp_dir=temporary,
+        _temp_dir=str(folder),
         **_QUIET,
     )
     if TOKEN.is_file():  # Ray leaves it readable to all

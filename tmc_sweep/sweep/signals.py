@@ -1,7 +1,7 @@
 """SIGINT and SIGTERM: the first ends the sweep, the second at once.
 
-Tune gives its trials some ten seconds: an epoch that ends in them is checkpointed, a longer one is dropped, and the
-rerun goes on from the checkpoint before it.
+Tune gives its trials some fifteen seconds. They learn of the signal through the mailbox (`Channel.stopping`), drop the
+epoch in progress and checkpoint the one before it, so a single minibatch may take about ten.
 """
 
 import signal

@@ -9,6 +9,7 @@ from tmc_sweep.models import HierarchicalVAE
 from tmc_sweep.training.state import TrialState
 
 ADAM_BETAS = (0.9, 0.999)
+Boundary = tuple[bool, list[Tensor]]
 
 
 class Member:
@@ -33,6 +34,19 @@ class Member:
         )
         self.row = row
         self.diverged = False
+
+    def boundary(self) -> Boundary:
+        """What an epoch changes, in memory of its own."""
+        return self.diverged, [tensor.detach().clone() for tensor in self._tensors()]
+
+    def back_to(self, boundary: Boundary) -> None:
+        """Undo what has changed since."""
+        self.diverged, tensors = boundary
+        for tensor, value in zip(self._tensors(), tensors, strict=True):
+            tensor.detach().copy_(value)
+
+    def _tensors(self) -> list[Tensor]:
+        return [self.row, *self.adam.state[self.row].values()]
 
     def step(self, gradient: Tensor, finite_objective: Tensor) -> Tensor:
         """One Adam step, and the gradient's norm; no step ever again once objective or gradient is not finite."""

@@ -7,7 +7,7 @@ member that diverges is left as it was before the fatal step; the others go on u
 import math
 import resource
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -54,14 +54,19 @@ class Pack:
         device: str = "cpu",
         attempts: Sequence[int] = (),
         engine: Engine = "eager",
+        should_stop: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Stack copies of the states; `attempts` number the current start of each trial's training (default: 1)."""
+        """Stack copies of the states; `attempts` number the current start of each trial's training (default: 1).
+
+        `should_stop` is asked before each minibatch whether to drop the epoch in progress.
+        """
         self.config = states[0].config
         self.data = data
         self.device = device
         self.attempts = list(attempts) or [1] * len(states)
         self.model, self.members = stacked(states, device)
         self._score = _compiled(device) if engine == "compiled" else _score
+        self._should_stop = should_stop
 
     @property
     def states(self) -> list[TrialState]:
@@ -69,7 +74,19 @@ class Pack:
         return [member.state for member in self.members]
 
     def train_epoch(self) -> list[EpochRecord]:
-        """All training images once in random minibatches, then the others once in order; one record a member."""
+        """All training images once in random minibatches, then the others once in order; one record a member.
+
+        No records if the epoch was dropped; the members are then as they were before it.
+        """
+        before = [member.boundary() for member in self.members]
+        try:
+            return self._epoch()
+        except _DroppedError:
+            for member, boundary in zip(self.members, before, strict=True):
+                member.back_to(boundary)
+            return []
+
+    def _epoch(self) -> list[EpochRecord]:
         started = time.perf_counter()
         if self.device.startswith("cuda"):
             torch.cuda.reset_peak_memory_stats()
@@ -116,7 +133,7 @@ class Pack:
         norms = torch.zeros(len(self.members), dtype=torch.float64)
         batches = orders.to(self.device).split(self.config.batch_size, dim=1)
         objective = self.config.objective
-        for index in batches:
+        for index in self._unless_stopped(batches):
             x = self._binarized(batch(images, index), noise)
             bound = self._bounds(x, self.config.K, noise, (objective,))[objective]
             self.model.zero_grad()
@@ -142,7 +159,7 @@ class Pack:
         noise = self._generators(purpose, self.device)
         order = torch.arange(len(images), device=self.device).expand(len(self.members), -1)
         totals = {name: torch.zeros(len(self.members), dtype=torch.float64) for name in OBJECTIVES}
-        for index in order.split(self.config.batch_size, dim=1):
+        for index in self._unless_stopped(order.split(self.config.batch_size, dim=1)):
             x = self._binarized(batch(images, index), noise)
             for name, bound in self._bounds(x, self.config.eval_k, noise, OBJECTIVES).items():
                 totals[name] += bound.double().sum(-1).cpu()
@@ -159,6 +176,12 @@ class Pack:
         ]
         return self._score(self.model, x, noise, names)
 
+    def _unless_stopped(self, batches: Sequence[Tensor]) -> Iterator[Tensor]:
+        for index in batches:
+            if self._should_stop():
+                raise _DroppedError
+            yield index
+
     def _generators(self, purpose: Purpose, device: str = "cpu") -> list[Generator]:
         return [generator(state.config.seed, purpose, state.epoch + 1, device) for state in self.states]
 
@@ -167,6 +190,10 @@ class Pack:
             return x
         uniform = torch.stack([torch.rand(x.shape[1:], generator=g, device=self.device) for g in generators])
         return (uniform < x).to(x.dtype)
+
+
+class _DroppedError(Exception):
+    """The epoch in progress is to be dropped."""
 
 
 def _score(
@@ -179,7 +206,8 @@ def _score(
 
 def _compiled(device: str) -> Callable[..., dict[Objective, Tensor]]:
     """`_score` through torch.compile, on a GPU replayed as CUDA graphs: one launch, not hundreds."""
-    torch.compiler.reset()  # what a larger pack left behind counts towards torch's limit of recompilations
+    torch.compiler.reset()  # graphs of a larger pack would keep their memory
+    torch._dynamo.config.recompile_limit = 64  # beyond it torch goes on eagerly; each shape of a batch needs a graph
     compiled = torch.compile(_score, dynamic=False, mode="reduce-overhead" if device.startswith("cuda") else None)
 
     def score(*arguments: Any) -> dict[Objective, Tensor]:

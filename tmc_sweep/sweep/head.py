@@ -1,0 +1,66 @@
+"""Asks a cluster's head itself whether it is there and will have us, with a deadline: Ray would wait for minutes."""
+
+import os
+
+import grpc
+import ray
+from ray._private.gcs_utils import create_gcs_channel
+from ray.core.generated.gcs_service_pb2 import CheckAliveRequest  # type: ignore[attr-defined]
+from ray.core.generated.gcs_service_pb2_grpc import NodeInfoGcsServiceStub
+
+from tmc_sweep.errors import CannotRunError
+from tmc_sweep.sweep import TOKEN
+
+_JOIN_SECONDS = 10.0
+_SILENT_SECONDS = 20.0
+_SHOW_CURSOR = "\033[?25h\n"  # the live table hides it
+
+
+class Head:
+    """The control service (GCS) of the cluster at an address."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._check_alive = NodeInfoGcsServiceStub(create_gcs_channel(address)).CheckAlive
+
+    def check_joinable(self) -> None:
+        """CannotRunError unless it answers soon, accepts our token and runs our version of Ray."""
+        try:
+            version = self._check_alive(CheckAliveRequest(), timeout=_JOIN_SECONDS).ray_version
+        except grpc.RpcError as error:
+            raise _unjoinable(self._address, error.code()) from None
+        if version != ray.__version__:
+            raise CannotRunError(
+                f"a sweep and its cluster must run one version of Ray, but the cluster at {self._address} runs "
+                f"{version} and this machine {ray.__version__}: install ray=={version} here"
+            )
+
+    def leave_if_silent(self) -> None:
+        """End this process, as after a kill, if the head is silent for longer than a busy one is.
+
+        Nothing less would do: the main thread is held by Ray's calls, until Ray itself ends the process with code 1.
+        """
+        try:
+            self._check_alive(CheckAliveRequest(), timeout=_SILENT_SECONDS, wait_for_ready=True)
+        except grpc.RpcError:
+            error = cluster_lost(f"its head at {self._address} was silent for {_SILENT_SECONDS:g} s")
+            os.write(2, f"{_SHOW_CURSOR if os.isatty(2) else ''}tmc-sweep: {error}\n".encode())
+            os._exit(error.exit_code)
+
+
+def cluster_lost(what: str) -> CannotRunError:
+    """The error of a sweep whose cluster went away under it."""
+    return CannotRunError(f"a sweep's Ray cluster must stay until its end, but {what}: run the same command to resume")
+
+
+def _unjoinable(address: str, code: grpc.StatusCode) -> CannotRunError:
+    if code == grpc.StatusCode.UNAUTHENTICATED:
+        return CannotRunError(
+            f"joining the Ray cluster at {address} needs its token, but it refuses ours: copy the head's "
+            f"~/.ray/auth_token to {TOKEN}"
+        )
+    why = f"none does within {_JOIN_SECONDS:g} s" if code == grpc.StatusCode.DEADLINE_EXCEEDED else "it does not"
+    return CannotRunError(
+        f"the head of a Ray cluster must answer at {address}, but {why}: check the address and that it runs "
+        f"Ray {ray.__version__}"
+    )

@@ -1,0 +1,61 @@
+"""A folder for what Ray and Tune write while a sweep runs: gone at its end, and after a kill with the next run."""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_PREFIX = "tmc-"
+_OWNER = "owner"
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A new folder with a short name, and an end to those whose process was killed.
+
+    The kernel tells who lives: each folder holds a file that its process has locked since before it had that name.
+    """
+    root = temporary_root()
+    for folder in root.glob(f"{_PREFIX}*"):
+        _remove_if_abandoned(folder)
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=root))
+    descriptor = os.open(folder / "new", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        (folder / "new").rename(folder / _OWNER)
+        yield folder
+    finally:
+        _remove(folder)
+        os.close(descriptor)
+
+
+def temporary_root() -> Path:
+    """Where Ray keeps its files; short, as the paths of its sockets must be."""
+    return Path(os.environ.get("RAY_TMPDIR", "/tmp"))  # noqa: S108 - Ray's own path
+
+
+def _remove_if_abandoned(folder: Path) -> None:
+    """Remove this folder, if a process of ours made it and is gone."""
+    try:
+        descriptor = os.open(folder / _OWNER, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        if not folder.is_symlink() and folder.stat().st_uid == os.getuid():
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _remove(folder)
+    except OSError:  # its process lives, or another run removes it too
+        pass
+    finally:
+        os.close(descriptor)
+
+
+def _remove(folder: Path) -> None:
+    """The owner's file last: should something withstand, the next run tries again."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
