@@ -1,0 +1,126 @@
+"""A sweep of two trials in two parts, as its writer sees it, that goes on from wherever it finds its files."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from itertools import chain
+from typing import TypeVar
+
+import pandas as pd
+from twin import small
+
+from tmc_sweep.config import TrialConfig
+from tmc_sweep.errors import StorageError
+from tmc_sweep.paths import SweepPaths
+from tmc_sweep.records import OUTCOME_COLUMNS, EpochRecord
+from tmc_sweep.sweep.letters import Begin, Begun, Letter, Reply, Report
+from tmc_sweep.sweep.planner import missing
+from tmc_sweep.sweep.recorder import Recorder
+from tmc_sweep.tables.lock import sweep_lock
+from tmc_sweep.tables.manifest import open_manifest
+
+EPOCHS = 4
+TRIALS_PER_PART = 1
+TRIALS = [small(seed=seed, epochs=EPOCHS) for seed in range(2)]  # trained together
+CHECKPOINTS = (1, 3, 4)  # a crash may lose an epoch, and the oldest is removed
+
+Rows = dict[tuple[str, int], float]
+Result = TypeVar("Result")
+
+
+def value(trial_id: str, epoch: int) -> float:
+    """What training this epoch gives, whenever it is trained."""
+    return -int(hashlib.sha256(f"{trial_id} {epoch}".encode()).hexdigest()[:8], 16) / 2**24
+
+
+EXPECTED: Rows = {(c.trial_id, epoch): value(c.trial_id, epoch) for c in TRIALS for epoch in range(1, EPOCHS + 1)}
+
+
+def record(trial_id: str, epoch: int, attempt: int) -> EpochRecord:
+    fields = dict.fromkeys(OUTCOME_COLUMNS, value(trial_id, epoch))
+    spent = {"epoch_seconds": 1.0, "eval_seconds": 0.5, "peak_memory_bytes": 1}
+    return EpochRecord(
+        trial_id=trial_id, epoch=epoch, attempt=attempt, time=datetime(2025, 1, 1, tzinfo=UTC), **fields, **spent
+    )
+
+
+class Writer:
+    """The driver's side: what it acknowledges is noted; an error of the storage is tried again a few times."""
+
+    def __init__(self, recorder: Recorder, acknowledged: Rows, tries: int) -> None:
+        self._recorder, self._acknowledged, self._tries = recorder, acknowledged, tries
+
+    def deliver(self, letters: Sequence[Letter]) -> list[Reply]:
+        replies = [self._lasting(lambda letter=letter: self._recorder.receive(letter)) for letter in letters]
+        self._lasting(self._recorder.commit)
+        for letter in letters:
+            if isinstance(letter, Report):
+                self._acknowledged |= {(row.trial_id, row.epoch): row.test_objective for row in letter.records}
+        return replies
+
+    def _lasting(self, action: Callable[[], Result]) -> Result:
+        for _ in range(self._tries - 1):
+            with suppress(StorageError):
+                return action()
+        return action()
+
+
+def run(paths: SweepPaths, acknowledged: Rows, tries: int = 3) -> None:
+    """Train what is missing, noting what is acknowledged; StorageError if the storage fails as often as it is tried."""
+    with sweep_lock(paths):
+        open_manifest(paths, "name: tiny\n")
+        recorder = Recorder.open(paths, TRIALS)
+        writer = Writer(recorder, acknowledged, tries)
+        left = missing(TRIALS, {config.trial_id: recorder.row(config.trial_id) for config in TRIALS})
+        _train(left, writer)
+        recorder.release()
+        recorder.commit()
+
+
+def _train(pack: Sequence[TrialConfig], writer: Writer) -> None:
+    if not pack:
+        return
+    names = tuple(config.trial_id for config in pack)
+    begun = writer.deliver([Begin(name, names, 7, "host", "cpu", 1, "eager", "sum", "versions") for name in names])
+    members = [_Member(name, reply) for name, reply in zip(names, begun, strict=True) if isinstance(reply, Begun)]
+    writer.deliver(list(chain.from_iterable(member.again() for member in members)))
+    for epoch in range(1, EPOCHS + 1):
+        writer.deliver(list(chain.from_iterable(member.train(epoch) for member in members)))
+
+
+class _Member:
+    """A trial in training; its checkpoint is its history."""
+
+    def __init__(self, trial_id: str, begun: Begun) -> None:
+        history = json.loads(begun.checkpoint) if begun.checkpoint else []
+        self._trial_id, self._attempt = trial_id, begun.attempt
+        self._history = [EpochRecord.from_json(row) for row in history]
+
+    def again(self) -> Iterable[Report]:
+        if self._history:
+            yield Report(self._trial_id, self._attempt, tuple(self._history))
+
+    def train(self, epoch: int) -> Iterable[Report]:
+        if epoch > len(self._history):
+            self._history.append(record(self._trial_id, epoch, self._attempt))
+            state = json.dumps([row.to_json() for row in self._history]).encode() if epoch in CHECKPOINTS else None
+            yield Report(self._trial_id, self._attempt, (self._history[-1],), state)
+
+
+def violations(paths: SweepPaths, acknowledged: Rows) -> list[str]:
+    """What a plain reader sees that it must not, or does not see that it must."""
+    if not paths.epochs.exists():
+        return ["the table is gone"] if acknowledged else []
+    try:
+        frame = pd.read_parquet(paths.epochs, columns=["trial_id", "epoch", *OUTCOME_COLUMNS])
+    except Exception as error:
+        return [f"unreadable: {str(error)[:80]}"]
+    found = []
+    if (frame.groupby("trial_id").cumcount() + 1 != frame["epoch"]).any():
+        found.append("a trial's epochs are not 1, 2, 3, ... once each")
+    stored = {(trial_id, epoch): values for trial_id, epoch, *values in frame.itertuples(index=False)}
+    found += [f"lost: {key}" for key in acknowledged if key not in stored]
+    found += [f"other bits: {key}" for key, values in stored.items() if {*values} != {EXPECTED[key]}]
+    return found
