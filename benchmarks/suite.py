@@ -127,6 +127,20 @@ SUITE = (
         "Handing out 60 000 images of MNIST's shape once, in random order, in batches of 128, scaled to [0, 1].",
     ),
     Benchmark(
+        "commit",
+        "benchmarks.commit",
+        "--epochs 3 --rounds 1",
+        "A group commit",
+        "A full part of 64 trials encoded, written aside, flushed and renamed, because one trial has a new epoch.",
+    ),
+    Benchmark(
+        "tables",
+        "benchmarks.tables",
+        "--trials 65 --epochs 3",
+        "A large table",
+        "Written through the store, read whole by `pd.read_parquet`, summarised; beside it one file a trial.",
+    ),
+    Benchmark(
         "sweep",
         "benchmarks.sweep",
         "--trials 2 --epochs 1",

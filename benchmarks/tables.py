@@ -1,0 +1,118 @@
+"""A large sweep's table: written through the store, read whole by plain pandas, summarised.
+
+    python -m benchmarks.tables --trials 10000 --epochs 1200 --json
+
+Beside it the same rows as one file a trial. Reading and summarising are done in a process of their own, whose most
+resident memory is reported.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypedDict
+
+from benchmarks import command
+from benchmarks.curves import curve, named, trials
+from tmc_sweep.config import TrialConfig
+from tmc_sweep.paths import SweepPaths
+from tmc_sweep.records import EpochRecord
+from tmc_sweep.tables.epochs import TRIALS_PER_PART, EpochTable
+from tmc_sweep.tables.manifest import open_manifest
+from tmc_sweep.tables.parts import TrialRows, to_table
+from tmc_sweep.tables.schema import to_parquet
+
+READ = """
+import json, resource, sys, time
+import pandas as pd
+import tmc_sweep
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+started = time.perf_counter()
+rows = len(pd.read_parquet(sys.argv[1]))
+read = time.perf_counter()
+read_peak = peak()
+tmc_sweep.summarize(sys.argv[1])
+print(json.dumps({"rows": rows, "read_seconds": read - started, "summarise_seconds": time.perf_counter() - read,
+                  "read_peak_bytes": read_peak}))
+"""
+
+
+class Row(TypedDict):
+    """One layout."""
+
+    trials_per_file: int
+    trials: int
+    epochs: int
+    rows: int
+    files: int
+    size_bytes: int
+    write_seconds: float
+    read_seconds: float
+    read_peak_bytes: int
+    summarise_seconds: float
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure both layouts and print a table, or JSON."""
+    parser = command.parser(__doc__, rounds=None)
+    parser.add_argument("--trials", type=int, default=10_000)
+    parser.add_argument("--epochs", type=int, default=1_200, help="of each trial")
+    options = command.parse(parser, arguments)
+    configs, records = trials(options.trials), curve(options.epochs)
+    with tempfile.TemporaryDirectory(prefix="tmc-benchmark-", dir=Path.cwd()) as folder:
+        results = Path(folder)
+        rows = [
+            measure(TRIALS_PER_PART, *_stored(SweepPaths(results, "parts"), configs, records), options),
+            measure(1, *_one_file_a_trial(SweepPaths(results, "files"), configs, records), options),
+        ]
+    command.show(rows, as_json=options.json)
+
+
+def measure(trials_per_file: int, table: Path, write_seconds: float, options: Any) -> Row:
+    """What is there, and what reading it takes."""
+    files = [path.stat().st_size for path in table.iterdir()]
+    reader = subprocess.run([sys.executable, "-c", READ, table], stdout=subprocess.PIPE, text=True, check=True)
+    found = json.loads(reader.stdout)
+    return {
+        "trials_per_file": trials_per_file,
+        "trials": options.trials,
+        "epochs": options.epochs,
+        "rows": found["rows"],
+        "files": len(files),
+        "size_bytes": sum(files),
+        "write_seconds": write_seconds,
+        "read_seconds": found["read_seconds"],
+        "read_peak_bytes": found["read_peak_bytes"],
+        "summarise_seconds": found["summarise_seconds"],
+    }
+
+
+def _stored(paths: SweepPaths, configs: Sequence[TrialConfig], records: list[EpochRecord]) -> tuple[Path, float]:
+    started, table = time.perf_counter(), EpochTable.open(paths)
+    for number, config in enumerate(configs, start=1):
+        table.add(config, [*named(records, config)])
+        if number % TRIALS_PER_PART == 0 or number == len(configs):
+            table.commit()
+    return paths.epochs, time.perf_counter() - started
+
+
+def _one_file_a_trial(
+    paths: SweepPaths, configs: Sequence[TrialConfig], records: list[EpochRecord]
+) -> tuple[Path, float]:
+    started, sweep_id = time.perf_counter(), open_manifest(paths).sweep_id
+    paths.epochs.mkdir(parents=True)
+    for number, config in enumerate(configs):
+        rows = TrialRows.of(config)
+        rows.upsert([*named(records, config)], replace=False)
+        paths.part(number).write_bytes(to_parquet(to_table([rows]), sweep_id))
+    return paths.epochs, time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    main()
