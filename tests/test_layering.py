@@ -180,3 +180,48 @@ def test_no_loader_that_runs_code_is_used(path: Path):
 )
 def test_a_planted_loader_is_found(source: str, found: list[str]):
     assert unsafe_uses(source) == found
+
+
+WALL_CLOCK = {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
+RECORDED = {
+    ("tables/lock.py", "datetime.now"),
+    ("tables/manifest.py", "datetime.now"),
+    ("training/pack.py", "datetime.now"),
+    ("sweep/recorder.py", "datetime.now"),
+}
+
+
+def wall_clock_uses(source: str) -> set[str]:
+    """The wall clock's readings in a source; its clocks and how they are imported are few enough to go by name."""
+    named = {
+        ".".join(ast.unparse(node).split(".")[-2:])
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Attribute)
+    }
+    bare = {
+        f"{node.module}.{alias.name}"
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    return (named | bare) & WALL_CLOCK
+
+
+def test_the_wall_clock_is_recorded_and_decides_nothing():
+    """Clocks jump. What these record are times of rows, trials, manifests and locks."""
+    uses = {(str(path.relative_to(ROOT)), name) for path in sources() for name in wall_clock_uses(path.read_text())}
+    assert uses == RECORDED
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("import time\ntime.time()", {"time.time"}),
+        ("from time import time\ntime()", {"time.time"}),
+        ("from datetime import datetime\ndatetime.now()", {"datetime.now"}),
+        ("import datetime\ndatetime.datetime.now()", {"datetime.now"}),
+        ("import time\ntime.monotonic()", set()),
+    ],
+)
+def test_a_planted_look_at_the_clock_is_found(source: str, found: set[str]):
+    assert wall_clock_uses(source) == found

@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 
 import pytest
 
@@ -42,6 +43,44 @@ def test_kill_9_leaves_no_stale_lock_though_a_child_lives_on(paths, holder):
     holder.wait()
     with sweep_lock(paths):
         assert f"pid {os.getpid()} on" in paths.lock.read_text()
+
+
+RACE = """
+import sys
+from pathlib import Path
+from tmc_sweep.errors import SweepBusyError
+from tmc_sweep.paths import SweepPaths
+from tmc_sweep.tables.lock import sweep_lock
+print(flush=True)
+sys.stdin.readline()
+try:
+    with sweep_lock(SweepPaths(Path(sys.argv[1]), "grid")):
+        print("won", flush=True)
+        sys.stdin.readline()
+except SweepBusyError as error:
+    print(error, flush=True)
+"""
+
+
+def test_of_processes_that_start_at_once_exactly_one_wins_and_the_others_name_it(paths):
+    command = [sys.executable, "-c", RACE, str(paths.results)]
+    with ExitStack() as stack:
+        racers = [
+            stack.enter_context(
+                subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+            )
+            for _ in range(6)
+        ]
+        for racer in racers:
+            racer.stdout.readline()
+        for racer in racers:
+            racer.stdin.write("\n")
+        said = {racer.pid: racer.stdout.readline().strip() for racer in racers}
+        for racer in racers:
+            racer.kill()
+    (winner,) = (pid for pid, line in said.items() if line == "won")
+    del said[winner]
+    assert all(line.startswith("another run holds sweep 'grid': ") for line in said.values())
 
 
 def test_the_lock_can_be_had_again_after_release_and_after_an_error(paths):
