@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def measure(epochs: int, rounds: int) -> Row:
     """One part, committed again after each new epoch of its first trial."""
-    with tempfile.TemporaryDirectory(prefix="tmc-benchmark-", dir=Path.cwd()) as folder:
+    with tempfile.TemporaryDirectory(prefix="tmc-benchmark-") as folder:
         paths = SweepPaths(Path(folder), "commit")
         table, configs, records = EpochTable.open(paths), trials(TRIALS_PER_PART), curve(epochs + rounds)
         for config in configs:

@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--epochs", type=int, default=1_200, help="of each trial")
     options = command.parse(parser, arguments)
     configs, records = trials(options.trials), curve(options.epochs)
-    with tempfile.TemporaryDirectory(prefix="tmc-benchmark-", dir=Path.cwd()) as folder:
+    with tempfile.TemporaryDirectory(prefix="tmc-benchmark-") as folder:
         results = Path(folder)
         rows = [
             measure(TRIALS_PER_PART, *_stored(SweepPaths(results, "parts"), configs, records), options),

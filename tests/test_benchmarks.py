@@ -119,8 +119,11 @@ def test_each_benchmark_runs_and_its_rows_have_the_documented_fields(
 ) -> None:
     name, *arguments = shlex.split(f"{benchmark.command} {benchmark.quick} --json")
     module: Any = importlib.import_module(name)
-    module.main(arguments)
-    rows = json.loads(capsys.readouterr().out)["rows"]
+    if benchmark.name == "engine":  # in a process of its own: here calls are checked for shapes, and do not compile
+        rows = benchmark.run(quick=True)["rows"]
+    else:
+        module.main(arguments)
+        rows = json.loads(capsys.readouterr().out)["rows"]
     assert rows
     for row in rows:
         assert [*row] == [*module.Row.__annotations__]
