@@ -33,7 +33,7 @@ def test_the_first_two_shell_blocks_hold_one_command_each_and_ci_runs_the_second
 def test_the_commands_of_the_readme_exist() -> None:
     named = set(re.findall(r"tmc-sweep ([a-z]+)", README))
     assert named <= set(get_command(app).commands)  # type: ignore[attr-defined]
-    assert {"run", "plan", "validate", "status", "summary"} <= named
+    assert {"run", "plan", "validate", "status", "summary", "verify", "repair", "prune"} <= named
 
 
 @pytest.mark.parametrize("text", [README, SPACE_PAGE], ids=["README", "docs/search-space"])

@@ -130,7 +130,7 @@ def test_a_planted_symlink_is_refused_and_not_followed(file, tmp_path: Path, pla
     assert list(outside.iterdir()) == []
 
 
-@pytest.mark.parametrize("verb", ["status", "summary"])
+@pytest.mark.parametrize("verb", ["status", "summary", "verify", "repair", "prune"])
 @pytest.mark.parametrize(
     ("name", "says"), [("../x", "a sweep's name must be"), ("/etc", "a sweep's name must be"), ("tny", "did you mean")]
 )

@@ -18,7 +18,7 @@ def test_version_and_help():
     assert command("--version").out.startswith("tmc-sweep 0.")
     overview = command("--help")
     assert overview.code == 0
-    for verb in ("run", "plan", "validate", "status", "summary"):
+    for verb in ("run", "plan", "validate", "status", "summary", "verify", "repair", "prune"):
         assert verb in overview.out
         assert command(verb, "--help").code == 0
 
@@ -83,7 +83,10 @@ def test_status_of_one_sweep_and_of_all(results: Path):
     assert status["trials"][0]["reason"] is None
     assert status["trials"][2]["reason"].startswith("not finite in epoch ")
     assert (status["epochs_done"], status["epochs"]) == (len(table(results / "tiny")), 16)
-    head = f"tiny: 4 trials (2 done, 2 diverged), {status['epochs_done']} of 16 epochs"
+    stored = sum(path.stat().st_size for path in (results / ".tmc" / "tiny").rglob("*.safetensors"))
+    assert (status["checkpoint_bytes"], status["n_checkpoints_dropped"]) == (stored, 0)
+    epochs = f"{status['epochs_done']} of 16 epochs"
+    head = f"tiny: 4 trials (2 done, 2 diverged), {epochs}, {stored / 1e3:.3g} kB of checkpoints"
     assert command("status", "tiny", "--results", results).out.startswith(head)
     assert command("status", "--results", results).out == f"{head}\n"
     (only,) = command("status", "--results", results, "--json").json

@@ -10,7 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pytest
-from twin import DirectChannel, small, started, sweep
+from stored import TRIALS, checkpoint, store
+from twin import started
 
 from tmc_sweep.data import load
 from tmc_sweep.errors import InputError
@@ -18,30 +19,15 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EPOCH_COLUMNS, TRIAL_COLUMNS
 from tmc_sweep.sweep import inspection
 from tmc_sweep.sweep.inspection import inspect, known_sweep, verify
-from tmc_sweep.sweep.pack_run import PackRun
-from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.tables.manifest import read_manifest, write_manifest
 from tmc_sweep.tables.schema import read_table, to_parquet
-from tmc_sweep.tables.summary import summarize, write_summary
 
-TRIALS = [small(architecture={"latents": [4]}, seed=seed) for seed in range(2)]
 FLIPS = 1_000
 
 
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory: pytest.TempPathFactory) -> SweepPaths:
-    """A finished trial and one after two epochs, with a checkpoint of each of these."""
-    paths = SweepPaths(tmp_path_factory.mktemp("results"), "tiny")
-    images = load("digits")
-    sweep(paths, TRIALS[:1], images, text="name: tiny\n")
-    recorder = Recorder.open(paths, TRIALS)
-    run = PackRun(TRIALS[1:], images, DirectChannel(recorder), "cpu", 0.0)
-    run.train_epoch()
-    run.train_epoch()
-    recorder.release()
-    recorder.commit()
-    write_summary(paths, summarize(paths.epochs, last=2))
-    return paths
+    return store(tmp_path_factory.mktemp("results"))
 
 
 @pytest.fixture
@@ -52,11 +38,6 @@ def paths(stored: SweepPaths, tmp_path: Path) -> SweepPaths:
 
 def sentences(paths: SweepPaths) -> list[str]:
     return [problem.sentence for problem in verify(paths).problems]
-
-
-def checkpoint(paths: SweepPaths, which: int = 0) -> Path:
-    """A checkpoint of the unfinished trial: its older one, or its newer."""
-    return sorted((paths.checkpoints / TRIALS[1].trial_id).iterdir())[which]
 
 
 def test_a_sweep_as_it_was_written_has_no_problem(paths: SweepPaths):

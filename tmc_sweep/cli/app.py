@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from tmc_sweep.errors import InputError, StorageError, TmcSweepError
+from tmc_sweep.paths import SweepPaths
 
 MAX_TRIALS = 100_000
 
@@ -164,6 +165,40 @@ def verify(name: Name, results: Results = Path("results"), as_json: Json = False
 
 
 @app.command()
+def repair(name: Name, results: Results = Path("results")) -> None:
+    """Set aside what `verify` finds broken, and bring its rows back from checkpoints. Deletes nothing."""
+    from tmc_sweep.sweep.inspection import known_sweep
+    from tmc_sweep.sweep.repair import repair as mend
+
+    mended = mend(known_sweep(results, name))
+    typer.echo("\n".join(mended.done) or f"{name}: nothing to mend")
+    if mended.to_train:
+        typer.echo("\n".join(["the next run trains again:", *mended.to_train]))
+
+
+@app.command()
+def prune(
+    name: Name,
+    keep: Annotated[
+        float | None,
+        typer.Option("--keep-gigabytes", min=0, help="What may stay; default: as in the search space."),
+    ] = None,
+    results: Results = Path("results"),
+) -> None:
+    """Delete checkpoints of finished trials, the oldest first, until all take no more than this."""
+    from tmc_sweep.cli.status import declared_gigabytes
+    from tmc_sweep.sweep.budget import prune as drop
+    from tmc_sweep.tables.read import find
+
+    paths = find(SweepPaths(results, name).epochs)
+    pruned = drop(paths, declared_gigabytes(paths) if keep is None else keep)
+    typer.echo(
+        f"{name}: dropped the checkpoints of {pruned.trials} finished trials ({pruned.freed / 1e9:.3g} GB), "
+        f"{pruned.left / 1e9:.3g} GB are left"
+    )
+
+
+@app.command()
 def summary(
     name: Name,
     last: Annotated[
@@ -177,7 +212,6 @@ def summary(
     """Print mean and standard deviations over the last epochs, per cell."""
     from tmc_sweep.cli.show import show_summary
     from tmc_sweep.cli.status import declared_statistic
-    from tmc_sweep.paths import SweepPaths
     from tmc_sweep.tables.summary import summarize
 
     if as_json and as_csv:

@@ -92,7 +92,14 @@ def show_findings(name: str, findings: "Findings", *, as_json: bool) -> None:
 def _headline(status: Mapping[str, Any]) -> str:
     counts = ", ".join(f"{status[f'n_{name}']} {name}" for name in Status if status[f"n_{name}"])
     epochs = f"{status['epochs_done']} of {status['epochs']} epochs"
-    return f"{status['name']}: {status['n_trials']} trials ({counts}), {epochs}"
+    dropped = status["n_checkpoints_dropped"]
+    checkpoints = f"{_amount(status['checkpoint_bytes'])} of checkpoints" + (f" ({dropped} dropped)" if dropped else "")
+    return f"{status['name']}: {status['n_trials']} trials ({counts}), {epochs}, {checkpoints}"
+
+
+def _amount(n_bytes: int) -> str:
+    unit, name = next(((unit, name) for unit, name in ((1e9, "GB"), (1e6, "MB")) if n_bytes >= unit), (1e3, "kB"))
+    return f"{n_bytes / unit:.3g} {name}"
 
 
 def _text(value: object, name: str) -> str:

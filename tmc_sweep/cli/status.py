@@ -8,8 +8,9 @@ from typing import Any
 from tmc_sweep.errors import InputError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
-from tmc_sweep.space import parse
-from tmc_sweep.space.schema import Statistic
+from tmc_sweep.space import SearchSpace, parse
+from tmc_sweep.space.schema import Resources, Statistic
+from tmc_sweep.tables.checkpoints import CheckpointFiles
 from tmc_sweep.tables.manifest import read_manifest
 from tmc_sweep.tables.read import plain_rows, read_trials
 
@@ -18,7 +19,9 @@ _TRIAL_FIELDS = ("trial_id", "objective", "architecture", "data", "K", "lr", "se
 
 def sweep_status(results: Path, name: str) -> dict[str, Any]:
     """Trials by status, epochs done and asked for, and each trial's state, JSON-ready."""
-    trials = read_trials(SweepPaths(results, name).epochs)
+    paths = SweepPaths(results, name)
+    trials = read_trials(paths.epochs)
+    finished = trials["status"].isin([Status.DONE, Status.DIVERGED])
     counts = Counter(trials["status"])
     return {
         "name": name,
@@ -26,6 +29,8 @@ def sweep_status(results: Path, name: str) -> dict[str, Any]:
         **{f"n_{status}": counts.get(status, 0) for status in Status},
         "epochs_done": int(trials["epochs_done"].sum()),
         "epochs": int(trials["epochs"].sum()),
+        "checkpoint_bytes": sum(CheckpointFiles(paths).sizes().values()),
+        "n_checkpoints_dropped": int((finished & trials["checkpoint"].isna()).sum()),
         "trials": [
             {field: row[field] for field in (*_TRIAL_FIELDS, "epochs_done", "epochs")} for row in plain_rows(trials)
         ],
@@ -34,8 +39,19 @@ def sweep_status(results: Path, name: str) -> dict[str, Any]:
 
 def declared_statistic(paths: SweepPaths) -> Statistic:
     """The statistic that the sweep's search space, as last run, declares; the default one if it cannot be known."""
+    space = _last_run(paths)
+    return space.statistic if space else Statistic()
+
+
+def declared_gigabytes(paths: SweepPaths) -> float:
+    """What the search space, as last run, lets checkpoints take; the default if it cannot be known."""
+    space = _last_run(paths)
+    return (space.resources if space else Resources()).checkpoint_gigabytes
+
+
+def _last_run(paths: SweepPaths) -> SearchSpace | None:
     manifest = read_manifest(paths)
     try:
-        return parse(manifest.search_space, str(paths.manifest), sys.maxsize).statistic if manifest else Statistic()
+        return parse(manifest.search_space, str(paths.manifest), sys.maxsize) if manifest else None
     except InputError:
-        return Statistic()
+        return None

@@ -69,6 +69,7 @@ class Resources(_Section):
     )
     tf32: bool = Field(False, json_schema_extra=_rule("true or false"))
     checkpoint_seconds: float = Field(60.0, ge=0, json_schema_extra=_rule("a number of seconds, 0 or more"))
+    checkpoint_gigabytes: float = Field(20.0, ge=0, json_schema_extra=_rule("a number of gigabytes, 0 or more"))
 
 
 class Header(_Section):

@@ -88,7 +88,7 @@ class _Inspection:
         sweep_id = self._sweep_id()
         trials = self._trials(sweep_id)
         self._strays()
-        rows: Counter[str] = Counter()
+        rows: dict[str, EpochRecord] = {}
         numbers = self._part_numbers()
         for number in numbers:
             self._part(self.paths.part(number), sweep_id, trials, rows)
@@ -98,7 +98,12 @@ class _Inspection:
                 self._check_checkpoints(trial_id, trials, None)
         self._check_table(self.paths.summary, SUMMARY_COLUMNS, sweep_id)
         return Findings(
-            len(numbers), len(trials or rows), rows.total(), self.checkpoints, tuple(self.problems), sweep_id
+            parts=len(numbers),
+            trials=len(trials or rows),
+            epochs=sum(last.epoch for last in rows.values()),
+            checkpoints=self.checkpoints,
+            problems=tuple(self.problems),
+            sweep_id=sweep_id,
         )
 
     def _report(self, file: Path, what: str) -> None:
@@ -159,7 +164,7 @@ class _Inspection:
     def _trials(self, sweep_id: str) -> dict[str, TrialRow]:
         return {str(row["trial_id"]): row for row in self._check_table(self.paths.trials, TRIAL_COLUMNS, sweep_id)}
 
-    def _part(self, path: Path, sweep_id: str, trials: Mapping[str, TrialRow], rows: Counter[str]) -> None:
+    def _part(self, path: Path, sweep_id: str, trials: Mapping[str, TrialRow], rows: dict[str, EpochRecord]) -> None:
         try:
             part = read_part(path, sweep_id)
         except StorageError as error:
@@ -169,7 +174,7 @@ class _Inspection:
             self._failed(path, refused(path, f"trial {min(twice)} is also in an earlier part"))
             return
         for trial_id, stored in part.items():
-            rows[trial_id] = stored.measured.num_rows
+            rows[trial_id] = stored.record(stored.measured.num_rows)
             if trial_id not in trials and not self._is_broken(self.paths.trials):
                 self._report(path, f"its trial {trial_id} is not in the trial table")
             self._check_checkpoints(trial_id, trials, stored)
@@ -177,12 +182,14 @@ class _Inspection:
     def _is_broken(self, path: Path) -> bool:
         return any(problem.file == path for problem in self.problems)
 
-    def _check_trials(self, trials: Mapping[str, TrialRow], rows: Mapping[str, int]) -> None:
+    def _check_trials(self, trials: Mapping[str, TrialRow], rows: Mapping[str, EpochRecord]) -> None:
         """Rows and checkpoints are durable before the trial table speaks of them: what is not there was lost."""
         for trial_id, row in trials.items():
             counted = int(str(row["epochs_done"]))
-            if rows.get(trial_id, 0) < counted and not _replaces(row):
-                what = f"it has {rows.get(trial_id, 0)} epochs of trial {trial_id} where {counted} were stored"
+            last = rows.get(trial_id)
+            there = last.epoch if last else 0
+            if there < counted and not (last and _is_of_a_later_attempt(last, row)):
+                what = f"it has {there} epochs of trial {trial_id} where {counted} were stored"
                 self._report(self.paths.epochs, what)
             if row["checkpoint"] and not CheckpointFiles(self.paths).stored(trial_id):
                 self._report(self.paths.results / str(row["checkpoint"]), "it is missing")
@@ -221,18 +228,13 @@ class _Inspection:
         if [record.epoch for record in history] != list(range(1, epoch + 1)):
             raise refused(path, f"its history is not epochs 1 to {epoch}")
         other = rows.disagrees(history) if rows else None
-        if other and not _is_replacement(other, rows, row):
+        if other and rows and other.attempt <= rows.record(other.epoch).attempt:  # else it is about to replace the row
             raise refused(path, f"its epoch {other.epoch} is not as it is in the epoch table")
 
 
-def _replaces(row: TrialRow) -> bool:
-    """Whether epochs of this trial may come out differently when trained again, and then replace the stored ones."""
-    return row["device"] != "cpu"
-
-
-def _is_replacement(record: EpochRecord, rows: TrialRows | None, row: TrialRow | None) -> bool:
-    """Whether the row is yet to be replaced by this one of a later attempt; a crash may come between the two."""
-    return bool(row and rows and _replaces(row) and record.attempt > rows.record(record.epoch).attempt)
+def _is_of_a_later_attempt(last: EpochRecord, row: TrialRow) -> bool:
+    """Whether the epoch may be one that came out differently when trained again, which takes those after it away."""
+    return last.attempt == row["attempts"] != 1
 
 
 def _n_parts(names: Iterable[str]) -> int:

@@ -1,5 +1,6 @@
 """The single writer's logic: letters in, durable tables and checkpoints out. It runs where the lock is held."""
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,6 +10,7 @@ from typing import Self
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EpochRecord, Status
+from tmc_sweep.sweep.budget import DROPPED, FINISHED, Budget
 from tmc_sweep.sweep.letters import Begin, Begun, Done, Letter, Reply, Report
 from tmc_sweep.tables.checkpoints import CheckpointFiles
 from tmc_sweep.tables.epochs import EpochTable
@@ -40,14 +42,18 @@ class Recorder:
         self._exact: dict[str, bool] = {}  # whether recomputed epochs must be what an attempt by the same means stored
         self._packs_changed = False
         self._status_changed = True
+        self._budget = Budget(checkpoints, math.inf)
         self._trials_committed = time.monotonic()
 
     @classmethod
-    def open(cls, paths: SweepPaths, configs: Sequence[TrialConfig]) -> Self:
-        """The recorder of the sweep at `paths`, whose lock the caller holds, with these trials on record."""
-        recorder = cls(
-            EpochTable.open(paths), TrialTable.open(paths), CheckpointFiles(paths), open_manifest(paths), paths
-        )
+    def open(cls, paths: SweepPaths, configs: Sequence[TrialConfig], checkpoint_gigabytes: float = math.inf) -> Self:
+        """The recorder of the sweep at `paths`, whose lock the caller holds, with these trials on record.
+
+        Checkpoints of finished trials are dropped, the oldest first, where all of them take more than these gigabytes.
+        """
+        checkpoints = CheckpointFiles(paths)
+        recorder = cls(EpochTable.open(paths), TrialTable.open(paths), checkpoints, open_manifest(paths), paths)
+        recorder._budget = Budget(checkpoints, checkpoint_gigabytes)
         recorder._configs = {config.trial_id: config for config in configs}
         recorder._trials.ensure(configs)
         recorder.release()  # a run that was killed left its trials as running
@@ -95,9 +101,13 @@ class Recorder:
             self._manifest = replace(self._manifest, packs=self.packs)
             write_manifest(self._paths, self._manifest)
             self._packs_changed = False
+        for trial_id in self._budget.choose(self._trials):
+            self._trials.update(trial_id, **DROPPED)
+            self._status_changed = True
         if self._status_changed or time.monotonic() - self._trials_committed > _TRIALS_SECONDS:
             self._trials.commit()
             self._status_changed, self._trials_committed = False, time.monotonic()
+            self._budget.drop()
 
     def fail(self, trial_id: str, reason: str) -> None:
         """Record that training of the trial ended with an error, unless it had already ended otherwise."""
@@ -109,6 +119,20 @@ class Recorder:
         for row in list(self._trials):
             if row["status"] == Status.RUNNING:
                 self._set_status(str(row["trial_id"]), Status.PENDING)
+
+    def mend(self, trial_id: str, history: Sequence[EpochRecord]) -> None:
+        """Take from a checkpoint's history the rows that were lost, and name the checkpoints that are there."""
+        if len(history) > self._epochs.epochs_done.get(trial_id, 0):
+            self._epochs.add(self._configs[trial_id], history)
+        row, stored, last = self.row(trial_id), self._checkpoints.stored(trial_id), self._epochs.last(trial_id)
+        attempts = max(int(str(row["attempts"])), last.attempt if last else 0)
+        epoch, path = stored[0] if stored else (None, None)
+        name = str(path.relative_to(self._paths.results)) if path else None
+        now = {"attempts": attempts, "checkpoint_epoch": epoch, "checkpoint": name}
+        if any(row[column] != value for column, value in now.items()):
+            self._trials.update(trial_id, **now)
+            self._status_changed = True
+        self._settle(trial_id)
 
     def _begin(self, letter: Begin) -> Begun:
         row = self.row(letter.trial_id)
@@ -127,6 +151,7 @@ class Recorder:
             pack_size=len(letter.pack),
             **{name: value for name, value in vars(letter).items() if name not in ("trial_id", "pack")},
         )
+        self._budget.keep(letter.trial_id)
         newest = self._checkpoints.latest(letter.trial_id)
         return Begun(attempt, newest[1] if newest else None)
 
@@ -144,6 +169,8 @@ class Recorder:
                 report.trial_id, checkpoint_epoch=epoch, checkpoint=str(path.relative_to(self._paths.results))
             )
         self._settle(report.trial_id)
+        if report.checkpoint is not None:
+            self._budget.saved(report.trial_id, finished=self.row(report.trial_id)["status"] in FINISHED)
         return Done(refused=False)
 
     def _settle(self, trial_id: str) -> None:
@@ -151,7 +178,11 @@ class Recorder:
         row = self.row(trial_id)
         done = self._epochs.epochs_done.get(trial_id, 0)
         if done != row["epochs_done"]:
+            lost = done < int(str(row["epochs_done"]))
+            self._status_changed |= lost  # it never counts rows that are not there
             self._trials.update(trial_id, epochs_done=done)
+            if lost and row["status"] == Status.DIVERGED:
+                self._set_status(trial_id, Status.PENDING, reason=None, ended=None)
         if row["status"] == Status.DONE and done < int(str(row["epochs"])):
             self._set_status(trial_id, Status.PENDING, ended=None)  # rows were lost, or more are asked for
         if row["status"] not in (Status.PENDING, Status.RUNNING) or not done:

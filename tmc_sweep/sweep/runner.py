@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tmc_sweep.space import load as load_space
 from tmc_sweep.sweep.allotment import Allotment, Allotter
 from tmc_sweep.sweep.letters import Letter, Reply, Report
 from tmc_sweep.sweep.mailbox import Postman, open_mailbox
+from tmc_sweep.sweep.patience import Patience
 from tmc_sweep.sweep.planner import missing
 from tmc_sweep.sweep.progress import Listener, Progress, TrialProgress
 from tmc_sweep.sweep.recorder import Recorder
@@ -65,10 +67,10 @@ def run(
     images = _images(missing(configs, stored_trials(paths)))  # before anything is written
     with sweep_lock(paths), stop_signal() as stop:
         open_manifest(paths, space.text)
-        recorder = Recorder.open(paths, configs)
+        recorder = Recorder.open(paths, configs, space.resources.checkpoint_gigabytes)
         left = missing(configs, {config.trial_id: recorder.row(config.trial_id) for config in configs})
         images |= _images([config for config in left if config.data not in images])
-        sweep = _Sweep(recorder, configs, listener)
+        sweep = _Sweep(recorder, configs, listener, Patience(lambda: stop.number is not None))
         try:
             if left:
                 _train(left, images, space, sweep, stop)
@@ -88,16 +90,19 @@ def _images(configs: Sequence[TrialConfig]) -> dict[str, Images]:
 class _Sweep:
     """The writer with its view: delivers letters, commits, then lets progress show what is durable."""
 
-    def __init__(self, recorder: Recorder, configs: Sequence[TrialConfig], listener: Listener | None) -> None:
+    def __init__(
+        self, recorder: Recorder, configs: Sequence[TrialConfig], listener: Listener | None, patience: Patience
+    ) -> None:
         self.recorder = recorder
+        self._patience = patience
         self._configs = {config.trial_id: config for config in configs}
         self._listener = listener
         self.progress = Progress([self._trial(trial_id) for trial_id in self._configs])
 
     def deliver(self, letters: list[Letter]) -> list[Reply]:
         """Apply and commit; what the replies acknowledge is durable."""
-        replies = [self.recorder.receive(letter) for letter in letters]
-        self.recorder.commit()
+        replies = [self._patience.lasting(partial(self.recorder.receive, letter)) for letter in letters]
+        self._patience.lasting(self.recorder.commit)
         for letter in letters:
             new = letter.records if isinstance(letter, Report) else ()
             self.progress.update(self._trial(letter.trial_id), new)
@@ -116,7 +121,7 @@ class _Sweep:
     def fail(self, trial_id: str, reason: str) -> None:
         """Record that training is over for this trial, and why it failed if it has not ended in another way."""
         self.recorder.fail(trial_id, reason)
-        self.recorder.commit()
+        self._patience.lasting(self.recorder.commit)
         self.progress.update(self._trial(trial_id))
 
     def _trial(self, trial_id: str) -> TrialProgress:

@@ -41,6 +41,24 @@ class CheckpointFiles:
                 files.remove(other)
         return path
 
+    def keep_last(self, trial_id: str) -> None:
+        """Remove all but the trial's newest checkpoint."""
+        for _, path in self.stored(trial_id)[1:]:
+            files.remove(path)
+
+    def drop(self, trial_id: str) -> None:
+        """Remove the trial's checkpoints."""
+        for _, path in self.stored(trial_id):
+            files.remove(path)
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes of each trial's checkpoints."""
+        return {trial_id: self.size(trial_id) for trial_id in self.trial_ids()}
+
+    def size(self, trial_id: str) -> int:
+        """Bytes of the trial's checkpoints."""
+        return sum(files.size(path) for _, path in self.stored(trial_id))
+
     def latest(self, trial_id: str) -> tuple[int, bytes] | None:
         """Epoch and content of the newest checkpoint whose digest is right; each broken one passed over is logged."""
         for epoch, path in self.stored(trial_id):

@@ -17,7 +17,7 @@ The tables of a sweep named `grid` are Parquet files, whole at any moment, also 
 | `grid/` | the epoch table: one row per epoch of each trial, 64 trials per part |
 | `grid.trials.parquet` | one row per trial: configuration, status, where and with what it was trained |
 | `grid.summary.parquet` | one row per cell: statistics over its last epochs; derived from the other two |
-| `.tmc/grid/` | lock, manifest and checkpoints: what a rerun continues from |
+| `.tmc/grid/` | lock, manifest and checkpoints: what a rerun continues from; `quarantine/`: what `repair` took out |
 
 ```python
 import pandas as pd
@@ -25,6 +25,9 @@ import pandas as pd
 epochs = pd.read_parquet("results/grid")
 trials = pd.read_parquet("results/grid.trials.parquet")
 ```
+
+Each of these files carries its own SHA-256 in its key-value metadata (`tmc_sweep.sha256`, taken with zeros in its
+place), beside a format version and the sweep's id; `tmc-sweep verify grid` checks them all.
 
 A *trial* is one configuration with one seed; a *cell* is a trial without its seed. Objectives are in nats per image,
 negative, higher is better. In the files null means not evaluated, and NaN computed and not finite; pandas shows both

@@ -5,6 +5,7 @@ every moment each trial has epochs 1..n once. There is no journal and nothing to
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 from typing import Self
 
@@ -41,8 +42,7 @@ class EpochTable:
         """
         sweep_id = open_manifest(paths).sweep_id
         if not files.names(paths.epochs):
-            empty = to_parquet(arrow_schema(EPOCH_COLUMNS).empty_table(), sweep_id)
-            files.write_folder(paths.epochs, paths.part(0).name, empty, paths.temporary)
+            files.write_folder(paths.epochs, paths.part(0).name, _empty(sweep_id), paths.temporary)
         files.sync(paths.results)
         files.sync(paths.epochs)
         return cls(paths, sweep_id, _read_all_counts(paths, sweep_id))
@@ -51,6 +51,10 @@ class EpochTable:
     def epochs_done(self) -> Mapping[str, int]:
         """Epochs of each trial that has rows; those added since the last commit count, but are not yet durable."""
         return MappingProxyType(self._epochs_done)
+
+    def columns(self, trial_id: str) -> Mapping[str, object]:
+        """What is the same in every row of a trial that has rows."""
+        return MappingProxyType(self._rows(self._part[trial_id])[trial_id].fixed)
 
     def last(self, trial_id: str) -> EpochRecord | None:
         """The last epoch of a trial, or None if it has no row."""
@@ -84,7 +88,8 @@ class EpochTable:
             self._dirty.remove(part)
 
     def _part_with_room(self) -> int:
-        return len(self._sizes) - (self._sizes[-1] < TRIALS_PER_PART)
+        """The last part, or the next, unless an earlier one was made anew by `fill_gaps`."""
+        return next((part for part, size in enumerate(self._sizes) if size < TRIALS_PER_PART), len(self._sizes))
 
     def _settle(self, trial_id: str, part: int) -> None:
         if trial_id not in self._part:
@@ -105,6 +110,19 @@ class EpochTable:
         clean = [part for part in self._loaded if part not in self._dirty]
         for part in clean[: max(0, len(self._loaded) - PARTS_IN_MEMORY + 1)]:
             del self._loaded[part]
+
+
+def fill_gaps(paths: SweepPaths, sweep_id: str) -> list[Path]:
+    """Let every part up to the last be there, empty if it must; those that were missing."""
+    numbers = [number for name in files.names(paths.epochs) if (number := part_number(name)) is not None]
+    missing = sorted(set(range(max(numbers, default=0))) - set(numbers))
+    for number in missing:
+        files.write(paths.part(number), _empty(sweep_id), paths.temporary)
+    return [paths.part(number) for number in missing]
+
+
+def _empty(sweep_id: str) -> bytes:
+    return to_parquet(arrow_schema(EPOCH_COLUMNS).empty_table(), sweep_id)
 
 
 def _read_all_counts(paths: SweepPaths, sweep_id: str) -> list[dict[str, int]]:

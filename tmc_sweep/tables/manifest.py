@@ -44,11 +44,15 @@ def read_manifest(paths: SweepPaths) -> Manifest | None:
     return manifest
 
 
-def open_manifest(paths: SweepPaths, search_space: str | None = None) -> Manifest:
-    """The manifest, made if it is missing, with this search space (as before if None), durably."""
+def open_manifest(paths: SweepPaths, search_space: str | None = None, sweep_id: str = "") -> Manifest:
+    """The manifest, made if it is missing, with this search space (as before if None), durably.
+
+    One that is made has this `sweep_id`, or that of the epoch table, or a new one.
+    """
     files.prepare(paths)
     stored = read_manifest(paths)
-    manifest = stored or Manifest(FORMAT_VERSION, _sweep_id(paths), datetime.now(UTC).isoformat(), "", "", ())
+    created = datetime.now(UTC).isoformat()
+    manifest = stored or Manifest(FORMAT_VERSION, sweep_id or _sweep_id(paths), created, "", "", ())
     manifest = replace(
         manifest,
         tmc_sweep=version("tmc-sweep"),
@@ -68,9 +72,4 @@ def write_manifest(paths: SweepPaths, manifest: Manifest) -> None:
 def _sweep_id(paths: SweepPaths) -> str:
     """The id in the epoch table: one whose private files were removed is still this sweep's; else a new one."""
     first = paths.part(0)
-    return read_sweep_id(first, EPOCH_COLUMNS) if first.name in files.names(paths.epochs) else new_sweep_id()
-
-
-def new_sweep_id() -> str:
-    """An id that no other sweep has."""
-    return secrets.token_hex(8)
+    return read_sweep_id(first, EPOCH_COLUMNS) if first.name in files.names(paths.epochs) else secrets.token_hex(8)

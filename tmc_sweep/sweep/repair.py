@@ -1,0 +1,142 @@
+"""Mending a sweep: what is broken is set aside, and its rows come back from the histories in the checkpoints.
+
+Every step leaves files that the next call goes on from, as it does from those of any crash. Nothing is deleted.
+"""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tmc_sweep.config import PRESETS, TrialConfig
+from tmc_sweep.errors import InputError, StorageError
+from tmc_sweep.paths import SweepPaths
+from tmc_sweep.records import CONFIG_COLUMNS, EpochRecord
+from tmc_sweep.space import parse
+from tmc_sweep.sweep.inspection import Findings, config_in, config_of, inspect
+from tmc_sweep.sweep.recorder import Recorder
+from tmc_sweep.tables import files
+from tmc_sweep.tables.checkpoints import CheckpointFiles
+from tmc_sweep.tables.epochs import EpochTable, fill_gaps
+from tmc_sweep.tables.lock import sweep_lock
+from tmc_sweep.tables.manifest import open_manifest, read_manifest
+from tmc_sweep.tables.trials import TrialTable
+from tmc_sweep.training import decode
+
+
+@dataclass(frozen=True)
+class Mended:
+    """What was done, and what the next run has to train again, a sentence each."""
+
+    done: tuple[str, ...]
+    to_train: tuple[str, ...]
+
+
+def repair(paths: SweepPaths) -> Mended:
+    """Mend the sweep; SweepBusyError if it runs.
+
+    StorageError, and nothing is changed, if a file cannot be read or a newer version wrote it.
+    """
+    with sweep_lock(paths):
+        findings = inspect(paths)
+        for problem in findings.problems:
+            if not problem.mendable:
+                raise StorageError(problem.sentence)
+        done = [*_set_aside(paths, findings), *_fill(paths, findings)]
+        counted = {str(row["trial_id"]): int(str(row["epochs_done"])) for row in TrialTable.open(paths)}
+        configs = _configs(paths)
+        done += [f"entered in the trial table: trial {trial_id}" for trial_id in configs if trial_id not in counted]
+        recorder = Recorder.open(paths, list(configs.values()))
+        for trial_id, config in configs.items():
+            done += _mend(recorder, CheckpointFiles(paths), config)
+            counted.setdefault(trial_id, 0)
+        recorder.commit()
+        left = {trial_id: int(str(recorder.row(trial_id)["epochs_done"])) for trial_id in counted}
+    return Mended(
+        tuple(done),
+        tuple(
+            f"trial {trial_id}: epochs {left[trial_id] + 1} to {before}"
+            for trial_id, before in counted.items()
+            if left[trial_id] < before
+        ),
+    )
+
+
+def _set_aside(paths: SweepPaths, findings: Findings) -> Iterator[str]:
+    for file in dict.fromkeys(problem.file for problem in findings.problems if problem.remove):
+        yield f"moved {file} to {files.move(file, paths.quarantine)}"
+
+
+def _fill(paths: SweepPaths, findings: Findings) -> Iterator[str]:
+    """Make anew what must be there before a sweep can be opened."""
+    if not paths.manifest.exists():
+        open_manifest(paths, sweep_id=findings.sweep_id)
+        yield f"made {paths.manifest} anew: the next run enters its search space and its packs"
+    for part in fill_gaps(paths, open_manifest(paths).sweep_id):
+        yield f"made {part} anew"
+
+
+def _configs(paths: SweepPaths) -> dict[str, TrialConfig]:
+    """The trials that are on record anywhere, by name."""
+    rows = list(TrialTable.open(paths))
+    known = [config for row in rows if (config := config_of(row))]
+    if not rows:
+        known += _of_search_space(paths)
+    epochs, checkpoints = EpochTable.open(paths), CheckpointFiles(paths)
+    named = {config.trial_id for config in known} | {str(row["trial_id"]) for row in rows}
+    for trial_id in dict.fromkeys([*epochs.epochs_done, *checkpoints.trial_ids()]):
+        if trial_id not in named:
+            known += _of_checkpoint(checkpoints, trial_id) or _of_rows(epochs, trial_id)
+    return {config.trial_id: config for config in known}
+
+
+def _of_search_space(paths: SweepPaths) -> list[TrialConfig]:
+    manifest = read_manifest(paths)
+    try:
+        return parse(manifest.search_space, str(paths.manifest), sys.maxsize).trials() if manifest else []
+    except InputError:
+        return []
+
+
+def _of_checkpoint(checkpoints: CheckpointFiles, trial_id: str) -> list[TrialConfig]:
+    newest = checkpoints.latest(trial_id)
+    config = config_in(newest[1]) if newest else None
+    return [config] if config else []
+
+
+def _of_rows(epochs: EpochTable, trial_id: str) -> list[TrialConfig]:
+    """The configuration that a trial's rows name; it asks for the epochs that there are."""
+    if trial_id not in epochs.epochs_done:
+        return []
+    columns = epochs.columns(trial_id)
+    fields = {column.name: columns[column.name] for column in CONFIG_COLUMNS}
+    fields |= {"architecture": _architecture(str(columns["architecture"])), "epochs": epochs.epochs_done[trial_id]}
+    try:
+        config = TrialConfig.parse(fields)
+    except (InputError, ValueError):
+        return []
+    return [config] if config.trial_id == trial_id else []
+
+
+def _architecture(name: str) -> object:
+    """The widths behind an architecture's name, such as 12-4_q20-10."""
+    if name in PRESETS:
+        return name
+    latents, *hidden = name.split("_")
+    widths = {"latents": latents} | {f"{text[0]}_hidden": text[1:] for text in hidden}
+    return {key: [int(width) for width in text.split("-")] for key, text in widths.items()}
+
+
+def _mend(recorder: Recorder, checkpoints: CheckpointFiles, config: TrialConfig) -> Iterator[str]:
+    before = int(str(recorder.row(config.trial_id)["epochs_done"]))
+    recorder.mend(config.trial_id, _history(checkpoints, config, before))
+    after = int(str(recorder.row(config.trial_id)["epochs_done"]))
+    if after > before:
+        yield f"brought back from a checkpoint: epochs {before + 1} to {after} of trial {config.trial_id}"
+
+
+def _history(checkpoints: CheckpointFiles, config: TrialConfig, known: int) -> list[EpochRecord]:
+    """The rows in the trial's newest checkpoint, if that knows more than this many."""
+    for epoch, path in checkpoints.stored(config.trial_id)[:1]:
+        payload = checkpoints.read(path) if epoch > known else None
+        return decode(payload, config).history if payload else []
+    return []
