@@ -52,6 +52,24 @@ def test_a_signal_while_tune_does_not_run_ends_it_at_once(number: signal.Signals
 
 
 @BOTH
+def test_what_asks_by_itself_is_not_broken_off_by_the_first_signal_but_by_the_second(number: signal.Signals):
+    with stop_signal() as stop, stop.asked():
+        os.kill(os.getpid(), number)
+        with pytest.raises(SweepInterruptedError) as error:
+            stop.check()
+        with pytest.raises(SweepInterruptedError):
+            os.kill(os.getpid(), number)
+    assert error.value.exit_code == 128 + number
+
+
+@pytest.mark.parametrize("signalled", [False, True])
+def test_an_exception_garbled_by_ray_is_the_interruption_if_there_was_a_signal(signalled: bool):
+    with pytest.raises(SweepInterruptedError if signalled else SystemError), stop_signal() as stop:
+        stop.number = signal.SIGINT if signalled else None
+        raise SystemError("returned a result with an exception set")
+
+
+@BOTH
 def test_a_signal_just_before_tune_listens_keeps_its_name(number: signal.Signals):
     with stop_signal() as stop, stop.tuning(), pytest.raises(SweepInterruptedError, match=number.name) as error:
         os.kill(os.getpid(), number)

@@ -19,6 +19,7 @@ class StopSignal:
     def __init__(self) -> None:
         self.number: int | None = None
         self._tuning = False
+        self._asked = False
 
     def listen(self) -> None:
         """Handle signals from now on, as after `ray.init`, which takes SIGTERM for itself; only the main thread can."""
@@ -34,6 +35,15 @@ class StopSignal:
             yield
         finally:
             self._tuning = False
+
+    @contextmanager
+    def asked(self) -> Iterator[None]:
+        """What runs inside asks `check` by itself: an exception raised within Ray's compiled code is garbled."""
+        self._asked = True
+        try:
+            yield
+        finally:
+            self._asked = False
 
     def interrupt_tune(self) -> None:
         """Stop Tune from any thread."""
@@ -56,7 +66,7 @@ class StopSignal:
         self.number = number
         if first and self._tuning:
             self.interrupt_tune()
-        else:
+        elif not (first and self._asked):
             raise self._interrupted()
 
 
@@ -71,6 +81,9 @@ def stop_signal() -> Iterator[StopSignal]:
     except SystemExit:  # what `ray.init` makes of SIGTERM while it runs
         stop.number = signal.SIGTERM
         raise stop._interrupted() from None
+    except SystemError:  # what Ray's compiled code makes of an exception raised within it
+        stop.check()
+        raise
     finally:
         if threading.current_thread() is threading.main_thread():
             for number, handler in zip(_HANDLED, previous, strict=True):

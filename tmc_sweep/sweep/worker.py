@@ -1,6 +1,7 @@
 """What a process that trains sets first; and the measuring of packs in such a process."""
 
 import math
+from collections.abc import Callable
 
 import ray
 import torch
@@ -12,6 +13,8 @@ from tmc_sweep.space.schema import Resources
 from tmc_sweep.sweep.allotment import Measure
 from tmc_sweep.sweep.memory import fits
 from tmc_sweep.training import Cost, Engine, cost
+
+_CHECK_SECONDS = 0.2
 
 
 def prepare(cpu: float, gpu: float, tf32: bool) -> str:
@@ -25,8 +28,11 @@ def prepare(cpu: float, gpu: float, tf32: bool) -> str:
     return "cuda"
 
 
-def measuring(resources: Resources) -> Measure:
-    """The cost of a pack, measured by Ray on whichever node has room; CannotRunError if that cannot be done."""
+def measuring(resources: Resources, check: Callable[[], None]) -> Measure:
+    """The cost of a pack, measured by Ray on whichever node has room; CannotRunError if that cannot be done.
+
+    While it waits it calls `check`, which may raise.
+    """
 
     def probe(config: TrialConfig, members: int, gpu: float, engine: Engine) -> Cost:
         device = prepare(resources.cpu, gpu, resources.tf32)
@@ -41,7 +47,10 @@ def measuring(resources: Resources) -> Measure:
     def measure(config: TrialConfig, members: int, gpu: float, engine: Engine) -> Cost:
         task = (on_gpu if gpu else on_cpu).options(num_cpus=resources.cpu, num_gpus=gpu)
         try:
-            return ray.get(task.remote(config, members, gpu, engine))
+            measured = task.remote(config, members, gpu, engine)
+            while not ray.wait([measured], timeout=_CHECK_SECONDS)[0]:
+                check()
+            return ray.get(measured)
         except RayError as error:
             reason = str(error).strip().splitlines()[-1].strip()
             raise CannotRunError(
