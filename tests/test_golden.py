@@ -1,0 +1,93 @@
+"""Stored sweeps of every format version are read, verified and continued by this one; newer ones are refused."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from twin import outcomes, sweep, table
+
+from tmc_sweep.config import TrialConfig
+from tmc_sweep.data import load
+from tmc_sweep.errors import StorageError
+from tmc_sweep.paths import SweepPaths
+from tmc_sweep.records import FORMAT_VERSION
+from tmc_sweep.space.load import parse
+from tmc_sweep.sweep.inspection import verify
+from tmc_sweep.tables.files import prepare
+from tmc_sweep.tables.manifest import read_manifest, write_manifest
+from tmc_sweep.tables.read import read_epochs, read_trials
+from tmc_sweep.training import decode, encode, stated
+
+GOLDEN = Path(__file__).parent / "golden"
+VERSIONS = sorted(path.name for path in GOLDEN.glob("v*"))
+
+
+@pytest.fixture(params=VERSIONS)
+def paths(request: pytest.FixtureRequest, tmp_path: Path) -> SweepPaths:
+    shutil.copytree(GOLDEN / request.param, tmp_path / "results")
+    return SweepPaths(tmp_path / "results", "golden")
+
+
+def test_every_version_is_there_and_small():
+    assert [f"v{version}" for version in range(1, FORMAT_VERSION + 1)] == VERSIONS
+    for version in VERSIONS:
+        assert sum(path.stat().st_size for path in (GOLDEN / version).rglob("*")) < 100_000
+
+
+def test_its_tables_are_read_and_it_is_whole(paths: SweepPaths):
+    findings = verify(paths)
+    assert findings.problems == ()
+    assert (findings.parts, findings.trials, findings.epochs, findings.checkpoints) == (1, 2, 5, 2)
+    frame = read_epochs(paths.epochs)
+    pd.testing.assert_frame_equal(frame, pd.read_parquet(paths.epochs))
+    assert frame.groupby("trial_id")["epoch"].max().tolist().count(3) == 1
+    assert read_trials(paths.epochs)["status"].tolist() == ["done", "running"]
+    assert read_manifest(paths).format_version == 1
+
+
+def test_the_trials_have_the_names_that_they_had(paths: SweepPaths):
+    trials = read_trials(paths.epochs)
+    assert trials["trial_id"].tolist() == [TrialConfig.parse(json.loads(text)).trial_id for text in trials["config"]]
+
+
+def test_it_is_continued_from_its_checkpoints(paths: SweepPaths):
+    """Other torch builds give other bits, so the rows that are there are what must stay."""
+    before = table(paths.epochs)
+    configs = parse(read_manifest(paths).search_space, "golden.yaml").trials()
+    sweep(paths, configs, load("digits"))
+    frame = table(paths.epochs)
+    assert len(frame) == 6
+    known = frame.merge(before[["trial_id", "epoch"]])
+    pd.testing.assert_frame_equal(outcomes(known), outcomes(before), check_exact=True)
+    assert frame.merge(known, how="left", indicator=True)["_merge"].tolist().count("left_only") == 1
+
+
+def newer_part(paths: SweepPaths) -> None:
+    table = pq.read_table(paths.part(0))
+    stated = {**table.schema.metadata, b"tmc_sweep.format_version": b"2"}
+    pq.write_table(table.replace_schema_metadata(stated), paths.part(0))
+
+
+def newer_manifest(paths: SweepPaths) -> None:
+    prepare(paths)
+    write_manifest(paths, replace(read_manifest(paths), format_version=2))
+
+
+@pytest.mark.parametrize("newer", [newer_part, newer_manifest])
+def test_a_newer_table_or_manifest_is_refused(paths: SweepPaths, newer):
+    configs = parse(read_manifest(paths).search_space, "golden.yaml").trials()
+    newer(paths)
+    with pytest.raises(StorageError, match="must have a format version up to 1, but has 2: use the newer tmc_sweep"):
+        sweep(paths, configs, load("digits"))
+
+
+def test_a_newer_checkpoint_is_refused(paths: SweepPaths):
+    path = next(paths.checkpoints.rglob("*.safetensors"))
+    payload = path.read_bytes()
+    config = TrialConfig.parse(json.loads(stated(payload)["config"]))
+    with pytest.raises(StorageError, match="must have format 1, but has 2"):
+        decode(encode(decode(payload, config)).replace(b'"format":"1"', b'"format":"2"'), config)
