@@ -44,9 +44,20 @@ def main() -> None:
     except OSError as error:  # a folder one may not enter, a name too long for the file system
         messages.print(f"tmc-sweep: {error.filename or 'a file'}: {error.strerror or error}", markup=False)
         sys.exit(StorageError.exit_code)
-    except KeyboardInterrupt:
-        messages.print("tmc-sweep: stopped by SIGINT", markup=False)
-        sys.exit(130)
+    except RuntimeError as error:  # what a class that is being made at an import turns it into
+        if not isinstance(error.__cause__, KeyboardInterrupt):
+            raise
+        sys.exit(_interrupted())
+    except SystemExit as leaving:
+        sys.exit(_interrupted() if leaving.code == _SIGINT else leaving.code)  # typer's, and it says nothing
+
+
+def _interrupted() -> int:
+    messages.print("tmc-sweep: stopped by SIGINT", markup=False)
+    return _SIGINT
+
+
+_SIGINT = 130  # the exit code
 
 
 @app.callback(invoke_without_command=True)
