@@ -100,8 +100,7 @@ class Allotter:
         """How many packs can train at once."""
         cpu = self._resources.cpu
         return sum(
-            min([int(node["CPU"] / cpu), *([int(node.get("GPU", 0) / gpu)] if gpu else [])])
-            for node in self._nodes
+            min([int(node["CPU"] / cpu), *([int(node.get("GPU", 0) / gpu)] if gpu else [])]) for node in self._nodes
         )
 
     def _cost(self, config: TrialConfig, members: int) -> Cost:

@@ -138,7 +138,9 @@ def _train(
     with ray_session(resources) as nodes, scratch_folder() as scratch:
         stop.listen()
         sweep.show()
-        allotments = Allotter(resources, nodes, measuring(resources)).allot(configs, sweep.recorder.packs)
+        with stop.asked():
+            allotter = Allotter(resources, nodes, measuring(resources, stop.check))
+            allotments = allotter.allot(configs, sweep.recorder.packs)
         mailbox = open_mailbox()
         trainable = tune.with_parameters(
             PackTrainable, allotments=allotments, images=images, mailbox=mailbox, resources=resources
