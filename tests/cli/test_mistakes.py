@@ -1,5 +1,6 @@
 """A user's mistake: one sentence on stderr, nothing on stdout, the right exit code, nothing left behind."""
 
+import errno
 import os
 import re
 import time
@@ -118,6 +119,19 @@ def test_results_that_are_read_only(file, tmp_path: Path):
     results = tmp_path / "results"
     results.mkdir(mode=0o500)
     assert "make it writable" in refusal(command("run", file(), "--results", results), 4)
+
+
+@pytest.mark.parametrize("verb", ["run", "repair", "prune"])
+def test_a_file_system_that_is_read_only(file, results: Path, monkeypatch: pytest.MonkeyPatch, verb: str):
+    def read_only(*_: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(os, "fsync", read_only)
+    monkeypatch.setattr(os, "ftruncate", read_only)
+    argument = file() if verb == "run" else "tiny"
+    sentence = refusal(command(verb, argument, "--results", results), 4)
+    assert sentence.startswith(f"{results}")
+    assert sentence.endswith("make it writable, or choose another results folder")
 
 
 @pytest.mark.parametrize("planted", ["tiny", "tiny.trials.parquet", "tiny.summary.parquet", ".tmc", ".tmc/tiny"])

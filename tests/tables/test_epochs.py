@@ -165,6 +165,20 @@ def test_64_trials_a_part_for_ever(paths, rows):
     assert EpochTable.open(paths).epochs_done == {config.trial_id: 2 for config in configs}
 
 
+def test_packs_that_run_side_by_side_change_few_parts(paths, rows):
+    packs = [[TrialConfig(seed=seed) for seed in range(first, first + 16)] for first in range(0, 16 * 16, 16)]
+    table = EpochTable.open(paths)
+    for pair in zip(packs[::2], packs[1::2], strict=True):
+        for epoch in (1, 2, 3):
+            for config in [config for pack in pair for config in pack]:
+                table.add(config, rows(config, [-1.0], first=epoch))
+            before = {path: path.stat().st_ino for path in paths.epochs.iterdir()}
+            table.commit()
+            changed = [path for path in paths.epochs.iterdir() if before.get(path) != path.stat().st_ino]
+            assert len(changed) == 1  # of four
+    assert [pq.read_metadata(path).num_rows for path in sorted(paths.epochs.iterdir())] == [64 * 3] * 4
+
+
 def test_parts_out_of_memory_are_read_again(paths, rows, monkeypatch):
     monkeypatch.setattr(epochs, "TRIALS_PER_PART", 1)
     monkeypatch.setattr(epochs, "PARTS_IN_MEMORY", 2)

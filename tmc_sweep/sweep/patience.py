@@ -23,9 +23,9 @@ Result = TypeVar("Result")
 class Patience:
     """Does what writes, again if it fails in a way that may pass, unless the sweep is to stop."""
 
-    def __init__(self, stopping: Callable[[], bool], limit_seconds: float = LIMIT_SECONDS) -> None:
+    def __init__(self, stopping: Callable[[], bool], limit_seconds: float | None = None) -> None:
         self._stopping = stopping
-        self._limit = limit_seconds
+        self._limit = LIMIT_SECONDS if limit_seconds is None else limit_seconds
         self._said_slow = False
 
     def lasting(self, action: Callable[[], Result]) -> Result:
