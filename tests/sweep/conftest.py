@@ -1,14 +1,16 @@
 """One small Ray for the tests in this process, and a sweep of their own for each."""
 
-import shutil
-import tempfile
+import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 import ray
+from place import Place, own_place
 
 from tmc_sweep.data import Images, load
 from tmc_sweep.paths import SweepPaths
+from tmc_sweep.tables.lock import sweep_lock
 
 
 @pytest.fixture(scope="session")
@@ -22,19 +24,34 @@ def paths(tmp_path) -> SweepPaths:
 
 
 @pytest.fixture(scope="module")
-def local_ray() -> Iterator[None]:
-    """Ray on two cores, which `ray_session` uses as it finds it; its files are short-named and removed."""
-    temporary = tempfile.mkdtemp(prefix="tmc-test-", dir="/tmp")
-    ray.init(
-        address="local",
-        num_cpus=2,
-        num_gpus=0,
-        include_dashboard=False,
-        log_to_driver=False,
-        object_store_memory=150 * 2**20,
-        _temp_dir=temporary,
-        _node_ip_address="127.0.0.1",
-    )
+def local_ray() -> Iterator[Place]:
+    """Ray on two cores, which `ray_session` uses as it finds it, in a place of its own."""
+    with own_place() as place, pytest.MonkeyPatch.context() as patch:
+        for name, value in place.environment.items():
+            patch.setenv(name, value)
+        ray.init(
+            address="local",
+            num_cpus=2,
+            num_gpus=0,
+            include_dashboard=False,
+            log_to_driver=False,
+            object_store_memory=150 * 2**20,
+            _temp_dir=str(place.temporary),
+            _node_ip_address="127.0.0.1",
+        )
+        yield place
+        ray.shutdown()
+
+
+@pytest.fixture
+def nothing_left(local_ray: Place, paths: SweepPaths) -> Iterator[None]:
+    """After the test: no actor, thread, lock or temporary file of a sweep in a Ray that goes on."""
     yield
-    ray.shutdown()
-    shutil.rmtree(temporary, ignore_errors=True)
+    patience = time.monotonic() + 20
+    while (actors := local_ray.processes("ray::ResourceTrainable", "ray::Mailbox")) and time.monotonic() < patience:
+        time.sleep(0.1)
+    assert (actors, local_ray.files) == ({}, [])
+    assert not [thread for thread in threading.enumerate() if thread.name == "tmc-sweep-writer"]
+    assert list(paths.temporary.iterdir()) == []
+    with sweep_lock(paths):
+        pass

@@ -1,9 +1,12 @@
 """Sweeps through real Ray and Ray Tune, in this process: what is trained, and what is left as it is."""
 
+import os
+import signal
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from place import Place
 from twin import expected, outcomes, sweep, table
 
 from tmc_sweep.data import Images, load
@@ -19,7 +22,7 @@ from tmc_sweep.tables.epochs import EpochTable
 from tmc_sweep.tables.manifest import read_manifest
 from tmc_sweep.tables.read import read_trials
 
-pytestmark = pytest.mark.usefixtures("local_ray")
+pytestmark = pytest.mark.usefixtures("nothing_left")
 
 YAML = """
 name: tiny
@@ -137,6 +140,52 @@ def test_trials_that_diverge_or_fail_stop_no_other_and_say_why(digits: Images, p
     assert statuses(again) == [Status.DONE, Status.DONE, Status.DIVERGED, Status.DIVERGED]
     assert attempts(paths) == [before[0] + 1, *before[1:]]  # only the one that failed was tried again
     assert bad.trial_id in set(table(paths.epochs)["trial_id"])
+
+
+def test_a_training_process_that_is_killed_goes_on_from_its_checkpoint_and_no_other_notices(
+    local_ray: Place, digits: Images, paths: SweepPaths
+):
+    killed = []
+
+    def listen(snapshot: Snapshot) -> None:
+        if not killed and all(trial.last and trial.last.epoch >= 9 for trial in snapshot.trials):
+            killed.append(local_ray.trainers()[0])
+            os.kill(killed[0], signal.SIGKILL)
+
+    wanted = space(
+        ("seeds: 2", "seeds: 1"), ("epochs: 3", "epochs: 60"), ("{gpu: 0}", "{gpu: 0, checkpoint_seconds: 0.1}")
+    )
+    frame = check(run(wanted, paths.results, listen), wanted, digits)
+    assert sorted(attempts(paths)) == [1, 2]
+    again = frame[frame["attempt"] == 2]
+    assert 1 < again["epoch"].min() <= again["epoch"].max() == 60
+
+
+def test_a_process_killed_over_and_over_fails_its_trial_after_three_retries_and_the_rerun_goes_on(
+    local_ray: Place, digits: Images, paths: SweepPaths
+):
+    killed: set[int] = set()
+
+    def listen(snapshot: Snapshot) -> None:
+        if last := snapshot.trials[0].last:
+            trainers = set(local_ray.trainers()) - killed if last.epoch > reached[-1] else set()
+            for pid in trainers:
+                os.kill(pid, signal.SIGKILL)
+            killed.update(trainers)
+            reached.extend([last.epoch] if trainers else [])
+
+    reached = [0]
+    wanted = space(
+        ("seeds: 2", "seeds: 1"),
+        ("[1, 2]", "[1]"),
+        ("epochs: 3", "epochs: 60"),
+        ("{gpu: 0}", "{gpu: 0, checkpoint_seconds: 0}"),
+    )
+    result = run(wanted, paths.results, listen)
+    assert (statuses(result), attempts(paths)) == ([Status.FAILED], [4])
+    assert result.failed[0].reason == "its process died 4 times"
+    check(run(wanted, paths.results), wanted, digits)
+    assert attempts(paths) == [5]
 
 
 def test_storage_that_breaks_in_mid_sweep_ends_it_with_that_error(paths: SweepPaths, monkeypatch: pytest.MonkeyPatch):

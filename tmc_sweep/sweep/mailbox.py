@@ -178,13 +178,13 @@ class Postman(threading.Thread):
         except BaseException as error:  # also SystemExit: a view may raise it, and the trials would wait for ever
             self.error = error
             self._on_error()
-            with suppress(Exception):  # Ray may be gone
-                ray.kill(self._mailbox)  # who waits for an answer waits no longer
+            self._end()  # who waits for an answer waits no longer
 
     def close(self) -> None:
         """Deliver what has arrived, then end; raises what went wrong."""
         self._closing.set()
         self.join()
+        self._end()
         if self.error is not None:
             raise self.error
 
@@ -192,6 +192,13 @@ class Postman(threading.Thread):
         """Leave undelivered what is; Ray is about to go, and a call after that would start another one."""
         self._abandoned.set()
         self.join(_ABANDON_SECONDS)
+        self._end()
+
+    def _end(self) -> None:
+        """No mailbox any more, which else would outlive the sweep in a Ray that goes on."""
+        with suppress(Exception):
+            if ray.is_initialized():
+                ray.kill(self._mailbox)
 
     def _round(self) -> bool:
         self._head.leave_if_silent()

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 from ray import tune
+from ray.exceptions import RayActorError
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import Images, load
@@ -187,5 +188,7 @@ def _tuner(trainable: Any, allotments: Sequence[Allotment], scratch: Path) -> tu
 
 
 def _reason(error: BaseException | None) -> str:
+    if isinstance(error, RayActorError):
+        return f"its process died {MAX_FAILURES + 1} times"
     lines = [line.strip() for line in str(error or "its process ended early").splitlines() if line.strip()]
     return re.sub(r"^tmc_sweep\.errors\.\w+: ", "", lines[-1]) if lines else type(error).__name__
