@@ -2,12 +2,10 @@
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,9 +14,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from command import Ended, command, start
+from place import Place, own_place
 from twin import expected, outcomes, table
 
 from tmc_sweep.data import load
+from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EPOCH_COLUMNS
 from tmc_sweep.space.load import parse
 from tmc_sweep.tables.read import read_trials
@@ -33,6 +33,12 @@ statistic: {last: 20}
 resources: {checkpoint_seconds: 0.2, gpu: 0}
 """
 EPOCHS = 4 * 100
+LONG = """
+name: long
+base: {data: digits, objective: tmc, K: SAMPLES, train_images: IMAGES, test_images: 50, batch_size: 1, epochs: 3}
+seeds: 2
+resources: {checkpoint_seconds: 3600, gpu: 0, pack: 2}
+"""
 
 
 @dataclass
@@ -43,7 +49,7 @@ class Stage:
     seconds_to_end: float  # since it was told to
     rows: int  # in the table, once it had ended
     left_running: list[str]  # processes it started that outlived it
-    left_behind: list[Path]  # its temporary folders
+    left_behind: list[str]  # its temporary folders
 
 
 @dataclass
@@ -58,38 +64,19 @@ class Story:
     read_errors: list[Exception] = field(default_factory=list)
 
 
-def descendants(marker: str) -> list[str]:
-    """Command lines of the processes that inherited the marker in their environment."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if marker.encode() in (process / "environ").read_bytes():
-                found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-        except OSError:
-            continue
-    return found
-
-
 def stage(
-    file: Path, stop: Callable[[subprocess.Popen[str]], None] | None, meanwhile: Callable[[int], None] | None = None
+    file: Path,
+    place: Place,
+    stop: Callable[[subprocess.Popen[str]], None] | None,
+    meanwhile: Callable[[int], None] | None = None,
 ) -> Stage:
     """Run the sweep; stopped, if it is to be, once it has written rows of its own."""
-    marker = f"TMC_TEST_{uuid.uuid4().hex}"
     results = file.parent / "results"
-    temporary = file.parent / "tmp"
-    temporary.mkdir(exist_ok=True)
-    folders: set[Path] = set()
-    private = {
-        marker: "1",
-        "TMPDIR": str(temporary),
-        "RAY_TMPDIR": str(temporary),
-    }  # other clusters here are none of it
-    with start("run", file, "--results", results, **private) as process:
+    with start("run", file, "--results", results, **place.environment) as process:
         told = time.monotonic()
         try:
             if stop:
                 wait_for_rows(process, results)
-                folders = {Path(name) for line in descendants(marker) for name in re.findall(r"/tmp/tmc-[^/\s]+", line)}
                 if meanwhile:
                     meanwhile(process.pid)
                 told = time.monotonic()
@@ -98,28 +85,23 @@ def stage(
         finally:
             process.kill()  # nothing, if it has ended
     seconds = time.monotonic() - told
-    n_rows = rows(results)
-    patience = time.monotonic() + 10
-    while (left := descendants(marker)) and time.monotonic() < patience:
-        time.sleep(0.1)
-    ours = [path for path in temporary.iterdir() if path.name.startswith(("tmc", "ray"))]  # torch has a cache there
-    behind = [*(path for path in folders if path.exists()), *ours]
-    return Stage(Ended(process.returncode, out, err), seconds, n_rows, left, behind)
+    n_rows = rows(results / "story")
+    return Stage(Ended(process.returncode, out, err), seconds, n_rows, place.running_after(10), place.files)
 
 
 def wait_for_rows(process: subprocess.Popen[str], results: Path) -> None:
-    before, patience = rows(results), time.monotonic() + 120
-    while process.poll() is None and rows(results) < before + 10 and time.monotonic() < patience:
+    before, patience = rows(results / "story"), time.monotonic() + 120
+    while process.poll() is None and rows(results / "story") < before + 10 and time.monotonic() < patience:
         time.sleep(0.05)
 
 
-def rows(results: Path) -> int:
-    return len(pd.read_parquet(results / "story", columns=["epoch"])) if (results / "story").exists() else 0
+def rows(folder: Path) -> int:
+    return len(pd.read_parquet(folder, columns=["epoch"])) if folder.exists() else 0
 
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    """SIGINT to the process group, as a terminal does; SIGTERM; SIGKILL; then to the end; a reader all along."""
+    """SIGINT to the process group, as a terminal does; SIGTERM; Ray's head lost; the end; and a reader all along."""
     told = Story(tmp_path_factory.mktemp("story"))
     file = told.folder / "story.yaml"
     file.write_text(YAML)
@@ -128,14 +110,17 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         told.pid = pid
         told.meanwhile = command("run", file, "--results", told.folder / "results")
 
-    with reading(told):
-        told.stages["SIGINT"] = stage(file, lambda process: os.killpg(process.pid, signal.SIGINT), second_run)
-        told.stages["SIGTERM"] = stage(file, lambda process: process.terminate())
-        told.stages["SIGKILL"] = stage(file, lambda process: process.kill())
-        told.stages["the end"] = stage(file, None)
-    yield told
-    for path in told.stages["SIGKILL"].left_behind:  # nobody was left to remove it
-        shutil.rmtree(path, ignore_errors=True)
+    with own_place() as place, reading(told):
+
+        def kill_head(_: object) -> None:
+            (head,) = place.processes("/gcs_server ")
+            os.kill(head, signal.SIGKILL)
+
+        told.stages["SIGINT"] = stage(file, place, lambda process: os.killpg(process.pid, signal.SIGINT), second_run)
+        told.stages["SIGTERM"] = stage(file, place, lambda process: process.terminate())
+        told.stages["head lost"] = stage(file, place, kill_head)
+        told.stages["the end"] = stage(file, place, None)
+        yield told
 
 
 @contextmanager
@@ -182,10 +167,19 @@ def test_a_signal_ends_the_run_soon_with_its_code_and_the_way_on(story: Story, n
     assert (told.left_running, told.left_behind) == ([], [])
 
 
+def test_a_head_that_is_lost_ends_the_run_with_the_way_on(story: Story):
+    told = story.stages["head lost"]
+    assert told.ended.code == 3
+    assert re.fullmatch(
+        r"tmc-sweep: a sweep's Ray cluster must stay until its end, but its head at \S+ was silent for 20 s: "
+        "run the same command to resume",
+        told.ended.err.splitlines()[-1],
+    )
+    assert "Traceback" not in told.ended.err
+    assert told.seconds_to_end < 40
+
+
 def test_each_run_went_on_from_the_one_before(story: Story):
-    assert story.stages["SIGKILL"].ended.code == -signal.SIGKILL
-    left = story.stages["SIGKILL"].left_running  # Ray's own agents take some seconds more to notice
-    assert [line for line in left if re.search("raylet|gcs_server|PackTrainable", line)] == []
     counts = [told.rows for told in story.stages.values()]
     assert counts == sorted(set(counts))
     assert counts[0] > 0
@@ -239,3 +233,21 @@ def test_running_once_more_trains_nothing_and_needs_no_ray(story: Story, monkeyp
     assert command("run", story.folder / "story.yaml", "--results", results).code == 0
     assert part.read_bytes() == before
     assert read_trials(results / "story")["attempts"].tolist() == attempts
+
+
+@pytest.mark.parametrize(("images", "K"), [(600, 10), pytest.param(1400, 30, marks=pytest.mark.long)])
+def test_a_signal_in_a_long_epoch_drops_it_and_the_epoch_before_is_checkpointed(tmp_path: Path, images: int, K: int):
+    """An epoch takes seconds, and would end before Tune does; or minutes, and Tune would kill its process."""
+    file, paths = tmp_path / "long.yaml", SweepPaths(tmp_path / "results", "long")
+    file.write_text(LONG.replace("IMAGES", str(images)).replace("SAMPLES", str(K)))
+    with own_place() as place, start("run", file, "--results", paths.results, **place.environment) as process:
+        patience = time.monotonic() + 400
+        while not rows(paths.epochs) and process.poll() is None and time.monotonic() < patience:
+            time.sleep(0.1)
+        process.terminate()
+        told = time.monotonic()
+        _, err = process.communicate(timeout=60)
+        assert time.monotonic() - told < 30
+    assert process.returncode == 143, err
+    assert table(paths.epochs)["epoch"].tolist() == [1, 1]
+    assert read_trials(paths.epochs)["checkpoint_epoch"].tolist() == [1, 1]

@@ -1,4 +1,4 @@
-"""Two nodes of one core each, in this process: trials run on both at once, and no node needs the results folder."""
+"""Two nodes of one core each, in this process: both train, one may be lost, and neither needs the results folder."""
 
 import shutil
 import tempfile
@@ -17,36 +17,44 @@ from tmc_sweep.records import Status
 from tmc_sweep.space.load import parse
 from tmc_sweep.sweep.progress import Snapshot
 from tmc_sweep.sweep.runner import run
+from tmc_sweep.tables.read import read_trials
 
 
 @pytest.fixture
-def two_nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A cluster's address; all of it is gone afterwards."""
+def two_nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    """A cluster that RAY_ADDRESS names; all of it is gone afterwards."""
     temporary = tempfile.mkdtemp(prefix="tmc-test-", dir="/tmp")
     monkeypatch.setenv("RAY_TMPDIR", temporary)  # where Cluster leaves a note that other runs on this machine follow
     Path(temporary, "ray").mkdir()
     node = {"num_cpus": 1, "num_gpus": 0, "include_dashboard": False, "object_store_memory": 150 * 2**20}
     cluster = Cluster(initialize_head=True, head_node_args={**node, "temp_dir": temporary})
     cluster.add_node(**node)
-    yield cluster.address
+    monkeypatch.setenv("RAY_ADDRESS", cluster.address)
+    yield cluster
     ray.shutdown()
     cluster.shutdown()
     shutil.rmtree(temporary, ignore_errors=True)
 
 
-def test_both_nodes_train(two_nodes: str, digits: Images, paths: SweepPaths, monkeypatch: pytest.MonkeyPatch):
+def test_both_nodes_train_and_when_one_is_lost_the_other_trains_its_packs(
+    two_nodes: Cluster, digits: Images, paths: SweepPaths
+):
     at_once = []
 
     def listen(snapshot: Snapshot) -> None:
         at_once.append(len(snapshot.with_status(Status.RUNNING)))
+        if len(two_nodes.list_all_nodes()) == 2 and all(trial.last for trial in snapshot.trials[:2]):
+            here = ray.get_runtime_context().get_node_id()
+            (other,) = (node for node in two_nodes.list_all_nodes() if node.node_id != here)
+            two_nodes.remove_node(other, allow_graceful=False)
 
     space = parse(
         "{name: tiny, base: {objective: iwae, architecture: {latents: [12, 4]}, train_images: 100, test_images: 40,"
-        " K: 2, epochs: 30}, seeds: 4, resources: {pack: 1}}",
+        " K: 2, epochs: 40}, seeds: 4, resources: {pack: 1, checkpoint_seconds: 0.2}}",
         "tiny.yaml",
     )
-    monkeypatch.setenv("RAY_ADDRESS", two_nodes)
     run(space, paths.results, listen)
     assert max(at_once) == 2  # though no node has room for two
+    assert sorted(read_trials(paths.epochs)["attempts"]) == [1, 1, 1, 2]
     pd.testing.assert_frame_equal(outcomes(table(paths.epochs)), expected(space.trials(), digits), check_exact=True)
     assert not ray.is_initialized()
