@@ -9,5 +9,7 @@ from pathlib import Path
 
 TOKEN = Path.home() / ".ray" / "auth_token"
 
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # a cluster's end is no news
+
 if TOKEN.is_file():
     os.environ.setdefault("RAY_AUTH_MODE", "token")
