@@ -2,6 +2,7 @@
 
 import csv
 from io import StringIO
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +129,13 @@ def test_summary_is_what_pandas_gives_by_hand(results: Path, options: tuple[obje
         assert good[name] == pytest.approx(value, rel=1e-12)
     assert (bad["mean"], bad["std_seeds"]) == (None, None)
     assert bad["reason"].startswith("seed 0 diverged in epoch ")
+
+
+def test_no_cell_of_a_summary_is_a_formula(results: Path):
+    """A spreadsheet runs cells that begin so; here they are numbers. Free text reaches no summary."""
+    cells = list(chain(*csv.reader(StringIO(command("summary", "tiny", "--results", results, "--csv").out))))
+    numbers = [float(cell) for cell in cells if cell.startswith(("=", "+", "-", "@"))]
+    assert numbers
 
 
 def test_summary_as_csv_and_as_a_table_say_the_same(results: Path):

@@ -197,6 +197,22 @@ def test_a_cluster_that_goes_away_in_mid_sweep_is_reported_with_the_way_on(
         raise ActorDiedError
 
 
+def test_our_own_cluster_has_no_dashboard_and_its_token_is_ours_alone(
+    nothing_started, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    def init(**options: object) -> None:
+        asked.append(options)
+        session.TOKEN.write_text("secret")
+        session.TOKEN.chmod(0o644)  # as Ray leaves it
+
+    asked: list[dict[str, object]] = []
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(session, "TOKEN", tmp_path / "auth_token")
+    with ray_session(Resources(gpu=0)):
+        assert session.TOKEN.stat().st_mode & 0o777 == 0o600
+    assert [(options["address"], options["include_dashboard"]) for options in asked] == [("local", False)]
+
+
 def test_what_never_fits_this_machine_is_refused_before_ray_starts(nothing_started):
     with pytest.raises(CannotRunError, match="asks for 512 CPU"):
         ray_session(Resources(cpu=512.0)).__enter__()
