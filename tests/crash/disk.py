@@ -95,7 +95,7 @@ class Disk:
                     waiting.append((where / name, node))
 
     def after_power_loss(self) -> Iterator["Disk"]:
-        """Each disk that may come up again, all it has kept; the folder shows it."""
+        """Each disk that may come up again, all it has kept; the folder shows one that is restored."""
         seen = set()
         for kept, contents in product(self._subsets(), ("lost", "torn", "zeroed", "whole")):
             changed = {
@@ -108,8 +108,15 @@ class Disk:
                 seen.add(state)
                 disk = Disk(self.root)
                 disk.top = top
-                disk.restore()
                 yield disk
+
+    def part(self, path: Path) -> object:
+        """What lies at a path, to be compared."""
+        try:
+            node = self._at(path)
+        except KeyError:
+            return None
+        return _described(node) if isinstance(node, Folder) else hash(node.content)
 
     def _subsets(self) -> list[tuple[bool, ...]]:
         """Which of the changes that wait for an fsync are kept: all subsets of a few, of many the extreme ones."""

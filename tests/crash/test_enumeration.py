@@ -50,11 +50,11 @@ class Enumeration:
         what = f"{fault.kind} at {fault.at}, {disk.operations[fault.at - 1]}"
         if fault.kind == "power":
             for found in disk.after_power_loss():
+                found.restore()
                 self._go_on(found, dict(acknowledged), what)
             return
-        if fault.kind != "kill":  # the run has gone on with its acknowledgements
-            for _ in disk.after_power_loss():
-                self._check(acknowledged, f"{what}, then loss of power")
+        if fault.kind == "EIO":  # the run has gone on with its acknowledgements
+            self._check_after_power_loss(disk, acknowledged, what)
             disk.restore()
         self._go_on(disk, acknowledged, what)
 
@@ -65,6 +65,7 @@ class Enumeration:
         self._run(disk, acknowledged, second)
         what = f"{first.kind} at {first.at}, then {second.kind} at {second.at}"
         for found in disk.after_power_loss() if second.kind == "power" else [disk]:
+            found.restore()
             self._go_on(found, dict(acknowledged), what)
 
     def kill_then_power(self, at: int) -> None:
@@ -72,8 +73,7 @@ class Enumeration:
         disk, acknowledged = self._fresh(), Rows()
         self._run(disk, acknowledged, Fault(at, "kill"))
         self._run(disk, acknowledged)
-        for _ in disk.after_power_loss():
-            self._check(acknowledged, f"kill at {at}, then loss of power at the end")
+        self._check_after_power_loss(disk, acknowledged, f"kill at {at}")
 
     def _fresh(self) -> Disk:
         disk = Disk(self.root)
@@ -89,6 +89,14 @@ class Enumeration:
         self._check(acknowledged, what)
         self._run(disk, acknowledged)
         self._check(EXPECTED, f"{what}: after the next run")
+
+    def _check_after_power_loss(self, disk: Disk, acknowledged: Rows, what: str) -> None:
+        seen = set()
+        for found in disk.after_power_loss():
+            if (table := found.part(self.paths.epochs)) not in seen:
+                seen.add(table)
+                found.restore()
+                self._check(acknowledged, f"{what}, then loss of power at the end")
 
     def _check(self, acknowledged: Rows, when: str) -> None:
         self.counts["checks"] += 1
@@ -166,9 +174,10 @@ def on_the_same_file_again_after_a_failed_fsync(path: Path, content: bytes, temp
     with files.explained("written", path):
         with aside.open("wb") as file:
             file.write(content)
-            with suppress(OSError):
+            try:
                 os.fsync(file.fileno())
-            os.fsync(file.fileno())
+            except OSError:
+                os.fsync(file.fileno())
         aside.replace(path)
         files._sync_folder(path.parent)
 
@@ -181,6 +190,7 @@ def unsynced_folder(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "broken", "kind"),
     [
