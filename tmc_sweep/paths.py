@@ -47,7 +47,8 @@ class SweepPaths:
     def __post_init__(self) -> None:
         check_name(self.name)
         object.__setattr__(self, "results", self.results.expanduser().resolve())
-        for path in (self.epochs, self.trials, self.summary, self.private.parent, self.private):
+        artefacts = (self.evaluations, self.reconstructions, self.latents)
+        for path in (self.epochs, self.trials, self.summary, *artefacts, self.private.parent, self.private):
             if path.is_symlink():
                 raise InputError(
                     f"a sweep's files must lie inside {self.results}, but {path} is a symbolic link: remove it"
@@ -79,6 +80,26 @@ class SweepPaths:
         return self.results / f"{self.name}.summary.parquet"
 
     @property
+    def evaluations(self) -> Path:
+        """What `evaluate` found: one Parquet file, derived from checkpoints."""
+        return self.results / f"{self.name}.evaluations.parquet"
+
+    @property
+    def reconstructions(self) -> Path:
+        """Test images as the models reconstruct them: one Parquet file, derived from checkpoints."""
+        return self.results / f"{self.name}.reconstructions.parquet"
+
+    @property
+    def latents(self) -> Path:
+        """Two-dimensional last latents of the test images: one Parquet file, derived from checkpoints."""
+        return self.results / f"{self.name}.latents.parquet"
+
+    @property
+    def figures(self) -> Path:
+        """The folder of its figures, derived: PNG and SVG."""
+        return self.results / f"{self.name}.figures"
+
+    @property
     def private(self) -> Path:
         """What users need not look at; removing it gives up resuming in mid-trial."""
         return self.results / ".tmc" / self.name
@@ -97,6 +118,16 @@ class SweepPaths:
     def temporary(self) -> Path:
         """Files being written: on the results' own file system, so that a rename is atomic."""
         return self.private / "tmp"
+
+    @property
+    def artefact_lock(self) -> Path:
+        """Held by the one process that writes evaluations, reconstructions or latents, which a running sweep allows."""
+        return self.private / "artefacts.lock"
+
+    @property
+    def artefact_temporary(self) -> Path:
+        """Those tables being written."""
+        return self.private / "artefacts.tmp"
 
     @property
     def quarantine(self) -> Path:

@@ -13,7 +13,7 @@ from tmc_sweep.config import TrialConfig
 
 FORMAT_VERSION = 1  # of the tables and checkpoints
 
-DType = Literal["string", "int64", "float64", "bool", "timestamp"]
+DType = Literal["string", "int64", "float64", "bool", "timestamp", "binary"]
 
 
 class Status(StrEnum):
@@ -190,4 +190,44 @@ SUMMARY_COLUMNS = (
     Column("n_epochs", "int64", "", "epochs in the window"),
     Column("n_nonfinite", "int64", "", "values in the window, over all seeds, that are not finite"),
     Column("reason", "string", "", "why the statistic is null, in one sentence; else null"),
+)
+
+_CHECKPOINT = Column("epoch", "int64", "", "epoch of the checkpoint that was used")
+_IMAGE = Column("image", "int64", "", "position in the data set's test images, from 0")
+_LABEL = Column("label", "int64", "", "its class")
+_PIXELS = "its pixels, a byte each"
+
+EVALUATION_COLUMNS = (
+    *IDENTITY_COLUMNS,
+    *CONFIG_COLUMNS,
+    _CHECKPOINT,
+    Column("bound", "string", "", "bound that was evaluated: elbo, iwae or tmc"),
+    Column("samples", "int64", "", "samples per latent in this evaluation"),
+    Column("value", "float64", _PER_IMAGE, "the bound, mean over the test images; NaN: not finite"),
+    Column("standard_error", "float64", _PER_IMAGE, "std (ddof 1) over the test images, by the root of their number"),
+    Column("seconds", "float64", "seconds", "wall time of the evaluation"),
+    Column("time", "timestamp", "UTC", "when it ended"),
+)
+
+RECONSTRUCTION_COLUMNS = (
+    *IDENTITY_COLUMNS,
+    *CONFIG_COLUMNS,
+    _CHECKPOINT,
+    Column("samples", "int64", "", "samples of z_1 that were averaged over"),
+    _IMAGE,
+    _LABEL,
+    Column("original", "binary", "", _PIXELS),
+    Column("reconstruction", "binary", "", f"mean over samples of p(x given z_1)'s mean: {_PIXELS}"),
+)
+
+LATENT_COLUMNS = (
+    *IDENTITY_COLUMNS,
+    *CONFIG_COLUMNS,
+    _CHECKPOINT,
+    Column("samples", "int64", "", "samples of the last latent that were averaged over"),
+    _IMAGE,
+    _LABEL,
+    Column("x", "float64", "", "first dimension of the last latent, mean over samples"),
+    Column("y", "float64", "", "its second dimension"),
+    Column("predicted", "int64", "", "class that most of the image's 10 nearest among the other test images have"),
 )

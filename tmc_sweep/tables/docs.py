@@ -3,7 +3,15 @@
 import sys
 from collections.abc import Sequence
 
-from tmc_sweep.records import EPOCH_COLUMNS, SUMMARY_COLUMNS, TRIAL_COLUMNS, Column
+from tmc_sweep.records import (
+    EPOCH_COLUMNS,
+    EVALUATION_COLUMNS,
+    LATENT_COLUMNS,
+    RECONSTRUCTION_COLUMNS,
+    SUMMARY_COLUMNS,
+    TRIAL_COLUMNS,
+    Column,
+)
 
 _INTRO = """\
 # Results
@@ -17,6 +25,9 @@ The tables of a sweep named `grid` are Parquet files, whole at any moment, also 
 | `grid/` | the epoch table: one row per epoch of each trial, 64 trials per part |
 | `grid.trials.parquet` | one row per trial: configuration, status, where and with what it was trained |
 | `grid.summary.parquet` | one row per cell: statistics over its last epochs; derived from the other two |
+| `grid.evaluations.parquet` | bounds with many samples, by `tmc-sweep evaluate`: one row per trial, bound and samples |
+| `grid.reconstructions.parquet` | some test images as the models reconstruct them, by `tmc-sweep analyse` |
+| `grid.latents.parquet` | two-dimensional last latents of the test images, by `tmc-sweep analyse` |
 | `.tmc/grid/` | lock, manifest and checkpoints: what a rerun continues from; `quarantine/`: what `repair` took out |
 
 ```python
@@ -41,6 +52,9 @@ def columns_markdown() -> str:
         ("The epoch table", EPOCH_COLUMNS),
         ("The trial table", TRIAL_COLUMNS),
         ("The summary", SUMMARY_COLUMNS),
+        ("The evaluations", EVALUATION_COLUMNS),
+        ("The reconstructions", RECONSTRUCTION_COLUMNS),
+        ("The latents", LATENT_COLUMNS),
     )
     return "\n".join([_INTRO, *(_table(title, columns) for title, columns in tables)])
 

@@ -1,4 +1,4 @@
-"""One writer per sweep: the kernel's lock, which ends with the process that holds it, and a readable owner."""
+"""One writer per sweep, and one of its artefacts: the kernel's lock, which ends with the process that holds it."""
 
 import fcntl
 import os
@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 from tmc_sweep.errors import SweepBusyError
 from tmc_sweep.paths import SweepPaths
@@ -19,13 +20,34 @@ def sweep_lock(paths: SweepPaths) -> Iterator[None]:
     Also removes what a killed writer left half-written. Child processes do not inherit the lock across exec.
     """
     files.prepare(paths)
-    with files.explained("locked", paths.lock):
-        descriptor = os.open(paths.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-    try:
+    with _opened(paths.lock) as descriptor:
         with files.explained("locked", paths.lock):
             _take(paths, descriptor)
             files.clear(paths.temporary)
         yield
+
+
+@contextmanager
+def artefact_lock(paths: SweepPaths) -> Iterator[None]:
+    """Be the one process that writes the sweep's artefact tables, once another has written its own.
+
+    Not `sweep_lock`, which a run holds for hours, nor its folder of temporary files, which a run clears.
+    """
+    files.prepare(paths)
+    files.make_folder(paths.artefact_temporary)
+    with _opened(paths.artefact_lock) as descriptor:
+        with files.explained("locked", paths.artefact_lock):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            files.clear(paths.artefact_temporary)
+        yield
+
+
+@contextmanager
+def _opened(lock: Path) -> Iterator[int]:
+    with files.explained("locked", lock):
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    try:
+        yield descriptor
     finally:
         os.close(descriptor)  # gives the lock back
 

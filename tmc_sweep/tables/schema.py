@@ -19,6 +19,7 @@ TYPES = {
     "float64": pa.float64(),
     "bool": pa.bool_(),
     "timestamp": pa.timestamp("us", tz="UTC"),
+    "binary": pa.binary(),
 }
 _ENCODINGS = {  # strings: dictionaries
     pa.float64(): "BYTE_STREAM_SPLIT",

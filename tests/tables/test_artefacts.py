@@ -1,0 +1,119 @@
+"""The artefact tables: rows replace what they repeat, and two writers lose none."""
+
+from datetime import UTC, datetime
+from threading import Thread
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from tmc_sweep.config import TrialConfig
+from tmc_sweep.errors import InputError, StorageError
+from tmc_sweep.tables.artefacts import (
+    ARTEFACTS,
+    EVALUATIONS,
+    LATENTS,
+    RECONSTRUCTIONS,
+    read_artefact,
+    read_evaluations,
+    read_latents,
+    read_reconstructions,
+    upsert,
+)
+from tmc_sweep.tables.epochs import EpochTable
+from tmc_sweep.tables.lock import artefact_lock, sweep_lock
+from tmc_sweep.tables.manifest import open_manifest, read_manifest
+
+
+@pytest.fixture
+def paths(paths):
+    EpochTable.open(paths)
+    return paths
+
+
+def of(config: TrialConfig, **columns: object) -> dict[str, object]:
+    identity = {"trial_id": config.trial_id, "cell_id": config.cell_id, **config.row()}
+    del identity["epochs"]
+    return {**identity, **columns}
+
+
+def evaluation(seed: int = 0, epoch: int = 1, value: float = -1.0) -> dict[str, object]:
+    measured = {"standard_error": 0.1, "seconds": 1.0, "time": datetime(2025, 1, 1, tzinfo=UTC)}
+    return of(TrialConfig(seed=seed), epoch=epoch, bound="iwae", samples=10, value=value, **measured)
+
+
+def latent(image: int, **columns: object) -> dict[str, object]:
+    place = {"image": image, "label": 3, "x": 0.5, "y": -0.5, "predicted": 3}
+    return of(TrialConfig(), epoch=1, samples=20, **place, **columns)
+
+
+@pytest.mark.parametrize("artefact", ARTEFACTS, ids=lambda artefact: artefact.columns[-1].name)
+def test_what_was_not_computed_is_an_empty_table_with_its_columns(paths, artefact):
+    frame = read_artefact(artefact, paths)
+    assert frame.empty
+    assert list(frame.columns) == [column.name for column in artefact.columns]
+
+
+@pytest.mark.parametrize("read", [read_evaluations, read_reconstructions, read_latents])
+def test_no_such_sweep(paths, read):
+    assert read(paths.epochs).empty
+    with pytest.raises(InputError, match="did you mean 'grid'"):
+        read(paths.results / "gird")
+
+
+def test_a_row_replaces_the_one_it_repeats_and_no_other(paths):
+    upsert(EVALUATIONS, paths, [evaluation(), evaluation(seed=1)])
+    upsert(EVALUATIONS, paths, [evaluation(value=-2.0), evaluation(epoch=2, value=-3.0)])
+    frame = read_evaluations(paths.epochs)
+    assert list(zip(frame["seed"], frame["epoch"], frame["value"], strict=True)) == [
+        (1, 1, -1.0),
+        (0, 1, -2.0),
+        (0, 2, -3.0),
+    ]
+    pd.testing.assert_frame_equal(frame, pd.read_parquet(paths.evaluations))
+
+
+def test_a_trials_latents_are_replaced_whole(paths):
+    upsert(LATENTS, paths, [latent(image) for image in range(3)])
+    upsert(LATENTS, paths, [latent(7)])
+    assert read_latents(paths.epochs)["image"].tolist() == [7]
+
+
+def test_pixels_come_back_to_the_bit(paths):
+    pixels = bytes(range(256))
+    row = of(TrialConfig(), epoch=1, samples=5, image=0, label=7, original=pixels, reconstruction=pixels[::-1])
+    upsert(RECONSTRUCTIONS, paths, [row])
+    (back,) = read_reconstructions(paths.epochs).to_dict("records")
+    assert (back["original"], back["reconstruction"]) == (pixels, pixels[::-1])
+
+
+def test_a_table_names_its_sweep_and_one_of_another_sweep_is_not_added_to(paths):
+    upsert(EVALUATIONS, paths, [evaluation()])
+    stated = pq.read_metadata(paths.evaluations).metadata
+    assert stated[b"tmc_sweep.sweep_id"].decode() == read_manifest(paths).sweep_id
+    paths.manifest.unlink()
+    with pytest.raises(StorageError, match=r"manifest\.json must be as tmc_sweep wrote it, but it is missing: mend it"):
+        upsert(EVALUATIONS, paths, [evaluation()])
+    open_manifest(paths, sweep_id="other")
+    with pytest.raises(StorageError, match="it belongs to another sweep"):
+        upsert(EVALUATIONS, paths, [evaluation()])
+
+
+def test_it_is_written_beside_a_running_sweep_and_leaves_nothing_else(paths):
+    with sweep_lock(paths):
+        before = paths.manifest.read_bytes()
+        upsert(EVALUATIONS, paths, [evaluation()])
+        assert paths.manifest.read_bytes() == before
+    assert list(paths.artefact_temporary.iterdir()) == []
+
+
+def test_writers_wait_for_each_other_and_lose_no_row(paths):
+    with artefact_lock(paths):
+        writers = [Thread(target=upsert, args=(EVALUATIONS, paths, [evaluation(seed)])) for seed in range(4)]
+        for writer in writers:
+            writer.start()
+        writers[0].join(0.2)
+        assert not paths.evaluations.exists()
+    for writer in writers:
+        writer.join()
+    assert sorted(read_evaluations(paths.epochs)["seed"]) == [0, 1, 2, 3]
