@@ -27,6 +27,10 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "data": ({"config", "errors"}, {"jaxtyping", "numpy", "sklearn", "torch", "torchvision"}),
     "training": ({*MATHS, "config", "errors", "records"}, {"safetensors", "torch"}),
     "tables": (BASE, {"numpy", "pandas", "pyarrow"}),
+    "report": (
+        {*BASE, "space", "tables"},
+        {"jinja2", "matplotlib", "numpy", "pandas", "pydantic", "ruamel", "scipy", "sklearn"},
+    ),
     "sweep": (
         {*BASE, *MATHS, "space", "tables"},
         {"grpc", "joblib", "numpy", "pandas", "pyarrow", "ray", "ruamel", "torch"},

@@ -10,9 +10,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from tmc_sweep.cli.labels import label, telling_fields
 from tmc_sweep.records import Status
 from tmc_sweep.sweep.progress import Listener, Snapshot, TrialProgress
+from tmc_sweep.tables.labels import label, telling_fields
 
 _LINE_SECONDS = 15.0
 _ENDED = (Status.DONE, Status.DIVERGED, Status.FAILED, Status.STOPPED)

@@ -10,8 +10,8 @@ import typer
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 
-from tmc_sweep.cli.labels import label, telling_fields
 from tmc_sweep.records import Status
+from tmc_sweep.tables.labels import label, telling_fields
 from tmc_sweep.tables.read import plain_rows
 
 if TYPE_CHECKING:  # it loads torch

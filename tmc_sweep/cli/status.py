@@ -1,15 +1,14 @@
 """How far sweeps are, from their tables alone."""
 
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from tmc_sweep.errors import InputError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
-from tmc_sweep.space import SearchSpace, parse
+from tmc_sweep.space import SearchSpace
 from tmc_sweep.space.schema import Resources, Statistic
+from tmc_sweep.space.stored import parse_stored
 from tmc_sweep.tables.checkpoints import CheckpointFiles
 from tmc_sweep.tables.manifest import read_manifest
 from tmc_sweep.tables.read import plain_rows, read_trials
@@ -51,7 +50,4 @@ def declared_gigabytes(paths: SweepPaths) -> float:
 
 def _last_run(paths: SweepPaths) -> SearchSpace | None:
     manifest = read_manifest(paths)
-    try:
-        return parse(manifest.search_space, str(paths.manifest), sys.maxsize) if manifest else None
-    except InputError:
-        return None
+    return parse_stored(manifest.search_space, str(paths.manifest)) if manifest else None

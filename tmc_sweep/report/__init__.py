@@ -1,0 +1,1 @@
+"""Figures and pages of sweeps, from their tables alone: no torch, no Ray."""

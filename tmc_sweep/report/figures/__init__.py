@@ -1,0 +1,14 @@
+"""What a sweep's tables show: a file per kind of figure."""
+
+from tmc_sweep.report.figures.cells import cells_of
+from tmc_sweep.report.figures.curves import curves
+from tmc_sweep.report.figures.figure import Figure, png, svg, write
+from tmc_sweep.report.tables import SweepTables
+
+__all__ = ["Figure", "of", "png", "svg", "write"]
+
+
+def of(sweep: SweepTables) -> list[Figure]:
+    """The figures that make sense for what the sweep varies and has."""
+    cells = cells_of(sweep)
+    return [curves(sweep, cells)]

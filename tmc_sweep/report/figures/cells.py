@@ -1,0 +1,100 @@
+"""The cells of a sweep as all of its figures show them: names, colours, panels."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from tmc_sweep.records import CELL_COLUMNS
+from tmc_sweep.report.figures.style import COLOURS, PALE
+from tmc_sweep.report.tables import SweepTables
+from tmc_sweep.tables.labels import differing_fields, label, telling_fields
+from tmc_sweep.tables.read import plain_rows
+
+MAX_PANELS = 30
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell; `fields` has all of CELL_COLUMNS."""
+
+    cell_id: str
+    fields: Mapping[str, Any]
+    label: str  # where it differs from the sweep's other cells
+    colour: str
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Every cell that the sweep's trials have, in the order of their fields, and what tells them apart.
+
+    Where cells are points of a grid, colour shows one field, the same in all figures, and panels the others. Where
+    they are not, each has its own colour, or the best ones have and the others are pale.
+    """
+
+    all: tuple[Cell, ...]
+    varying: tuple[str, ...]
+    hue: str | None  # the field that colour shows; None: cells
+
+    @cached_property
+    def panel_fields(self) -> tuple[str, ...]:
+        """The fields that panels show."""
+        return tuple(name for name in self.varying if name != self.hue) if self.hue else ()
+
+    @cached_property
+    def panels(self) -> dict[tuple[Any, ...], list[Cell]]:
+        """The cells of each panel, by the values of `panel_fields`."""
+        panels: dict[tuple[Any, ...], list[Cell]] = {}
+        for cell in self.all:
+            panels.setdefault(tuple(cell.fields[name] for name in self.panel_fields), []).append(cell)
+        return panels
+
+    @property
+    def common(self) -> str:
+        """What all cells share, such as `tmc small K=20 lr=0.001`."""
+        rows = [cell.fields for cell in self.all]
+        names = [name for name in telling_fields(rows) if name not in self.varying]
+        return label(rows[0], names) if rows else ""
+
+
+def cells_of(sweep: SweepTables) -> Cells:
+    """The sweep's cells, from its trials."""
+    names = [column.name for column in CELL_COLUMNS]
+    frame = sweep.trials.drop_duplicates("cell_id").sort_values([*names, "cell_id"])
+    rows = plain_rows(frame[["cell_id", *names]])
+    varying = tuple(differing_fields(rows)) if rows else ()
+    hue = _hue(rows, varying)
+    shown = varying or (telling_fields(rows) if rows else ())
+    colours = _by_value(rows, hue) if hue else _by_rank(rows, _ranking(sweep))
+    cells = (Cell(row["cell_id"], row, label(row, shown), colour) for row, colour in zip(rows, colours, strict=True))
+    return Cells(tuple(cells), varying, hue)
+
+
+def _hue(rows: Sequence[Mapping[str, Any]], varying: Sequence[str]) -> str | None:
+    """The field that colour shows: the objective, else lr, else the last; None unless panels of it would be full."""
+    if not varying:
+        return None
+    hue = next((name for name in ("objective", "lr") if name in varying), varying[-1])
+    n_panels = len({tuple(row[name] for name in varying if name != hue) for row in rows})
+    n_values = len({row[hue] for row in rows})
+    full = len(rows) > 0.5 * n_panels * n_values and len(rows) >= 1.5 * n_panels
+    return hue if full and n_values <= len(COLOURS) and n_panels <= MAX_PANELS else None
+
+
+def _by_value(rows: Sequence[Mapping[str, Any]], hue: str) -> list[str]:
+    values = sorted({row[hue] for row in rows})
+    return [COLOURS[values.index(row[hue])] for row in rows]
+
+
+def _by_rank(rows: Sequence[Mapping[str, Any]], ranking: Sequence[str]) -> list[str]:
+    """A colour each if there are enough, else for the best."""
+    ids = [row["cell_id"] for row in rows]
+    coloured = ids if len(ids) <= len(COLOURS) else ranking[: len(COLOURS) - 2]
+    colours = dict(zip(coloured, COLOURS, strict=False))
+    return [colours.get(cell_id, PALE) for cell_id in ids]
+
+
+def _ranking(sweep: SweepTables) -> list[str]:
+    """Cells with a statistic, the best first."""
+    known = sweep.summary.dropna(subset="mean").sort_values("mean", ascending=sweep.statistic.mode == "min")
+    return known["cell_id"].tolist()

@@ -1,0 +1,52 @@
+"""What a figure is, and how it becomes a file: the same tables give the same bytes."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import matplotlib.figure
+
+from tmc_sweep.report.figures.style import style
+from tmc_sweep.tables import files
+
+_NO_DATE: dict[str, dict[str, str | None]] = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of a sweep; nothing is drawn before `draw` is called."""
+
+    name: str  # file stem
+    title: str
+    caption: str  # plain sentences
+    draw: Callable[[], matplotlib.figure.Figure]
+
+
+def svg(figure: Figure) -> str:
+    """The figure as an SVG document."""
+    return _rendered(figure, "svg").decode()
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as a PNG file, 200 pixels per inch."""
+    return _rendered(figure, "png")
+
+
+def write(figures: Iterable[Figure], folder: Path) -> list[Path]:
+    """Each figure as PNG and SVG in `folder`, which is made; StorageError if a file cannot be written."""
+    with files.explained("made", folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for figure in figures:
+        for kind in ("png", "svg"):
+            written.append(folder / f"{figure.name}.{kind}")
+            files.write(written[-1], _rendered(figure, kind), folder)
+    return written
+
+
+def _rendered(figure: Figure, kind: str) -> bytes:
+    sink = BytesIO()
+    with style(figure.name):
+        figure.draw().savefig(sink, format=kind, metadata={"Title": figure.title, **_NO_DATE[kind]})
+    return sink.getvalue()

@@ -1,0 +1,53 @@
+"""Everything that a report of one sweep reads."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import pandas as pd
+
+from tmc_sweep.paths import SweepPaths
+from tmc_sweep.space.schema import Statistic
+from tmc_sweep.space.stored import parse_stored
+from tmc_sweep.tables.artefacts import read_evaluations, read_latents, read_reconstructions
+from tmc_sweep.tables.manifest import read_manifest
+from tmc_sweep.tables.read import read_epochs, read_trials
+from tmc_sweep.tables.summary import summarize
+
+
+@dataclass(frozen=True)
+class SweepTables:
+    """The tables of one sweep, as they are now; columns as in `tmc_sweep.records`.
+
+    A sweep that is running may have more epochs in a table that was read later.
+    """
+
+    name: str
+    epochs: pd.DataFrame
+    trials: pd.DataFrame
+    summary: pd.DataFrame  # of `statistic`
+    statistic: Statistic  # what the search space declares
+    search_space: str  # YAML as last run; empty if the sweep was not run from one
+    evaluations: pd.DataFrame  # no rows where none were computed, as the next two
+    reconstructions: pd.DataFrame
+    latents: pd.DataFrame
+
+    @classmethod
+    def read(cls, results: Path, name: str) -> Self:
+        """The tables of the sweep `name`; InputError if there is no such sweep, StorageError if a file is damaged."""
+        paths = SweepPaths(results, name)
+        manifest = read_manifest(paths)
+        text = manifest.search_space if manifest else ""
+        space = parse_stored(text, str(paths.manifest))
+        statistic = space.statistic if space else Statistic()
+        return cls(
+            name,
+            read_epochs(paths.epochs),
+            read_trials(paths.epochs),
+            summarize(paths.epochs, statistic.last, statistic.metric),
+            statistic,
+            text,
+            read_evaluations(paths.epochs),
+            read_reconstructions(paths.epochs),
+            read_latents(paths.epochs),
+        )
