@@ -19,6 +19,8 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EPOCH_COLUMNS, TRIAL_COLUMNS
 from tmc_sweep.sweep import inspection
 from tmc_sweep.sweep.inspection import inspect, known_sweep, verify
+from tmc_sweep.sweep.repair import repair
+from tmc_sweep.tables.artefacts import ARTEFACTS, Artefact, upsert
 from tmc_sweep.tables.manifest import read_manifest, write_manifest
 from tmc_sweep.tables.schema import read_table, to_parquet
 
@@ -95,6 +97,18 @@ def test_a_table_that_is_cut_or_foreign_is_named(paths: SweepPaths, file: str, d
     assert found[0].startswith(f"{path} must be as tmc_sweep wrote it, but ")
     assert found[0].endswith(": mend it with `tmc-sweep repair tiny`")
     assert {sentence.split()[0] for sentence in found[1:]} <= {str(paths.epochs)}
+
+
+@pytest.mark.parametrize("artefact", ARTEFACTS, ids=lambda artefact: artefact.columns[-1].name)
+def test_an_artefact_table_is_checked_to_the_bit(paths: SweepPaths, artefact: Artefact):
+    upsert(artefact, paths, [])
+    assert sentences(paths) == []
+    path = artefact.file(paths)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:20] + bytes([whole[20] ^ 1]) + whole[21:])
+    (found,) = sentences(paths)
+    assert found.startswith(f"{path} must be as tmc_sweep wrote it, but it is damaged")
+    assert repair(paths).done == (f"moved {path} to {paths.quarantine / path.name}",)
 
 
 def test_each_missing_part_and_stray_file_is_named(paths: SweepPaths):

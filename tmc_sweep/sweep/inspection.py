@@ -1,24 +1,25 @@
 """Whether all that is stored of a sweep is as it was written, and agrees. Reads only, also while the sweep runs."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import pyarrow as pa
+
 from tmc_sweep.config import TrialConfig
-from tmc_sweep.errors import DamagedError, InputError, StorageError
+from tmc_sweep.errors import DamagedError, StorageError
 from tmc_sweep.paths import SweepPaths, part_name, part_number
 from tmc_sweep.records import EPOCH_COLUMNS, FORMAT_VERSION, SUMMARY_COLUMNS, TRIAL_COLUMNS, Column, EpochRecord
 from tmc_sweep.tables import files
+from tmc_sweep.tables.artefacts import ARTEFACTS
 from tmc_sweep.tables.checkpoints import CheckpointFiles
 from tmc_sweep.tables.manifest import read_manifest
 from tmc_sweep.tables.parts import TrialRows, read_part
 from tmc_sweep.tables.read import find
 from tmc_sweep.tables.schema import read_sweep_id, read_table, refused
+from tmc_sweep.tables.trials import TrialRow, config_of
 from tmc_sweep.training import decode, stated
-
-TrialRow = Mapping[str, object]
 
 
 @dataclass(frozen=True)
@@ -63,15 +64,6 @@ def inspect(paths: SweepPaths) -> Findings:
     return _Inspection(paths).findings()
 
 
-def config_of(row: TrialRow) -> TrialConfig | None:
-    """A trial's configuration by its row of the trial table; None if it has another name by now."""
-    try:
-        config = TrialConfig.parse(json.loads(str(row["config"])))
-    except (InputError, ValueError, TypeError):
-        return None
-    return config if config.trial_id == row["trial_id"] else None
-
-
 def config_in(payload: bytes) -> TrialConfig | None:
     """The configuration that a checkpoint states; None if that is not the trial it names."""
     says = stated(payload)
@@ -96,7 +88,9 @@ class _Inspection:
         for trial_id in CheckpointFiles(self.paths).trial_ids():
             if trial_id not in rows:
                 self._check_checkpoints(trial_id, trials, None)
-        self._check_table(self.paths.summary, SUMMARY_COLUMNS, sweep_id)
+        self._checked(self.paths.summary, SUMMARY_COLUMNS, sweep_id)
+        for artefact in ARTEFACTS:
+            self._checked(artefact.file(self.paths), artefact.columns, sweep_id)
         return Findings(
             parts=len(numbers),
             trials=len(trials or rows),
@@ -151,18 +145,16 @@ class _Inspection:
         for path in CheckpointFiles(self.paths).strays():
             self._failed(path, refused(path, "another program put it there"))
 
-    def _check_table(self, path: Path, columns: Sequence[Column], sweep_id: str) -> list[dict[str, object]]:
-        if not path.exists():
-            return []
+    def _checked(self, path: Path, columns: Sequence[Column], sweep_id: str) -> pa.Table | None:
         try:
-            rows: list[dict[str, object]] = read_table(path, columns, sweep_id).to_pylist()
+            return read_table(path, columns, sweep_id) if path.exists() else None
         except StorageError as error:
             self._failed(path, error)
-            return []
-        return rows
+            return None
 
     def _trials(self, sweep_id: str) -> dict[str, TrialRow]:
-        return {str(row["trial_id"]): row for row in self._check_table(self.paths.trials, TRIAL_COLUMNS, sweep_id)}
+        table = self._checked(self.paths.trials, TRIAL_COLUMNS, sweep_id)
+        return {} if table is None else {str(row["trial_id"]): row for row in table.to_pylist()}
 
     def _part(self, path: Path, sweep_id: str, trials: Mapping[str, TrialRow], rows: dict[str, EpochRecord]) -> None:
         try:

@@ -12,14 +12,14 @@ from tmc_sweep.errors import InputError, StorageError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import CONFIG_COLUMNS, EpochRecord
 from tmc_sweep.space import parse
-from tmc_sweep.sweep.inspection import Findings, config_in, config_of, inspect
+from tmc_sweep.sweep.inspection import Findings, config_in, inspect
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.tables import files
 from tmc_sweep.tables.checkpoints import CheckpointFiles
 from tmc_sweep.tables.epochs import EpochTable, fill_gaps
 from tmc_sweep.tables.lock import sweep_lock
 from tmc_sweep.tables.manifest import open_manifest, read_manifest
-from tmc_sweep.tables.trials import TrialTable
+from tmc_sweep.tables.trials import TrialTable, config_of
 from tmc_sweep.training import decode
 
 

@@ -8,6 +8,7 @@ from typing import Self
 import pyarrow as pa
 
 from tmc_sweep.config import TrialConfig
+from tmc_sweep.errors import InputError
 from tmc_sweep.explain import did_you_mean
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import TRIAL_COLUMNS, Status
@@ -81,6 +82,15 @@ class TrialTable:
 def config_json(config: TrialConfig) -> str:
     """The whole configuration as one line of JSON, keys in order; `TrialConfig.parse` reads it back."""
     return json.dumps(config.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def config_of(row: TrialRow) -> TrialConfig | None:
+    """A trial's configuration by its row of the trial table; None if it has another name by now."""
+    try:
+        config = TrialConfig.parse(json.loads(str(row["config"])))
+    except (InputError, ValueError, TypeError):
+        return None
+    return config if config.trial_id == row["trial_id"] else None
 
 
 def _pending(config: TrialConfig) -> dict[str, object]:
