@@ -48,7 +48,7 @@ def summarize(path: str | Path, last: int = 50, metric: str = "test_objective") 
     cells["n_nonfinite"] = window.groupby("cell_id")["nonfinite"].sum().reindex(cells.index, fill_value=0)
     reasons = _reasons(trials, cells, window, last, metric)
     cells["reason"] = pd.Series(reasons, dtype="str").reindex(cells.index)
-    cells[_STATISTICS] = _statistics(window[~window["cell_id"].isin(list(reasons))]).reindex(cells.index)
+    cells[_STATISTICS] = statistics(window[~window["cell_id"].isin(list(reasons))]).reindex(cells.index)
     cells = cells.reset_index().assign(metric=metric, last=last)
     return cells.sort_values([*_CELL, "cell_id"], ignore_index=True)[[column.name for column in SUMMARY_COLUMNS]]
 
@@ -153,8 +153,8 @@ def _why_ended(seed: int, status: str | None, last_epoch: int, nonfinite_epoch: 
     return f"seed {seed} diverged: its {metric} is not finite in epoch {nonfinite_epoch}"
 
 
-def _statistics(window: pd.DataFrame) -> pd.DataFrame:
-    """The statistics of each cell whose every value in the window is finite, by cell_id."""
+def statistics(window: pd.DataFrame) -> pd.DataFrame:
+    """The statistics by cell_id; the rows (cell_id, trial, epoch, value) are of cells whose every value is finite."""
     runs = window.groupby(["cell_id", "trial"])["value"]
     means, stds = runs.mean().groupby("cell_id"), runs.std(ddof=0).groupby("cell_id")
     curve = window.groupby(["cell_id", "epoch"])["value"].mean().groupby("cell_id")

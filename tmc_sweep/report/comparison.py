@@ -1,0 +1,116 @@
+"""Ours beside the article's: for each published number the cells that come nearest to its setting."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tmc_sweep.records import Status
+from tmc_sweep.report.evidence import ENDED_EARLY, Trial, evidence, window
+from tmc_sweep.report.published import Number, published
+from tmc_sweep.report.setting import departures
+from tmc_sweep.report.tables import SweepTables
+from tmc_sweep.tables.summary import statistics
+
+LAST = 50  # epochs of the article's statistic
+_MODEL = ("objective", "architecture")  # a cell of another one is not compared at all
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One published number and the same of ours."""
+
+    number: Number
+    where: Mapping[str, Any]  # our cell's fields
+    value: float | None  # None: `why`
+    difference: float | None  # ours less theirs, or less the nearest end of their range; None of other data
+    spreads: dict[str, float | None]  # by name
+    departures: tuple[str, ...]  # where it is not like for like
+    why: str = ""
+
+
+def compare(sweep: SweepTables) -> list[Comparison]:
+    """Every published number that this sweep has a counterpart of."""
+    trials = evidence([sweep])
+    left = sweep.trials[sweep.trials["status"].isin([Status.PENDING, Status.RUNNING])]
+    unfinished = left["cell_id"].value_counts().to_dict()
+    return [
+        comparison(number, cell, sum(unfinished.get(name, 0) for name in {trial.cell_id for trial in cell}))
+        for number in published().numbers
+        for cell in _nearest(number, trials)
+    ]
+
+
+def comparison(number: Number, trials: Sequence[Trial], unfinished: int = 0) -> Comparison:
+    """This number beside that of these trials, all of one cell or, for seconds, of several; some may be unfinished."""
+    found = {name: text for trial in trials for name, text in departures(number.cell, trial.fields).items()}
+    epochs = window(trials, LAST)
+    texts = (*found.values(), *_circumstances(number, trials, epochs, unfinished))
+    if ended := [trial for trial in trials if trial.status in ENDED_EARLY]:
+        why = f"seed {ended[0].seed} {ended[0].status}"
+        return Comparison(number, trials[0].fields, None, None, {}, texts, why)
+    value, spreads = _seconds(trials) if number.metric == "epoch_seconds" else _objective(trials, *epochs)
+    difference = None if "data" in found else _difference(number, value)
+    return Comparison(number, trials[0].fields, value, difference, spreads, texts)
+
+
+def _nearest(number: Number, trials: Sequence[Trial]) -> list[list[Trial]]:
+    """The trials, cell by cell, that differ in the fewest of the fields that the number's setting names.
+
+    Seconds depend on these fields alone: cells that agree in them are taken together, others do not count.
+    """
+    groups: dict[tuple[Any, ...], list[Trial]] = {}
+    distance: dict[tuple[Any, ...], int] = {}
+    timed = number.metric == "epoch_seconds"
+    for trial in trials:
+        apart = departures(number.cell, trial.fields).keys() & number.cell.keys()
+        if apart & {*_MODEL} or (timed and apart):
+            continue
+        key = (tuple(trial.fields[name] for name in number.cell), "" if timed else trial.cell_id)
+        groups.setdefault(key, []).append(trial)
+        distance[key] = len(apart)
+    nearest = min(distance.values(), default=0)
+    return [found for key, found in groups.items() if distance[key] == nearest]
+
+
+def _objective(trials: Sequence[Trial], first: int, last: int) -> tuple[float, dict[str, float | None]]:
+    """Mean and spreads over these epochs, as `summarize` has them."""
+    frames = [
+        pd.DataFrame(
+            {"cell_id": "", "trial": i, "epoch": range(first, last + 1), "value": t.objective[first - 1 : last]}
+        )
+        for i, t in enumerate(trials)
+    ]
+    row = statistics(pd.concat(frames)).iloc[0].to_dict()
+    value = float(row.pop("mean"))
+    return value, {str(name): None if np.isnan(spread) else float(spread) for name, spread in row.items()}
+
+
+def _seconds(trials: Sequence[Trial]) -> tuple[float, dict[str, float | None]]:
+    low, median, high = np.percentile(np.concatenate([trial.seconds for trial in trials]), (25, 50, 75))
+    return float(median), {"lower quartile": float(low), "upper quartile": float(high)}
+
+
+def _difference(number: Number, value: float) -> float:
+    top = number.value if number.to is None else number.to
+    return value - min(max(value, number.value), top)
+
+
+def _circumstances(number: Number, trials: Sequence[Trial], epochs: tuple[int, int], unfinished: int) -> list[str]:
+    """What else is not as in the article."""
+    first, last = epochs
+    devices = sorted({str(trial.machine[0]) for trial in trials})
+    packs = sorted({int(trial.machine[3] or 1) for trial in trials})
+    timed = number.metric == "epoch_seconds"
+    seeds = len({trial.seed for trial in trials})
+    told = {
+        f"{last} of {number.epochs} epochs": number.epochs is not None and last != number.epochs,
+        f"mean of {last - first + 1} epochs, not {LAST}": not timed and last - first + 1 < LAST,
+        f"{seeds} of {number.seeds} seeds": number.seeds is not None and seeds < number.seeds,
+        f"on {', '.join(devices)}, not {number.device}": timed,
+        f"in packs of {', '.join(map(str, packs))}": timed and packs != [1],
+        f"{unfinished} {'trial' if unfinished == 1 else 'trials'} unfinished": unfinished > 0,
+    }
+    return [text for text, so in told.items() if so]

@@ -1,0 +1,29 @@
+"""The package's own data files: YAML read like a user's, checked by a model."""
+
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tmc_sweep.errors import InputError
+from tmc_sweep.space.source import read, tree
+
+
+class Kept(BaseModel):
+    """A part of a data file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+_Kept = TypeVar("_Kept", bound=Kept)
+
+
+def load(model: type[_Kept], name: str) -> _Kept:
+    """The data file beside this module; InputError, naming the place in it, if it is not as the model says."""
+    node = tree(read(Path(__file__).with_name(name)), name)
+    try:
+        return model.model_validate(node.plain())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise InputError(f"{node.at(first['loc']).mark}: {where}: {first['msg']}: correct the file") from None

@@ -1,0 +1,193 @@
+"""How claims are measured: each measure turns trials into readings, values with the interval they may lie in.
+
+A reading of several seeds is the mean over the seeds that all of its cells have, each seed's cells compared with each
+other (their random numbers are the same), with Student's 95 % interval over seeds; of one seed it has no interval.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import scipy.stats
+from pydantic import Field
+
+from tmc_sweep.records import Status
+from tmc_sweep.report.evidence import ENDED_EARLY, Trial, window
+from tmc_sweep.report.kept import Kept
+from tmc_sweep.report.setting import Setting, matches
+
+LAST = 50  # epochs of the article's statistic
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One measured value, where it was measured, and how sure it is."""
+
+    where: Mapping[str, Any]  # the fields that its trials share
+    value: float | None  # None: `why`
+    unit: str
+    low: float | None = None  # of the interval; None: `why`
+    high: float | None = None
+    interval: str = ""  # what the interval is
+    epochs: tuple[int, int] | None = None  # first and last that count
+    n_seeds: int = 0
+    why: str = ""  # no value or no interval
+
+
+class Contrast(Kept):
+    """A quantity of the cells `plus` less that of the cells `minus`, everything else being equal."""
+
+    name: Literal["contrast"]
+    quantity: Literal["objective", "accuracy"] = "objective"
+    plus: tuple[Setting, ...]
+    minus: tuple[Setting, ...]
+
+    def readings(self, trials: Sequence[Trial], epochs: int | None) -> Iterator[Reading]:
+        """One for each set of cells that differ in nothing else."""
+        terms = (*self.plus, *self.minus)
+        signs = (1,) * len(self.plus) + (-1,) * len(self.minus)
+        for where, seeds in _alike(trials, terms):
+            if self.quantity == "accuracy":
+                yield _accuracy(where, seeds, signs)
+            else:
+                yield _objective(where, seeds, signs)
+
+
+class SecondsRatio(Kept):
+    """Seconds of an epoch of the cell `plus` over those of `minus`, everything else being equal: medians."""
+
+    name: Literal["seconds_ratio"]
+    plus: Setting
+    minus: Setting
+
+    def readings(self, trials: Sequence[Trial], epochs: int | None) -> Iterator[Reading]:
+        """One for each pair of cells that differ in nothing else; the interval is between their quartiles."""
+        for where, seeds in _alike(trials, (self.plus, self.minus)):
+            above, below = (np.concatenate([pair[side].seconds for pair in seeds]) for side in (0, 1))
+            if not (len(above) and len(below)):
+                continue
+            (low, median, high), (least, middle, most) = (np.percentile(s, (25, 50, 75)) for s in (above, below))
+            alike = len({trial.machine for pair in seeds for trial in pair}) == 1
+            yield Reading(
+                where,
+                float(median / middle),
+                "times",
+                float(low / most) if alike else None,
+                float(high / least) if alike else None,
+                "between quartiles of epochs",
+                (1, min(trial.last_epoch for pair in seeds for trial in pair)),
+                len(seeds),
+                "" if alike else "timed on other machines, or in packs of other sizes",
+            )
+
+
+class Change(Kept):
+    """The last epochs' mean objective less that of the epochs `since`."""
+
+    name: Literal["change"]
+    since: tuple[int, int]
+
+    def readings(self, trials: Sequence[Trial], epochs: int | None) -> Iterator[Reading]:
+        """One for each cell whose last epochs lie after."""
+        first, last = self.since
+        for where, seeds in _alike(trials, ({},)):
+            begin, end = window([trial for (trial,) in seeds], LAST)
+            if begin > last:
+                values = [_mean(trial, begin, end) - _mean(trial, first, last) for (trial,) in seeds]
+                yield _estimate(where, values, "nats per image", (begin, end), _ended(seeds))
+
+
+class DivergedShare(Kept):
+    """How many of a cell's trials diverged."""
+
+    name: Literal["diverged_share"]
+
+    def readings(self, trials: Sequence[Trial], epochs: int | None) -> Iterator[Reading]:
+        """One for each cell; the interval is what the share can still become, until all have the claim's epochs."""
+        for where, seeds in _alike(trials, ({},)):
+            diverged = sum(trial.status == Status.DIVERGED for (trial,) in seeds)
+            lasting = sum(
+                trial.status != Status.DIVERGED and trial.last_epoch >= (epochs or trial.asked) for (trial,) in seeds
+            )
+            n = len(seeds)
+            last = max(trial.last_epoch for (trial,) in seeds)
+            low, high = diverged / n, (n - lasting) / n
+            yield Reading(where, low, "of trials", low, high, "what it can still become", (1, last), n)
+
+
+class Growth(Kept):
+    """What a bound of the same trained model gains from one number of samples to the next larger one evaluated."""
+
+    name: Literal["growth"]
+
+    def readings(self, trials: Sequence[Trial], epochs: int | None) -> Iterator[Reading]:
+        """One for each cell, bound and step."""
+        for where, seeds in _alike(trials, ({},)):
+            shared = set.intersection(*(set(trial.evaluations) for (trial,) in seeds))
+            for bound in sorted({bound for bound, _ in shared}):
+                samples = sorted(n for name, n in shared if name == bound)
+                for few, many in zip(samples, samples[1:], strict=False):
+                    gains = [t.evaluations[bound, many] - t.evaluations[bound, few] for (t,) in seeds]
+                    step = {"bound": bound, "samples": f"{few} to {many}"}
+                    yield _estimate({**where, **step}, gains, "nats per image", None, "")
+
+
+Measure = Annotated[Contrast | SecondsRatio | Change | DivergedShare | Growth, Field(discriminator="name")]
+
+
+def _alike(
+    trials: Iterable[Trial], terms: Sequence[Setting]
+) -> Iterator[tuple[dict[str, Any], list[tuple[Trial, ...]]]]:
+    """Trials that differ only in the fields of the terms: the fields they share, and one trial per term by seed."""
+    named = {name for term in terms for name in term}
+    groups: dict[tuple[tuple[str, Any], ...], dict[int, dict[int, Trial]]] = defaultdict(lambda: defaultdict(dict))
+    for trial in trials:
+        where = tuple((name, value) for name, value in trial.fields.items() if name not in named)
+        for position, term in enumerate(terms):
+            if matches(term, trial.fields):
+                groups[where][trial.seed][position] = trial
+    for where, seeds in groups.items():
+        whole = [tuple(found[i] for i in range(len(terms))) for found in seeds.values() if len(found) == len(terms)]
+        if whole:
+            yield dict(where), whole
+
+
+def _objective(where: Mapping[str, Any], seeds: Sequence[tuple[Trial, ...]], signs: Sequence[int]) -> Reading:
+    begin, end = window([trial for cells in seeds for trial in cells], LAST)
+    values = [sum(sign * _mean(trial, begin, end) for sign, trial in zip(signs, cells, strict=True)) for cells in seeds]
+    return _estimate(where, values, "nats per image", (begin, end), _ended(seeds))
+
+
+def _accuracy(where: Mapping[str, Any], seeds: Sequence[tuple[Trial, ...]], signs: Sequence[int]) -> Reading:
+    seeds = [cells for cells in seeds if all(trial.accuracy is not None for trial in cells)]
+    values = [sum(sign * (t.accuracy or 0.0) for sign, t in zip(signs, cells, strict=True)) for cells in seeds]
+    last = min((trial.accuracy_epoch or 0 for cells in seeds for trial in cells), default=0)
+    return _estimate(where, values, "of images", (last, last), "" if seeds else "no latents computed")
+
+
+def _mean(trial: Trial, first: int, last: int) -> float:
+    """The mean objective of these epochs; NaN where they are not all there and finite."""
+    values = trial.objective[first - 1 : last]
+    return float(np.mean(values)) if len(values) else math.nan
+
+
+def _ended(seeds: Iterable[tuple[Trial, ...]]) -> str:
+    """Why there is no value: the first trial that ended early."""
+    ended = [trial for cells in seeds for trial in cells if trial.status in ENDED_EARLY]
+    return f"seed {ended[0].seed} of {ended[0].fields['objective']} {ended[0].status}" if ended else ""
+
+
+def _estimate(
+    where: Mapping[str, Any], values: Sequence[float], unit: str, epochs: tuple[int, int] | None, why: str
+) -> Reading:
+    """The mean over seeds with its interval."""
+    if why:
+        return Reading(where, None, unit, epochs=epochs, n_seeds=len(values), why=why)
+    mean, n = float(np.mean(values)), len(values)
+    if n == 1:
+        return Reading(where, mean, unit, epochs=epochs, n_seeds=1, why="one seed")
+    half = float(scipy.stats.t.ppf(0.975, n - 1) * np.std(values, ddof=1) / math.sqrt(n))
+    return Reading(where, mean, unit, mean - half, mean + half, "95 % over seeds", epochs, n)
