@@ -42,6 +42,12 @@ class Place:
             time.sleep(0.1)
         return list(left.values())
 
+    def kill(self) -> None:
+        """Kill all that runs here."""
+        for pid in self.processes():
+            with suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+
     @property
     def files(self) -> list[str]:
         """Temporary files of ours or Ray's; torch has a cache there."""
@@ -56,7 +62,5 @@ def own_place() -> Iterator[Place]:
         yield place
         assert (place.running_after(_PATIENCE_SECONDS), place.files) == ([], [])
     finally:
-        for pid in place.processes():
-            with suppress(OSError):
-                os.kill(pid, signal.SIGKILL)
+        place.kill()
         shutil.rmtree(place.temporary, ignore_errors=True)

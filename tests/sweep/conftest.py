@@ -29,6 +29,14 @@ def local_ray() -> Iterator[Place]:
     with own_place() as place, pytest.MonkeyPatch.context() as patch:
         for name, value in place.environment.items():
             patch.setenv(name, value)
+        _start(place)
+        yield place
+        ray.shutdown()
+
+
+def _start(place: Place, tries: int = 2) -> None:
+    """Ray's own processes have once not found each other for its 30 s."""
+    try:
         ray.init(
             address="local",
             num_cpus=2,
@@ -39,8 +47,11 @@ def local_ray() -> Iterator[Place]:
             _temp_dir=str(place.temporary),
             _node_ip_address="127.0.0.1",
         )
-        yield place
-        ray.shutdown()
+    except Exception as error:
+        place.kill()
+        if tries == 1 or "timed out during startup" not in str(error):
+            raise
+        _start(place, tries - 1)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from ray.util import get_node_ip_address
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from tmc_sweep.errors import CannotRunError
+from tmc_sweep.errors import CannotRunError, TmcSweepError
 from tmc_sweep.space.schema import Resources
 from tmc_sweep.sweep import TOKEN
 from tmc_sweep.sweep.allotment import Capacity
@@ -149,17 +149,29 @@ def _connect(address: str) -> None:
 
 
 def _start(here: Capacity, folder: Path) -> None:
-    ray.init(
-        address="local",
-        num_cpus=int(here["CPU"]),
-        num_gpus=int(here["GPU"]),
-        include_dashboard=False,
-        object_store_memory=_OBJECT_STORE_BYTES,
-        _temp_dir=str(folder),
-        **_QUIET,
-    )
+    try:
+        ray.init(
+            address="local",
+            num_cpus=int(here["CPU"]),
+            num_gpus=int(here["GPU"]),
+            include_dashboard=False,
+            object_store_memory=_OBJECT_STORE_BYTES,
+            _temp_dir=str(folder),
+            **_QUIET,
+        )
+    except TmcSweepError:  # a signal's
+        raise
+    except Exception as error:  # Ray gives up on its own processes after 30 s with no other type
+        raise CannotRunError(
+            f"Ray must start on this machine, but {_first_sentence(error)}: "
+            "free some memory or processors, and run the same command again"
+        ) from error
     if TOKEN.is_file():  # Ray leaves it readable to all
         TOKEN.chmod(0o600)
+
+
+def _first_sentence(error: Exception) -> str:
+    return str(error).partition(". ")[0].partition("\n")[0] or type(error).__name__
 
 
 _QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
