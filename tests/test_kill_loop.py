@@ -133,7 +133,6 @@ def check(tmp_path: Path, seed: int, *, pack: object, epochs: int, victims: list
     return {**kills, "reads": int(found["reads"])}
 
 
-@pytest.mark.long
 def test_a_sweep_killed_again_and_again_ends_as_if_it_had_not_been(tmp_path: Path):
     told = check(tmp_path, 0, pack=2, epochs=60, victims=2 * ["driver"] + 3 * ["trainer"], pause=0.03)
     assert told["driver"] + told["trainer"] >= 5
