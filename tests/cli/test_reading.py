@@ -71,6 +71,27 @@ def test_a_changed_search_space_is_pointed_out_line_by_line(file, results: Path)
     assert command("plan", file(), "--results", results).err == ""
 
 
+def test_what_is_set_on_the_command_line_is_a_change_like_any_other(file, results: Path):
+    ended = command("plan", file(), "--results", results, "--set", "epochs=6", "--set", "lr=1e-3", "--json")
+    assert (ended.json["n_trials"], ended.json["n_to_train"]) == (2, 2)
+    assert [cell["epochs"] for cell in ended.json["cells"]] == [6]
+    assert ended.err.splitlines() == [
+        "--set lr=0.001 replaces {grid_search: [0.001, 10]}",
+        "the search space of tiny has changed since its last run: 0 new trials, 2 known, 2 only in the table, "
+        "which keeps them",
+        "  -  epochs: 4",
+        "  -space:",
+        "  -  lr: {grid_search: [0.001, 10]}",
+        "  +  epochs: 6",
+        "  +  lr: 0.001",
+    ]
+
+
+def test_a_comment_or_another_layout_is_no_change(file, results: Path):
+    moved = file(("base:\n", "base:  # what all trials have\n"), ("[1e-3, 10]", "[0.001, 10]"))
+    assert command("plan", moved, "--results", results).err == ""
+
+
 def test_validate_names_trials_cells_and_data(file):
     path = file()
     assert command("validate", path).out == f"{path}: 4 trials in 2 cells, data digits\n"

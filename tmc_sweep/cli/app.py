@@ -3,13 +3,16 @@
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from tmc_sweep.errors import InputError, StorageError, TmcSweepError
 from tmc_sweep.paths import SweepPaths
+
+if TYPE_CHECKING:
+    from tmc_sweep.space import SearchSpace
 
 MAX_TRIALS = 100_000
 
@@ -30,6 +33,10 @@ Results = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 MaxTrials = Annotated[int, typer.Option("--max-trials", min=1, help="Refuse search spaces with more trials.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="FIELD=VALUE", help="In place of what the file has, such as epochs=10; repeatable."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also a line every few seconds for each running trial.")]
 
@@ -60,6 +67,15 @@ def _interrupted() -> int:
 _SIGINT = 130  # the exit code
 
 
+def _loaded(file: Path, max_trials: int, assignments: list[str] | None) -> "SearchSpace":
+    from tmc_sweep.space import load
+
+    space = load(file, max_trials, assignments or ())
+    for sentence in space.replaced:
+        messages.print(sentence, markup=False)
+    return space
+
+
 @app.callback(invoke_without_command=True)
 def _options(
     show_version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
@@ -73,6 +89,7 @@ def _options(
 def run(
     file: File,
     results: Results = Path("results"),
+    assignments: Set = None,
     max_trials: MaxTrials = MAX_TRIALS,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -82,9 +99,8 @@ def run(
     from tmc_sweep.cli.changes import describe_changes
     from tmc_sweep.cli.progress import progress_view
     from tmc_sweep.cli.show import show_summary
-    from tmc_sweep.space import load
 
-    space = load(file, max_trials)
+    space = _loaded(file, max_trials, assignments)
     for line in describe_changes(space, results):
         messages.print(line, markup=False)
     from tmc_sweep.sweep.runner import run as run_sweep
@@ -103,27 +119,29 @@ def run(
 
 @app.command()
 def plan(
-    file: File, results: Results = Path("results"), max_trials: MaxTrials = MAX_TRIALS, as_json: Json = False
+    file: File,
+    results: Results = Path("results"),
+    assignments: Set = None,
+    max_trials: MaxTrials = MAX_TRIALS,
+    as_json: Json = False,
 ) -> None:
     """Show the trials of a search space, per cell: how many are done, how many are left. Trains nothing."""
     from tmc_sweep.cli.changes import describe_changes
     from tmc_sweep.cli.plan import plan_of
     from tmc_sweep.cli.show import show_plan
-    from tmc_sweep.space import load
 
-    space = load(file, max_trials)
+    space = _loaded(file, max_trials, assignments)
     for line in describe_changes(space, results):
         messages.print(line, markup=False)
     show_plan(plan_of(space, results), as_json=as_json)
 
 
 @app.command()
-def validate(file: File, max_trials: MaxTrials = MAX_TRIALS) -> None:
+def validate(file: File, assignments: Set = None, max_trials: MaxTrials = MAX_TRIALS) -> None:
     """Check a search space and the data sets it names. Trains nothing."""
     from tmc_sweep.data import load as load_data
-    from tmc_sweep.space import load
 
-    space = load(file, max_trials)
+    space = _loaded(file, max_trials, assignments)
     trials = space.trials()
     data = sorted({trial.data for trial in trials})
     for name in data:

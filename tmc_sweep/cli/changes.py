@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.space import SearchSpace
+from tmc_sweep.space import SearchSpace, SpaceError
+from tmc_sweep.space.source import document, tree
 from tmc_sweep.tables.manifest import read_manifest
 from tmc_sweep.tables.read import stored_trials
 
@@ -14,7 +15,10 @@ def describe_changes(space: SearchSpace, results: Path) -> Iterator[str]:
     """Lines that tell how the search space differs from the one last run under its name; none if it does not."""
     paths = SweepPaths(results, space.name)
     manifest = read_manifest(paths)
-    if manifest is None or manifest.search_space == space.text:
+    if manifest is None:
+        return
+    before, now = _lines(manifest.search_space), _lines(space.text)
+    if before == now:
         return
     stored = stored_trials(paths).keys()
     if not stored:
@@ -24,7 +28,14 @@ def describe_changes(space: SearchSpace, results: Path) -> Iterator[str]:
         f"the search space of {space.name} has changed since its last run: {len(asked - stored)} new trials, "
         f"{len(asked & stored)} known, {len(stored - asked)} only in the table, which keeps them"
     )
-    before, now = manifest.search_space.splitlines(), space.text.splitlines()
     for line in list(difflib.unified_diff(before, now, lineterm="", n=0))[2:]:
         if not line.startswith("@@"):
             yield f"  {line}"
+
+
+def _lines(text: str) -> list[str]:
+    """What the YAML says, a line for each value, without its comments and layout; as it is if it is no search space."""
+    try:
+        return document(tree(text, "")).splitlines()
+    except SpaceError:
+        return text.splitlines()

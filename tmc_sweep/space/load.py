@@ -9,19 +9,23 @@ from tmc_sweep.errors import InputError
 from tmc_sweep.paths import check_name
 from tmc_sweep.space.domains import Dimension, Grid, dimension
 from tmc_sweep.space.fields import check_field, check_key, condition, setting, settings, validate
+from tmc_sweep.space.overrides import overridden
 from tmc_sweep.space.schema import SECTIONS, Header
 from tmc_sweep.space.search_space import Case, SearchSpace
 from tmc_sweep.space.source import Mark, Node, read, shown, tree
 
 
-def load(path: Path | str, max_trials: int = 100_000) -> SearchSpace:
-    """The search space in a file; SpaceError, at the offending value, if it breaks a rule or has too many trials."""
-    return parse(read(path), str(path), max_trials)
+def load(path: Path | str, max_trials: int = 100_000, overrides: Sequence[str] = ()) -> SearchSpace:
+    """The search space in a file, with overrides such as `epochs=10` in place of its own values.
+
+    SpaceError, at the offending value, if it breaks a rule or has too many trials.
+    """
+    return parse(read(path), str(path), max_trials, overrides)
 
 
-def parse(text: str, source_name: str, max_trials: int = 100_000) -> SearchSpace:
-    """The search space in this YAML; errors name it `source_name`."""
-    root = _written(tree(text, source_name))
+def parse(text: str, source_name: str, max_trials: int = 100_000, overrides: Sequence[str] = ()) -> SearchSpace:
+    """The search space in this YAML, as `load` reads it; errors name it `source_name`."""
+    root, text, replaced = overridden(_written(tree(text, source_name)), text, overrides)
     header = _header(root)
     cases = tuple(Case(settings(node, "cases"), node.mark) for node in _items(root, "cases", "[{K: 1, lr: 1e-3}]"))
     space = SearchSpace(
@@ -36,6 +40,7 @@ def parse(text: str, source_name: str, max_trials: int = 100_000) -> SearchSpace
         resources=header.resources,
         version=header.version,
         text=text,
+        replaced=replaced,
         mark=root.mark,
         metric_mark=root.at(("statistic", "metric")).mark,
     )

@@ -52,7 +52,8 @@ class SearchSpace:
     search: Search
     resources: Resources
     version: int
-    text: str  # the YAML as given
+    text: str  # the YAML: as given, or with the overrides in it
+    replaced: tuple[str, ...]  # a sentence for each override of what the file searches
     mark: Mark  # where the document begins
     metric_mark: Mark
 

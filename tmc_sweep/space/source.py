@@ -6,6 +6,8 @@ keys, tags, directives and further documents. ruamel.yaml's events are read one 
 ever loaded whole.
 """
 
+import json
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -48,6 +50,7 @@ _WORDS = {
 _YES_OR_NO = re.compile(r"yes|no|on|off", re.IGNORECASE)
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9]+")
 _SEXAGESIMAL = re.compile(r"[-+]?[0-9]+(:[0-5]?[0-9])+(\.[0-9]*)?")
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 Scalar = None | bool | int | float | str
 
@@ -57,17 +60,18 @@ class SpaceError(InputError):
 
     def __init__(self, where: object, sentence: str) -> None:
         super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in f"{where}: {sentence}"))
+        self.sentence = sentence
 
 
 class Mark(NamedTuple):
-    """A position in a file, counted from 1."""
+    """A position in a file, counted from 1; line 0 stands for what is in no file, such as a command's option."""
 
     file: str
     line: int
     column: int
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
     def error(self, sentence: str) -> SpaceError:
         """The error that this sentence (rule, got, fix) describes, here."""
@@ -135,6 +139,44 @@ def shown(node: Node) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
+def document(root: Node) -> str:
+    """A file that reads as this tree: a line for every value of the first two levels, what they nest in flow style."""
+    lines: list[str] = []
+    for key, node in root.mapping("a search space", "{name: grid}").items():
+        match node.value:
+            case dict(mapping) if mapping:
+                lines += [f"{_text(key)}:", *(f"  {_text(name)}: {flow(value)}" for name, value in mapping.items())]
+            case list(items) if items:
+                lines += [f"{_text(key)}:", *(f"  - {flow(item)}" for item in items)]
+            case _:
+                lines.append(f"{_text(key)}: {flow(node)}")
+    return "\n".join(lines) + "\n"
+
+
+def flow(node: Node) -> str:
+    """The value on one line of YAML that reads as this very value."""
+    match node.value:
+        case dict():
+            return f"{{{', '.join(f'{_text(key)}: {flow(item)}' for key, item in node.value.items())}}}"
+        case list():
+            return f"[{', '.join(map(flow, node.value))}]"
+        case str():
+            return _text(node.value)
+        case None | bool():
+            return {None: "null", True: "true", False: "false"}[node.value]
+        case float() if not math.isfinite(node.value):
+            return repr(node.value).replace("inf", ".inf").replace("nan", ".nan")
+        case number:
+            return repr(number)
+
+
+def _text(text: str) -> str:
+    """The text plain where it stays text, else in double quotes."""
+    if _WORD.fullmatch(text) and text not in _WORDS and not _YES_OR_NO.fullmatch(text):
+        return text
+    return _UNPRINTABLE.sub(lambda found: f"\\U{ord(found[0]):08x}", json.dumps(text, ensure_ascii=False))
+
+
 def read(path: Path | str) -> str:
     """The text of a UTF-8 file of at most 256 KB; SpaceError if it is not one."""
     try:
@@ -173,7 +215,7 @@ def tree(text: str, file: str) -> Node:
 def _check_text(text: str, file: str) -> None:
     _check_size(len(text.encode("utf-8", "surrogatepass")), Mark(file, 1, 1))
     if found := _UNPRINTABLE.search(text):
-        rule = "the file must hold printable characters only"
+        rule = "the text must hold printable characters only"
         raise _mark(text[: found.start()], file).error(f"{rule}, but got {found[0]!a}: remove it")
     if found := _DIRECTIVE.search(text):
         raise _mark(text[: found.start()], file).error("a line must not begin with %, YAML's directives: remove it")
@@ -203,9 +245,9 @@ def _events(text: str, file: str) -> Iterator[Event]:
     except MarkedYAMLError as error:
         at = error.problem_mark or error.context_mark
         mark = Mark(file, at.line + 1, at.column + 1) if at else mark
-        raise mark.error(f"the file must be YAML 1.2, but {error.problem}: correct the text here") from None
+        raise mark.error(f"the text must be YAML 1.2, but {error.problem}: correct the text here") from None
     except (YAMLError, ValueError, OverflowError) as error:  # the latter from escapes such as "\UFFFFFFFF"
-        raise mark.error(f"the file must be YAML 1.2, but after this {error}: correct the text") from None
+        raise mark.error(f"the text must be YAML 1.2, but after this {error}: correct the text") from None
 
 
 class _Reader:

@@ -1,0 +1,117 @@
+"""Values from the command line in place of a file's: `epochs=10`, `seeds=1`, `name=trial-run`, `resources.cpu=2`.
+
+A field of a trial becomes a constant of `base`, also where the file searches it or gives it in cases.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from tmc_sweep.config import TrialConfig
+from tmc_sweep.errors import InputError
+from tmc_sweep.space.fields import check_key
+from tmc_sweep.space.schema import SECTIONS
+from tmc_sweep.space.source import Mark, Node, SpaceError, document, flow, shown, tree
+
+_FIELDS = tuple(name for name in TrialConfig.model_fields if name != "seed")
+_TOP_LEVEL = ("seeds", "name")
+_NESTED = tuple(f"{section}.{name}" for section, model in SECTIONS.items() for name in model.model_fields)
+
+
+def overridden(root: Node, text: str, assignments: Sequence[str]) -> tuple[Node, str, tuple[str, ...]]:
+    """The file's tree and text with these values in them, and a sentence for each that the file searches.
+
+    SpaceError or InputError where an assignment is not `field=value`, names no field, or has no value.
+    """
+    if not assignments:
+        return root, text, ()
+    values: dict[str, Node] = {}
+    for key, value in map(_assignment, assignments):
+        if key in values:
+            raise value.mark.error(f"a field must be set once, but {key} is set twice: remove one of the two")
+        values[key] = value
+    replaced = tuple(sentence for key in values if key in _FIELDS for sentence in _searched(root, key, values[key]))
+    for key, value in values.items():
+        root = _with(root, key, value)
+    options = " ".join(f"--set {key}={flow(value)}" for key, value in values.items())
+    return root, f"# {options}\n{document(root)}", replaced
+
+
+def _assignment(text: str) -> tuple[str, Node]:
+    key, equals, value = (part.strip() for part in text.partition("="))
+    if not equals or value[:1] in ("", "#"):
+        raise InputError(f"--set must be field=value, such as epochs=10, but got {text!r:.80}: write it so")
+    mark = Mark(f"--set {text:.60}", 0, 0)
+    check_key(key, mark, (*_FIELDS, *_TOP_LEVEL, *_NESTED))
+    try:
+        node = tree(value, "")
+    except SpaceError as error:
+        raise mark.error(error.sentence) from None
+    if node.value is None:
+        raise mark.error(f"{key} must have a value, but got null: write one")
+    return key, _moved(node, mark)
+
+
+def _moved(node: Node, mark: Mark) -> Node:
+    """The same value, all of it at this mark."""
+    match node.value:
+        case dict(mapping):
+            return Node(mark, {key: _moved(item, mark) for key, item in mapping.items()}, dict.fromkeys(mapping, mark))
+        case list(items):
+            return Node(mark, [_moved(item, mark) for item in items])
+        case scalar:
+            return Node(mark, scalar)
+
+
+def _searched(root: Node, field: str, value: Node) -> Iterator[str]:
+    dimension = space.get(field) if (space := root.get("space")) else None
+    if dimension and isinstance(dimension.value, dict):
+        yield f"--set {field}={flow(value)} replaces {shown(dimension)}"
+    if any(case.get(field) for case in _cases(root)):
+        yield f"--set {field}={flow(value)} replaces its values in cases"
+
+
+def _cases(root: Node) -> Sequence[Node]:
+    node = root.get("cases")
+    return node.value if node and isinstance(node.value, list) else ()
+
+
+def _with(root: Node, key: str, value: Node) -> Node:
+    if key in _TOP_LEVEL:
+        return _put(root, key, value)
+    section, _, name = key.rpartition(".")
+    if section:
+        return _put(root, section, _put(_section(root, section, value.mark), name, value))
+    root = _without_cases_of(root, name)
+    if space := root.get("space"):
+        rest = _drop(space, name)
+        root = _put(root, "space", rest) if rest.value else _drop(root, "space")
+    return _put(root, "base", _put(_section(root, "base", value.mark), name, value))
+
+
+def _section(root: Node, section: str, mark: Mark) -> Node:
+    node = root.get(section) or Node(mark, {})
+    node.mapping(section, "{data: mnist, K: 20}" if section == "base" else "{cpu: 1}")
+    return node
+
+
+def _without_cases_of(root: Node, field: str) -> Node:
+    """Cases without the field; of those that are then the same, the first."""
+    cases = _cases(root)
+    if not any(case.get(field) for case in cases):
+        return root
+    left: dict[str, Node] = {}
+    for case in cases:
+        rest = _drop(case, field)
+        left.setdefault(flow(rest), rest)
+    return _drop(root, "cases") if list(left) == ["{}"] else _put(root, "cases", Node(cases[0].mark, [*left.values()]))
+
+
+def _put(node: Node, key: str, value: Node) -> Node:
+    mapping = node.value if isinstance(node.value, dict) else {}
+    return Node(node.mark, {**mapping, key: value}, {key: value.mark, **node.keys})
+
+
+def _drop(node: Node, key: str) -> Node:
+    if not isinstance(node.value, dict):
+        return node
+    keys = {name: mark for name, mark in node.keys.items() if name != key}
+    return Node(node.mark, {name: value for name, value in node.value.items() if name != key}, keys)
