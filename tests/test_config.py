@@ -41,6 +41,7 @@ GOLDEN = [
     ({"data": "mnist", "architecture": "ablation", "K": 5}, "aedaaca8ea1f", "ab886657d1cd"),
     (CHOICES, "361dcf8a8138", "401cf80c2c31"),
     (ODD, "a26df147e966", "63ef93aeb98d"),
+    ({"objective": "iwae", "gradient": "dregs"}, "0077cdb0da3f", "6b754ff31442"),
     ({"data": "cifar10"}, "7cf6ddde154e", "0652c33ce750"),
     ({"data": "fashion_mnist"}, "715c6dc2d53d", "fada230f3369"),
 ]
@@ -101,14 +102,16 @@ OTHER_VALUES = {
     "init": "torch",
     "weight_norm": True,
     "proposal": "factorised",
+    "gradient": "dregs",
 }
 
 
 @pytest.mark.parametrize("name", sorted(set(TrialConfig.model_fields) - NOT_IDENTITY))
 def test_every_field_makes_another_trial_and_cell(name: str):
-    changed = TrialConfig.parse({name: OTHER_VALUES[name]})
-    assert changed.trial_id != trial_id()
-    assert changed.cell_id != TrialConfig().cell_id
+    others = {"objective": "iwae"} if name == "gradient" else {}
+    plain, changed = TrialConfig.parse(others), TrialConfig.parse({**others, name: OTHER_VALUES[name]})
+    assert changed.trial_id != plain.trial_id
+    assert changed.cell_id != plain.cell_id
 
 
 def test_fields_added_later_have_an_identity_default():
@@ -199,6 +202,25 @@ WIDTHS_RULE = "must be a list of 1 to 64 widths from 1 to 65536"
             {"train_images": 10, "validation_images": 10},
             "validation_images must be at most 9 here (data: digits), but got 10: lower it",
         ),
+        (
+            {"gradient": "stl", "objective": "iwae", "K": 5},
+            "gradient must be unbiased, which stl is for elbo or K = 1 only, but got stl with objective iwae and "
+            "K = 5: choose dregs",
+        ),
+        (
+            {"gradient": "stl"},
+            "gradient must be unbiased, which stl is for elbo or K = 1 only, but got stl with objective tmc and "
+            "K = 20: choose std",
+        ),
+        (
+            {"gradient": "dregs", "objective": "elbo"},
+            "gradient must be std or stl for objective elbo, but got dregs, which would be stl there: choose stl",
+        ),
+        (
+            {"gradient": "dregs"},
+            "gradient must be unbiased, which dregs is for tmc with a factorised proposal, one latent or K = 1 only, "
+            "but got a nonfactorised one, 5 latents and K = 20: choose std",
+        ),
     ],
     ids=lambda given: str(given)[:40] if isinstance(given, dict) else "",
 )
@@ -206,6 +228,23 @@ def test_bad_input_is_refused_in_one_sentence(fields: dict[str, object], message
     with pytest.raises(InputError) as error:
         TrialConfig.parse(fields)
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"gradient": "stl", "objective": "elbo"},
+        {"gradient": "stl", "objective": "iwae", "K": 1},
+        {"gradient": "stl", "objective": "tmc", "K": 1},
+        {"gradient": "dregs", "objective": "iwae"},
+        {"gradient": "dregs", "proposal": "factorised"},
+        {"gradient": "dregs", "architecture": "ablation"},
+        {"gradient": "dregs", "K": 1},
+    ],
+    ids=str,
+)
+def test_an_estimator_is_taken_wherever_it_is_unbiased(fields: dict[str, object]):
+    assert TrialConfig.parse(fields).gradient == fields["gradient"]
 
 
 def test_a_long_value_is_shown_in_part():

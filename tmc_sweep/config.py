@@ -48,6 +48,7 @@ DATA_SETS: Mapping[str, DataSet] = MappingProxyType(
 DataName = Literal["digits", "mnist", "fashion_mnist", "cifar10"]
 Objective = Literal["elbo", "iwae", "tmc"]
 OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
+Gradient = Literal["std", "stl", "dregs"]
 
 Width = Annotated[int, Field(ge=1, le=65_536)]
 Widths = Annotated[
@@ -186,6 +187,7 @@ class TrialConfig(_Frozen):
     proposal: Literal["nonfactorised", "factorised"] = _field(
         "one of nonfactorised, factorised", "q(z_l | z_{l-1}), or q(z_l | x) for every latent", "nonfactorised"
     )
+    gradient: Gradient = _field("one of std, stl, dregs", "estimator of the bound's gradient", "std")
     epochs: int = _field("an integer from 1 to 1000000", "epochs to train", 1_200, ge=1, le=1_000_000)
     seed: int = _field("an integer from 0 to 2**63 - 1", "seed of everything random", 0, ge=0, le=2**63 - 1)
 
@@ -199,6 +201,27 @@ class TrialConfig(_Frozen):
         ):
             if given > limit:
                 raise ValueError(f"{name} must be at most {limit} here (data: {self.data}), but got {given}: lower it")
+        return self
+
+    @model_validator(mode="after")
+    def _gradient_is_right_for_the_bound(self) -> Self:
+        several_parents = self.proposal == "nonfactorised" and len(self.architecture.latents) > 1 and self.K > 1
+        mixes = self.objective == "tmc" and several_parents
+        if self.gradient == "stl" and self.objective != "elbo" and self.K > 1:
+            raise ValueError(
+                "gradient must be unbiased, which stl is for elbo or K = 1 only, but got stl with objective "
+                f"{self.objective} and K = {self.K}: choose {'std' if mixes else 'dregs'}"
+            )
+        if self.gradient == "dregs" and self.objective == "elbo":
+            raise ValueError(
+                "gradient must be std or stl for objective elbo, but got dregs, which would be stl there: choose stl"
+            )
+        if self.gradient == "dregs" and mixes:
+            raise ValueError(
+                "gradient must be unbiased, which dregs is for tmc with a factorised proposal, one latent or K = 1 "
+                f"only, but got a nonfactorised one, {len(self.architecture.latents)} latents and K = {self.K}: "
+                "choose std"
+            )
         return self
 
     @classmethod
@@ -247,6 +270,7 @@ IDENTITY_DEFAULTS: Mapping[str, object] = MappingProxyType(
         "init": "glorot_uniform",
         "weight_norm": False,
         "proposal": "nonfactorised",
+        "gradient": "std",
     }
 )
 NOT_IDENTITY = frozenset({"epochs", "seed"})

@@ -13,10 +13,16 @@ from typing import NamedTuple, cast
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
+from torch.func import functional_call
 
-from tmc_sweep.config import TrialConfig
+from tmc_sweep.config import Gradient, TrialConfig
 from tmc_sweep.models.layers import MIN_STD, Conditional, PackedLinear, positive_std
-from tmc_sweep.objectives import bernoulli_linear_log_prob, normal_log_prob, normal_log_prob_pairs
+from tmc_sweep.objectives import (
+    bernoulli_linear_log_prob,
+    normal_log_prob,
+    normal_log_prob_pairs,
+    weighed_sample,
+)
 
 _RAW_UNIT_STD = math.log(math.expm1(1 - MIN_STD))  # a learned prior starts as the standard one
 
@@ -92,12 +98,27 @@ class HierarchicalVAE(nn.Module):
         return Proposal(zs, conditionals)
 
     def factors(
-        self, x: Float[Tensor, "member batch features"], proposal: Proposal, *, pairs: bool = True
+        self,
+        x: Float[Tensor, "member batch features"],
+        proposal: Proposal,
+        *,
+        pairs: bool = True,
+        gradient: Gradient = "std",
     ) -> tuple[list[Tensor], list[Tensor]]:
         """(log_p, log_q) in the layout of `tmc_sweep.objectives.bounds`, in nats.
 
         Without `pairs` only the diagonals are scored, laid out [member, batch, 1, k]: all that ELBO and IWAE need.
+        `gradient` changes no value, only what flows back through them (docs/science.md has which is right where).
         """
+        if gradient == "std":
+            return self._scored(x, proposal, pairs)
+        if gradient == "stl":
+            return self._scored(x, self._stopped(proposal, proposal.zs), pairs)
+        zs, zeros = zip(*map(weighed_sample, proposal.zs), strict=True)
+        log_p, log_q = self._scored(x, self._stopped(proposal, zs), pairs)
+        return log_p, [factor + zero for factor, zero in zip(log_q, zeros, strict=True)]
+
+    def _scored(self, x: Tensor, proposal: Proposal, pairs: bool) -> tuple[list[Tensor], list[Tensor]]:
         zs = proposal.zs
         generated = [self._generated(level, zs[level]) for level in range(1, len(zs))]
         score = normal_log_prob_pairs if pairs else _normal_log_prob_diagonal
@@ -106,6 +127,15 @@ class HierarchicalVAE(nn.Module):
         of_data = self._data_log_prob(x, zs[0]).unsqueeze(-1)
         of_top = normal_log_prob(zs[-1], *self._prior(zs[-1])).unsqueeze(-2)
         return [of_data, *log_p, of_top], log_q
+
+    def _stopped(self, proposal: Proposal, zs: Sequence[Tensor]) -> Proposal:
+        """These samples with the conditionals' numbers, which are functions of them but no longer of q's weights."""
+        of_samples = 1 if not self.factorised else len(zs)
+        conditionals = [Gaussian(mean.detach(), std.detach()) for mean, std in proposal.conditionals[:of_samples]]
+        for q, parent in zip(self.q[of_samples:], zs[of_samples - 1 :], strict=False):
+            mean, raw_std = functional_call(q, {name: value.detach() for name, value in q.named_parameters()}, parent)
+            conditionals.append(Gaussian(mean, positive_std(raw_std)))
+        return Proposal(list(zs), conditionals)
 
     def _data_log_prob(self, x: Tensor, parent: Tensor) -> Tensor:
         of_pixels = cast(Conditional, self.p[0])

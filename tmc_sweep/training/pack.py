@@ -14,7 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import Generator, Tensor
 
-from tmc_sweep.config import OBJECTIVES, Objective, TrialConfig
+from tmc_sweep.config import OBJECTIVES, Gradient, Objective, TrialConfig
 from tmc_sweep.data import Split, batch
 from tmc_sweep.models import HierarchicalVAE
 from tmc_sweep.objectives import elbo, iwae, tmc
@@ -135,7 +135,7 @@ class Pack:
         objective = self.config.objective
         for index in self._unless_stopped(batches):
             x = self._binarized(batch(images, index), noise)
-            bound = self._bounds(x, self.config.K, noise, (objective,))[objective]
+            bound = self._bounds(x, self.config.K, noise, (objective,), self.config.gradient)[objective]
             self.model.zero_grad()
             (-bound.sum()).backward()
             total = bound.detach().double().sum(-1)
@@ -166,7 +166,12 @@ class Pack:
         return {name: total / len(images) for name, total in totals.items()}
 
     def _bounds(
-        self, x: Tensor, k: int, generators: Sequence[Generator], names: Sequence[Objective]
+        self,
+        x: Tensor,
+        k: int,
+        generators: Sequence[Generator],
+        names: Sequence[Objective],
+        gradient: Gradient = "std",
     ) -> dict[Objective, Tensor]:
         """The named bounds per image, [member, batch], on one set of samples."""
         rows = x.shape[1]
@@ -174,7 +179,7 @@ class Pack:
             torch.stack([torch.randn(rows, k, width, generator=g, device=self.device) for g in generators])
             for width in self.model.latents
         ]
-        return self._score(self.model, x, noise, names)
+        return self._score(self.model, x, noise, names, gradient)
 
     def _unless_stopped(self, batches: Sequence[Tensor]) -> Iterator[Tensor]:
         for index in batches:
@@ -197,10 +202,10 @@ class _DroppedError(Exception):
 
 
 def _score(
-    model: HierarchicalVAE, x: Tensor, noise: Sequence[Tensor], names: Sequence[Objective]
+    model: HierarchicalVAE, x: Tensor, noise: Sequence[Tensor], names: Sequence[Objective], gradient: Gradient
 ) -> dict[Objective, Tensor]:
     proposal = model.sample(x, noise)
-    log_p, log_q = model.factors(x, proposal, pairs="tmc" in names)
+    log_p, log_q = model.factors(x, proposal, pairs="tmc" in names, gradient=gradient)
     return {name: BOUNDS[name](log_p, log_q) for name in names}
 
 
