@@ -26,7 +26,8 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "models": ({"objectives", "config", "errors"}, {"jaxtyping", "torch"}),
     "data": ({"config", "errors"}, {"jaxtyping", "numpy", "sklearn", "torch", "torchvision"}),
     "training": ({*MATHS, "config", "errors", "records"}, {"safetensors", "torch"}),
-    "tables": (BASE, {"numpy", "pandas", "pyarrow"}),
+    "tables": (BASE, {"numpy", "pandas", "pyarrow", "scipy"}),
+    "analysis": ({*BASE, *MATHS, "tables"}, {"numpy", "pandas", "pyarrow", "scipy", "sklearn", "torch"}),
     "report": (
         {*BASE, "space", "tables"},
         {"jinja2", "matplotlib", "numpy", "pandas", "pydantic", "ruamel", "scipy", "sklearn"},
@@ -129,7 +130,7 @@ def loaded_by(statement: str) -> set[str]:
         ("import tmc_sweep.objectives", {"pandas", "ray"}),
         ("import tmc_sweep.training", {"pandas", "ray", "sklearn", "torchvision"}),
         ("import tmc_sweep.tables.read, tmc_sweep.tables.epochs, tmc_sweep.tables.summary", {"ray", "torch"}),
-        ("from tmc_sweep import read_epochs, read_trials, summarize", {"ray", "torch"}),
+        ("from tmc_sweep import paired_differences, read_epochs, read_trials, summarize", {"ray", "torch"}),
         ("import tmc_sweep.space", {"pandas", "ray", "torch"}),
         ("import tmc_sweep.cli", {"pandas", "ray", "torch"}),
     ],

@@ -1,7 +1,8 @@
 """Hyperparameter sweeps of Tensor Monte-Carlo and importance-weighted autoencoders on Ray.
 
-`run` trains what a search space lacks, `train` one trial without Ray; `read_epochs`, `read_trials` and `summarize` read
-the tables. Each is loaded when it is first used, so that reading tables imports neither Ray nor torch.
+`run` trains what a search space lacks, `train` one trial without Ray; `read_epochs`, `read_trials`, `summarize` and
+`paired_differences` read the tables. Each is loaded when it is first used, so that reading tables imports neither Ray
+nor torch.
 """
 
 from importlib import import_module
@@ -9,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tmc_sweep.sweep.runner import run
+    from tmc_sweep.tables.paired import paired_differences
     from tmc_sweep.tables.read import read_epochs, read_trials
     from tmc_sweep.tables.summary import summarize
     from tmc_sweep.training.loop import train
 
-__all__ = ["read_epochs", "read_trials", "run", "summarize", "train"]
+__all__ = ["paired_differences", "read_epochs", "read_trials", "run", "summarize", "train"]
 
 _HOMES = {
+    "paired_differences": "tmc_sweep.tables.paired",
     "read_epochs": "tmc_sweep.tables.read",
     "read_trials": "tmc_sweep.tables.read",
     "run": "tmc_sweep.sweep.runner",

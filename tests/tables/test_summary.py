@@ -127,10 +127,10 @@ def test_a_metric_that_was_never_evaluated(store):
 def test_epochs_are_chosen_by_number_not_by_row_order(store, paths, monkeypatch):
     store({0: [-1.0, -2.0, -4.0]})
     expected = summarize(paths.epochs, last=2)
-    import tmc_sweep.tables.summary as summary
+    import tmc_sweep.tables.runs as runs
 
-    read = summary.read_columns
-    monkeypatch.setattr(summary, "read_columns", lambda *args: read(*args).take([2, 0, 1]).combine_chunks())
+    read = runs.read_columns
+    monkeypatch.setattr(runs, "read_columns", lambda *args: read(*args).take([2, 0, 1]).combine_chunks())
     pd.testing.assert_frame_equal(summarize(paths.epochs, last=2), expected)
 
 

@@ -1,0 +1,106 @@
+"""Differences between cells that differ in one field, seed by seed.
+
+Runs of one seed share initial values, data order and noise as far as their settings allow, so much of what varies from
+seed to seed is gone from their difference, and the interval is narrower than that of two independent means.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.special import stdtrit
+
+from tmc_sweep.errors import InputError
+from tmc_sweep.explain import did_you_mean
+from tmc_sweep.tables.labels import differing_fields
+from tmc_sweep.tables.read import plain_rows
+from tmc_sweep.tables.runs import CELL_FIELDS, Runs, in_window, read_runs, reasons, windows
+
+CONFIDENCE = 0.95
+_DIFFERENCES = ["first_epoch", "last_epoch", "mean_difference", "std_difference", "low", "high", "n_seeds", "reason"]
+
+
+class _Pair(NamedTuple):
+    """Two cells that agree in every field but one."""
+
+    baseline: Mapping[str, Any]
+    other: Mapping[str, Any]
+
+
+def paired_differences(
+    path: str | Path, by: str = "objective", last: int = 50, metric: str = "test_objective"
+) -> pd.DataFrame:
+    """One row per pair of cells of the sweep in the epoch table `path` that agree in every field but `by`.
+
+    Of cells that agree, the one with the least value of `by` is the baseline of all others (iwae of tmc, 5 of 20). What
+    follows from another field need not agree: `eval_k` where it is K throughout, all images of a data set.
+
+    Columns: the other fields of a cell (null where they do not agree), `by`, `baseline` and `value`, `metric`, `last`;
+    `first_epoch` and `last_epoch`, the window: the `last` epochs up to the last one that all compared runs have;
+    `mean_difference`, in nats per image: mean over the seeds that both cells have of `value`'s mean over the window
+    less the baseline's; `std_difference`, its std (ddof 1) over them; `low` and `high`, the 95 % interval of Student's
+    t for the mean; `n_seeds`; `reason`: why the last four or the last three are null, else null.
+
+    InputError if there is no such table, field or metric, or `last` is not positive.
+    """
+    if by not in CELL_FIELDS:
+        hint = did_you_mean(by, CELL_FIELDS) or f": the fields are {', '.join(CELL_FIELDS)}"
+        raise InputError(f"cells must be compared by one of their fields, but got {by!r}{hint}")
+    runs = read_runs(path, last, metric)
+    cells = runs.trials.drop_duplicates("cell_id").sort_values([*CELL_FIELDS, "cell_id"])
+    pairs = _pairs(plain_rows(cells[["cell_id", *CELL_FIELDS]]), by)
+    found = _differences(_compared(runs, pairs, by), len(pairs), last, metric)
+    frame = pd.DataFrame([_agreed(pair, by) for pair in pairs], columns=[*_fields_but(by), "by", "baseline", "value"])
+    return pd.concat([frame.assign(metric=metric, last=last), found[_DIFFERENCES]], axis=1)
+
+
+def _fields_but(by: str) -> list[str]:
+    return [name for name in CELL_FIELDS if name != by]
+
+
+def _pairs(cells: Sequence[Mapping[str, Any]], by: str) -> list[_Pair]:
+    same = [name for name in differing_fields(cells) if name != by]
+    groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    for cell in cells:
+        groups.setdefault(tuple(cell[name] for name in same), []).append(cell)
+    ordered = [sorted(group, key=lambda cell: cell[by]) for group in groups.values()]
+    return [_Pair(group[0], other) for group in ordered for other in group[1:]]
+
+
+def _agreed(pair: _Pair, by: str) -> dict[str, Any]:
+    agreed = {name: value if pair.other[name] == value else None for name, value in pair.baseline.items()}
+    return {**agreed, "by": by, "baseline": pair.baseline[by], "value": pair.other[by]}
+
+
+def _compared(runs: Runs, pairs: Sequence[_Pair], by: str) -> Runs:
+    """The runs of each pair's common seeds: the pair is their group, and `sign` is -1 for its baseline's, else 1."""
+    sides = [
+        (group, sign, cell["cell_id"], f" of {by} {cell[by]}")
+        for group, pair in enumerate(pairs)
+        for sign, cell in zip((-1, 1), pair, strict=True)
+    ]
+    trials = runs.trials.drop(columns="group").reset_index(names="stored")
+    trials = pd.DataFrame(sides, columns=["group", "sign", "cell_id", "of"]).merge(trials, on="cell_id")
+    trials = trials[trials.groupby(["group", "seed"])["sign"].transform("size") == 2].reset_index(drop=True)
+    rows = trials[["stored"]].reset_index(names="member").merge(runs.rows, left_on="stored", right_on="trial")
+    return Runs(trials.assign(run=trials["run"] + trials["of"]), rows.assign(trial=rows["member"]))
+
+
+def _differences(runs: Runs, n_pairs: int, last: int, metric: str) -> pd.DataFrame:
+    """_DIFFERENCES by pair."""
+    window = windows(runs.trials, last)
+    rows = in_window(runs, window)
+    unknown = reasons(runs.trials, rows, last, metric)
+    mean = rows[~rows["group"].isin(list(unknown))].groupby("trial")["value"].mean().reindex(runs.trials.index)
+    seeds = (mean * runs.trials["sign"]).groupby([runs.trials["group"], runs.trials["seed"]]).sum(min_count=2)
+    of_pair = seeds.groupby("group")
+    found = window[["first_epoch", "last_epoch"]].reindex(range(n_pairs))
+    found["mean_difference"], found["std_difference"] = of_pair.mean(), of_pair.std(ddof=1)
+    found["n_seeds"] = n = of_pair.size().reindex(found.index, fill_value=0)
+    half = stdtrit(n - 1, (1 + CONFIDENCE) / 2) * found["std_difference"] / np.sqrt(n)
+    found["low"], found["high"] = found["mean_difference"] - half, found["mean_difference"] + half
+    too_few = n.map({0: "the cells have no seed in common", 1: "one common seed, and an interval needs two"})
+    found["reason"] = pd.Series(unknown, dtype="str").reindex(found.index).fillna(too_few)
+    return found
