@@ -23,7 +23,11 @@ def differing_fields(rows: Sequence[Mapping[str, object]]) -> list[str]:
 
 def label(row: Mapping[str, object], names: Sequence[str]) -> str:
     """These fields as text, such as `tmc small K=5 lr=0.001`."""
-    return " ".join(str(row[name]) if name in _BARE else f"{name}={row[name]}" for name in names)
+    return " ".join(str(row[name]) if name in _BARE else f"{name}={_text(row[name])}" for name in names)
+
+
+def _text(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _follows(row: Mapping[str, object], name: str) -> bool:

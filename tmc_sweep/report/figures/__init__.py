@@ -3,12 +3,19 @@
 from tmc_sweep.report.figures.cells import cells_of
 from tmc_sweep.report.figures.curves import curves
 from tmc_sweep.report.figures.figure import Figure, png, svg, write
+from tmc_sweep.report.figures.grid import heatmap
+from tmc_sweep.report.figures.latents import latents
+from tmc_sweep.report.figures.model import model
+from tmc_sweep.report.figures.reconstructions import reconstructions
+from tmc_sweep.report.figures.timing import timing
 from tmc_sweep.report.tables import SweepTables
 
 __all__ = ["Figure", "of", "png", "svg", "write"]
+
+_KINDS = (curves, heatmap, timing, reconstructions, latents, model)
 
 
 def of(sweep: SweepTables) -> list[Figure]:
     """The figures that make sense for what the sweep varies and has."""
     cells = cells_of(sweep)
-    return [curves(sweep, cells)]
+    return [figure for kind in _KINDS if (figure := kind(sweep, cells))]

@@ -1,9 +1,11 @@
 """The cells of a sweep as all of its figures show them: names, colours, panels."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+
+import pandas as pd
 
 from tmc_sweep.records import CELL_COLUMNS
 from tmc_sweep.report.figures.style import COLOURS, PALE
@@ -49,12 +51,12 @@ class Cells:
             panels.setdefault(tuple(cell.fields[name] for name in self.panel_fields), []).append(cell)
         return panels
 
-    @property
-    def common(self) -> str:
-        """What all cells share, such as `tmc small K=20 lr=0.001`."""
+    def shared(self) -> Iterator[str]:
+        """What a caption says of the fields that all cells share, such as `All cells: mnist tmc small K=20.`"""
         rows = [cell.fields for cell in self.all]
-        names = [name for name in telling_fields(rows) if name not in self.varying]
-        return label(rows[0], names) if rows else ""
+        names = [name for name in ["data", *telling_fields(rows)] if name not in self.varying] if rows else []
+        if names:
+            yield f"{'All cells' if len(rows) > 1 else 'Cell'}: {label(rows[0], names)}."
 
 
 def cells_of(sweep: SweepTables) -> Cells:
@@ -65,7 +67,7 @@ def cells_of(sweep: SweepTables) -> Cells:
     varying = tuple(differing_fields(rows)) if rows else ()
     hue = _hue(rows, varying)
     shown = varying or (telling_fields(rows) if rows else ())
-    colours = _by_value(rows, hue) if hue else _by_rank(rows, _ranking(sweep))
+    colours = _by_value(rows, hue) if hue else _by_rank(rows, ranking(sweep))
     cells = (Cell(row["cell_id"], row, label(row, shown), colour) for row, colour in zip(rows, colours, strict=True))
     return Cells(tuple(cells), varying, hue)
 
@@ -94,7 +96,28 @@ def _by_rank(rows: Sequence[Mapping[str, Any]], ranking: Sequence[str]) -> list[
     return [colours.get(cell_id, PALE) for cell_id in ids]
 
 
-def _ranking(sweep: SweepTables) -> list[str]:
-    """Cells with a statistic, the best first."""
+def ranking(sweep: SweepTables) -> list[str]:
+    """The cells that have a statistic, the best first."""
     known = sweep.summary.dropna(subset="mean").sort_values("mean", ascending=sweep.statistic.mode == "min")
     return known["cell_id"].tolist()
+
+
+def first_seeds(rows: pd.DataFrame) -> pd.DataFrame:
+    """Of an artefact table, the rows of each cell's first seed."""
+    return rows[rows["seed"] == rows.groupby("cell_id")["seed"].transform("min")]
+
+
+def foremost(sweep: SweepTables, cells: Cells, rows: pd.DataFrame, number: int) -> list[Cell]:
+    """The cells that these rows have, in their order; if they are more than `number`, the best by the statistic."""
+    there = [cell for cell in cells.all if cell.cell_id in set(rows["cell_id"])]
+    if len(there) <= number:
+        return there
+    ranks = {cell_id: rank for rank, cell_id in enumerate(ranking(sweep))}
+    best = sorted(there, key=lambda cell: ranks.get(cell.cell_id, len(ranks)))[:number]
+    return [cell for cell in there if cell in best]
+
+
+def left_out(rows: pd.DataFrame, shown: Sequence[Cell]) -> Iterator[str]:
+    """What a caption must say where cells of these rows are not shown."""
+    if rows["cell_id"].nunique() > len(shown):
+        yield f"The {len(shown)} best of {rows['cell_id'].nunique()} cells."

@@ -12,10 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from tmc_sweep.records import Status
 from tmc_sweep.report.figures.cells import Cell, Cells
 from tmc_sweep.report.figures.figure import Figure
-from tmc_sweep.report.figures.style import COLOURS, PALE, canvas, note, panel_grid
-from tmc_sweep.report.figures.words import counted, metric_name, with_unit
+from tmc_sweep.report.figures.style import COLOURS, PALE, canvas, legend_below, note, panel_grid
+from tmc_sweep.report.figures.words import counted, metric_name, span, with_unit
 from tmc_sweep.report.tables import SweepTables
 from tmc_sweep.tables.labels import label
 
@@ -33,7 +34,7 @@ class Curve:
     mean: Array
     std: Array | None  # over seeds, ddof 1; None for one seed
     n_seeds: int
-    nonfinite_epoch: int | None  # the first in which a seed's value is not finite
+    diverged_epoch: int | None  # the first in which a seed diverged
 
     def after(self, epoch: float) -> Array:
         """The mean in the epochs after this one, or at least in the last."""
@@ -73,28 +74,32 @@ class Limits:
 def curves(sweep: SweepTables, cells: Cells) -> Figure:
     """The declared metric by epoch: colour shows one field of the cells, panels the others."""
     metric = sweep.statistic.metric
-    averaged = seed_averages(sweep.epochs, metric)
+    averaged = seed_averages(sweep)
     limits = Limits.around(averaged.values())
     caption = " ".join(_caption(cells, averaged, limits, metric))
     return Figure("curves", f"{metric_name(metric)} by epoch", caption, partial(_draw, cells, averaged, limits, metric))
 
 
-def seed_averages(epochs: pd.DataFrame, metric: str) -> dict[str, Curve]:
+def seed_averages(sweep: SweepTables) -> dict[str, Curve]:
     """The curve of each cell that has rows, by cell_id."""
-    return {str(cell_id): _average(rows, metric) for cell_id, rows in epochs.groupby("cell_id")}
+    diverged = sweep.trials[sweep.trials["status"] == Status.DIVERGED].groupby("cell_id")["epochs_done"].min()
+    return {
+        str(cell_id): _average(rows, sweep.statistic.metric, diverged.get(cell_id))
+        for cell_id, rows in sweep.epochs.groupby("cell_id")
+    }
 
 
-def _average(rows: pd.DataFrame, metric: str) -> Curve:
+def _average(rows: pd.DataFrame, metric: str, diverged_epoch: int | None) -> Curve:
     seeds = rows.pivot(index="epoch", columns="trial_id", values=metric)
     values = seeds.to_numpy()
     whole = np.isfinite(values).all(axis=1)
-    nonfinite = rows.loc[~np.isfinite(rows[metric]), "epoch"].min()
+    several = values.shape[1] > 1
     return Curve(
         seeds.index.to_numpy(np.float64)[whole],
         values[whole].mean(axis=1),
-        values[whole].std(axis=1, ddof=1) if values.shape[1] > 1 else None,
+        values[whole].std(axis=1, ddof=1) if several else None,
         values.shape[1],
-        None if np.isnan(nonfinite) else int(nonfinite),
+        diverged_epoch,
     )
 
 
@@ -103,7 +108,7 @@ def _draw(cells: Cells, averaged: Mapping[str, Curve], limits: Limits, metric: s
         figure = canvas(2.0)
         note(figure.subplots(), "no epochs yet")
         return figure
-    figure, panels = panel_grid(len(cells.panels), share=True)
+    figure, panels = panel_grid(len(cells.panels), xlabel="epoch")
     for axes, (values, members) in zip(panels, cells.panels.items(), strict=True):
         axes.set_title(label(dict(zip(cells.panel_fields, values, strict=True)), cells.panel_fields))
         axes.grid(axis="y")
@@ -112,9 +117,8 @@ def _draw(cells: Cells, averaged: Mapping[str, Curve], limits: Limits, metric: s
                 _draw_curve(axes, cell, averaged[cell.cell_id], limits)
     panels[0].set_ylim(limits.low, limits.high)
     panels[0].set_xlim(left=0)
-    figure.supxlabel("epoch")
     figure.supylabel(with_unit(metric))
-    figure.legend(handles=_legend(cells, averaged), loc="outside lower center", ncols=4)
+    legend_below(figure, _legend(cells, averaged))
     return figure
 
 
@@ -124,9 +128,9 @@ def _draw_curve(axes: Axes, cell: Cell, curve: Curve, limits: Limits) -> None:
     if curve.std is not None:
         band = (curve.mean - curve.std, curve.mean + curve.std)
         axes.fill_between(curve.epoch, *band, color=cell.colour, alpha=0.2, linewidth=0, label=f"{cell.label} band")
-    if curve.nonfinite_epoch is not None:
+    if curve.diverged_epoch is not None:
         end = curve.mean[-1] if len(curve.mean) else limits.low
-        axes.plot(curve.nonfinite_epoch, max(end, limits.low), clip_on=False, **_cross(cell.colour))
+        axes.plot(curve.diverged_epoch, max(end, limits.low), clip_on=False, **_cross(cell.colour))
 
 
 def _cross(colour: str) -> dict[str, Any]:
@@ -140,23 +144,23 @@ def _legend(cells: Cells, averaged: Mapping[str, Curve]) -> list[Line2D]:
     handles = [Line2D([], [], color=colour, label=shown[colour]) for colour in COLOURS if colour in shown]
     if any(cell.colour == PALE for cell in cells.all):
         handles.append(Line2D([], [], color=PALE, label="other cells"))
-    if any(curve.nonfinite_epoch is not None for curve in averaged.values()):
+    if any(curve.diverged_epoch is not None for curve in averaged.values()):
         handles.append(Line2D([], [], label="diverged", **_cross("#4D4D4D")))
     return handles
 
 
 def _caption(cells: Cells, averaged: Mapping[str, Curve], limits: Limits, metric: str) -> Iterator[str]:
-    yield f"{metric_name(metric)}, higher is better; {cells.common}." if cells.common else f"{metric_name(metric)}."
+    yield f"{metric_name(metric)} after each epoch; higher is better."
+    yield from cells.shared()
     if not averaged:
         yield "No epochs yet."
         return
-    counts = sorted({curve.n_seeds for curve in averaged.values()})
-    if counts == [1]:
+    counts = [curve.n_seeds for curve in averaged.values()]
+    if max(counts) == 1:
         yield "One seed each."
     else:
-        seeds = "–".join(map(str, sorted({counts[0], counts[-1]})))
-        yield f"Lines: mean over {seeds} seeds, up to the last epoch that all have; bands: ± one std (ddof 1)."
-    if any(curve.nonfinite_epoch is not None for curve in averaged.values()):
+        yield f"Lines: mean over {span(counts)} seeds, up to the last epoch that all have; bands: ± one std (ddof 1)."
+    if any(curve.diverged_epoch is not None for curve in averaged.values()):
         yield "A cross marks where a seed of the cell diverged, which ends its line."
     if limits.cut_epoch:
         yield f"The axis leaves out the beginning: curves lie below it until epoch {limits.cut_epoch} at most."

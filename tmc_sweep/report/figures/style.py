@@ -1,17 +1,18 @@
 """How all figures look: one width, one type size, colours that do not rely on telling red from green."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 WIDTH = 6.5  # inches: the text of a printed page; on a screen of 600 pixels letters are still 11 pixels high
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31")  # Okabe and Ito
-GREY = "#8A8A8A"
-PALE = "#D9D9D9"
+DARK = "#333333"
+PALE = "#D4D4D4"  # what stands back
 
 _STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
@@ -32,8 +33,11 @@ _STYLE: dict[Any, Any] = {
     "grid.color": "#E3E3E3",
     "grid.linewidth": 0.6,
     "hatch.linewidth": 0.6,
+    "legend.columnspacing": 1.4,
     "legend.fontsize": 8.5,
     "legend.frameon": False,
+    "legend.handlelength": 1.4,
+    "legend.handletextpad": 0.5,
     "lines.linewidth": 1.3,
     "savefig.dpi": 200,
     "svg.fonttype": "path",
@@ -51,21 +55,36 @@ def style(name: str) -> Iterator[None]:
         yield
 
 
-def canvas(height: float, width: float = WIDTH) -> Figure:
-    """An empty figure, in inches."""
-    return Figure(figsize=(width, height), layout="constrained")
+def canvas(height: float, layout: Literal["constrained"] | None = "constrained") -> Figure:
+    """An empty figure of so many inches; without a layout it is placed by hand."""
+    figure = Figure(figsize=(WIDTH, height))
+    figure.set_layout_engine(layout or "none")
+    return figure
 
 
-def panel_grid(number: int, *, share: bool) -> tuple[Figure, list[Axes]]:
-    """A figure of so many panels of equal size, row by row; those that share have the same axes."""
+def panel_grid(number: int, xlabel: str, ratio: float = 0.0) -> tuple[Figure, list[Axes]]:
+    """A figure of so many panels of the same size and axes, row by row, the lowest of each column with `xlabel`.
+
+    `ratio` is a panel's height by its width, if it must be one.
+    """
     columns = number if number <= 3 else 2 if number == 4 else 3 if number <= 9 else 4
     rows = -(-number // columns)
-    height = {1: 3.8, 2: 3.0, 3: 2.6}[min(columns, 3)] if rows == 1 else 2.1 if columns == 2 else 1.6
-    figure = canvas(height * rows + 0.6)
-    grid = figure.subplots(rows, columns, sharex=share, sharey=share, squeeze=False)
+    height = ratio * WIDTH / columns or (3.2, 2.4, 2.0, 1.6)[columns - 1]
+    figure = canvas(height * rows + 0.8)
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for axes in grid.flat[number:]:
         axes.remove()
-    return figure, list(grid.flat[:number])
+    panels = list(grid.flat[:number])
+    for axes in panels[-columns:]:
+        axes.set_xlabel(xlabel)
+        axes.tick_params(labelbottom=True)
+    return figure, panels
+
+
+def legend_below(figure: Figure, handles: Sequence[Artist]) -> None:
+    """The figure's legend, in as many columns as there is room for."""
+    width = 0.45 + 0.075 * max(len(str(handle.get_label())) for handle in handles)  # inches
+    figure.legend(handles=handles, loc="outside lower center", ncols=max(1, int(WIDTH / width)))
 
 
 def note(axes: Axes, text: str) -> None:

@@ -1,4 +1,7 @@
-"""Columns and counts in words."""
+"""Columns, numbers and counts in words."""
+
+import textwrap
+from collections.abc import Iterable
 
 _BOUNDS = {"elbo": "ELBO", "iwae": "IWAE bound", "tmc": "TMC bound", "objective": "objective"}
 _SPLITS = {"train": "Training", "val": "Validation", "test": "Test"}
@@ -15,6 +18,27 @@ def with_unit(metric: str) -> str:
     return f"{metric_name(metric)} (nats per image)"
 
 
+def number(value: float) -> str:
+    """As short as it can be: `1e-5`, `0.001`, `20`."""
+    return f"{value:g}".replace("e-0", "e-").replace("e+0", "e")
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """With a minus sign as axes have it."""
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+def wrapped(text: str, width: int) -> str:
+    """On lines of at most so many characters."""
+    return "\n".join(textwrap.wrap(text, width))
+
+
 def counted(number: int, thing: str) -> str:
     """`1 cell`, `2 cells`."""
     return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def span(values: Iterable[int]) -> str:
+    """`3`, or `1–3` where they differ."""
+    ordered = sorted(values)
+    return "–".join(str(value) for value in dict.fromkeys((ordered[0], ordered[-1])))

@@ -1,0 +1,195 @@
+"""The statistic over two searched numbers, K and lr first, as a heat map (article, Figure 2)."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import matplotlib as mpl
+import matplotlib.figure
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.patches import Rectangle
+
+from tmc_sweep.records import Status
+from tmc_sweep.report.figures.cells import Cell, Cells, ranking
+from tmc_sweep.report.figures.figure import Figure
+from tmc_sweep.report.figures.style import canvas
+from tmc_sweep.report.figures.words import counted, metric_name, number, signed
+from tmc_sweep.report.tables import SweepTables
+from tmc_sweep.tables.labels import label
+
+_FIRST = ("K", "lr")
+_MAX_VALUES = 12  # of either number
+_MAX_MAPS = 6
+_COLOURS = "cividis"
+_FAR = 8  # times as far below the best as the median: shown as if it were no further
+_ENDED = (Status.DIVERGED, Status.FAILED, Status.STOPPED)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the map shows of one cell."""
+
+    text: str
+    kind: Literal["known", "short", "diverged", "missing"]
+    value: float | None = None  # for the colour; None: no colour
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Cells by the values of two numeric fields; one map for each combination of the other fields."""
+
+    y: str
+    x: str
+    maps: Mapping[tuple[Any, ...], list[Cell]]
+    others: tuple[str, ...]
+
+    def values(self, name: str) -> list[Any]:
+        """The field's values, ascending."""
+        return sorted({cell.fields[name] for cells in self.maps.values() for cell in cells})
+
+
+def heatmap(sweep: SweepTables, cells: Cells) -> Figure | None:
+    """The heat map; None unless the sweep is a grid over two numbers."""
+    grid = grid_of(cells)
+    if grid is None:
+        return None
+    shown = entries(sweep, cells)
+    caption = " ".join(_caption(sweep, cells, grid, shown))
+    title = f"{metric_name(sweep.statistic.metric)} over {grid.y} and {grid.x}"
+    return Figure("heatmap", title, caption, partial(_draw, sweep, grid, shown))
+
+
+def grid_of(cells: Cells) -> Grid | None:
+    """The grid, over K and lr where these vary; None if two numbers do not vary, or not as a grid."""
+    numeric = [name for name in cells.varying if all(_is_number(cell.fields[name]) for cell in cells.all)]
+    numeric.sort(key=lambda name: _FIRST.index(name) if name in _FIRST else len(_FIRST))
+    if len(numeric) < 2:
+        return None
+    y, x = numeric[:2]
+    others = tuple(name for name in cells.varying if name not in (y, x))
+    maps: dict[tuple[Any, ...], list[Cell]] = {}
+    for cell in cells.all:
+        maps.setdefault(tuple(cell.fields[name] for name in others), []).append(cell)
+    grid = Grid(y, x, maps, others)
+    sizes = len(grid.values(y)), len(grid.values(x))
+    full = len(cells.all) > 0.5 * sizes[0] * sizes[1] * len(maps)
+    return grid if full and max(sizes) <= _MAX_VALUES and len(maps) <= _MAX_MAPS else None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def entries(sweep: SweepTables, cells: Cells) -> dict[str, Entry]:
+    """What is shown of each cell, by cell_id: its statistic, or why it has none."""
+    rows = {str(row["cell_id"]): row for row in sweep.summary.to_dict("records")}
+    any_known = bool(sweep.summary["mean"].notna().any())
+    statuses = sweep.trials.groupby("cell_id")["status"].agg(list)
+    return {
+        cell.cell_id: _entry(sweep, rows.get(cell.cell_id), statuses[cell.cell_id], coloured=not any_known)
+        for cell in cells.all
+    }
+
+
+def _entry(sweep: SweepTables, row: Mapping[Any, Any] | None, statuses: Sequence[str], *, coloured: bool) -> Entry:
+    if row is not None and pd.notna(row["mean"]):
+        spread = row[spread_column(sweep)]
+        text = signed(row["mean"]) + (f"\n± {spread:.2f}" if pd.notna(spread) else "")
+        return Entry(text, "known", row["mean"])
+    for status in _ENDED:
+        if count := statuses.count(status):
+            some = f"\n{count} of {len(statuses)} seeds" if count < len(statuses) else ""
+            return Entry(f"{status}{some}", "diverged" if status == Status.DIVERGED else "missing")
+    if row is None or not row["n_epochs"]:
+        return Entry("no epochs\nyet", "missing")
+    if row["n_epochs"] < row["last"] and not row["n_nonfinite"]:
+        mean = _mean_of(sweep.epochs, row)
+        text = f"{signed(mean)}\n{row['n_epochs']} of {row['last']} ep."
+        return Entry(text, "short", mean if coloured else None)
+    return Entry("not\nmeasured", "missing")
+
+
+def spread_column(sweep: SweepTables) -> str:
+    """`std_seeds` where any cell has it, else `std_epochs`."""
+    return "std_seeds" if sweep.summary["std_seeds"].notna().any() else "std_epochs"
+
+
+def _mean_of(epochs: pd.DataFrame, row: Mapping[Any, Any]) -> float:
+    """The statistic of a window that is shorter than the one asked for."""
+    window = epochs["epoch"].between(row["first_epoch"], row["last_epoch"]) & (epochs["cell_id"] == row["cell_id"])
+    return float(epochs[window].groupby("trial_id")[row["metric"]].mean().mean())
+
+
+def _draw(sweep: SweepTables, grid: Grid, shown: Mapping[str, Entry]) -> matplotlib.figure.Figure:
+    xs, ys = grid.values(grid.x), grid.values(grid.y)
+    columns = 1 if len(grid.maps) == 1 or len(xs) > 5 else 2
+    rows = -(-len(grid.maps) // columns)
+    figure = canvas(rows * (0.45 * len(ys) + 0.4) + 0.3)
+    panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    colours = _colours([entry.value for entry in shown.values() if entry.value is not None])
+    best = next(iter(ranking(sweep)), None)
+    for axes in panels.flat[len(grid.maps) :]:
+        axes.set_axis_off()
+    for axes, (values, cells) in zip(panels.flat, grid.maps.items(), strict=False):
+        axes.set_title(label(dict(zip(grid.others, values, strict=True)), grid.others))
+        _frame(axes, grid)
+        for cell in cells:
+            at = xs.index(cell.fields[grid.x]), ys.index(cell.fields[grid.y])
+            _draw_cell(axes, at, shown[cell.cell_id], colours, best=cell.cell_id == best)
+    figure.supxlabel(grid.x)
+    figure.supylabel(grid.y)
+    if any(entry.value is not None for entry in shown.values()):
+        bar = figure.colorbar(colours, ax=panels, label="nats per image", pad=0.02)
+        bar.outline.set_visible(False)
+    return figure
+
+
+def _colours(values: Sequence[float]) -> ScalarMappable:
+    """Values to colours; those far below the median get the lowest one's."""
+    high, middle = max(values, default=1.0), float(np.median(values)) if values else 0.0
+    low = min([value for value in values if high - value <= _FAR * (high - middle)], default=0.0)
+    clipped = bool(values) and min(values) < low
+    colours = ScalarMappable(Normalize(low, high if high > low else low + 1), mpl.colormaps[_COLOURS])
+    colours.colorbar_extend = "min" if clipped else "neither"  # type: ignore[attr-defined]
+    return colours
+
+
+def _frame(axes: Axes, grid: Grid) -> None:
+    xs, ys = grid.values(grid.x), grid.values(grid.y)
+    axes.set_xticks(range(len(xs)), [number(value) for value in xs])
+    axes.set_yticks(range(len(ys)), [number(value) for value in ys])
+    axes.set(xlim=(-0.5, len(xs) - 0.5), ylim=(-0.5, len(ys) - 0.5))
+    axes.tick_params(length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def _draw_cell(axes: Axes, at: tuple[int, int], entry: Entry, colours: ScalarMappable, *, best: bool) -> None:
+    face = "white" if entry.value is None else colours.to_rgba(np.array(entry.value))
+    dark = entry.value is not None and float(np.dot(face[:3], (0.3, 0.6, 0.1))) < 0.5
+    hatch = "////" if entry.kind == "diverged" else None
+    corner = at[0] - 0.47, at[1] - 0.46
+    axes.add_patch(Rectangle(corner, 0.94, 0.92, facecolor=face, edgecolor="#BFBFBF", linewidth=0.6, hatch=hatch))
+    if best:
+        axes.add_patch(Rectangle(corner, 0.94, 0.92, fill=False, edgecolor="black", linewidth=2))
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5} if hatch else None
+    axes.text(*at, entry.text, ha="center", va="center", fontsize=7.5, color="white" if dark else "black", bbox=box)
+
+
+def _caption(sweep: SweepTables, cells: Cells, grid: Grid, shown: Mapping[str, Entry]) -> Iterator[str]:
+    statistic = sweep.statistic
+    yield f"{metric_name(statistic.metric)}, mean over the last {counted(statistic.last, 'epoch')}."
+    yield from cells.shared()
+    if sweep.summary["mean"].notna().any():
+        over = "seeds (ddof 1)" if spread_column(sweep) == "std_seeds" else "these epochs"
+        yield f"±: std over {over}. The best cell has a black frame."
+    kinds = {entry.kind for entry in shown.values()}
+    if "diverged" in kinds:
+        yield "Hatched: a seed diverged, so that the cell has no mean."
+    if "short" in kinds:
+        yield f"Cells with fewer than {statistic.last} epochs (ep.) show the mean of those that all their seeds have."

@@ -1,0 +1,90 @@
+"""The two-dimensional last latent, coloured by class (article, Figure 6)."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+import matplotlib.figure
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
+
+from tmc_sweep.report.figures.cells import Cell, Cells, first_seeds, foremost, left_out
+from tmc_sweep.report.figures.figure import Figure
+from tmc_sweep.report.figures.style import legend_below, panel_grid
+from tmc_sweep.report.figures.words import span
+from tmc_sweep.report.tables import SweepTables
+
+_MAX_CELLS = 12
+_CLASSES = (  # Petroff, Accessible color sequences for data visualization (2021)
+    "#3F90DA", "#FFA90E", "#BD1F01", "#94A4A2", "#832DB6", "#A96B59", "#E76300", "#B9AC70", "#717581", "#92DADD",
+)  # fmt: skip
+_OUTSIDE = 0.005  # of the points on each side that the axes need not show
+
+
+def latents(sweep: SweepTables, cells: Cells) -> Figure | None:
+    """A panel per cell, a point per test image; None where no last latent is two-dimensional or was computed."""
+    rows = first_seeds(sweep.latents)
+    shown = foremost(sweep, cells, rows, _MAX_CELLS)
+    if not shown:
+        return None
+    caption = " ".join(_caption(sweep, rows, shown, cells))
+    return Figure("latents", "Two-dimensional latent space", caption, partial(_draw, rows, shown))
+
+
+def accuracies(rows: pd.DataFrame) -> pd.Series:
+    """Of each trial of a table of latents, the share of images whose neighbours vote for their class."""
+    return (rows["label"] == rows["predicted"]).groupby([rows["cell_id"], rows["seed"]]).mean()
+
+
+def _draw(rows: pd.DataFrame, cells: Sequence[Cell]) -> matplotlib.figure.Figure:
+    figure, panels = panel_grid(len(cells), "first dimension", ratio=1.0)
+    for axes, cell in zip(panels, cells, strict=True):
+        own = rows[rows["cell_id"] == cell.cell_id]
+        axes.set_title(f"{cell.label}\n10-NN accuracy {accuracies(own).iloc[0]:.1%}")
+        _draw_points(axes, own)
+    shown = rows[rows["cell_id"].isin([cell.cell_id for cell in cells])]
+    panels[0].set(xlim=_limits(shown["x"]), ylim=_limits(shown["y"]))
+    figure.supylabel("second dimension")
+    legend_below(figure, [_point(label) for label in sorted(shown["label"].unique())])
+    return figure
+
+
+def _draw_points(axes: Axes, rows: pd.DataFrame) -> None:
+    """Classes in turn, so that none lies under all others, and each one's number at its middle."""
+    size = float(np.clip(3000 / len(rows), 1.0, 12.0))
+    colours = rows["label"].map(_colour)
+    axes.scatter(rows["x"], rows["y"], s=size, c=colours, linewidths=0, alpha=0.7, rasterized=True)
+    for label, own in rows.groupby("label"):
+        halo = [withStroke(linewidth=2.5, foreground="white")]
+        middle = own["x"].median(), own["y"].median()
+        axes.text(*middle, str(label), ha="center", va="center", weight="bold", path_effects=halo)
+
+
+def _point(label: int) -> Line2D:
+    return Line2D([], [], color=_colour(label), marker="o", linestyle="", label=str(label))
+
+
+def _colour(label: int) -> str:
+    return _CLASSES[label % len(_CLASSES)]
+
+
+def _limits(values: "pd.Series[float]") -> tuple[float, float]:
+    low, high = values.quantile([_OUTSIDE, 1 - _OUTSIDE])
+    margin = 0.05 * (high - low) or 1.0
+    return low - margin, high + margin
+
+
+def _caption(sweep: SweepTables, rows: pd.DataFrame, shown: Sequence[Cell], cells: Cells) -> Iterator[str]:
+    epochs = span(rows.loc[rows["cell_id"].isin([cell.cell_id for cell in shown]), "epoch"])
+    yield f"The last latent of each test image, mean over samples of q, after {epochs} epochs."
+    yield from cells.shared()
+    yield "Accuracy: how often most of the 10 nearest other images have an image's class. First seed of each cell."
+    yield from left_out(rows, shown)
+    of_all = accuracies(sweep.latents)
+    for cell in shown:
+        of_seeds = of_all[cell.cell_id].to_numpy()
+        if len(of_seeds) > 1:
+            spread = f"{of_seeds.mean():.1%} ± {of_seeds.std(ddof=1):.1%}"
+            yield f"{cell.label}: {spread} over {len(of_seeds)} seeds (std, ddof 1)."

@@ -1,0 +1,147 @@
+"""The model drawn from its configuration (article, Figure 4)."""
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import partial
+
+import matplotlib.figure
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Patch
+
+from tmc_sweep.config import TrialConfig
+from tmc_sweep.report.figures.cells import Cells
+from tmc_sweep.report.figures.figure import Figure
+from tmc_sweep.report.figures.style import COLOURS, DARK, WIDTH, canvas, legend_below
+from tmc_sweep.report.figures.words import counted
+from tmc_sweep.report.tables import SweepTables
+
+_MAX_MODELS = 8
+_Q, _P = COLOURS[0], COLOURS[1]
+_STEP, _RISE = 1.08, 0.52  # inches from one stochastic layer to the next, and up or down to the hidden layers
+_HEIGHT = 1.75  # inches of one model
+
+
+def model(sweep: SweepTables, cells: Cells) -> Figure | None:
+    """A drawing for each architecture of the sweep; None without trials."""
+    models = _models(sweep)
+    if not models:
+        return None
+    caption = " ".join(_caption(models))
+    return Figure("model", "Model", caption, partial(_draw, dict(list(models.items())[:_MAX_MODELS])))
+
+
+def _models(sweep: SweepTables) -> dict[str, TrialConfig]:
+    """A configuration for each drawing, by its title."""
+    models: dict[str, TrialConfig] = {}
+    for text in sweep.trials.drop_duplicates("cell_id")["config"]:
+        config = TrialConfig.parse(json.loads(text))
+        models.setdefault(_title(config), config)
+    return models
+
+
+def _title(config: TrialConfig) -> str:
+    parts = [config.architecture.name, config.data]
+    parts += ["factorised proposal"] * (config.proposal == "factorised")
+    parts += ["learned prior"] * (config.prior == "learned")
+    return ", ".join(parts)
+
+
+def _draw(models: Mapping[str, TrialConfig]) -> matplotlib.figure.Figure:
+    figure = canvas(_HEIGHT * len(models) + 0.4)
+    panels = figure.subplots(len(models), 1, squeeze=False)
+    for axes, (title, config) in zip(panels.flat, models.items(), strict=True):
+        axes.set_title(title)
+        Drawing(axes, config).draw()
+    handles = [
+        Line2D([], [], color=_Q, label="recognition q: draws z"),
+        Line2D([], [], color=_P, label="generation p: scores x and z"),
+        Patch(facecolor="white", edgecolor=DARK, label="two hidden layers"),
+    ]
+    legend_below(figure, handles)
+    return figure
+
+
+class Drawing:
+    """One model, from x on the left to its last latent on the right; q above and p below. Units are inches."""
+
+    def __init__(self, axes: Axes, config: TrialConfig) -> None:
+        self.axes = axes
+        self.config = config
+        self.n = len(config.architecture.latents)
+        self.step = min(_STEP, (WIDTH - 1.0) / self.n)
+        self.scale = min(1.0, self.step / 0.85)
+        axes.set_axis_off()
+        axes.set_aspect("equal")
+        middle = self.n * self.step / 2
+        axes.set(xlim=(middle - WIDTH / 2, middle + WIDTH / 2), ylim=(-_RISE - 0.3, _RISE + 0.3))
+
+    def draw(self) -> None:
+        """Layers, hidden layers, and the arrows of q and p."""
+        config, architecture = self.config, self.config.architecture
+        layers = [self._layer(0, f"x\n{config.n_features}", "#E6E6E6")]
+        layers += [self._layer(i, f"z{_below(i)}\n{width}") for i, width in enumerate(architecture.latents, 1)]
+        q = [self._hidden(i, width, _Q, _RISE) for i, width in enumerate(architecture.q_hidden)]
+        p = [self._hidden(i, width, _P, -_RISE) for i, width in enumerate(architecture.p_hidden)]
+        for i in range(self.n):
+            parent = q[i - 1] if i and config.proposal == "factorised" else layers[i]
+            self._arrow(parent, q[i], _Q)
+            self._arrow(q[i], layers[i + 1], _Q)
+            self._arrow(layers[i + 1], p[i], _P)
+            self._arrow(p[i], layers[i], _P)
+        self._arrow(self._prior(), layers[-1], _P)
+
+    def _layer(self, index: int, text: str, colour: str = "white") -> Patch:
+        at = index * self.step, 0.0
+        circle = Circle(at, 0.25 * self.scale, facecolor=colour, edgecolor=DARK)
+        self._text(at, text)
+        return self._added(circle)
+
+    def _hidden(self, index: int, width: int, colour: str, height: float) -> Patch:
+        at = (index + 0.5) * self.step, height
+        half = 0.17 * self.scale
+        corner = at[0] - half, at[1] - half
+        self._text(at, f"{width}\n{width}")
+        return self._added(
+            FancyBboxPatch(corner, 2 * half, 2 * half, "round,pad=0.04", facecolor="white", edgecolor=colour)
+        )
+
+    def _prior(self) -> Patch:
+        at = self.n * self.step, -_RISE
+        self._text(at, "N(μ, σ²)" if self.config.prior == "learned" else "N(0, I)")
+        return self._added(Circle(at, 0.1 * self.scale, visible=False))
+
+    def _text(self, at: tuple[float, float], text: str) -> None:
+        self.axes.text(*at, text, ha="center", va="center", fontsize=8 * self.scale, linespacing=1.1)
+
+    def _added(self, patch: Patch) -> Patch:
+        patch.set_linewidth(0.9 * self.scale)
+        self.axes.add_patch(patch)
+        return patch
+
+    def _arrow(self, start: Patch, end: Patch, colour: str) -> None:
+        middles = [patch.get_path().transformed(patch.get_patch_transform()).get_extents() for patch in (start, end)]
+        ends = [((box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2) for box in middles]
+        self.axes.add_patch(
+            FancyArrowPatch(
+                *ends,
+                patchA=start,
+                patchB=end,
+                color=colour,
+                arrowstyle="-|>",
+                mutation_scale=8 * self.scale,
+                linewidth=self.scale,
+            )
+        )
+
+
+def _below(number: int) -> str:
+    return "".join("₀₁₂₃₄₅₆₇₈₉"[int(digit)] for digit in str(number))
+
+
+def _caption(models: Mapping[str, TrialConfig]) -> Iterator[str]:
+    yield "Stochastic layers (circles) and hidden layers (boxes) with their widths; x is the image."
+    if any(config.proposal == "factorised" for config in models.values()):
+        yield "With a factorised proposal hidden layers feed the next ones, and no sample does."
+    if len(models) > _MAX_MODELS:
+        yield f"The first {_MAX_MODELS} of {counted(len(models), 'model')}."

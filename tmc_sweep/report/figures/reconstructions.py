@@ -1,0 +1,107 @@
+"""Test images above their reconstructions (article, Figure 5)."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import matplotlib.figure
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from tmc_sweep.config import DATA_SETS
+from tmc_sweep.report.figures.cells import Cell, Cells, first_seeds, foremost, left_out
+from tmc_sweep.report.figures.figure import Figure
+from tmc_sweep.report.figures.style import WIDTH, canvas
+from tmc_sweep.report.figures.words import span, wrapped
+from tmc_sweep.report.tables import SweepTables
+
+Pixels = NDArray[np.uint8]
+
+_MAX_CELLS = 12
+_COLUMNS = 10
+_NAMES_WIDTH, _BETWEEN = 1.3, 0.15  # inches: the rows' names, and from block to block
+_GAP = 0.12  # between images, of one's width
+
+
+@dataclass(frozen=True)
+class Block:
+    """Rows of at most ten images, the originals first: [row, column, height, width], or with a last axis of colours."""
+
+    names: tuple[str, ...]  # of the rows
+    images: Pixels
+
+
+def reconstructions(sweep: SweepTables, cells: Cells) -> Figure | None:
+    """The originals, and below them what each cell makes of them; None where none were computed."""
+    rows = first_seeds(sweep.reconstructions)
+    shown = foremost(sweep, cells, rows, _MAX_CELLS)
+    if not shown:
+        return None
+    caption = " ".join(_caption(rows, shown, cells))
+    return Figure("reconstructions", "Reconstructions", caption, partial(_draw, list(blocks(rows, shown))))
+
+
+def blocks(rows: pd.DataFrame, cells: Sequence[Cell]) -> Iterator[Block]:
+    """Ten images a block, the first of each class, then the second, …; cells that have the same images together."""
+    together: dict[tuple[object, ...], list[tuple[Cell, pd.DataFrame]]] = {}
+    for cell in cells:
+        own = rows[rows["cell_id"] == cell.cell_id].sort_values(["label", "image"])
+        own = own.assign(rank=own.groupby("label").cumcount()).sort_values(["rank", "label"])
+        together.setdefault((cell.fields["data"], *own["image"]), []).append((cell, own))
+    for (data, *images), members in together.items():
+        names = ("original", *(cell.label for cell, _ in members))
+        columns = [members[0][1]["original"], *(own["reconstruction"] for _, own in members)]
+        pixels = np.stack([np.frombuffer(b"".join(column), np.uint8) for column in columns])
+        pixels = pixels.reshape(len(names), len(images), *DATA_SETS[str(data)].shape)
+        for first in range(0, len(images), _COLUMNS):
+            yield Block(names, pixels[:, first : first + _COLUMNS])
+
+
+def _draw(blocks: Sequence[Block]) -> matplotlib.figure.Figure:
+    size = (WIDTH - _NAMES_WIDTH) / _COLUMNS
+    heights = [size * len(block.names) for block in blocks]
+    total = sum(heights) + _BETWEEN * (len(blocks) - 1)
+    figure = canvas(total, layout=None)
+    top = total
+    for block, height in zip(blocks, heights, strict=True):
+        left, bottom = _NAMES_WIDTH / WIDTH, (top - height) / total
+        _draw_block(figure.add_axes((left, bottom, 1 - left, height / total)), block)
+        top -= height + _BETWEEN
+    return figure
+
+
+def _draw_block(axes: Axes, block: Block) -> None:
+    """Dark on white, as ink on paper."""
+    n_rows, n_columns = block.images.shape[:2]
+    axes.imshow(
+        mosaic(block.images),
+        cmap="gray_r",
+        vmin=0,
+        vmax=255,
+        interpolation="nearest",
+        extent=(-0.5, n_columns - 0.5, n_rows - 0.5, -0.5),
+    )
+    axes.set_xlim(-0.5, _COLUMNS - 0.5)
+    axes.set_yticks(range(n_rows), [wrapped(name, 18) for name in block.names])
+    axes.set_xticks([])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+
+
+def mosaic(images: Pixels) -> Pixels:
+    """[row, column, height, width, …] as one image, with blank gaps."""
+    gap = max(1, round(_GAP * images.shape[3] / 2))
+    colours = images.ndim == 5
+    around = [(0, 0), (0, 0), (gap, gap), (gap, gap), (0, 0)][: images.ndim]
+    padded = np.pad(images, around, constant_values=255 if colours else 0)
+    rows, columns, height, width = padded.shape[:4]
+    return padded.swapaxes(1, 2).reshape(rows * height, columns * width, *padded.shape[4:])
+
+
+def _caption(rows: pd.DataFrame, shown: Sequence[Cell], cells: Cells) -> Iterator[str]:
+    epochs = span(rows.loc[rows["cell_id"].isin([cell.cell_id for cell in shown]), "epoch"])
+    yield f"Test images, and what each model makes of them after {epochs} epochs (the first seed of each cell)."
+    yield from cells.shared()
+    yield from left_out(rows, shown)

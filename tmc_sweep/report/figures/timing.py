@@ -1,0 +1,76 @@
+"""Seconds per epoch (article, section 4.3)."""
+
+from collections.abc import Iterator
+from functools import partial
+
+import matplotlib.figure
+import numpy as np
+import pandas as pd
+
+from tmc_sweep.report.figures.cells import Cells
+from tmc_sweep.report.figures.figure import Figure
+from tmc_sweep.report.figures.style import DARK, canvas
+from tmc_sweep.report.figures.words import span
+from tmc_sweep.report.tables import SweepTables
+
+_MAX_CELLS = 40
+
+
+def timing(sweep: SweepTables, cells: Cells) -> Figure | None:
+    """A bar per cell, the median over its epochs, and the middle half of them; None before the first epoch."""
+    if sweep.epochs.empty:
+        return None
+    seconds = quartiles(sweep, cells)
+    caption = " ".join(_caption(sweep, cells, len(seconds)))
+    slowest = seconds["median"].nlargest(_MAX_CELLS).index
+    return Figure("timing", "Seconds per epoch", caption, partial(_draw, seconds[seconds.index.isin(slowest)]))
+
+
+def quartiles(sweep: SweepTables, cells: Cells) -> pd.DataFrame:
+    """By cell_id, of the cells that have epochs: `label`, `colour`, and `low`, `median` and `high` in seconds."""
+    known = sweep.epochs.groupby("cell_id")["epoch_seconds"].quantile(np.array([0.25, 0.5, 0.75])).unstack()
+    known.columns = pd.Index(["low", "median", "high"])
+    packs = _packs(sweep)
+    names = {
+        cell.cell_id: (cell.label + packs.get(cell.cell_id, ""), cell.colour)
+        for members in cells.panels.values()
+        for cell in members
+    }
+    return pd.DataFrame.from_dict(names, orient="index", columns=["label", "colour"]).join(known, how="inner")
+
+
+def _packs(sweep: SweepTables) -> dict[str, str]:
+    """By cell_id, how many trials shared the time, where that is not the same for all."""
+    sizes = sweep.trials.dropna(subset="pack_size").groupby("cell_id")["pack_size"]
+    known = {str(cell_id): span(size) for cell_id, size in sizes}
+    return {cell_id: f" (pack of {size})" for cell_id, size in known.items()} if len(set(known.values())) > 1 else {}
+
+
+def _draw(seconds: pd.DataFrame) -> matplotlib.figure.Figure:
+    seconds = seconds.loc[seconds.index[::-1]]
+    figure = canvas(0.24 * len(seconds) + 0.6)
+    axes = figure.subplots()
+    axes.barh(seconds["label"], seconds["median"], color=seconds["colour"], height=0.7)
+    axes.hlines(seconds["label"], seconds["low"], seconds["high"], color=DARK, linewidth=1)
+    for label, median, high in zip(seconds["label"], seconds["median"], seconds["high"], strict=True):
+        axes.annotate(
+            f"{median:#.3g}".rstrip("."), (high, label), (4, 0), textcoords="offset points", va="center", fontsize=8
+        )
+    axes.set_xlabel("seconds per epoch")
+    axes.set_xlim(0, 1.1 * seconds["high"].max())
+    axes.set_ylim(-0.6, len(seconds) - 0.4)
+    axes.tick_params(axis="y", length=0)
+    return figure
+
+
+def _caption(sweep: SweepTables, cells: Cells, n_known: int) -> Iterator[str]:
+    yield "Wall time of an epoch, evaluation included: median, and as a line the middle half."
+    yield from cells.shared()
+    if n_known > _MAX_CELLS:
+        yield f"The {_MAX_CELLS} slowest of {n_known} cells."
+    begun = sweep.trials[sweep.trials["trial_id"].isin(sweep.epochs["trial_id"])]
+    devices = ", ".join(sorted(begun["device"].dropna().unique())) or "a device not on record"
+    threads, packs = begun["threads"].dropna(), begun["pack_size"].dropna()
+    yield f"Measured on {devices}" + (f", torch threads: {span(threads)}." if len(threads) else ".")
+    if len(packs) and packs.max() > 1:
+        yield f"Trials are trained together in packs of {span(packs)} and share this time."
