@@ -36,7 +36,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {*BASE, *MATHS, "space", "tables"},
         {"grpc", "joblib", "numpy", "pandas", "pyarrow", "ray", "ruamel", "torch"},
     ),
-    "cli": ({*BASE, *MATHS, "space", "tables", "sweep"}, {"pandas", "rich", "typer"}),
+    "cli": ({*BASE, *MATHS, "space", "tables", "report", "sweep"}, {"pandas", "rich", "typer"}),
     "__init__": ({"tables", "training", "sweep"}, set()),
 }
 
@@ -132,7 +132,9 @@ def loaded_by(statement: str) -> set[str]:
         ("import tmc_sweep.tables.read, tmc_sweep.tables.epochs, tmc_sweep.tables.summary", {"ray", "torch"}),
         ("from tmc_sweep import paired_differences, read_epochs, read_trials, summarize", {"ray", "torch"}),
         ("import tmc_sweep.space", {"pandas", "ray", "torch"}),
-        ("import tmc_sweep.cli", {"pandas", "ray", "torch"}),
+        ("import tmc_sweep.report.tables", {"matplotlib", "ray", "torch"}),
+        ("import tmc_sweep.report.figures", {"ray", "torch"}),
+        ("import tmc_sweep.cli", {"matplotlib", "pandas", "ray", "torch"}),
     ],
 )
 def test_what_is_light_stays_light(statement: str, heavy: set[str]):
