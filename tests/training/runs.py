@@ -15,6 +15,8 @@ SHAPES = {
     "clustering": {"architecture": "clustering"},
     "factorised": {"proposal": "factorised", "weight_norm": True},
     "learned prior": {"prior": "learned", "init": "torch", "objective": "iwae"},
+    "stl": {"objective": "elbo", "gradient": "stl"},
+    "dregs": {"proposal": "factorised", "gradient": "dregs"},
     "dynamic": {"binarize": "dynamic", "validation_images": 20, "objective": "elbo"},
 }
 MULTIPLES_OF_4 = [name for name in SHAPES if name != "clustering"]

@@ -202,6 +202,14 @@ def test_iwae_and_tmc_of_one_seed_share_their_order_and_noise(digits: Images):
     assert abs(other.history[0].train_objective - tmc.history[0].train_objective) > 1e-2
 
 
+def test_an_estimator_changes_the_gradient_and_no_value(digits: Images):
+    fields = {"objective": "iwae", "lr": 1e-30}  # nothing moves
+    (std,), (dregs,) = (run(digits, configured(**fields, gradient=name), epochs=1) for name in ("std", "dregs"))
+    first, second = (state.history[0] for state in (std, dregs))
+    assert (first.train_objective, first.test_tmc) == (second.train_objective, second.test_tmc)
+    assert first.grad_norm != second.grad_norm
+
+
 @pytest.mark.parametrize("binarize", ["dynamic", "static"])
 def test_binarised_runs_differ_from_each_other_and_from_real_pixels(digits: Images, binarize: str):
     first, second = (outcomes(run(digits, configured(binarize=name), epochs=1)[0]) for name in ("none", binarize))
@@ -225,6 +233,7 @@ def test_packs_are_formed_of_trials_that_differ_in_what_members_keep_for_themsel
     choices = [{"objective": "iwae"}, {"architecture": "large"}, {"prior": "learned"}, {"weight_norm": True}]
     for fields in [*numbers, *choices, {"binarize": "static"}]:
         assert pack_key(configured(**fields)) != pack_key(config), fields
+    assert pack_key(configured(objective="iwae", gradient="dregs")) != pack_key(configured(objective="iwae"))
 
 
 @pytest.mark.parametrize("batches", range(5))

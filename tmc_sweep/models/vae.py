@@ -130,9 +130,9 @@ class HierarchicalVAE(nn.Module):
 
     def _stopped(self, proposal: Proposal, zs: Sequence[Tensor]) -> Proposal:
         """These samples with the conditionals' numbers, which are functions of them but no longer of q's weights."""
-        of_samples = 1 if not self.factorised else len(zs)
-        conditionals = [Gaussian(mean.detach(), std.detach()) for mean, std in proposal.conditionals[:of_samples]]
-        for q, parent in zip(self.q[of_samples:], zs[of_samples - 1 :], strict=False):
+        of_x = len(zs) if self.factorised else 1  # how many of the conditionals see no sample
+        conditionals = [Gaussian(mean.detach(), std.detach()) for mean, std in proposal.conditionals[:of_x]]
+        for q, parent in zip(self.q[of_x:], zs[of_x - 1 : -1], strict=True):
             mean, raw_std = functional_call(q, {name: value.detach() for name, value in q.named_parameters()}, parent)
             conditionals.append(Gaussian(mean, positive_std(raw_std)))
         return Proposal(list(zs), conditionals)
