@@ -53,6 +53,21 @@ def test_of_cases_that_become_the_same_one_is_left():
     assert len(overridden("architecture=small", "objective=tmc", "lr=1e-3", "seeds=1").trials()) == 1
 
 
+def test_what_is_tied_to_another_value_goes_and_the_rest_stays():
+    text = """
+name: x
+space:
+  objective: {grid_search: [iwae, tmc]}
+  weight_norm: {grid_search: [false, true], when: {objective: tmc}}
+  prior: {grid_search: [standard, learned], when: {objective: [iwae, elbo]}}
+exclude: [{objective: iwae, prior: learned}, {objective: tmc, weight_norm: true}]
+"""
+    assert values(overridden("objective=iwae", text=text), "objective", "prior") == {("iwae", "standard")}
+    assert "weight_norm" not in overridden("objective=iwae", text=text).text
+    assert values(overridden("objective=tmc", text=text), "weight_norm") == {(False,)}
+    assert "exclude" not in overridden("objective=elbo", text=text).text
+
+
 def test_seeds_name_and_what_the_sections_hold():
     space = overridden("seeds=[4]", "name=small-x", "resources.cpu=2", "statistic.last=5")
     assert (list(space.seeds), space.name) == ([4], "small-x")
@@ -120,9 +135,8 @@ def test_refusals(override: str, expected: str):
     assert str(caught.value).isprintable()
 
 
-def test_a_field_is_set_once():
-    with pytest.raises(SpaceError, match=r"^--set K=2: a field must be set once, but K is set twice: remove one"):
-        overridden("K=1", "K=2")
+def test_of_several_for_one_field_the_last_counts():
+    assert values(overridden("K=1", "epochs=5", "K=2"), "K", "epochs") == {(2, 5)}
 
 
 def test_what_is_wrong_in_the_file_is_said_of_the_file():

@@ -1,13 +1,14 @@
 """Values from the command line in place of a file's: `epochs=10`, `seeds=1`, `name=trial-run`, `resources.cpu=2`.
 
-A field of a trial becomes a constant of `base`, also where the file searches it or gives it in cases.
+A field of a trial becomes a constant of `base`, also where the file searches it or gives it in cases. Exclusions, and
+dimensions under a `when`, that ask for another value of it go.
 """
 
 from collections.abc import Iterator, Sequence
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.errors import InputError
-from tmc_sweep.space.fields import check_key
+from tmc_sweep.space.fields import check_key, condition, setting
 from tmc_sweep.space.schema import SECTIONS
 from tmc_sweep.space.source import Mark, Node, SpaceError, document, flow, shown, tree
 
@@ -23,11 +24,7 @@ def overridden(root: Node, text: str, assignments: Sequence[str]) -> tuple[Node,
     """
     if not assignments:
         return root, text, ()
-    values: dict[str, Node] = {}
-    for key, value in map(_assignment, assignments):
-        if key in values:
-            raise value.mark.error(f"a field must be set once, but {key} is set twice: remove one of the two")
-        values[key] = value
+    values = dict(map(_assignment, assignments))  # of several for one field, the last
     replaced = tuple(sentence for key in values if key in _FIELDS for sentence in _searched(root, key, values[key]))
     for key, value in values.items():
         root = _with(root, key, value)
@@ -80,11 +77,27 @@ def _with(root: Node, key: str, value: Node) -> Node:
     section, _, name = key.rpartition(".")
     if section:
         return _put(root, section, _put(_section(root, section, value.mark), name, value))
-    root = _without_cases_of(root, name)
-    if space := root.get("space"):
-        rest = _drop(space, name)
-        root = _put(root, "space", rest) if rest.value else _drop(root, "space")
+    root = _applicable(_without_cases_of(root, name), name, value)
     return _put(root, "base", _put(_section(root, "base", value.mark), name, value))
+
+
+def _applicable(root: Node, field: str, value: Node) -> Node:
+    """Without the dimension of this field, and without what never applies where the field has this value."""
+    if (space := root.get("space")) and isinstance(space.value, dict):
+        for name, dimension in space.value.items():
+            if name == field or _asks_otherwise(dimension.get("when"), "when", field, value):
+                space = _drop(space, name)
+        root = _put(root, "space", space) if space.value else _drop(root, "space")
+    if (exclude := root.get("exclude")) and isinstance(exclude.value, list):
+        left = [entry for entry in exclude.value if not _asks_otherwise(entry, "exclude", field, value)]
+        root = _put(root, "exclude", Node(exclude.mark, left)) if left else _drop(root, "exclude")
+    return root
+
+
+def _asks_otherwise(node: Node | None, section: str, field: str, value: Node) -> bool:
+    if node is None or field not in (wanted := condition(node, section).wanted):
+        return False
+    return setting(field, value).value not in wanted[field]
 
 
 def _section(root: Node, section: str, mark: Mark) -> Node:
