@@ -27,7 +27,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "data": ({"config", "errors"}, {"jaxtyping", "numpy", "sklearn", "torch", "torchvision"}),
     "training": ({*MATHS, "config", "errors", "records"}, {"safetensors", "torch"}),
     "tables": (BASE, {"numpy", "pandas", "pyarrow", "scipy"}),
-    "analysis": ({*BASE, *MATHS, "tables"}, {"numpy", "pandas", "pyarrow", "scipy", "sklearn", "torch"}),
+    "analysis": ({*BASE, *MATHS, "tables"}, {"jaxtyping", "numpy", "pandas", "sklearn", "torch"}),
     "report": (
         {*BASE, "space", "tables"},
         {"jinja2", "matplotlib", "numpy", "pandas", "pydantic", "ruamel", "scipy", "sklearn"},

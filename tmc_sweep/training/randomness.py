@@ -18,6 +18,8 @@ class Purpose(StrEnum):
     TRAINING_NOISE = "training noise"
     VALIDATION_NOISE = "validation noise"
     TEST_NOISE = "test noise"
+    EVALUATION_NOISE = "evaluation noise"
+    ANALYSIS_NOISE = "analysis noise"
 
 
 def generator(seed: int, purpose: Purpose, epoch: int = 0, device: str = "cpu") -> Generator:

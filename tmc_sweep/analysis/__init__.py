@@ -1,0 +1,1 @@
+"""What needs a trained model: bounds with many samples, reconstructions and latents, stored as artefact tables."""

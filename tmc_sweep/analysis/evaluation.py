@@ -1,0 +1,171 @@
+"""Bounds of the test images with far more samples than in training, in blocks that bound the memory.
+
+With S samples of each latent, per image: ELBO is the mean of S log w, IWAE the log of the mean of S w, TMC the log of
+the mean over all Sⁿ combinations (objectives/bounds.py). The means inside of the logarithms are unbiased estimates of
+p(x), so IWAE and TMC are expected below log p(x), by ever less as S grows. ELBO and IWAE pass over their samples in
+blocks; TMC pairs all samples of two latents, so its memory grows with S².
+
+Blocks follow from the configuration, the bound and S alone, and their noise is drawn one after the other from one
+generator: a value depends on no machine's memory. Trials of one seed, shape and epoch see the same noise.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, Float64, UInt8
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tmc_sweep.analysis.trained import Chosen, Trained, device_named, examples
+from tmc_sweep.config import OBJECTIVES, Objective, TrialConfig
+from tmc_sweep.errors import InputError
+from tmc_sweep.explain import did_you_mean
+from tmc_sweep.models import HierarchicalVAE
+from tmc_sweep.objectives import chain_log_weights, tmc
+from tmc_sweep.tables.artefacts import EVALUATIONS, read_artefact, upsert
+from tmc_sweep.training.randomness import Purpose
+
+_LOGITS = 2**23  # at a time: 32 MiB, and about four times that with what is made of them
+_SAMPLES = 256  # of an image at a time, for ELBO and IWAE
+_PAIR_BYTES = 2**28  # of TMC's pairs at a time, where one image's are no more
+_MOST_PAIR_BYTES = 2**32  # of one image
+
+
+class Progress(NamedTuple):
+    """How far an evaluation is."""
+
+    config: TrialConfig  # of the trial it is at
+    position: int  # of that trial, from 1
+    trials: int  # to evaluate
+    share: float  # of that trial done
+
+
+Listener = Callable[[Progress], None]
+
+
+def evaluate(
+    chosen: Chosen, bound: str, samples: int, device: str = "auto", listener: Listener = lambda _: None
+) -> pd.DataFrame:
+    """EVALUATION_COLUMNS of the trials, at their newest checkpoints; each one's row is stored as soon as it is there.
+
+    Rows of the same epoch, bound and number of samples are not computed again. May run beside the sweep. InputError if
+    there is no such bound or device, or a trial needs too much memory; StorageError if a checkpoint is not its trial's.
+    """
+    objective, device = _checked(bound, samples), device_named(device)
+    known = set(read_artefact(EVALUATIONS, chosen.paths)[list(EVALUATIONS.key)].itertuples(index=False, name=None))
+    left = [config for config, epoch in chosen.epochs.items() if (config.trial_id, epoch, bound, samples) not in known]
+    for config in left:  # before hours of work, not after
+        block_shape(config, objective, samples)
+        chosen.trained(config, "cpu")
+    epochs = {config.trial_id: epoch for config, epoch in chosen.epochs.items()}
+    for position, config in enumerate(left, 1):
+        trained = chosen.trained(config, device)
+        told = partial(_tell, listener, Progress(config, position, len(left), 0.0))
+        upsert(EVALUATIONS, chosen.paths, [_row(trained, objective, samples, told)])
+        epochs[config.trial_id] = trained.epoch
+    stored = read_artefact(EVALUATIONS, chosen.paths)
+    asked = (stored["bound"] == bound) & (stored["samples"] == samples)
+    newest = stored["epoch"] == stored["trial_id"].map(epochs)
+    return stored[asked & newest].reset_index(drop=True)
+
+
+def _tell(listener: Listener, progress: Progress, share: float) -> None:
+    listener(progress._replace(share=share))
+
+
+@torch.no_grad()
+def bounds_of(
+    trained: Trained,
+    images: UInt8[Tensor, "n features"],
+    bound: Objective,
+    samples: int,
+    told: Callable[[float], None] = lambda _: None,
+) -> NDArray[np.float64]:
+    """The bound of each image, in nats; `told` is given the share that is done, now and then."""
+    random = trained.generator(Purpose.EVALUATION_NOISE)
+    n_images, n_samples = block_shape(trained.config, bound, samples)
+    found = []
+    for start in range(0, len(images), n_images):
+        x = trained.pixels(images[start : start + n_images], random)
+        noise = (
+            trained.noise(x.shape[1], min(n_samples, samples - first), random) for first in range(0, samples, n_samples)
+        )
+        found.append(score(trained.model, x, noise, bound)[0])
+        told((start + x.shape[1]) / len(images))
+    return torch.cat(found).cpu().numpy()
+
+
+def score(
+    model: HierarchicalVAE,
+    x: Float[Tensor, "member batch features"],
+    noise: Iterable[Sequence[Float[Tensor, "member batch k _"]]],
+    bound: Objective,
+) -> Float64[Tensor, "member batch"]:
+    """The bound of each image on all the noise, which comes in blocks of samples; TMC takes a single one.
+
+    Equal, less rounding, to the bound on the blocks concatenated; they are put together in float64.
+    """
+    if bound == "tmc":
+        (only,) = noise
+        return tmc(*model.factors(x, model.sample(x, only))).double()
+    parts, n = [], 0
+    for block in noise:
+        log_w = chain_log_weights(*model.factors(x, model.sample(x, block), pairs=False)).double()
+        parts.append(log_w.logsumexp(-1) if bound == "iwae" else log_w.sum(-1))
+        n += log_w.shape[-1]
+    all_parts = torch.stack(parts, -1)
+    return all_parts.logsumexp(-1) - math.log(n) if bound == "iwae" else all_parts.sum(-1) / n
+
+
+def block_shape(config: TrialConfig, bound: Objective, samples: int) -> tuple[int, int]:
+    """Images, and samples of each, to score at a time; InputError if TMC would take too much memory for one image."""
+    if bound != "tmc":
+        at_once = min(samples, _SAMPLES)
+        return max(1, _LOGITS // (at_once * config.n_features)), at_once
+    pairs = _pair_bytes(config, samples)
+    if pairs > _MOST_PAIR_BYTES:
+        most = math.isqrt(_MOST_PAIR_BYTES // _pair_bytes(config, 1))
+        raise InputError(
+            f"TMC pairs all samples of an image, so it must have at most {most} in trial {config.trial_id}, but got "
+            f"{samples}: ask for fewer, or for iwae, which has no limit"
+        )
+    return max(1, min(_LOGITS // (samples * config.n_features), _PAIR_BYTES // max(1, pairs))), samples
+
+
+def _pair_bytes(config: TrialConfig, samples: int) -> int:
+    """TMC's memory for the pairs of one image: 2 (n - 1) factors in float32, one in float64 and what is made of it."""
+    levels = len(config.architecture.latents) - 1
+    return (8 * levels + 20) * samples**2 if levels else 0
+
+
+def _row(trained: Trained, bound: Objective, samples: int, told: Callable[[float], None]) -> dict[str, object]:
+    started = time.perf_counter()
+    values = bounds_of(trained, examples(trained.config, trained.device).images, bound, samples, told)
+    finite = bool(np.isfinite(values).all())
+    return {
+        **trained.row(),
+        "bound": bound,
+        "samples": samples,
+        "value": float(values.mean()) if finite else math.nan,
+        "standard_error": float(values.std(ddof=1)) / math.sqrt(len(values))
+        if finite and len(values) > 1
+        else math.nan,
+        "seconds": time.perf_counter() - started,
+        "time": datetime.now(UTC),
+    }
+
+
+def _checked(bound: str, samples: int) -> Objective:
+    if bound not in OBJECTIVES:
+        hint = did_you_mean(bound, OBJECTIVES) or ": choose one of them"
+        raise InputError(f"a bound must be one of {', '.join(OBJECTIVES)}, but got {bound!r}{hint}")
+    if samples < 1:
+        raise InputError(f"samples must be a positive integer, but got {samples}: 5000 are usual")
+    return bound

@@ -1,0 +1,58 @@
+"""The two-dimensional last latent of the test images, and how well it tells their classes (article, Figure 6).
+
+"To obtain these data points, we averaged over K for every latent" (Appendix D): each point is the mean of K samples of
+the last latent. The article judges clusters by eye; here each image's class is also voted by its nearest neighbours.
+"""
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+from numpy.typing import NDArray
+from sklearn.neighbors import NearestNeighbors
+
+from tmc_sweep.analysis.trained import Examples, Trained
+from tmc_sweep.config import TrialConfig
+from tmc_sweep.training.randomness import Purpose
+
+NEIGHBOURS = 10
+_SAMPLES = 2**17  # of an image each, at a time
+
+
+def has_plane(config: TrialConfig) -> bool:
+    """Whether the trial's last latent is a point in a plane, and there are enough images for a vote."""
+    return config.architecture.latents[-1] == 2 and config.test_images > NEIGHBOURS
+
+
+@torch.no_grad()
+def latents(trained: Trained, examples: Examples, samples: int) -> list[dict[str, object]]:
+    """LATENT_COLUMNS of every image; none if the model gives values that are not finite."""
+    random = trained.generator(Purpose.ANALYSIS_NOISE)
+    means = []
+    for images in examples.images.split(max(1, _SAMPLES // samples)):
+        x = trained.pixels(images, random)
+        last = trained.model.sample(x, trained.noise(len(images), samples, random)).zs[-1]
+        means.append(last.double().mean(-2)[0])
+    points = torch.cat(means).cpu().numpy()
+    if not np.isfinite(points).all():
+        return []
+    predicted = vote(points, examples.labels)
+    return [
+        {
+            **trained.row(),
+            "samples": samples,
+            "image": image,
+            "label": int(label),
+            "x": float(x),
+            "y": float(y),
+            "predicted": int(voted),
+        }
+        for image, (label, (x, y), voted) in enumerate(zip(examples.labels, points, predicted, strict=True))
+    ]
+
+
+def vote(points: Float64[np.ndarray, "n 2"], labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The class that most of each point's 10 nearest other points have; of several such, the least."""
+    nearest = NearestNeighbors(n_neighbors=NEIGHBOURS).fit(points).kneighbors(return_distance=False)  # itself left out
+    counts = (labels[nearest][:, :, None] == np.arange(labels.max() + 1)).sum(1)
+    voted: NDArray[np.int64] = counts.argmax(1)
+    return voted

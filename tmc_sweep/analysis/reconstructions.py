@@ -1,0 +1,54 @@
+"""Test images as a model reconstructs them (article, Appendix C and Figure 5).
+
+The article does not define its "conditional reconstructions"; ours are the mean of p(x | z_1), averaged over samples of
+z_1 from q(z_1 | x).
+"""
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Generator, Tensor
+
+from tmc_sweep.analysis.trained import Examples, Trained
+from tmc_sweep.training.randomness import Purpose
+
+_LOGITS = 2**23  # at a time
+
+
+def first_of_each_class(labels: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """Positions of n images, or of all if there are fewer: the first of each class, then the second, …, by class."""
+    rank = pd.Series(labels).groupby(labels).cumcount().to_numpy()
+    return np.lexsort((labels, rank))[:n]
+
+
+@torch.no_grad()
+def reconstructions(trained: Trained, examples: Examples, n_images: int, samples: int) -> list[dict[str, object]]:
+    """RECONSTRUCTION_COLUMNS of some images of each class; none if the model gives values that are not finite."""
+    chosen = first_of_each_class(examples.labels, n_images)
+    originals = examples.images[torch.from_numpy(chosen).to(trained.device)]
+    random = trained.generator(Purpose.ANALYSIS_NOISE)
+    at_once = max(1, _LOGITS // (samples * trained.config.n_features))
+    means = torch.cat([_mean_pixels(trained, images, samples, random) for images in originals.split(at_once)])
+    if not means.isfinite().all():
+        return []
+    pixels = (means * 255).round().to(torch.uint8).cpu().numpy()
+    return [
+        {
+            **trained.row(),
+            "samples": samples,
+            "image": int(image),
+            "label": int(examples.labels[image]),
+            "original": original.tobytes(),
+            "reconstruction": reconstruction.tobytes(),
+        }
+        for image, original, reconstruction in zip(chosen, originals.cpu().numpy(), pixels, strict=True)
+    ]
+
+
+def _mean_pixels(trained: Trained, images: Tensor, samples: int, random: Generator) -> Tensor:
+    x = trained.pixels(images, random)
+    z = trained.model.sample(x, trained.noise(len(images), samples, random)).zs[0]
+    (logits,) = trained.model.p[0](z)
+    mean: Tensor = logits.sigmoid().mean(-2)[0]
+    return mean

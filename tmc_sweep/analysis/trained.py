@@ -1,0 +1,139 @@
+"""Trials of a sweep as their newest checkpoints have them, and the images to score. Needs no Ray, changes no file."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple, Self
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from numpy.typing import NDArray
+from torch import Generator, Tensor
+
+from tmc_sweep.config import TrialConfig
+from tmc_sweep.data import Split, batch, load
+from tmc_sweep.errors import CannotRunError, InputError, StorageError
+from tmc_sweep.explain import did_you_mean
+from tmc_sweep.models import HierarchicalVAE
+from tmc_sweep.paths import SweepPaths
+from tmc_sweep.records import CONFIG_COLUMNS
+from tmc_sweep.tables.checkpoints import CheckpointFiles
+from tmc_sweep.tables.read import find, stored_trials
+from tmc_sweep.tables.trials import config_of
+from tmc_sweep.training import TrialState, decode
+from tmc_sweep.training.randomness import Purpose, generator
+
+DEVICES = ("auto", "cpu", "cuda")
+_load = lru_cache(load)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One trial's model after `epoch` epochs, on its device and without gradients."""
+
+    config: TrialConfig
+    epoch: int
+    model: HierarchicalVAE
+    device: str
+
+    @classmethod
+    def of(cls, state: TrialState, device: str = "cpu") -> Self:
+        """The model in a state; the two share no memory."""
+        with torch.device("meta"):
+            model = HierarchicalVAE(state.config)
+        values = {name: value.unsqueeze(0).to(device, copy=True) for name, value in state.parameters.items()}
+        model.load_state_dict(values, assign=True)
+        return cls(state.config, state.epoch, model.requires_grad_(False), device)
+
+    def row(self) -> dict[str, object]:
+        """What every row of an artefact table begins with."""
+        fields = self.config.row()
+        named = {"trial_id": self.config.trial_id, "cell_id": self.config.cell_id}
+        return {**named, **{column.name: fields[column.name] for column in CONFIG_COLUMNS}, "epoch": self.epoch}
+
+    def generator(self, purpose: Purpose) -> Generator:
+        """Random numbers that depend on the seed, the epoch and the purpose: trials of one seed share them."""
+        return generator(self.config.seed, purpose, self.epoch, self.device)
+
+    def pixels(self, images: UInt8[Tensor, "n features"], random: Generator) -> Float[Tensor, "1 n features"]:
+        """The images as the model is shown them, binarised where it was trained so."""
+        x = batch(images, torch.arange(len(images), device=self.device).unsqueeze(0))
+        if self.config.binarize != "dynamic":
+            return x
+        return (torch.rand(x.shape, generator=random, device=self.device) < x).to(x.dtype)
+
+    def noise(self, n: int, k: int, random: Generator) -> list[Float[Tensor, "1 n k _"]]:
+        """Standard normal noise for k samples of every latent of n images."""
+        return [torch.randn(1, n, k, width, generator=random, device=self.device) for width in self.model.latents]
+
+
+class Examples(NamedTuple):
+    """A configuration's test images on one device, and their classes."""
+
+    images: UInt8[Tensor, "n features"]
+    labels: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Trials of one sweep, and what there is of them."""
+
+    paths: SweepPaths
+    epochs: Mapping[TrialConfig, int]  # of the newest checkpoint that is whole
+    without: tuple[TrialConfig, ...]  # those that have none
+
+    def trained(self, config: TrialConfig, device: str) -> Trained:
+        """One of them, from its newest checkpoint; StorageError if that is another's or cannot be used."""
+        found = CheckpointFiles(self.paths).latest(config.trial_id)
+        if found is None:
+            raise StorageError(f"trial {config.trial_id} had a checkpoint, but it was removed just now: run it again")
+        return Trained.of(decode(found[1], config), device)
+
+
+def choose(paths: SweepPaths, trial_ids: Sequence[str] = ()) -> Chosen:
+    """The named trials of a sweep, all without a name, in the order of the trial table.
+
+    InputError if there is no such sweep or trial, or none of them has a checkpoint.
+    """
+    rows = stored_trials(find(paths.epochs))
+    for name in trial_ids:
+        if name not in rows:
+            hint = did_you_mean(name, rows) or ": `tmc-sweep status` lists them"
+            raise InputError(f"a trial must be one of sweep {paths.name!r}, but got {name!r}{hint}")
+    configs = [_config(row) for name, row in rows.items() if not trial_ids or name in trial_ids]
+    checkpoints = CheckpointFiles(paths)
+    epochs = {config: found[0] for config in configs if (found := checkpoints.latest(config.trial_id))}
+    if not epochs:
+        raise InputError(
+            f"a trial must have a checkpoint for this, but none of the {len(configs)} asked for has one: "
+            f"run sweep {paths.name!r}, or wait for its first checkpoint"
+        )
+    return Chosen(paths, epochs, tuple(config for config in configs if config not in epochs))
+
+
+def examples(config: TrialConfig, device: str = "cpu") -> Examples:
+    """The trial's test images, as `training` splits them; InputError if the data set cannot be had."""
+    images = _load(config.data)
+    test_only = config.model_copy(update={"train_images": 1, "validation_images": 0})
+    labels = images.test_labels[: config.test_images].astype(np.int64)
+    return Examples(Split.of(images, test_only, device).test, labels)
+
+
+def device_named(name: str) -> str:
+    """`auto` is the GPU if torch sees one; InputError if there is no such device, CannotRunError if none is here."""
+    if name not in DEVICES:
+        raise InputError(f"device must be one of {', '.join(DEVICES)}, but got {name!r}: choose one of them")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise CannotRunError("device cuda needs a GPU that torch can use, but it sees none: use cpu")
+    return "cuda" if name == "auto" and torch.cuda.is_available() else name.replace("auto", "cpu")
+
+
+def _config(row: Mapping[str, object]) -> TrialConfig:
+    config = config_of(row)
+    if config is None:
+        raise StorageError(
+            f"trial {row['trial_id']} must have the configuration that gave it its name, but this version reads "
+            "another one: use the version of tmc_sweep that trained it"
+        )
+    return config
