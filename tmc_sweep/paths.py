@@ -100,6 +100,11 @@ class SweepPaths:
         return self.results / f"{self.name}.figures"
 
     @property
+    def report(self) -> Path:
+        """Its page, derived: one HTML file."""
+        return self.results / f"{self.name}.report.html"
+
+    @property
     def private(self) -> Path:
         """What users need not look at; removing it gives up resuming in mid-trial."""
         return self.results / ".tmc" / self.name

@@ -1,5 +1,6 @@
 """The commands that show a sweep from its tables alone."""
 
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -27,3 +28,23 @@ def figures(
         messages.print(f"{name}: no epochs yet", markup=False)
     for path in write(of(sweep), output or SweepPaths(results, name).figures):
         typer.echo(path)
+
+
+@app.command()
+def report(
+    names: Annotated[list[str], typer.Argument(help="Names of sweeps.", show_default=False)],
+    results: Results = Path("results"),
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="File; default: NAME.report.html beside the tables.", show_default=False),
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Write it again until all is trained.")] = False,
+    every: Annotated[int, typer.Option("--every", min=1, help="Seconds between, with --watch.")] = 10,
+) -> None:
+    """Write one HTML page about these sweeps as they are now, beside the article's numbers and claims."""
+    from tmc_sweep.report.page import write_page
+
+    path = output or SweepPaths(results, names[0]).report
+    while write_page(path, results, names, every if watch else None) and watch:
+        time.sleep(every)
+    typer.echo(path)

@@ -46,10 +46,6 @@ class Rule(Kept):
             or (self.below is not None and upper >= self.below)
         )
 
-    def __str__(self) -> str:
-        bounds = {"above": self.above, "at least": self.at_least, "at most": self.at_most, "below": self.below}
-        return ", ".join(f"{words} {bound:g}" for words, bound in bounds.items() if bound is not None)
-
 
 class Claim(Kept):
     """One thing that the article asserts."""
@@ -78,6 +74,7 @@ class Judged:
     reading: Reading
     verdict: Verdict
     departures: tuple[str, ...]
+    distance: tuple[int, int]  # from the article's setting: fields that differ, epochs that do
 
 
 @dataclass(frozen=True)
@@ -98,14 +95,14 @@ def claims() -> tuple[Claim, ...]:
 
 
 def judge(claim: Claim, trials: Sequence[Trial]) -> Judgement:
-    """What these trials say about the claim."""
+    """What these trials, of any number of sweeps, say about the claim."""
     judged = [_judged(claim, reading) for reading in claim.measure.readings(trials, claim.epochs)]
     deciding: list[Judged] = []
     missing = []
     for setting in combinations(claim.where):
         there = [each for each in judged if matches(setting, each.reading.where)]
-        fewest = min((len(each.departures) for each in there), default=0)
-        deciding += [each for each in there if len(each.departures) == fewest]
+        nearest = min((each.distance for each in there), default=None)
+        deciding += [each for each in there if each.distance == nearest]
         if not there:
             missing.append({name: value for name, (value,) in setting.items()})
     elsewhere = tuple(each for each in judged if each not in deciding)
@@ -115,11 +112,13 @@ def judge(claim: Claim, trials: Sequence[Trial]) -> Judgement:
 
 def _judged(claim: Claim, reading: Reading) -> Judged:
     departed = list(departures(claim.where, reading.where).values())
-    if claim.epochs and reading.epochs and reading.epochs[1] != claim.epochs:
-        departed.append(f"{reading.epochs[1]} of {claim.epochs} epochs")
-    known = reading.low is not None and reading.high is not None
-    verdict = claim.rule.verdict(reading.low, reading.high) if known else Verdict.UNDECIDED
-    return Judged(reading, verdict, tuple(departed))
+    last = reading.epochs[1] if claim.epochs and reading.epochs else claim.epochs
+    distance = len(departed), abs((claim.epochs or 0) - (last or 0))
+    if last != claim.epochs:
+        departed.append(f"{last} of {claim.epochs} epochs")
+    low, high = reading.low, reading.high
+    verdict = Verdict.UNDECIDED if low is None or high is None else claim.rule.verdict(low, high)
+    return Judged(reading, verdict, tuple(departed), distance)
 
 
 def _together(verdicts: Sequence[Verdict], *, whole: bool) -> Verdict:

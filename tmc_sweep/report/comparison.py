@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 
 from tmc_sweep.records import Status
-from tmc_sweep.report.evidence import ENDED_EARLY, Trial, evidence, window
+from tmc_sweep.report.evidence import ENDED_EARLY, LAST, Trial, evidence, window
 from tmc_sweep.report.published import Number, published
 from tmc_sweep.report.setting import departures
 from tmc_sweep.report.tables import SweepTables
 from tmc_sweep.tables.summary import statistics
 
-LAST = 50  # epochs of the article's statistic
+QUARTILES = ("lower quartile", "upper quartile")  # spreads of seconds, over epochs
 _MODEL = ("objective", "architecture")  # a cell of another one is not compared at all
 
 
@@ -33,7 +33,7 @@ class Comparison:
 
 def compare(sweep: SweepTables) -> list[Comparison]:
     """Every published number that this sweep has a counterpart of."""
-    trials = evidence([sweep])
+    trials = evidence(sweep)
     left = sweep.trials[sweep.trials["status"].isin([Status.PENDING, Status.RUNNING])]
     unfinished = left["cell_id"].value_counts().to_dict()
     return [
@@ -90,7 +90,7 @@ def _objective(trials: Sequence[Trial], first: int, last: int) -> tuple[float, d
 
 def _seconds(trials: Sequence[Trial]) -> tuple[float, dict[str, float | None]]:
     low, median, high = np.percentile(np.concatenate([trial.seconds for trial in trials]), (25, 50, 75))
-    return float(median), {"lower quartile": float(low), "upper quartile": float(high)}
+    return float(median), dict(zip(QUARTILES, (float(low), float(high)), strict=True))
 
 
 def _difference(number: Number, value: float) -> float:
@@ -101,8 +101,8 @@ def _difference(number: Number, value: float) -> float:
 def _circumstances(number: Number, trials: Sequence[Trial], epochs: tuple[int, int], unfinished: int) -> list[str]:
     """What else is not as in the article."""
     first, last = epochs
-    devices = sorted({str(trial.machine[0]) for trial in trials})
-    packs = sorted({int(trial.machine[3] or 1) for trial in trials})
+    devices = sorted({str(trial.machine["device"]) for trial in trials})
+    packs = sorted({int(trial.machine["pack_size"] or 1) for trial in trials})
     timed = number.metric == "epoch_seconds"
     seeds = len({trial.seed for trial in trials})
     told = {

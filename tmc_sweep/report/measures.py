@@ -1,25 +1,26 @@
 """How claims are measured: each measure turns trials into readings, values with the interval they may lie in.
 
 A reading of several seeds is the mean over the seeds that all of its cells have, each seed's cells compared with each
-other (their random numbers are the same), with Student's 95 % interval over seeds; of one seed it has no interval.
+other (their random numbers are the same), with Student's interval over seeds, as `paired_differences` has it; of one
+seed it has no interval. Cells of two sweeps, which may have been trained on other machines, are not compared.
 """
 
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import scipy.stats
 from pydantic import Field
+from scipy.special import stdtrit
 
 from tmc_sweep.records import Status
-from tmc_sweep.report.evidence import ENDED_EARLY, Trial, window
+from tmc_sweep.report.evidence import ENDED_EARLY, LAST, Trial, window
 from tmc_sweep.report.kept import Kept
 from tmc_sweep.report.setting import Setting, matches
-
-LAST = 50  # epochs of the article's statistic
+from tmc_sweep.tables.paired import CONFIDENCE
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,9 @@ class Contrast(Kept):
         """One for each set of cells that differ in nothing else."""
         terms = (*self.plus, *self.minus)
         signs = (1,) * len(self.plus) + (-1,) * len(self.minus)
+        measured = _accuracies if self.quantity == "accuracy" else _objectives
         for where, seeds in _alike(trials, terms):
-            if self.quantity == "accuracy":
-                yield _accuracy(where, seeds, signs)
-            else:
-                yield _objective(where, seeds, signs)
+            yield from measured(where, seeds, signs)
 
 
 class SecondsRatio(Kept):
@@ -70,7 +69,7 @@ class SecondsRatio(Kept):
             if not (len(above) and len(below)):
                 continue
             (low, median, high), (least, middle, most) = (np.percentile(s, (25, 50, 75)) for s in (above, below))
-            alike = len({trial.machine for pair in seeds for trial in pair}) == 1
+            alike = len({tuple(trial.machine.values()) for pair in seeds for trial in pair}) == 1
             yield Reading(
                 where,
                 float(median / middle),
@@ -113,9 +112,10 @@ class DivergedShare(Kept):
                 trial.status != Status.DIVERGED and trial.last_epoch >= (epochs or trial.asked) for (trial,) in seeds
             )
             n = len(seeds)
-            last = max(trial.last_epoch for (trial,) in seeds)
+            going = [trial.last_epoch for (trial,) in seeds if trial.status != Status.DIVERGED]
             low, high = diverged / n, (n - lasting) / n
-            yield Reading(where, low, "of trials", low, high, "what it can still become", (1, last), n)
+            still = "what it can still become" if low < high else ""
+            yield Reading(where, low, "diverged", low, high, still, (1, min(going)) if going else None, n)
 
 
 class Growth(Kept):
@@ -129,7 +129,7 @@ class Growth(Kept):
             shared = set.intersection(*(set(trial.evaluations) for (trial,) in seeds))
             for bound in sorted({bound for bound, _ in shared}):
                 samples = sorted(n for name, n in shared if name == bound)
-                for few, many in zip(samples, samples[1:], strict=False):
+                for few, many in pairwise(samples):
                     gains = [t.evaluations[bound, many] - t.evaluations[bound, few] for (t,) in seeds]
                     step = {"bound": bound, "samples": f"{few} to {many}"}
                     yield _estimate({**where, **step}, gains, "nats per image", None, "")
@@ -141,11 +141,12 @@ Measure = Annotated[Contrast | SecondsRatio | Change | DivergedShare | Growth, F
 def _alike(
     trials: Iterable[Trial], terms: Sequence[Setting]
 ) -> Iterator[tuple[dict[str, Any], list[tuple[Trial, ...]]]]:
-    """Trials that differ only in the fields of the terms: the fields they share, and one trial per term by seed."""
+    """A sweep's trials that differ only in the fields of the terms: what they share, and one trial per term by seed."""
     named = {name for term in terms for name in term}
     groups: dict[tuple[tuple[str, Any], ...], dict[int, dict[int, Trial]]] = defaultdict(lambda: defaultdict(dict))
     for trial in trials:
-        where = tuple((name, value) for name, value in trial.fields.items() if name not in named)
+        shared = {"sweep": trial.sweep, **trial.fields}
+        where = tuple((name, value) for name, value in shared.items() if name not in named)
         for position, term in enumerate(terms):
             if matches(term, trial.fields):
                 groups[where][trial.seed][position] = trial
@@ -155,17 +156,24 @@ def _alike(
             yield dict(where), whole
 
 
-def _objective(where: Mapping[str, Any], seeds: Sequence[tuple[Trial, ...]], signs: Sequence[int]) -> Reading:
+def _objectives(
+    where: Mapping[str, Any], seeds: Sequence[tuple[Trial, ...]], signs: Sequence[int]
+) -> Iterator[Reading]:
     begin, end = window([trial for cells in seeds for trial in cells], LAST)
     values = [sum(sign * _mean(trial, begin, end) for sign, trial in zip(signs, cells, strict=True)) for cells in seeds]
-    return _estimate(where, values, "nats per image", (begin, end), _ended(seeds))
+    yield _estimate(where, values, "nats per image", (begin, end), _ended(seeds))
 
 
-def _accuracy(where: Mapping[str, Any], seeds: Sequence[tuple[Trial, ...]], signs: Sequence[int]) -> Reading:
-    seeds = [cells for cells in seeds if all(trial.accuracy is not None for trial in cells)]
-    values = [sum(sign * (t.accuracy or 0.0) for sign, t in zip(signs, cells, strict=True)) for cells in seeds]
-    last = min((trial.accuracy_epoch or 0 for cells in seeds for trial in cells), default=0)
-    return _estimate(where, values, "of images", (last, last), "" if seeds else "no latents computed")
+def _accuracies(
+    where: Mapping[str, Any], seeds: Sequence[tuple[Trial, ...]], signs: Sequence[int]
+) -> Iterator[Reading]:
+    """Of the seeds whose latents were computed, if there are any."""
+    known = [[(t.accuracy, t.accuracy_epoch) for t in cells if t.accuracy is not None] for cells in seeds]
+    whole = [cells for cells in known if len(cells) == len(signs)]
+    if whole:
+        values = [sum(sign * value for sign, (value, _) in zip(signs, cells, strict=True)) for cells in whole]
+        last = min(epoch or 0 for cells in whole for _, epoch in cells)
+        yield _estimate(where, values, "of images", (last, last), "")
 
 
 def _mean(trial: Trial, first: int, last: int) -> float:
@@ -188,6 +196,6 @@ def _estimate(
         return Reading(where, None, unit, epochs=epochs, n_seeds=len(values), why=why)
     mean, n = float(np.mean(values)), len(values)
     if n == 1:
-        return Reading(where, mean, unit, epochs=epochs, n_seeds=1, why="one seed")
-    half = float(scipy.stats.t.ppf(0.975, n - 1) * np.std(values, ddof=1) / math.sqrt(n))
-    return Reading(where, mean, unit, mean - half, mean + half, "95 % over seeds", epochs, n)
+        return Reading(where, mean, unit, epochs=epochs, n_seeds=1, why="one seed, so no interval")
+    half = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2) * np.std(values, ddof=1) / math.sqrt(n))
+    return Reading(where, mean, unit, mean - half, mean + half, f"{CONFIDENCE:.0%} over seeds", epochs, n)

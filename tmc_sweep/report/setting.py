@@ -1,4 +1,4 @@
-"""Settings of the article: fields of a trial with the values that are meant, and how a cell of ours differs from them."""
+"""Settings of the article: fields of a trial with the values that are meant, and how our cells differ from them."""
 
 from collections.abc import Iterator, Mapping
 from itertools import product

@@ -10,8 +10,10 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.space.schema import Statistic
 from tmc_sweep.space.stored import parse_stored
 from tmc_sweep.tables.artefacts import read_evaluations, read_latents, read_reconstructions
+from tmc_sweep.tables.labels import differing_fields
 from tmc_sweep.tables.manifest import read_manifest
-from tmc_sweep.tables.read import read_epochs, read_trials
+from tmc_sweep.tables.paired import paired_differences
+from tmc_sweep.tables.read import plain_rows, read_epochs, read_trials
 from tmc_sweep.tables.summary import summarize
 
 
@@ -31,6 +33,7 @@ class SweepTables:
     evaluations: pd.DataFrame  # no rows where none were computed, as the next two
     reconstructions: pd.DataFrame
     latents: pd.DataFrame
+    differences: pd.DataFrame  # of `statistic`, paired, by each field that varies
 
     @classmethod
     def read(cls, results: Path, name: str) -> Self:
@@ -40,14 +43,23 @@ class SweepTables:
         text = manifest.search_space if manifest else ""
         space = parse_stored(text, str(paths.manifest))
         statistic = space.statistic if space else Statistic()
+        trials = read_trials(paths.epochs)
         return cls(
             name,
             read_epochs(paths.epochs),
-            read_trials(paths.epochs),
+            trials,
             summarize(paths.epochs, statistic.last, statistic.metric),
             statistic,
             text,
             read_evaluations(paths.epochs),
             read_reconstructions(paths.epochs),
             read_latents(paths.epochs),
+            _differences(paths.epochs, trials, statistic),
         )
+
+
+def _differences(path: Path, trials: pd.DataFrame, statistic: Statistic) -> pd.DataFrame:
+    cells = plain_rows(trials.drop_duplicates("cell_id"))
+    fields = differing_fields(cells) if cells else []
+    found = [paired_differences(path, by, statistic.last, statistic.metric) for by in fields]
+    return pd.concat([frame.astype(object) for frame in found], ignore_index=True) if found else pd.DataFrame()

@@ -30,6 +30,8 @@ The tables of a sweep named `grid` are Parquet files, whole at any moment, also 
 | `grid.latents.parquet` | two-dimensional last latents of the test images, by `tmc-sweep analyse` |
 | `.tmc/grid/` | lock, manifest and checkpoints: what a rerun continues from; `quarantine/`: what `repair` took out |
 
+`tmc-sweep report` and `tmc-sweep figures` write `grid.report.html` and `grid.figures/`, derived from these.
+
 ```python
 import pandas as pd
 

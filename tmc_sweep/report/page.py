@@ -1,0 +1,160 @@
+"""The report: one HTML page that holds all it shows, and fetches nothing.
+
+Its content policy admits only its own style and script, by their hashes, and images that are data. Everything from
+tables, names and reasons included, is escaped by the template. The same tables give the same page.
+"""
+
+import base64
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from tmc_sweep.records import Status
+from tmc_sweep.report import figures, views
+from tmc_sweep.report.claims import Judgement, Verdict, claims, judge
+from tmc_sweep.report.comparison import Comparison, compare
+from tmc_sweep.report.evidence import evidence
+from tmc_sweep.report.published import published
+from tmc_sweep.report.tables import SweepTables
+from tmc_sweep.report.text import basis, bounds, measured, moment, place
+from tmc_sweep.tables import files
+
+MAX_SVG_BYTES = 400_000  # a figure whose SVG takes more is embedded as PNG
+
+_HERE = Path(__file__).parent
+_PROVENANCE = {
+    "versions": "Versions",
+    "host": "Hosts",
+    "device": "Devices",
+    "threads": "Threads",
+    "engine": "Engine",
+    "pack_size": "Trials in a pack",
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure and its image as a data URI."""
+
+    title: str
+    caption: str
+    uri: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """One sweep on the page."""
+
+    name: str
+    counts: dict[str, int]  # trials by status, those that there are
+    epochs_done: int
+    epochs: int
+    last_row: str  # when the newest epoch ended; empty before the first
+    comparisons: tuple[views.Table, ...]
+    notes: dict[str, str]  # by source of the numbers compared with
+    pictures: tuple[Picture, ...]
+    tables: tuple[views.Table, ...]
+    trials: views.Table
+    provenance: dict[str, tuple[str, ...]]
+    search_space: str
+
+
+def write_page(path: Path, results: Path, names: Iterable[str], refresh_seconds: int | None = None) -> bool:
+    """Write the report of these sweeps, as they are now, atomically; whether there is something left to train.
+
+    With `refresh_seconds`, and while there is, a browser reloads it so often. InputError if there is no such sweep,
+    StorageError if its tables cannot be read or the file cannot be written.
+    """
+    sweeps = [SweepTables.read(results, name) for name in dict.fromkeys(names)]
+    left = any(sweep.trials["status"].isin([Status.PENDING, Status.RUNNING]).any() for sweep in sweeps)
+    text = page(sweeps, refresh_seconds if left else None)
+    files.write(path, text.encode(), path.parent)
+    return left
+
+
+def page(sweeps: Sequence[SweepTables], refresh_seconds: int | None = None) -> str:
+    """The report of these sweeps; with `refresh_seconds` a browser reloads it so often."""
+    environment = Environment(
+        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.globals |= {"place": place, "measured": measured, "basis": basis, "bounds": bounds, "Verdict": Verdict}
+    style, script = ((_HERE / name).read_text() for name in ("report.css", "report.js"))
+    return environment.get_template("report.html.j2").render(
+        title=", ".join(sweep.name for sweep in sweeps),
+        policy=_policy(style, script),
+        style=style,
+        script=script,
+        refresh_seconds=refresh_seconds,
+        sections=[_section(sweep) for sweep in sweeps],
+        judgements=(judged := judgements(sweeps)),
+        verdicts=Counter(each.verdict for each in judged),
+        version=version("tmc-sweep"),
+    )
+
+
+def judgements(sweeps: Sequence[SweepTables]) -> list[Judgement]:
+    """What these sweeps say about each claim, those that are measured first."""
+    trials = [trial for sweep in sweeps for trial in evidence(sweep)]
+    return sorted((judge(claim, trials) for claim in claims()), key=lambda each: each.verdict == Verdict.UNMEASURED)
+
+
+def _section(sweep: SweepTables) -> Section:
+    comparisons = compare(sweep)
+    sources: dict[str, list[Comparison]] = {each.number.source: [] for each in comparisons}
+    for each in comparisons:
+        sources[each.number.source].append(each)
+    made = (views.summary(sweep), views.differences(sweep), views.evaluations(sweep))
+    counts = sweep.trials["status"].value_counts().to_dict()
+    return Section(
+        name=sweep.name,
+        counts={str(status): counts[status] for status in Status if status in counts},
+        epochs_done=len(sweep.epochs),
+        epochs=int(sweep.trials["epochs"].sum()),
+        last_row=moment(sweep.epochs["time"].max()) if len(sweep.epochs) else "",
+        comparisons=tuple(views.beside(source, found) for source, found in sources.items()),
+        notes={source: note for source, note in published().notes.items() if source in sources},
+        pictures=tuple(map(_picture, figures.of(sweep))),
+        tables=tuple(table for table in made if table.rows),
+        trials=views.trials(sweep),
+        provenance=_provenance(sweep.trials),
+        search_space=sweep.search_space,
+    )
+
+
+def _picture(figure: figures.Figure) -> Picture:
+    drawn = figures.svg(figure).encode()
+    kind, content = ("svg+xml", drawn) if len(drawn) <= MAX_SVG_BYTES else ("png", figures.png(figure))
+    return Picture(figure.title, figure.caption, f"data:image/{kind};base64,{base64.b64encode(content).decode()}")
+
+
+def _provenance(trials: pd.DataFrame) -> dict[str, tuple[str, ...]]:
+    """What the trials were trained with and on, each different value once."""
+    known = {title: _distinct(trials[name]) for name, title in _PROVENANCE.items()}
+    data = trials.dropna(subset="data_checksum")
+    known["Data (SHA-256)"] = _distinct(data["data"] + " " + data["data_checksum"])
+    times = {"Started": trials["started"].min(), "Ended": trials["ended"].max()}
+    known |= {title: (moment(time),) for title, time in times.items() if pd.notna(time)}
+    return {title: values for title, values in known.items() if values}
+
+
+def _distinct(values: "pd.Series[Any]") -> tuple[str, ...]:
+    return tuple(sorted({str(value) for value in values.dropna()}))
+
+
+def _policy(style: str, script: str) -> str:
+    """The content policy: nothing from anywhere, but this style, this script and images that are data."""
+    return (
+        f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

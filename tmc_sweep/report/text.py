@@ -1,0 +1,97 @@
+"""Numbers as a page shows them."""
+
+import math
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from tmc_sweep.report.claims import Rule
+from tmc_sweep.report.measures import Reading
+from tmc_sweep.report.published import Number
+from tmc_sweep.tables.labels import label
+
+_NAMING = ("data", "objective", "architecture", "K", "lr")
+
+
+def shown(value: object) -> str:
+    """A table's value, short: numbers with six digits, nothing for what is not known."""
+    if value is None or value is pd.NaT:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return minus(f"{value:.6g}") if math.isfinite(value) else "not finite"
+    if isinstance(value, datetime):
+        return moment(value)
+    return minus(str(value)) if isinstance(value, int) else str(value)
+
+
+def decimals(value: float | None, digits: int = 3, sign: str = "-") -> str:
+    """A number with so many decimals; nothing for None."""
+    return "" if value is None else minus(f"{value:{sign}.{digits}f}") if math.isfinite(value) else "not finite"
+
+
+def minus(text: str) -> str:
+    """The number's text with a minus sign as long as its digits."""
+    return text.replace("-", "−")
+
+
+def moment(time: datetime) -> str:
+    """A time of a table, in UTC."""
+    return f"{time:%Y-%m-%d %H:%M} UTC"
+
+
+def printed(number: Number) -> str:
+    """A published number, as the article has it."""
+    digits = 2 if number.metric == "test_objective" else 0
+    value = decimals(number.value, digits)
+    if number.to is not None:
+        return f"{value} to {decimals(number.to, digits)}"
+    return f"{value} ± {decimals(number.spread, digits)}" if number.spread is not None else value
+
+
+def bounds(rule: Rule) -> str:
+    """What a rule asks of the measured value."""
+    known = {"above": rule.above, "at least": rule.at_least, "at most": rule.at_most, "below": rule.below}
+    return ", ".join(f"{words} {minus(f'{bound:g}')}" for words, bound in known.items() if bound is not None)
+
+
+def place(where: Mapping[str, Any]) -> str:
+    """Where something was measured, such as `mnist tmc small K=20 lr=0.001`."""
+    rest = [f"{name} {where[name]}" for name in ("bound", "samples") if name in where]
+    return ", ".join([label(where, [name for name in _NAMING if name in where]), *rest])
+
+
+def measured(reading: Reading) -> str:
+    """A reading with its interval."""
+    if reading.value is None:
+        return ""
+    low, high = reading.low, reading.high
+    numbers = [reading.value] if low is None or high is None else [reading.value, low, high]
+    match reading.unit:
+        case "times":
+            value, *interval = (f"{number:.2f}" for number in numbers)
+            value = f"{value} times"
+        case "diverged":
+            value, *interval = (f"{number * reading.n_seeds:.0f}" for number in numbers)
+            value = f"{value} of {reading.n_seeds} diverged"
+        case "of images":
+            value, *interval = (minus(f"{number:+.1%}") for number in numbers)
+        case _:
+            value, *interval = (decimals(number, 3, "+") for number in numbers)
+            value = f"{value} {reading.unit}"
+    return f"{value} [{', '.join(interval)}]" if reading.interval else value
+
+
+def basis(reading: Reading) -> str:
+    """What a reading rests on."""
+    n = reading.n_seeds
+    parts = [f"{n} seeds"] if n > 1 else [reading.why or "1 seed"]
+    if reading.epochs:
+        first, last = reading.epochs
+        parts.append(f"epoch {last}" if first == last else f"epochs {first} to {last}")
+    if reading.interval:
+        parts.append(f"[ ]: {reading.interval}")
+    return ", ".join([*parts, *([reading.why] if reading.why and n > 1 else [])])
