@@ -7,13 +7,15 @@ from typing import Any
 
 import pandas as pd
 
+from tmc_sweep.config import IDENTITY_DEFAULTS
 from tmc_sweep.records import CELL_COLUMNS
-from tmc_sweep.report.figures.style import COLOURS, PALE
+from tmc_sweep.report.figures.style import COLOURS, MAX_COLUMNS, PALE
 from tmc_sweep.report.tables import SweepTables
 from tmc_sweep.tables.labels import differing_fields, label, telling_fields
 from tmc_sweep.tables.read import plain_rows
 
-MAX_PANELS = 30
+_MAX_PANELS = 30
+_FEW = 3  # fields that a label may name, whatever their values
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,14 @@ class Cells:
         panels: dict[tuple[Any, ...], list[Cell]] = {}
         for cell in self.all:
             panels.setdefault(tuple(cell.fields[name] for name in self.panel_fields), []).append(cell)
-        return panels
+        return dict(sorted(panels.items()))
+
+    @property
+    def columns(self) -> int | None:
+        """How many panels make a row if columns show the values of the last panel field; None where they cannot."""
+        rows, columns = {key[:-1] for key in self.panels}, {key[-1:] for key in self.panels}
+        whole = len(self.panels) == len(rows) * len(columns)
+        return len(columns) if whole and len(rows) > 1 and len(columns) <= MAX_COLUMNS else None
 
     def shared(self) -> Iterator[str]:
         """What a caption says of the fields that all cells share, such as `All cells: mnist tmc small K=20.`"""
@@ -66,10 +75,17 @@ def cells_of(sweep: SweepTables) -> Cells:
     rows = plain_rows(frame[["cell_id", *names]])
     varying = tuple(differing_fields(rows)) if rows else ()
     hue = _hue(rows, varying)
-    shown = varying or (telling_fields(rows) if rows else ())
     colours = _by_value(rows, hue) if hue else _by_rank(rows, ranking(sweep))
-    cells = (Cell(row["cell_id"], row, label(row, shown), colour) for row, colour in zip(rows, colours, strict=True))
+    cells = (Cell(row["cell_id"], row, _label(row, varying), colour) for row, colour in zip(rows, colours, strict=True))
     return Cells(tuple(cells), varying, hue)
+
+
+def _label(row: Mapping[str, Any], varying: Sequence[str]) -> str:
+    """What tells the cell from the others; of many fields, only those that are not as usual."""
+    names = varying or telling_fields([row])
+    if len(varying) > _FEW:
+        names = [name for name in varying if row[name] != IDENTITY_DEFAULTS.get(name)]
+    return label(row, names) or "defaults"
 
 
 def _hue(rows: Sequence[Mapping[str, Any]], varying: Sequence[str]) -> str | None:
@@ -80,7 +96,7 @@ def _hue(rows: Sequence[Mapping[str, Any]], varying: Sequence[str]) -> str | Non
     n_panels = len({tuple(row[name] for name in varying if name != hue) for row in rows})
     n_values = len({row[hue] for row in rows})
     full = len(rows) > 0.5 * n_panels * n_values and len(rows) >= 1.5 * n_panels
-    return hue if full and n_values <= len(COLOURS) and n_panels <= MAX_PANELS else None
+    return hue if full and n_values <= len(COLOURS) and n_panels <= _MAX_PANELS else None
 
 
 def _by_value(rows: Sequence[Mapping[str, Any]], hue: str) -> list[str]:

@@ -54,9 +54,9 @@ class Grid:
 
 
 def heatmap(sweep: SweepTables, cells: Cells) -> Figure | None:
-    """The heat map; None unless the sweep is a grid over two numbers."""
+    """The heat map; None unless the sweep is a grid over two numbers and has epochs."""
     grid = grid_of(cells)
-    if grid is None:
+    if grid is None or sweep.epochs.empty:
         return None
     shown = entries(sweep, cells)
     caption = " ".join(_caption(sweep, cells, grid, shown))

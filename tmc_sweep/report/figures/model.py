@@ -1,7 +1,7 @@
 """The model drawn from its configuration (article, Figure 4)."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 
 import matplotlib.figure
@@ -13,7 +13,7 @@ from tmc_sweep.config import TrialConfig
 from tmc_sweep.report.figures.cells import Cells
 from tmc_sweep.report.figures.figure import Figure
 from tmc_sweep.report.figures.style import COLOURS, DARK, WIDTH, canvas, legend_below
-from tmc_sweep.report.figures.words import counted
+from tmc_sweep.report.figures.words import counted, span
 from tmc_sweep.report.tables import SweepTables
 
 _MAX_MODELS = 8
@@ -24,23 +24,17 @@ _HEIGHT = 1.75  # inches of one model
 
 def model(sweep: SweepTables, cells: Cells) -> Figure | None:
     """A drawing for each architecture of the sweep; None without trials."""
-    models = _models(sweep)
+    trials = sweep.trials.drop_duplicates("cell_id")
+    configs = [TrialConfig.parse(json.loads(text)) for text in trials["config"]]
+    models = {_name(config): config for config in configs}
     if not models:
         return None
-    caption = " ".join(_caption(models))
+    caption = " ".join(_caption(models, zip(configs, trials["n_parameters"], strict=True)))
     return Figure("model", "Model", caption, partial(_draw, dict(list(models.items())[:_MAX_MODELS])))
 
 
-def _models(sweep: SweepTables) -> dict[str, TrialConfig]:
-    """A configuration for each drawing, by its title."""
-    models: dict[str, TrialConfig] = {}
-    for text in sweep.trials.drop_duplicates("cell_id")["config"]:
-        config = TrialConfig.parse(json.loads(text))
-        models.setdefault(_title(config), config)
-    return models
-
-
-def _title(config: TrialConfig) -> str:
+def _name(config: TrialConfig) -> str:
+    """What tells one drawing of a sweep from another."""
     parts = [config.architecture.name, config.data]
     parts += ["factorised proposal"] * (config.proposal == "factorised")
     parts += ["learned prior"] * (config.prior == "learned")
@@ -54,8 +48,8 @@ def _draw(models: Mapping[str, TrialConfig]) -> matplotlib.figure.Figure:
         axes.set_title(title)
         Drawing(axes, config).draw()
     handles = [
-        Line2D([], [], color=_Q, label="recognition q: draws z"),
-        Line2D([], [], color=_P, label="generation p: scores x and z"),
+        Line2D([], [], color=_Q, label="recognition q"),
+        Line2D([], [], color=_P, label="generation p"),
         Patch(facecolor="white", edgecolor=DARK, label="two hidden layers"),
     ]
     legend_below(figure, handles)
@@ -69,11 +63,11 @@ class Drawing:
         self.axes = axes
         self.config = config
         self.n = len(config.architecture.latents)
-        self.step = min(_STEP, (WIDTH - 1.0) / self.n)
+        self.step = min(_STEP, (WIDTH - 1.6) / self.n)
         self.scale = min(1.0, self.step / 0.85)
         axes.set_axis_off()
         axes.set_aspect("equal")
-        middle = self.n * self.step / 2
+        middle = (self.n * self.step + 0.8 * self.scale) / 2
         axes.set(xlim=(middle - WIDTH / 2, middle + WIDTH / 2), ylim=(-_RISE - 0.3, _RISE + 0.3))
 
     def draw(self) -> None:
@@ -107,9 +101,9 @@ class Drawing:
         )
 
     def _prior(self) -> Patch:
-        at = self.n * self.step, -_RISE
+        at = self.n * self.step + 0.8 * self.scale, 0.0
         self._text(at, "N(μ, σ²)" if self.config.prior == "learned" else "N(0, I)")
-        return self._added(Circle(at, 0.1 * self.scale, visible=False))
+        return self._added(Circle(at, 0.28 * self.scale, visible=False))
 
     def _text(self, at: tuple[float, float], text: str) -> None:
         self.axes.text(*at, text, ha="center", va="center", fontsize=8 * self.scale, linespacing=1.1)
@@ -139,9 +133,14 @@ def _below(number: int) -> str:
     return "".join("₀₁₂₃₄₅₆₇₈₉"[int(digit)] for digit in str(number))
 
 
-def _caption(models: Mapping[str, TrialConfig]) -> Iterator[str]:
+def _caption(models: Mapping[str, TrialConfig], sizes: Iterable[tuple[TrialConfig, int]]) -> Iterator[str]:
     yield "Stochastic layers (circles) and hidden layers (boxes) with their widths; x is the image."
+    yield "q draws a sample of each latent given the one before, p scores them."
     if any(config.proposal == "factorised" for config in models.values()):
         yield "With a factorised proposal hidden layers feed the next ones, and no sample does."
+    counts: dict[str, set[int]] = {}
+    for config, n_parameters in sizes:
+        counts.setdefault(_name(config), set()).add(n_parameters)
+    yield f"Trained values: {'; '.join(f'{name} {span(count)}' for name, count in counts.items())}."
     if len(models) > _MAX_MODELS:
         yield f"The first {_MAX_MODELS} of {counted(len(models), 'model')}."

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 WIDTH = 6.5  # inches: the text of a printed page; on a screen of 600 pixels letters are still 11 pixels high
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31")  # Okabe and Ito
 DARK = "#333333"
+MAX_COLUMNS = 4
 PALE = "#D4D4D4"  # what stands back
 
 _STYLE: dict[Any, Any] = {
@@ -62,28 +63,37 @@ def canvas(height: float, layout: Literal["constrained"] | None = "constrained")
     return figure
 
 
-def panel_grid(number: int, xlabel: str, ratio: float = 0.0) -> tuple[Figure, list[Axes]]:
-    """A figure of so many panels of the same size and axes, row by row, the lowest of each column with `xlabel`.
+def panel_grid(
+    number: int, xlabel: str, ylabel: str, *, columns: int | None = None, ratio: float = 0.0
+) -> tuple[Figure, list[Axes]]:
+    """A figure of so many panels of the same size, row by row. All have the same axes.
 
-    `ratio` is a panel's height by its width, if it must be one.
+    Where `columns` are given, only panels of one column have the same y-axis. `ratio` is height by width, if any.
     """
-    columns = number if number <= 3 else 2 if number == 4 else 3 if number <= 9 else 4
+    sharey: Literal["all", "col"] = "col" if columns else "all"
+    columns = columns or (number if number <= 3 else 2 if number == 4 else 3 if number <= 9 else MAX_COLUMNS)
     rows = -(-number // columns)
     height = ratio * WIDTH / columns or (3.2, 2.4, 2.0, 1.6)[columns - 1]
     figure = canvas(height * rows + 0.8)
-    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    grid = figure.subplots(rows, columns, sharex=True, sharey=sharey, squeeze=False)
+    if rows == 1:
+        grid[0, 0].set_ylabel(ylabel)
+    else:
+        figure.supylabel(ylabel.replace("\n", " "))
     for axes in grid.flat[number:]:
         axes.remove()
     panels = list(grid.flat[:number])
     for axes in panels[-columns:]:
         axes.set_xlabel(xlabel)
         axes.tick_params(labelbottom=True)
+        axes.xaxis.get_major_locator().set_params(integer=True)
     return figure, panels
 
 
 def legend_below(figure: Figure, handles: Sequence[Artist]) -> None:
     """The figure's legend, in as many columns as there is room for."""
-    width = 0.45 + 0.075 * max(len(str(handle.get_label())) for handle in handles)  # inches
+    longest = max(len(line) for handle in handles for line in str(handle.get_label()).splitlines())
+    width = 0.45 + 0.075 * longest  # inches
     figure.legend(handles=handles, loc="outside lower center", ncols=max(1, int(WIDTH / width)))
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from tmc_sweep.report.figures.cells import Cells
 from tmc_sweep.report.figures.figure import Figure
 from tmc_sweep.report.figures.style import DARK, canvas
-from tmc_sweep.report.figures.words import span
+from tmc_sweep.report.figures.words import span, wrapped
 from tmc_sweep.report.tables import SweepTables
 
 _MAX_CELLS = 40
@@ -47,18 +47,19 @@ def _packs(sweep: SweepTables) -> dict[str, str]:
 
 
 def _draw(seconds: pd.DataFrame) -> matplotlib.figure.Figure:
-    seconds = seconds.loc[seconds.index[::-1]]
-    figure = canvas(0.24 * len(seconds) + 0.6)
+    names = [wrapped(name, 40) for name in seconds["label"]]
+    lines = max(name.count("\n") + 1 for name in names)
+    at = np.arange(len(names))
+    figure = canvas((0.1 + 0.14 * lines) * len(names) + 0.6)
     axes = figure.subplots()
-    axes.barh(seconds["label"], seconds["median"], color=seconds["colour"], height=0.7)
-    axes.hlines(seconds["label"], seconds["low"], seconds["high"], color=DARK, linewidth=1)
-    for label, median, high in zip(seconds["label"], seconds["median"], seconds["high"], strict=True):
-        axes.annotate(
-            f"{median:#.3g}".rstrip("."), (high, label), (4, 0), textcoords="offset points", va="center", fontsize=8
-        )
+    axes.barh(at, seconds["median"], color=seconds["colour"], height=0.7)
+    axes.hlines(at, seconds["low"], seconds["high"], color=DARK, linewidth=1)
+    for y, median, high in zip(at, seconds["median"], seconds["high"], strict=True):
+        text = f"{median:#.3g}".rstrip(".")
+        axes.annotate(text, (high, y), (4, 0), textcoords="offset points", va="center", fontsize=8)
+    axes.set_yticks(at, names)
     axes.set_xlabel("seconds per epoch")
-    axes.set_xlim(0, 1.1 * seconds["high"].max())
-    axes.set_ylim(-0.6, len(seconds) - 0.4)
+    axes.set(xlim=(0, 1.1 * seconds["high"].max() or 1.0), ylim=(len(names) - 0.4, -0.6))
     axes.tick_params(axis="y", length=0)
     return figure
 

@@ -14,8 +14,8 @@ def metric_name(metric: str) -> str:
 
 
 def with_unit(metric: str) -> str:
-    """An axis label."""
-    return f"{metric_name(metric)} (nats per image)"
+    """An axis label, on two lines."""
+    return f"{metric_name(metric)}\n(nats per image)"
 
 
 def number(value: float) -> str:

@@ -1,0 +1,85 @@
+"""Curves averaged over seeds, and how much of an axis shows them."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tmc_sweep.records import Status
+from tmc_sweep.report.tables import SweepTables
+
+Array = NDArray[np.float64]
+
+_BEGINNING = 0.1  # of the epochs: what the axis need not show
+_FAR = 8  # times as far below the best as a typical curve after its beginning: not shown
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One cell's curve over the epochs that all its seeds have and in which all are finite."""
+
+    epoch: Array
+    mean: Array
+    std: Array | None  # over seeds, ddof 1; None for one seed
+    n_seeds: int
+    diverged_epoch: int | None  # the first in which a seed diverged
+
+    def after(self, epoch: float) -> Array:
+        """The mean in the epochs after this one, or at least in the last."""
+        return self.mean[min(int(np.searchsorted(self.epoch, epoch, "right")), len(self.mean) - 1) :]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The part of the metric's axis that shows the bodies of the curves."""
+
+    low: float
+    high: float
+    cut_epoch: int  # until this epoch a curve lies below, whose end does not; 0: none does
+    n_below: int  # curves that lie below to their end
+
+    @classmethod
+    def around(cls, curves: Collection[Curve]) -> Self:
+        """Every curve's end and half of the curves from a tenth on, but no end that is far below all others."""
+        curves = [curve for curve in curves if len(curve.epoch)]
+        if not curves:
+            return cls(0.0, 1.0, 0, 0)
+        begun = _BEGINNING * max(curve.epoch[-1] for curve in curves)
+        grown = [curve for curve in curves if curve.epoch[-1] > begun]
+        bodies = [curve.after(begun) for curve in grown]
+        high, typical = max(body.max() for body in bodies), float(np.median([body.min() for body in bodies]))
+        low = min([typical, *(body[-1] for body in bodies if high - body[-1] <= _FAR * (high - typical))])
+        lowest = min(curve.mean.min() for curve in curves)
+        if high - lowest < 1.5 * (high - low):
+            low = lowest
+        margin = 0.05 * (high - low) or 0.5
+        low -= margin
+        back = [curve for curve in curves if curve.mean[-1] >= low]
+        cut_epoch = max((int(curve.epoch[curve.mean < low].max(initial=0)) for curve in back), default=0)
+        return cls(low, high + margin, cut_epoch, len(curves) - len(back))
+
+
+def seed_averages(sweep: SweepTables) -> dict[str, Curve]:
+    """The curve of each cell that has rows, by cell_id."""
+    diverged = sweep.trials[sweep.trials["status"] == Status.DIVERGED].groupby("cell_id")["epochs_done"].min()
+    return {
+        str(cell_id): _average(rows, sweep.statistic.metric, diverged.get(cell_id))
+        for cell_id, rows in sweep.epochs.groupby("cell_id")
+    }
+
+
+def _average(rows: pd.DataFrame, metric: str, diverged_epoch: int | None) -> Curve:
+    seeds = rows.pivot(index="epoch", columns="trial_id", values=metric)
+    values = seeds.to_numpy()
+    whole = np.isfinite(values).all(axis=1)
+    several = values.shape[1] > 1
+    return Curve(
+        seeds.index.to_numpy(np.float64)[whole],
+        values[whole].mean(axis=1),
+        values[whole].std(axis=1, ddof=1) if several else None,
+        values.shape[1],
+        diverged_epoch,
+    )
