@@ -14,11 +14,14 @@ from tmc_sweep.records import Status
 from tmc_sweep.tables.labels import label, telling_fields
 from tmc_sweep.tables.read import plain_rows
 
-if TYPE_CHECKING:  # it loads torch
+if TYPE_CHECKING:  # they load torch
+    from tmc_sweep.analysis.toy import Gap
     from tmc_sweep.sweep.inspection import Findings
 
-_TEXTS = ("objective", "architecture", "reason")
+_TEXTS = ("objective", "architecture", "proposal", "reason", "value", "baseline")
 _STATISTICS = ("std_epochs", "std_epochs_within", "std_seeds")
+_DIFFERENCES = ("mean_difference", "low", "high", "std_difference")
+_DECIMALS = {"mean", *_STATISTICS, *_DIFFERENCES, "standard_error"}
 _COUNTS = ("n_seeds", "n_epochs", "n_nonfinite")
 
 
@@ -45,6 +48,50 @@ def show_summary(frame: pd.DataFrame, mode: Literal["max", "min"], *, as_json: b
         if known := [row for row in rows if row["mean"] is not None]:
             best = max(known, key=lambda row: row["mean"] if mode == "max" else -row["mean"])
             typer.echo(f"best ({mode}): {label(best, names)}")
+
+
+def show_evaluations(frame: pd.DataFrame, *, as_json: bool) -> None:
+    """Evaluations of one bound with one number of samples: a row per trial in JSON, per cell in the table."""
+    if as_json:
+        show_json(plain_rows(frame.assign(time=frame["time"].map(pd.Timestamp.isoformat))))
+        return
+    cells = [_evaluated_cell(rows) for _, rows in frame.groupby("cell_id", sort=False)]
+    bound, samples = frame["bound"].iloc[0], frame["samples"].iloc[0]
+    columns = [*telling_fields(cells), "epoch", "mean", "std_seeds", "standard_error", "n_seeds", "seconds"]
+    head = f"{bound} of the test images, {samples} samples"
+    _print_table(head, columns, [[_text(cell[name], name) for name in columns] for cell in cells])
+
+
+def _evaluated_cell(rows: pd.DataFrame) -> dict[str, Any]:
+    """A cell's fields; mean and std (ddof 1) over its seeds, NaN if one is; the mean of their standard errors."""
+    first, last = rows["epoch"].min(), rows["epoch"].max()
+    values = rows["value"]
+    return {
+        **plain_rows(rows)[0],
+        "epoch": str(last) if first == last else f"{first} to {last}",
+        "mean": float(values.mean(skipna=False)),
+        "std_seeds": None if len(rows) == 1 else float(values.std(skipna=False)),
+        "standard_error": float(rows["standard_error"].mean(skipna=False)),
+        "n_seeds": len(rows),
+        "seconds": float(rows["seconds"].sum()),
+    }
+
+
+def show_differences(frame: pd.DataFrame, by: str, *, as_json: bool, as_csv: bool) -> None:
+    """Paired differences, a row per pair of cells."""
+    if as_json:
+        show_json(plain_rows(frame))
+    elif as_csv:
+        typer.echo(frame.to_csv(index=False), nl=False)
+    elif frame.empty:
+        typer.echo(f"no two cells differ in {by} alone")
+    else:
+        rows = [{**row, by: row["value"]} for row in plain_rows(frame)]
+        shared = [name for name in telling_fields(rows) if name != by]
+        reasons = ["reason"] if any(row["reason"] for row in rows) else []
+        columns = ["value", "baseline", *shared, *_DIFFERENCES, "n_seeds", *reasons]
+        head = f"{rows[0]['metric']}, last {rows[0]['last']} epochs: {by}, value less baseline, 95 % intervals"
+        _print_table(head, columns, [[_text(row[name], name) for name in columns] for row in rows])
 
 
 def show_plan(plan: Mapping[str, Any], *, as_json: bool) -> None:
@@ -89,6 +136,15 @@ def show_findings(name: str, findings: "Findings", *, as_json: bool) -> None:
         typer.echo(f"{name}: {said}: all as they were written")
 
 
+def show_gaps(gaps: Sequence["Gap"], head: str) -> None:
+    """A row per proposal and K, a column per bound: mean ± its standard error."""
+    cells: dict[tuple[str, int], list[str]] = {}
+    for gap in gaps:
+        cells.setdefault((gap.proposal, gap.K), []).append(f"{gap.gap:.3f} ± {gap.standard_error:.3f}")
+    bounds = dict.fromkeys(gap.bound for gap in gaps)
+    _print_table(head, ["proposal", "K", *bounds], [[name, str(k), *texts] for (name, k), texts in cells.items()])
+
+
 def _headline(status: Mapping[str, Any]) -> str:
     counts = ", ".join(f"{status[f'n_{name}']} {name}" for name in Status if status[f"n_{name}"])
     epochs = f"{status['epochs_done']} of {status['epochs']} epochs"
@@ -105,7 +161,7 @@ def _amount(n_bytes: int) -> str:
 def _text(value: object, name: str) -> str:
     if value is None:
         return "-"
-    if isinstance(value, float) and name in ("mean", *_STATISTICS):
+    if isinstance(value, float) and name in _DECIMALS:
         return f"{value:.3f}" if math.isfinite(value) else str(value)
     return f"{value:g}" if isinstance(value, float) else str(value)
 

@@ -1,0 +1,160 @@
+"""The commands that look closer at a sweep: at its trained models, and at differences between its cells."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from tmc_sweep.cli.app import Json, Name, Quiet, Results, app, messages
+from tmc_sweep.config import TrialConfig
+from tmc_sweep.errors import InputError
+from tmc_sweep.paths import SweepPaths
+from tmc_sweep.tables.labels import label, telling_fields
+
+if TYPE_CHECKING:  # they load torch
+    from tmc_sweep.analysis.analyse import Analysed
+    from tmc_sweep.analysis.evaluation import Listener
+    from tmc_sweep.analysis.evaluation import Progress as Evaluation
+    from tmc_sweep.analysis.trained import Chosen
+
+Trials = Annotated[
+    list[str] | None,
+    typer.Option("--trial", help="Name of a trial, several if given again; default: all.", show_default=False),
+]
+Csv = Annotated[bool, typer.Option("--csv", help="CSV on stdout.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda; auto is a GPU where there is one.")]
+
+
+@app.command()
+def evaluate(
+    name: Name,
+    objective: Annotated[str, typer.Option("--objective", help="Bound: elbo, iwae or tmc.")] = "iwae",
+    samples: Annotated[int, typer.Option("--samples", help="Samples per latent.")] = 5000,
+    trial: Trials = None,
+    device: Device = "auto",
+    results: Results = Path("results"),
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Evaluate a bound on the test images with many samples, from the newest checkpoints; only what is missing."""
+    from tmc_sweep.analysis.evaluation import evaluate as evaluate_trials
+    from tmc_sweep.analysis.trained import choose
+    from tmc_sweep.cli.show import show_evaluations
+
+    chosen = choose(SweepPaths(results, name), trial or ())
+    with _progress(chosen, quiet) as listener:
+        frame = evaluate_trials(chosen, objective, samples, device, listener)
+    show_evaluations(frame, as_json=as_json)
+    _tell_of_those_without(chosen)
+
+
+@app.command()
+def analyse(
+    name: Name,
+    samples: Annotated[
+        int | None,
+        typer.Option("--samples", min=1, help="Samples to average over; default: eval_k.", show_default=False),
+    ] = None,
+    images: Annotated[int, typer.Option("--images", min=1, help="Images to reconstruct, of each class alike.")] = 20,
+    trial: Trials = None,
+    device: Device = "auto",
+    results: Results = Path("results"),
+    as_json: Json = False,
+) -> None:
+    """Store reconstructions, and latents of two dimensions, from the newest checkpoints; only what is missing."""
+    from tmc_sweep.analysis.analyse import analyse as analyse_trials
+    from tmc_sweep.analysis.trained import choose
+    from tmc_sweep.cli.show import show_json
+
+    chosen = choose(SweepPaths(results, name), trial or ())
+    names = _Names(chosen)
+    found = []
+    for analysed in analyse_trials(chosen, samples, images, device):
+        fields = analysed._asdict()
+        found.append({"trial_id": fields.pop("config").trial_id, **fields})
+        if not as_json:
+            typer.echo(_line(names.of(analysed.config), analysed))
+    if as_json:
+        show_json(found)
+    _tell_of_those_without(chosen)
+
+
+@app.command()
+def differences(
+    name: Name,
+    by: Annotated[str, typer.Option("--by", help="Field whose values are compared.")] = "objective",
+    last: Annotated[
+        int | None, typer.Option("--last", help="Epochs in the window; default: as in the search space.")
+    ] = None,
+    metric: Annotated[str | None, typer.Option("--metric", help="Column; default: as in the search space.")] = None,
+    results: Results = Path("results"),
+    as_json: Json = False,
+    as_csv: Csv = False,
+) -> None:
+    """Print differences between cells that differ in one field, over the seeds they share, with 95 % intervals."""
+    from tmc_sweep.cli.show import show_differences
+    from tmc_sweep.cli.status import declared_statistic
+    from tmc_sweep.tables.paired import paired_differences
+
+    if as_json and as_csv:
+        raise InputError("differences must have one format, but got --json and --csv: leave one out")
+    paths = SweepPaths(results, name)
+    declared = declared_statistic(paths)
+    frame = paired_differences(
+        paths.epochs, by, declared.last if last is None else last, declared.metric if metric is None else metric
+    )
+    show_differences(frame, by, as_json=as_json, as_csv=as_csv)
+
+
+class _Names:
+    """What a line calls each trial: the fields in which those chosen differ."""
+
+    def __init__(self, chosen: "Chosen") -> None:
+        self._fields = [*telling_fields([config.row() for config in chosen.epochs]), "seed"]
+
+    def of(self, config: TrialConfig) -> str:
+        return label(config.row(), self._fields)
+
+
+@contextmanager
+def _progress(chosen: "Chosen", quiet: bool) -> "Iterator[Listener]":
+    """A listener that shows how far an evaluation is: a bar on a terminal, else a line when a trial is done."""
+    names = _Names(chosen)
+    if quiet:
+        yield lambda _: None
+    elif not messages.is_terminal:
+        yield lambda progress: _tell(names, progress)
+    else:
+        with Progress(TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=messages) as bar:
+            yield partial(_advance, bar, bar.add_task("reading checkpoints"), names)
+
+
+def _advance(bar: Progress, task: TaskID, names: _Names, progress: "Evaluation") -> None:
+    bar.update(
+        task,
+        description=f"{progress.position}/{progress.trials} {names.of(progress.config)}",
+        total=progress.trials,
+        completed=progress.position - 1 + progress.share,
+    )
+
+
+def _tell(names: _Names, progress: "Evaluation") -> None:
+    if progress.share == 1:
+        messages.print(f"{progress.position}/{progress.trials} {names.of(progress.config)}: evaluated", markup=False)
+
+
+def _line(name: str, analysed: "Analysed") -> str:
+    if not analysed.n_reconstructions:
+        return f"{name}: epoch {analysed.epoch}, nothing stored: what its model gives is not finite"
+    voted = "" if analysed.accuracy is None else f", 10-nearest-neighbour accuracy {analysed.accuracy:.1%}"
+    return f"{name}: epoch {analysed.epoch}, {analysed.n_reconstructions} reconstructions{voted}"
+
+
+def _tell_of_those_without(chosen: "Chosen") -> None:
+    if chosen.without:
+        names = ", ".join(config.trial_id for config in chosen.without)
+        messages.print(f"left out, since they have no checkpoint: {names}", markup=False)
