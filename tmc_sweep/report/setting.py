@@ -11,6 +11,7 @@ from tmc_sweep.errors import InputError
 from tmc_sweep.space.fields import check_field, setting
 from tmc_sweep.space.source import Mark, Node
 
+_IMAGES = {"train_images": "training images", "test_images": "test images"}
 _HERE = Mark("a setting", 1, 1)
 _SWEPT = {"objective", "architecture", "data", "K", "lr"}  # without a protocol: only what a setting names counts
 
@@ -65,8 +66,8 @@ def departures(meant: Setting, row: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _departure(name: str, row: Mapping[str, Any], meant: tuple[Any, ...]) -> str:
-    if name in ("train_images", "test_images"):
-        return f"{row[name]} of {getattr(DATA_SETS[row['data']], name)} {name.removesuffix('_images')} images"
+    if name in _IMAGES:
+        return f"{row[name]} of {getattr(DATA_SETS[row['data']], name)} {_IMAGES[name]}"
     return f"{name} {_text(row[name])}, not {' or '.join(map(_text, meant))}"
 
 

@@ -48,7 +48,7 @@ def sweep(
     for config in space.trials():
         values = curve(config)
         epochs.add(config, [_record(config, i, value, seconds(config)) for i, value in enumerate(values, 1)])
-        trials.update(config.trial_id, epochs_done=len(values), **_end(config, values), **known(config))
+        trials.update(config.trial_id, epochs_done=len(values), **{**_end(config, values), **known(config)})
     epochs.commit()
     trials.commit()
     return SweepTables.read(results, space.name)

@@ -1,0 +1,125 @@
+"""Claims: each is measured by the sweep that it names, and verdicts are no surer than what was measured."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from trials import of, trial
+
+from tmc_sweep.report.claims import Claim, Rule, Verdict, claims, judge
+from tmc_sweep.report.evidence import Trial
+from tmc_sweep.space import load
+
+SPACES = Path(__file__).parents[2] / "search_spaces"
+CLAIMS = {claim.id: claim for claim in claims()}
+BEATS = CLAIMS["tmc-beats-iwae"]
+
+
+def whole(name: str) -> list[Trial]:
+    """All of a sweep's trials, with all their epochs, latents and evaluations."""
+    return [
+        of(config, np.full(config.epochs, -1.0), accuracy=0.5, accuracy_epoch=config.epochs, evaluations=VALUES)
+        for config in load(SPACES / f"{name}.yaml").trials()
+    ]
+
+
+VALUES = {("iwae", 10): -2.0, ("iwae", 100): -1.0}
+
+
+def ladder(n_seeds: int = 3, epochs: int = 1200, **levels: float) -> list[Trial]:
+    """Trials of Table 1, named as `tmc_small=-91.6`, with small differences between seeds."""
+    return [
+        trial(level + 0.01 * seed * position, epochs, seed, objective=name[:-6].rstrip("_"), architecture=name[-5:])
+        for position, (name, level) in enumerate(levels.items())
+        for seed in range(n_seeds)
+    ]
+
+
+@pytest.mark.parametrize("claim", claims(), ids=lambda claim: claim.id)
+def test_the_sweep_that_a_claim_names_measures_it_like_for_like(claim: Claim):
+    judgement = judge(claim, whole(claim.sweep))
+    assert judgement.readings
+    assert judgement.missing == ()
+    assert {each.departures for each in judgement.readings} == {()}
+    assert judge(claim, []).verdict == Verdict.UNMEASURED
+
+
+@pytest.mark.parametrize(
+    ("rule", "low", "high", "verdict"),
+    [
+        ({"above": 0}, 0.1, 0.2, "holds"),
+        ({"above": 0}, 0.0, 0.2, "undecided"),
+        ({"above": 0}, -0.2, 0.0, "does not hold"),
+        ({"above": 0}, 0.0, 0.0, "does not hold"),
+        ({"at_least": 0}, 0.0, 0.0, "holds"),
+        ({"below": 0}, -0.2, -0.1, "holds"),
+        ({"below": 0}, 0.0, 0.1, "does not hold"),
+        ({"above": 0, "below": 1}, 0.2, 0.8, "holds"),
+        ({"above": 0, "below": 1}, 0.2, 1.8, "undecided"),
+        ({"above": 0, "below": 1}, 1.2, 1.8, "does not hold"),
+        ({"at_least": -1, "at_most": 1}, -2.0, 2.0, "undecided"),
+        ({"at_least": -1, "at_most": 1}, -1.0, 1.0, "holds"),
+    ],
+)
+def test_a_rule_holds_for_an_interval_inside_and_fails_for_one_outside(rule, low, high, verdict):
+    assert Rule(**rule).verdict(low, high) == verdict
+
+
+def test_a_claim_holds_where_it_holds_in_each_of_its_settings():
+    holding = ladder(iwae_small=-93.4, tmc_small=-91.6, iwae_large=-93.1, tmc_large=-91.9)
+    assert judge(BEATS, holding).verdict == Verdict.HOLDS
+    one_fails = ladder(iwae_small=-93.4, tmc_small=-91.6, iwae_large=-91.8, tmc_large=-91.9)
+    assert judge(BEATS, one_fails).verdict == Verdict.FAILS
+    in_part = judge(BEATS, ladder(iwae_small=-93.4, tmc_small=-91.6))
+    assert (in_part.verdict, len(in_part.readings)) == (Verdict.UNMEASURED, 1)
+    assert in_part.missing[0]["architecture"] == "large"
+
+
+def test_one_seed_decides_nothing():
+    judgement = judge(BEATS, ladder(1, iwae_small=-93.4, tmc_small=-91.6, iwae_large=-93.1, tmc_large=-91.9))
+    assert judgement.verdict == Verdict.UNDECIDED
+    assert [each.reading.value for each in judgement.readings] == pytest.approx([1.8, 1.2])
+
+
+def test_fewer_epochs_are_not_like_for_like():
+    (each, *_) = judge(BEATS, ladder(epochs=60, iwae_small=-93.4, tmc_small=-91.6)).readings
+    assert each.departures == ("60 of 1200 epochs",)
+
+
+def test_other_data_decide_nothing_but_are_shown():
+    digits = [
+        trial(-20.0 - seed - (o == "iwae"), seed=seed, objective=o, data="digits")
+        for o in ("iwae", "tmc")
+        for seed in (0, 1)
+    ]
+    judgement = judge(BEATS, digits)
+    assert (judgement.verdict, judgement.readings, len(judgement.elsewhere)) == (Verdict.UNMEASURED, (), 1)
+    assert judgement.elsewhere[0].verdict == Verdict.HOLDS
+    assert "data digits, not mnist" in judgement.elsewhere[0].departures
+
+
+def test_of_several_readings_of_a_setting_the_nearest_to_the_articles_decide():
+    long = ladder(iwae_small=-93.4, tmc_small=-91.6, iwae_large=-93.1, tmc_large=-91.9)
+    short = [replace(each, sweep="timing") for each in ladder(epochs=6, iwae_small=-93.4, tmc_small=-99.0)]
+    other = [
+        trial(-93.0 - 9 * (o == "tmc"), 1200, seed, objective=o, weight_norm=True)
+        for o in ("iwae", "tmc")
+        for seed in (0, 1)
+    ]
+    judgement = judge(BEATS, [*short, *other, *long])
+    assert (judgement.verdict, len(judgement.readings), len(judgement.elsewhere)) == (Verdict.HOLDS, 2, 2)
+
+
+def test_a_learning_rate_that_trains_to_the_end_refutes_that_it_diverges():
+    claim = CLAIMS["high-lr-diverges"]
+    ks = (1, 5, 20, 50)
+    gone = [trial(np.array([-1.0, np.nan]), K=k, lr=1e-2) for k in ks]
+    assert judge(claim, gone).verdict == Verdict.HOLDS
+    assert judge(claim, [*gone[:3], trial(epochs=60, K=50, lr=1e-2)]).verdict == Verdict.UNDECIDED
+    assert judge(claim, [*gone[:3], trial(epochs=500, K=50, lr=1e-2)]).verdict == Verdict.FAILS
+
+
+def test_ids_are_distinct_and_sweeps_exist():
+    assert len(CLAIMS) == len(claims())
+    assert all((SPACES / f"{claim.sweep}.yaml").is_file() for claim in claims())
