@@ -1,6 +1,7 @@
 """What the pages say is so: links lead somewhere, commands exist, tables equal the code."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,13 @@ def test_quickstart_is_what_the_readme_says() -> None:
     assert {trial.objective for trial in trials} == {"iwae", "tmc"}
     assert [len({getattr(trial, name) for trial in trials}) for name in ("K", "architecture", "seed")] == [2, 2, 3]
     assert all(re.search(rf"^{t.objective} +{t.architecture.name} +{t.K} ", README, re.M) for t in trials)
+
+
+def test_an_installed_package_has_every_file_that_is_not_python() -> None:
+    package = ROOT / "tmc_sweep"
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["tmc_sweep"]
+    there = {path for path in package.rglob("*") if path.is_file() and path.suffix not in {".py", ".pyc"}}
+    assert there == {path for pattern in declared for path in package.glob(pattern)}
 
 
 def test_no_page_or_file_names_a_package_registry_or_a_lock() -> None:
