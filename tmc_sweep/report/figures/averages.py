@@ -14,7 +14,7 @@ from tmc_sweep.report.tables import SweepTables
 Array = NDArray[np.float64]
 
 _BEGINNING = 0.1  # of the epochs: what the axis need not show
-_FAR = 8  # times as far below the best as a typical curve after its beginning: not shown
+_FAR = 8, 0.25  # an end is far below if by so many times the typical curve's depth, and such a part of all depths
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,9 @@ class Limits:
         grown = [curve for curve in curves if curve.epoch[-1] > begun]
         bodies = [curve.after(begun) for curve in grown]
         high, typical = max(body.max() for body in bodies), float(np.median([body.min() for body in bodies]))
-        low = min([typical, *(body[-1] for body in bodies if high - body[-1] <= _FAR * (high - typical))])
         lowest = min(curve.mean.min() for curve in curves)
+        far = max(_FAR[0] * (high - typical), _FAR[1] * (high - lowest))
+        low = min([typical, *(body[-1] for body in bodies if high - body[-1] <= far)])
         if high - lowest < 1.5 * (high - low):
             low = lowest
         margin = 0.05 * (high - low) or 0.5

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 
 import matplotlib.figure
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Patch
@@ -24,12 +25,13 @@ _HEIGHT = 1.75  # inches of one model
 
 def model(sweep: SweepTables, cells: Cells) -> Figure | None:
     """A drawing for each architecture of the sweep; None without trials."""
-    trials = sweep.trials.drop_duplicates("cell_id")
-    configs = [TrialConfig.parse(json.loads(text)) for text in trials["config"]]
-    models = {_name(config): config for config in configs}
+    trials = sweep.trials.drop_duplicates("cell_id")[["config", "n_parameters"]]
+    configs = [(TrialConfig.parse(json.loads(text)), size) for text, size in trials.itertuples(index=False)]
+    models = {_name(config): config for config, _ in configs}
     if not models:
         return None
-    caption = " ".join(_caption(models, zip(configs, trials["n_parameters"], strict=True)))
+    known = [(config, int(size)) for config, size in configs if pd.notna(size)]
+    caption = " ".join(_caption(models, known))
     return Figure("model", "Model", caption, partial(_draw, dict(list(models.items())[:_MAX_MODELS])))
 
 
@@ -141,6 +143,7 @@ def _caption(models: Mapping[str, TrialConfig], sizes: Iterable[tuple[TrialConfi
     counts: dict[str, set[int]] = {}
     for config, n_parameters in sizes:
         counts.setdefault(_name(config), set()).add(n_parameters)
-    yield f"Trained values: {'; '.join(f'{name} {span(count)}' for name, count in counts.items())}."
+    if counts:
+        yield f"Trained values: {'; '.join(f'{name} {span(count)}' for name, count in counts.items())}."
     if len(models) > _MAX_MODELS:
         yield f"The first {_MAX_MODELS} of {counted(len(models), 'model')}."
