@@ -181,11 +181,11 @@ def test_a_table_that_is_too_long_says_how_many_rows_are_left_out():
 @pytest.mark.parametrize(
     ("name", "value", "shown", "key"),
     [
-        ("value", -91.25, "−91.25", "-91.25"),
+        ("value", -91.25, "−91.250", "-91.25"),
         ("value", float("nan"), "not finite", ""),
         ("value", None, "", ""),
         ("weight_norm", True, "true", "True"),
-        ("lr", 1e-05, "1e−05", "1e-05"),
+        ("lr", 1e-05, "1e-05", "1e-05"),
         ("time", invented.TIME, "2025-01-01 00:00 UTC", "2025-01-01 00:00:00+00:00"),
     ],
 )

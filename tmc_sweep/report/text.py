@@ -35,7 +35,7 @@ def decimals(value: float | None, digits: int = 3, sign: str = "-") -> str:
 
 def minus(text: str) -> str:
     """The number's text with a minus sign as long as its digits."""
-    return text.replace("-", "−")
+    return f"−{text[1:]}" if text.startswith("-") else text
 
 
 def moment(time: datetime) -> str:

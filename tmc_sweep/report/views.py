@@ -5,31 +5,42 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tmc_sweep.records import EVALUATION_COLUMNS, SUMMARY_COLUMNS, TRIAL_COLUMNS, Column
+import pandas as pd
+
+from tmc_sweep.records import CELL_COLUMNS, EVALUATION_COLUMNS, SUMMARY_COLUMNS, TRIAL_COLUMNS, Column
 from tmc_sweep.report.comparison import QUARTILES, Comparison
 from tmc_sweep.report.tables import SweepTables
 from tmc_sweep.report.text import decimals, place, printed, shown
 from tmc_sweep.tables.labels import telling_fields
+from tmc_sweep.tables.paired import CONFIDENCE
 from tmc_sweep.tables.read import plain_rows
 from tmc_sweep.tables.runs import CELL_FIELDS
 
 MAX_ROWS = 1_000  # of one table: a page of more is no page
 
-_DECIMALS = {
-    *("mean", "std_epochs", "std_epochs_within", "std_seeds", "standard_error"),
-    *("mean_difference", "std_difference", "low", "high"),
-}
+_PER_IMAGE = "nats per image"
+_DIGITS = {_PER_IMAGE: 3, "seconds": 2}  # by unit
 _SIGNED = ("mean_difference", "low", "high")
-_DIFFERENCES = {
-    "by": "the field in which two cells differ, all else being equal",
-    "value": "its value in one cell",
-    "baseline": "its value in the cell that is subtracted",
-    "mean_difference": "mean over common seeds, nats per image",
-    "low": "of the 95 % interval of Student's t",
-    "high": "of the 95 % interval of Student's t",
-    "std_difference": "std (ddof 1) over common seeds, nats per image",
-    "n_seeds": "seeds that both cells have",
-}
+_INTERVAL = f"of the {CONFIDENCE:.0%} interval of Student's t"
+_DIFFERENCES = (
+    Column("by", "string", "", "the field in which two cells differ, all else being equal"),
+    Column("value", "string", "", "its value in one cell"),
+    Column("baseline", "string", "", "its value in the cell that is subtracted"),
+    *CELL_COLUMNS,
+    Column("mean_difference", "float64", _PER_IMAGE, "mean over the seeds that both cells have"),
+    Column("low", "float64", _PER_IMAGE, _INTERVAL),
+    Column("high", "float64", _PER_IMAGE, _INTERVAL),
+    Column("std_difference", "float64", _PER_IMAGE, "std (ddof 1) over these seeds"),
+    Column("n_seeds", "int64", "", "seeds that both cells have"),
+    Column("reason", "string", "", "why there is no difference or no interval"),
+)
+_EVALUATIONS = (
+    *(column for column in EVALUATION_COLUMNS if column.name != "standard_error"),
+    Column("mean", "float64", _PER_IMAGE, "mean over seeds of the bound"),
+    Column("std_seeds", "float64", _PER_IMAGE, "std (ddof 1) over seeds; null for one seed"),
+    Column("standard_error", "float64", _PER_IMAGE, "over the test images, mean over seeds"),
+    Column("n_seeds", "int64", "", "seeds evaluated at this epoch"),
+)
 _STATISTICS = ("mean", "std_epochs", "std_epochs_within", "std_seeds")
 _COUNTS = ("n_seeds", "n_epochs", "n_nonfinite")
 
@@ -81,11 +92,23 @@ def trials(sweep: SweepTables) -> Table:
 
 
 def evaluations(sweep: SweepTables) -> Table:
-    """What `tmc-sweep evaluate` computed."""
-    rows = plain_rows(sweep.evaluations)
+    """What `tmc-sweep evaluate` computed, a row per cell."""
+    groups = sweep.evaluations.groupby(["cell_id", "epoch", "bound", "samples"], sort=False)
+    rows = [_evaluated(seeds) for _, seeds in groups] if len(sweep.evaluations) else []
     fields = telling_fields(rows) if rows else ()
-    names = [*fields, "seed", "epoch", "bound", "samples", "value", "standard_error", "seconds"]
-    return table("Evaluations", EVALUATION_COLUMNS, names, rows)
+    names = [*fields, "epoch", "bound", "samples", "mean", "std_seeds", "standard_error", "n_seeds"]
+    return table("Evaluations", _EVALUATIONS, names, rows)
+
+
+def _evaluated(seeds: pd.DataFrame) -> dict[str, Any]:
+    """Evaluations of one cell's seeds, as one row."""
+    return {
+        **plain_rows(seeds[:1])[0],
+        "mean": float(seeds["value"].mean(skipna=False)),
+        "std_seeds": float(seeds["value"].std(skipna=False)) if len(seeds) > 1 else None,
+        "standard_error": float(seeds["standard_error"].mean(skipna=False)),
+        "n_seeds": len(seeds),
+    }
 
 
 def differences(sweep: SweepTables) -> Table:
@@ -94,17 +117,15 @@ def differences(sweep: SweepTables) -> Table:
     fields = [name for name in CELL_FIELDS if len({row.get(name) for row in rows}) > 1]
     reasons = ["reason"] if any(row["reason"] for row in rows) else []
     measured = ["mean_difference", "low", "high", "std_difference", "n_seeds"]
-    names = ["by", "value", "baseline", *fields, *measured, *reasons]
-    heads = tuple(Head(name, _DIFFERENCES.get(name, ""), name in _DECIMALS or name == "n_seeds") for name in names)
-    cells = tuple(tuple(_cell(name, row[name]) for name in names) for row in rows[:MAX_ROWS])
-    return Table("Paired differences", heads, cells, max(0, len(rows) - MAX_ROWS))
+    return table("Paired differences", _DIFFERENCES, ["by", "value", "baseline", *fields, *measured, *reasons], rows)
 
 
 def table(title: str, columns: Iterable[Column], names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Table:
     """These columns of these rows, the first MAX_ROWS."""
-    known = {column.name: column for column in columns}
-    cells = tuple(tuple(_cell(name, row[name]) for name in names) for row in rows[:MAX_ROWS])
-    return Table(title, tuple(_head(known[name]) for name in names), cells, max(0, len(rows) - MAX_ROWS))
+    by_name = {column.name: column for column in columns}
+    known = [by_name[name] for name in names]
+    cells = tuple(tuple(_cell(column, row[column.name]) for column in known) for row in rows[:MAX_ROWS])
+    return Table(title, tuple(map(_head, known)), cells, max(0, len(rows) - MAX_ROWS))
 
 
 def beside(source: str, comparisons: Sequence[Comparison]) -> Table:
@@ -142,9 +163,10 @@ def _meaning(name: str) -> str:
     return next(column.meaning for column in SUMMARY_COLUMNS if column.name == name)
 
 
-def _cell(name: str, value: Any) -> Cell:
-    text = decimals(value, sign="+" if name in _SIGNED else "-") if name in _DECIMALS else shown(value)
-    return Cell(text, _key(value))
+def _cell(column: Column, value: Any) -> Cell:
+    sign = "+" if column.name in _SIGNED else "-"
+    digits = _DIGITS.get(column.unit) if isinstance(value, float) else None
+    return Cell(shown(value) if digits is None else decimals(value, digits, sign), _key(value))
 
 
 def _key(value: object) -> str:
