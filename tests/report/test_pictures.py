@@ -109,6 +109,14 @@ def test_of_too_many_cells_the_best_are_shown(tmp_path):
     names = [label.get_text() for label in figure.draw().axes[0].get_yticklabels()]
     assert names == ["original", *(f"K={k}" for k in range(1, 13))]
     assert "The 12 best of 14 cells." in figure.caption
+    assert len(figure.draw().axes) == 1  # ten images of each
+
+
+def test_pictures_of_a_model_that_diverged_say_so(tmp_path):
+    tables = reconstructed(trained(tmp_path))
+    tables.trials.loc[(tables.trials["objective"] == "tmc") & (tables.trials["seed"] == 0), "status"] = "diverged"
+    drawn = reconstructions(tables, cells_of(tables)).draw()
+    assert [label.get_text() for label in drawn.axes[0].get_yticklabels()] == ["original", "iwae", "tmc (diverged)"]
 
 
 def encoded(tables: SweepTables, accuracy: Sequence[float] = (0.9, 0.7)) -> SweepTables:

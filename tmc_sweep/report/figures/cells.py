@@ -1,14 +1,14 @@
 """The cells of a sweep as all of its figures show them: names, colours, panels."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import pandas as pd
 
 from tmc_sweep.config import IDENTITY_DEFAULTS
-from tmc_sweep.records import CELL_COLUMNS
+from tmc_sweep.records import CELL_COLUMNS, Status
 from tmc_sweep.report.figures.style import COLOURS, MAX_COLUMNS, PALE
 from tmc_sweep.report.tables import SweepTables
 from tmc_sweep.tables.labels import differing_fields, label, telling_fields
@@ -124,13 +124,20 @@ def first_seeds(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def foremost(sweep: SweepTables, cells: Cells, rows: pd.DataFrame, number: int) -> list[Cell]:
-    """The cells that these rows have, in their order; if they are more than `number`, the best by the statistic."""
+    """The cells that these rows have, in their order; if they are more than `number`, the best by the statistic.
+
+    Those whose rows are of a trial that diverged say so.
+    """
     there = [cell for cell in cells.all if cell.cell_id in set(rows["cell_id"])]
-    if len(there) <= number:
-        return there
     ranks = {cell_id: rank for rank, cell_id in enumerate(ranking(sweep))}
     best = sorted(there, key=lambda cell: ranks.get(cell.cell_id, len(ranks)))[:number]
-    return [cell for cell in there if cell in best]
+    ended = sweep.trials.loc[sweep.trials["status"] == Status.DIVERGED, "trial_id"]
+    diverged = set(rows.loc[rows["trial_id"].isin(ended), "cell_id"])
+    return [
+        replace(cell, label=f"{cell.label} (diverged)") if cell.cell_id in diverged else cell
+        for cell in there
+        if cell in best
+    ]
 
 
 def left_out(rows: pd.DataFrame, shown: Sequence[Cell]) -> Iterator[str]:

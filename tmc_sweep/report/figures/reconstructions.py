@@ -20,6 +20,7 @@ from tmc_sweep.report.tables import SweepTables
 Pixels = NDArray[np.uint8]
 
 _MAX_CELLS = 12
+_MAX_ROWS = 16  # with more, ten images of each cell must do
 _COLUMNS = 10
 _NAMES_WIDTH, _BETWEEN = 1.3, 0.15  # inches: the rows' names, and from block to block
 _GAP = 0.12  # between images, of one's width
@@ -31,6 +32,7 @@ class Block:
 
     names: tuple[str, ...]  # of the rows
     images: Pixels
+    number: int  # 0: the first ten images of these cells
 
 
 def reconstructions(sweep: SweepTables, cells: Cells) -> Figure | None:
@@ -40,7 +42,10 @@ def reconstructions(sweep: SweepTables, cells: Cells) -> Figure | None:
     if not shown:
         return None
     caption = " ".join(_caption(rows, shown, cells))
-    return Figure("reconstructions", "Reconstructions", caption, partial(_draw, list(blocks(rows, shown))))
+    made = list(blocks(rows, shown))
+    if sum(len(block.names) for block in made) > _MAX_ROWS:
+        made = [block for block in made if block.number == 0]
+    return Figure("reconstructions", "Reconstructions", caption, partial(_draw, made))
 
 
 def blocks(rows: pd.DataFrame, cells: Sequence[Cell]) -> Iterator[Block]:
@@ -56,7 +61,7 @@ def blocks(rows: pd.DataFrame, cells: Sequence[Cell]) -> Iterator[Block]:
         pixels = np.stack([np.frombuffer(b"".join(column), np.uint8) for column in columns])
         pixels = pixels.reshape(len(names), len(images), *DATA_SETS[str(data)].shape)
         for first in range(0, len(images), _COLUMNS):
-            yield Block(names, pixels[:, first : first + _COLUMNS])
+            yield Block(names, pixels[:, first : first + _COLUMNS], first // _COLUMNS)
 
 
 def _draw(blocks: Sequence[Block]) -> matplotlib.figure.Figure:
