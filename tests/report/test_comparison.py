@@ -108,6 +108,16 @@ def test_seconds_are_medians_beside_a_value_or_a_range():
     assert ours("seconds-tmc", 1.0, pack_size=3).departures[-1] == "in packs of 3"
 
 
+def test_a_trial_that_diverged_has_seconds_and_one_that_failed_at_once_does_not_count(tmp_path: Path):
+    text = "{name: grid, base: {data: mnist, epochs: 5}, space: {lr: {grid_search: [1e-4, 1e-3, 1e-2]}}}"
+    curves = {1e-4: np.full(5, -1.0), 1e-3: np.r_[-1.0, np.nan], 1e-2: np.empty(0)}
+    status = {"status": "failed", "reason": "out of memory"}
+    known = invented.sweep(tmp_path, text, lambda c: curves[c.lr], known=lambda c: status if c.lr == 1e-2 else {})
+    found = {each.number.id: each for each in compare(known)}
+    assert found["seconds-tmc"].value == pytest.approx(1.02)
+    assert found["table1-tmc-small"].why == "seed 0 diverged"
+
+
 def test_a_data_file_that_is_not_as_it_must_be_is_pointed_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     text = (SPACES.parent / "tmc_sweep" / "report" / "claims.yaml").read_text()
     (tmp_path / "claims.yaml").write_text(text.replace("rule: {above: 0}", "rule: {over: 0}", 1))

@@ -48,10 +48,11 @@ def comparison(number: Number, trials: Sequence[Trial], unfinished: int = 0) -> 
     found = {name: text for trial in trials for name, text in departures(number.cell, trial.fields).items()}
     epochs = window(trials, LAST)
     texts = (*found.values(), *_circumstances(number, trials, epochs, unfinished))
-    if ended := [trial for trial in trials if trial.status in ENDED_EARLY]:
+    timed = number.metric == "epoch_seconds"
+    if (ended := [trial for trial in trials if trial.status in ENDED_EARLY]) and not timed:
         why = f"seed {ended[0].seed} {ended[0].status}"
         return Comparison(number, trials[0].fields, None, None, {}, texts, why)
-    value, spreads = _seconds(trials) if number.metric == "epoch_seconds" else _objective(trials, *epochs)
+    value, spreads = _seconds(trials) if timed else _objective(trials, *epochs)
     difference = None if "data" in found else _difference(number, value)
     return Comparison(number, trials[0].fields, value, difference, spreads, texts)
 
@@ -66,7 +67,7 @@ def _nearest(number: Number, trials: Sequence[Trial]) -> list[list[Trial]]:
     timed = number.metric == "epoch_seconds"
     for trial in trials:
         apart = departures(number.cell, trial.fields).keys() & number.cell.keys()
-        if apart & {*_MODEL} or (timed and apart):
+        if apart & {*_MODEL} or (timed and (apart or not trial.last_epoch)):
             continue
         key = (tuple(trial.fields[name] for name in number.cell), "" if timed else trial.cell_id)
         groups.setdefault(key, []).append(trial)
