@@ -60,11 +60,12 @@ def measure(trials: int, epochs: int) -> Row:
         os.environ |= {"HOME": folder, "RAY_ADDRESS": "local"}
         from tmc_sweep.space.load import parse
         from tmc_sweep.sweep import runner
+        from tmc_sweep.sweep.writer import Writer
 
         space = parse(SEARCH_SPACE.format(trials=trials, epochs=epochs), "overhead.yaml")
         deliveries: list[Delivery] = []
         cpu_before, started = time.process_time(), time.perf_counter()
-        with patch.object(runner._Sweep, "deliver", _timed(runner._Sweep.deliver, deliveries)):
+        with patch.object(Writer, "deliver", _timed(Writer.deliver, deliveries)):
             result = runner.run(space, Path(folder) / "results")
         wall_seconds = time.perf_counter() - started
         if result.failed or len(result.trials) != trials:
@@ -82,9 +83,9 @@ def measure(trials: int, epochs: int) -> Row:
 
 def _timed(deliver: Callable[..., Any], deliveries: list[Delivery]) -> Callable[..., Any]:
     @wraps(deliver)
-    def timed(sweep: Any, letters: list[Any]) -> Any:
+    def timed(writer: Any, letters: list[Any]) -> Any:
         started = time.perf_counter()
-        replies = deliver(sweep, letters)
+        replies = deliver(writer, letters)
         ended = time.perf_counter()
         deliveries.append(Delivery(ended, ended - started, any(getattr(letter, "records", ()) for letter in letters)))
         return replies

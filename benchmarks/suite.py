@@ -153,8 +153,8 @@ SUITE = (
         "benchmarks.driver",
         "--sweeps 2x1",
         "What the driver costs",
-        "The process of `tmc-sweep run`: time to the first durable epoch, the share of wall time in which it writes, its "
-        "CPU and memory. 100 and 500 trials of one epoch, most of them pending, show what a trial costs.",
+        "The process of `tmc-sweep run`: time to the first durable epoch, the share of wall time in which it writes, "
+        "its CPU and memory. 100 and 500 trials of one epoch, most of them pending, show what a trial costs.",
     ),
     Benchmark(
         "roofline",

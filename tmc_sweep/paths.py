@@ -9,6 +9,8 @@ from tmc_sweep.errors import InputError
 NAME_RULE = "1 to 64 characters out of a-z, 0-9, _ and -, the first a letter or digit"
 _PART = re.compile(r"part-(\d{5,})\.parquet")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_TABLE = re.compile(rf"({_NAME.pattern})\.[a-z]+\.parquet")  # one of a single file
+_PRIVATE = ".tmc"
 
 
 def check_name(name: str) -> str:
@@ -24,11 +26,12 @@ def part_name(number: int) -> str:
 
 
 def sweep_of(path: Path) -> str:
-    """The sweep that a part, a table, the manifest or a checkpoint belongs to, by where it lies."""
-    if path.suffix == ".safetensors":
-        return path.parents[2].name
-    names_it = len(path.suffixes) == 2 or not path.suffix  # a table of one file, or the folder that is one
-    return path.name.split(".")[0] if names_it else path.parent.name
+    """The sweep that a file belongs to, or the folder that is its epoch table, by where it lies."""
+    if _PRIVATE in path.parts:
+        return path.parts[path.parts.index(_PRIVATE) + 1]
+    if table := _TABLE.fullmatch(path.name):
+        return table[1]
+    return path.name if path.is_dir() else path.parent.name
 
 
 def part_number(name: str) -> int | None:
@@ -48,7 +51,8 @@ class SweepPaths:
         check_name(self.name)
         object.__setattr__(self, "results", self.results.expanduser().resolve())
         artefacts = (self.evaluations, self.reconstructions, self.latents)
-        for path in (self.epochs, self.trials, self.summary, *artefacts, self.private.parent, self.private):
+        private = (self.private.parent, self.private, self.temporary, self.checkpoints, self.quarantine)
+        for path in (self.epochs, self.trials, self.summary, *artefacts, *private):
             if path.is_symlink():
                 raise InputError(
                     f"a sweep's files must lie inside {self.results}, but {path} is a symbolic link: remove it"
@@ -107,7 +111,7 @@ class SweepPaths:
     @property
     def private(self) -> Path:
         """What users need not look at; removing it gives up resuming in mid-trial."""
-        return self.results / ".tmc" / self.name
+        return self.results / _PRIVATE / self.name
 
     @property
     def manifest(self) -> Path:

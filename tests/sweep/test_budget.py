@@ -9,7 +9,7 @@ import pytest
 from twin import NEVER, DirectChannel, expected, finish, outcomes, small, sweep, table
 
 from tmc_sweep.data import Images
-from tmc_sweep.errors import SweepBusyError
+from tmc_sweep.errors import DamagedError, SweepBusyError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
 from tmc_sweep.sweep.budget import Budget, prune
@@ -107,6 +107,20 @@ def test_prune_drops_on_demand_and_says_how_much(digits: Images, paths: SweepPat
     assert prune(paths, 0.0).trials == 0
     with sweep_lock(paths), pytest.raises(SweepBusyError):
         prune(paths, 0.0)
+
+
+@pytest.mark.parametrize("lost", ["part", "trials"])
+def test_nothing_is_pruned_that_a_damaged_table_may_need(digits: Images, paths: SweepPaths, lost: str):
+    sweep(paths, [small()], digits)
+    before = CheckpointFiles(paths).sizes()
+    if lost == "part":
+        paths.part(0).write_bytes(paths.part(0).read_bytes()[:-1])
+    else:
+        paths.trials.unlink()
+    with pytest.raises(DamagedError, match="tmc-sweep repair tiny"):
+        prune(paths, 0.0)
+    assert CheckpointFiles(paths).sizes() == before
+    assert paths.trials.exists() == (lost == "part")
 
 
 def test_a_pruned_trial_with_more_epochs_is_trained_from_scratch_and_compared(digits: Images, paths: SweepPaths):

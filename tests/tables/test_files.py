@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tmc_sweep.errors import StorageError
+from tmc_sweep.paths import SweepPaths
 from tmc_sweep.tables import files
 
 
@@ -74,3 +75,12 @@ def test_hidden_files_are_passed_over(tmp_path):
         (tmp_path / name).touch()
     assert files.names(tmp_path) == ["a", "b"]
     assert files.names(tmp_path / "missing") == []
+
+
+def test_every_folder_that_is_made_is_durable_also_those_above_the_results(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(files, "_sync_folder", synced.append)
+    paths = SweepPaths(tmp_path / "new" / "results", "grid")
+    files.prepare(paths)
+    assert synced[:2] == [tmp_path, tmp_path / "new"]
+    assert {paths.results, paths.private.parent, paths.private} <= {*synced}

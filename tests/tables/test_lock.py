@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from tmc_sweep.errors import SweepBusyError
+from tmc_sweep.errors import StorageError, SweepBusyError
 from tmc_sweep.tables.lock import sweep_lock
 
 HOLD = """
@@ -48,7 +48,7 @@ def test_kill_9_leaves_no_stale_lock_though_a_child_lives_on(paths, holder):
 RACE = """
 import sys
 from pathlib import Path
-from tmc_sweep.errors import SweepBusyError
+from tmc_sweep.errors import StorageError, SweepBusyError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.tables.lock import sweep_lock
 print(flush=True)
@@ -107,3 +107,14 @@ def test_a_busy_sweep_is_not_cleared(paths):
         with pytest.raises(SweepBusyError), sweep_lock(paths):
             pass
         assert (paths.temporary / "part.1").exists()
+
+
+@pytest.mark.parametrize("taken", [False, True], ids=["removed", "another run's"])
+def test_a_lock_that_is_no_longer_there_is_no_lock(paths, taken: bool):
+    with sweep_lock(paths) as check_held:
+        check_held()
+        paths.lock.unlink()
+        if taken:
+            paths.lock.touch()
+        with pytest.raises(StorageError, match=str(paths.lock)):
+            check_held()

@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
 from tmc_sweep.tables.checkpoints import CheckpointFiles
+from tmc_sweep.tables.epochs import EpochTable
 from tmc_sweep.tables.lock import sweep_lock
+from tmc_sweep.tables.schema import refused
 from tmc_sweep.tables.trials import TrialTable
 
 DROPPED = {"checkpoint_epoch": None, "checkpoint": None}  # what the trial table then says
@@ -75,8 +77,14 @@ class Pruned:
 
 
 def prune(paths: SweepPaths, gigabytes: float) -> Pruned:
-    """Drop checkpoints of finished trials until this is enough for all; SweepBusyError if the sweep runs."""
+    """Drop checkpoints of finished trials until this is enough for all.
+
+    SweepBusyError if the sweep runs, StorageError if its tables are not whole.
+    """
     with sweep_lock(paths):
+        EpochTable.open(paths)  # rows that are damaged may need what would go
+        if not paths.trials.exists():
+            raise refused(paths.trials, "it is missing")
         table, checkpoints = TrialTable.open(paths), CheckpointFiles(paths)
         before = sum(checkpoints.sizes().values())
         budget = Budget(checkpoints, gigabytes)

@@ -4,7 +4,6 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +18,16 @@ from tmc_sweep.records import Status
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.space import load as load_space
 from tmc_sweep.sweep.allotment import Allotment, Allotter
-from tmc_sweep.sweep.letters import Letter, Reply, Report
 from tmc_sweep.sweep.mailbox import Postman, open_mailbox
-from tmc_sweep.sweep.patience import Patience
 from tmc_sweep.sweep.planner import missing
-from tmc_sweep.sweep.progress import Listener, Progress, TrialProgress
+from tmc_sweep.sweep.progress import Listener, TrialProgress
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.sweep.scratch import scratch_folder
 from tmc_sweep.sweep.session import ray_session
 from tmc_sweep.sweep.signals import StopSignal, stop_signal
 from tmc_sweep.sweep.trainable import PackTrainable
 from tmc_sweep.sweep.worker import measuring
+from tmc_sweep.sweep.writer import Writer
 from tmc_sweep.tables.lock import sweep_lock
 from tmc_sweep.tables.manifest import open_manifest
 from tmc_sweep.tables.read import stored_trials
@@ -66,94 +64,50 @@ def run(
     paths = SweepPaths(Path(results), space.name)
     configs = space.trials()
     images = _images(missing(configs, stored_trials(paths)))  # before anything is written
-    with sweep_lock(paths), stop_signal() as stop:
+    with sweep_lock(paths) as check_held, stop_signal() as stop:
         open_manifest(paths, space.text)
         recorder = Recorder.open(paths, configs, space.resources.checkpoint_gigabytes)
         left = missing(configs, {config.trial_id: recorder.row(config.trial_id) for config in configs})
         images |= _images([config for config in left if config.data not in images])
-        sweep = _Sweep(recorder, configs, listener, Patience(lambda: stop.number is not None))
+        writer = Writer(recorder, configs, listener, check_held, lambda: stop.number is not None)
         try:
             if left:
-                _train(left, images, space, sweep, stop)
+                _train(left, images, space, writer, stop)
         finally:
-            recorder.release()
-            recorder.commit()
+            writer.close()
         summary = summarize(paths.epochs, space.statistic.last, space.statistic.metric)
         write_summary(paths, summary)
         stop.check()
-    return SweepResult(paths, sweep.progress.snapshot().trials, summary)
+    return SweepResult(paths, writer.progress.snapshot().trials, summary)
 
 
 def _images(configs: Sequence[TrialConfig]) -> dict[str, Images]:
     return {name: load(name) for name in dict.fromkeys(config.data for config in configs)}
 
 
-class _Sweep:
-    """The writer with its view: delivers letters, commits, then lets progress show what is durable."""
-
-    def __init__(
-        self, recorder: Recorder, configs: Sequence[TrialConfig], listener: Listener | None, patience: Patience
-    ) -> None:
-        self.recorder = recorder
-        self._patience = patience
-        self._configs = {config.trial_id: config for config in configs}
-        self._listener = listener
-        self.progress = Progress([self._trial(trial_id) for trial_id in self._configs])
-
-    def deliver(self, letters: list[Letter]) -> list[Reply]:
-        """Apply and commit; what the replies acknowledge is durable."""
-        replies = [self._patience.lasting(partial(self.recorder.receive, letter)) for letter in letters]
-        self._patience.lasting(self.recorder.commit)
-        for letter in letters:
-            new = letter.records if isinstance(letter, Report) else ()
-            self.progress.update(self._trial(letter.trial_id), new)
-        if letters:
-            self.show()
-        return replies
-
-    def show(self) -> None:
-        """Let the listener see how the sweep stands."""
-        try:
-            if self._listener:
-                self._listener(self.progress.snapshot())
-        except (Exception, SystemExit):  # rich leaves with SystemExit when its terminal is gone
-            self._listener = None
-
-    def fail(self, trial_id: str, reason: str) -> None:
-        """Record that training is over for this trial, and why it failed if it has not ended in another way."""
-        self.recorder.fail(trial_id, reason)
-        self._patience.lasting(self.recorder.commit)
-        self.progress.update(self._trial(trial_id))
-
-    def _trial(self, trial_id: str) -> TrialProgress:
-        row = self.recorder.row(trial_id)
-        reason = row["reason"]
-        status, last = Status(str(row["status"])), self.recorder.last(trial_id)
-        return TrialProgress(self._configs[trial_id], status, last, None if reason is None else str(reason))
-
-
 def _train(
-    configs: Sequence[TrialConfig], images: dict[str, Images], space: SearchSpace, sweep: _Sweep, stop: StopSignal
+    configs: Sequence[TrialConfig], images: dict[str, Images], space: SearchSpace, writer: Writer, stop: StopSignal
 ) -> None:
     resources = space.resources
     with ray_session(resources) as nodes, scratch_folder() as scratch:
         stop.listen()
-        sweep.show()
+        writer.show()
         with stop.asked():
             allotter = Allotter(resources, nodes, measuring(resources, stop.check))
-            allotments = allotter.allot(configs, sweep.recorder.packs)
+            allotments = allotter.allot(configs, writer.recorder.packs)
         mailbox = open_mailbox()
         trainable = tune.with_parameters(
             PackTrainable, allotments=allotments, images=images, mailbox=mailbox, resources=resources
         )
         tuner = _tuner(trainable, allotments, scratch)
-        postman = Postman(mailbox, sweep.deliver, stop.interrupt_tune, lambda: stop.number is not None)
+        postman = Postman(mailbox, writer.deliver, stop.interrupt_tune, lambda: stop.number is not None)
         try:
             with stop.tuning():
                 postman.start()
                 grid = tuner.fit()
             postman.close()
         except BaseException:
+            writer.leave()
             postman.abandon()
             if postman.error is not None:
                 raise postman.error from None
@@ -161,7 +115,7 @@ def _train(
         if stop.number is None:
             for result in (grid[index] for index in range(len(grid))):
                 for config in allotments[(result.config or {})["pack"]].trials:
-                    sweep.fail(config.trial_id, _reason(result.error))
+                    writer.fail(config.trial_id, _reason(result.error))
 
 
 def _tuner(trainable: Any, allotments: Sequence[Allotment], scratch: Path) -> tune.Tuner:

@@ -42,9 +42,8 @@ def explained(done: str, path: Path) -> Iterator[None]:
 
 def prepare(paths: SweepPaths) -> None:
     """Make the folders that a writer needs, durably; those that exist may have been made just before a crash."""
-    with explained("made", paths.results):
-        paths.results.mkdir(parents=True, exist_ok=True)
-    for folder in (paths.results, paths.private.parent, paths.private, paths.temporary):
+    above = [folder for folder in reversed(paths.results.parents) if not folder.exists()]
+    for folder in (*above, paths.results, paths.private.parent, paths.private, paths.temporary):
         make_folder(folder)
 
 

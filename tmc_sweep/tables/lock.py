@@ -3,28 +3,30 @@
 import fcntl
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
-from tmc_sweep.errors import SweepBusyError
+from tmc_sweep.errors import StorageError, SweepBusyError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.tables import files
 
 
 @contextmanager
-def sweep_lock(paths: SweepPaths) -> Iterator[None]:
+def sweep_lock(paths: SweepPaths) -> Iterator[Callable[[], None]]:
     """Be the sweep's one writer inside; SweepBusyError at once if another process is.
 
-    Also removes what a killed writer left half-written. Child processes do not inherit the lock across exec.
+    Also removes what a killed writer left half-written. Child processes do not inherit the lock across exec. Yields
+    what to call before a commit: a StorageError if the lock was removed, for then another run may have one of its own.
     """
     files.prepare(paths)
     with _opened(paths.lock) as descriptor:
         with files.explained("locked", paths.lock):
             _take(paths, descriptor)
             files.clear(paths.temporary)
-        yield
+        yield partial(_check_held, paths.lock, descriptor)
 
 
 @contextmanager
@@ -50,6 +52,14 @@ def _opened(lock: Path) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)  # gives the lock back
+
+
+def _check_held(lock: Path, descriptor: int) -> None:
+    with files.explained("checked", lock):
+        if not os.path.samestat(lock.stat(), os.fstat(descriptor)):
+            raise StorageError(
+                f"{lock} must stay while a sweep runs, but another has taken its place: run again, one run at a time"
+            )
 
 
 def _take(paths: SweepPaths, descriptor: int) -> None:

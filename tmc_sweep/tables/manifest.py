@@ -37,7 +37,7 @@ def read_manifest(paths: SweepPaths) -> Manifest | None:
         check_format(paths.manifest, int(fields["format_version"]))
         del fields["sha256"]
         manifest = Manifest(**{**fields, "packs": tuple(map(tuple, fields["packs"]))})
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise refused(paths.manifest, f"it is damaged ({error!r})") from error
     if not is_sealed(content, _MARK):
         raise refused(paths.manifest, "it is damaged (its SHA-256 is not the one it carries)")

@@ -85,5 +85,5 @@ def stated(payload: bytes) -> dict[str, str]:
     try:
         length = int.from_bytes(payload[:8], "little")
         return dict(json.loads(payload[8 : 8 + length]).get("__metadata__", {}))
-    except (ValueError, AttributeError, TypeError):
+    except (ValueError, AttributeError, TypeError, RecursionError):
         return {}

@@ -1,0 +1,84 @@
+"""The writer between its thread and its end: what is stored after it is closed, and without its lock."""
+
+import errno
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from twin import small
+
+from tmc_sweep.errors import StorageError
+from tmc_sweep.paths import SweepPaths
+from tmc_sweep.records import OUTCOME_COLUMNS, EpochRecord
+from tmc_sweep.sweep.letters import Begin, Report
+from tmc_sweep.sweep.recorder import Recorder
+from tmc_sweep.sweep.writer import Writer
+from tmc_sweep.tables import files
+from tmc_sweep.tables.lock import sweep_lock
+from tmc_sweep.tables.read import read_trials
+
+TRIAL = small()
+EPOCH = EpochRecord(
+    trial_id=TRIAL.trial_id,
+    epoch=1,
+    **dict.fromkeys(OUTCOME_COLUMNS, -1.0),
+    epoch_seconds=1.0,
+    eval_seconds=0.5,
+    peak_memory_bytes=1,
+    attempt=1,
+    time=datetime(2025, 1, 1, tzinfo=UTC),
+)
+BEGIN = Begin(TRIAL.trial_id, (TRIAL.trial_id,), 7, "host", "cpu", 1, "eager", "sum", "versions")
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def writer(paths: SweepPaths):
+    with sweep_lock(paths) as check_held:
+        yield Writer(Recorder.open(paths, [TRIAL]), [TRIAL], None, check_held, lambda: False)
+
+
+def test_closing_stores_what_there_is_and_nothing_is_stored_after_it(writer: Writer, paths: SweepPaths):
+    writer.deliver([BEGIN])
+    writer.close()
+    before = contents(paths.results)
+    with pytest.raises(RuntimeError, match="closed"):
+        writer.deliver([Report(TRIAL.trial_id, 1, (EPOCH,), b"checkpoint")])
+    assert contents(paths.results) == before
+    assert read_trials(paths.epochs)["attempts"].tolist() == [1]
+
+
+def test_closing_ends_a_wait_for_storage_and_comes_after_it(writer: Writer, monkeypatch: pytest.MonkeyPatch):
+    full, waiting = threading.Event(), threading.Event()
+    write = files._write_synced
+
+    def fails_while_full(path: Path, content: bytes) -> None:
+        if threading.current_thread() is thread:
+            waiting.set()
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(path, content)
+
+    def deliver() -> None:
+        with pytest.raises(StorageError, match="No space left"):
+            writer.deliver([BEGIN])
+        full.set()
+
+    monkeypatch.setattr(files, "_write_synced", fails_while_full)
+    thread = threading.Thread(target=deliver)
+    thread.start()
+    assert waiting.wait(20)
+    writer.close()
+    assert full.wait(20)
+    thread.join()
+
+
+def test_without_its_lock_it_stores_nothing(writer: Writer, paths: SweepPaths):
+    paths.lock.unlink()
+    before = contents(paths.results)
+    with pytest.raises(StorageError, match=str(paths.lock)):
+        writer.deliver([BEGIN])
+    assert contents(paths.results) == before

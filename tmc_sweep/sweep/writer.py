@@ -1,0 +1,91 @@
+"""The one writer of a running sweep: it applies letters, commits, and shows what is durable."""
+
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from tmc_sweep.config import TrialConfig
+from tmc_sweep.records import Status
+from tmc_sweep.sweep.letters import Letter, Reply, Report
+from tmc_sweep.sweep.patience import Patience
+from tmc_sweep.sweep.progress import Listener, Progress, TrialProgress
+from tmc_sweep.sweep.recorder import Recorder
+
+
+class Writer:
+    """A recorder in the hands of one thread at a time, until it is closed; and how the sweep stands.
+
+    `check_held` raises if the sweep's lock is no longer ours. Storage that is full is waited for, unless `stopping`.
+    """
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        configs: Sequence[TrialConfig],
+        listener: Listener | None,
+        check_held: Callable[[], None],
+        stopping: Callable[[], bool],
+    ) -> None:
+        self.recorder = recorder
+        self._check_held = check_held
+        self._leaving = False
+        self._patience = Patience(lambda: self._leaving or stopping())
+        self._writing = threading.Lock()
+        self._configs = {config.trial_id: config for config in configs}
+        self._listener = listener
+        self.progress = Progress([self._trial(trial_id) for trial_id in self._configs])
+
+    def deliver(self, letters: list[Letter]) -> list[Reply]:
+        """Apply and commit; what the replies acknowledge is durable."""
+        with self._writing:
+            self._check_held()
+            replies = [self._patience.lasting(partial(self.recorder.receive, letter)) for letter in letters]
+            self._patience.lasting(self._commit)
+        for letter in letters:
+            new = letter.records if isinstance(letter, Report) else ()
+            self.progress.update(self._trial(letter.trial_id), new)
+        if letters:
+            self.show()
+        return replies
+
+    def show(self) -> None:
+        """Let the listener see how the sweep stands."""
+        try:
+            if self._listener:
+                self._listener(self.progress.snapshot())
+        except (Exception, SystemExit):  # rich leaves with SystemExit when its terminal is gone
+            self._listener = None
+
+    def fail(self, trial_id: str, reason: str) -> None:
+        """Record that training is over for this trial, and why it failed if it has not ended in another way."""
+        self.recorder.fail(trial_id, reason)
+        self._patience.lasting(self._commit)
+        self.progress.update(self._trial(trial_id))
+
+    def leave(self) -> None:
+        """The sweep ends: wait for storage no longer."""
+        self._leaving = True
+
+    def close(self) -> None:
+        """Store what there is. A thread that is still at work can change nothing after this."""
+        self.leave()
+        with self._writing:
+            try:
+                self.recorder.release()
+                self._commit()
+            finally:
+                self._check_held = _closed
+
+    def _commit(self) -> None:
+        self._check_held()
+        self.recorder.commit()
+
+    def _trial(self, trial_id: str) -> TrialProgress:
+        row = self.recorder.row(trial_id)
+        reason = row["reason"]
+        status, last = Status(str(row["status"])), self.recorder.last(trial_id)
+        return TrialProgress(self._configs[trial_id], status, last, None if reason is None else str(reason))
+
+
+def _closed() -> None:
+    raise RuntimeError("a closed writer commits nothing")
