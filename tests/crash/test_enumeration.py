@@ -30,7 +30,7 @@ class Enumeration:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.paths = SweepPaths(root / "results", "tiny")
+        self.paths = SweepPaths(root / "new" / "results", "tiny")  # power may also take what lies above
         self.counts: Counter[str] = Counter()
         self.violations: list[str] = []
 
