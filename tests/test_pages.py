@@ -14,7 +14,7 @@ from tmc_sweep.models import count_parameters
 from tmc_sweep.space import load, parse
 
 ROOT = Path(__file__).parents[1]
-PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "results" / "README.md"]
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *(ROOT / part / "README.md" for part in ("cluster", "results"))]
 README = (ROOT / "README.md").read_text()
 SPACE_PAGE = (ROOT / "docs" / "search-space.md").read_text()
 
