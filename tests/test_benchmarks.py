@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import command, evaluation, pyro, roofline
+from benchmarks import command, estimators, evaluation, pyro, roofline
 from benchmarks.__main__ import main, stored
 from benchmarks.goals import GOALS, Goal
 from benchmarks.machine import machine
@@ -87,6 +87,16 @@ def test_pyro_has_our_loss_and_a_changed_weight_would_show() -> None:
             theirs.q[1].first.weight.add_(1.0)
         with pytest.raises(SystemExit, match="the losses must agree"):
             pyro.check_losses(ours, theirs, x)
+
+
+def test_the_variances_of_the_estimators_are_measured_before_and_after_training(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    estimators.main(["--K", "2", "--epochs", "0", "1", "--draws", "3", "--json"])
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert [*rows[0]] == [*estimators.Row.__annotations__]
+    assert [row["epochs"] for row in rows] == [0, 1] * len(estimators.CASES)
+    assert all(0 < row["variance_ratio"] < 2 for row in rows)
 
 
 @pytest.mark.parametrize("objective", ["iwae", "tmc"])
