@@ -102,7 +102,7 @@ base: {data: digits, epochs: 60}
 space: {lr: {loguniform: [1e-4, 1e-2]}}
 search: {algorithm: random, num_samples: 12}
 """
-    best = figure(tmp_path, text, flat(lambda config: -30.0 - 1000 * config.lr, noise=0.0))
+    best = figure(tmp_path, text, flat(lambda config: -30.0 + 1000 * config.lr, noise=0.0))
     (axes,) = panels(best)
     lines = sorted(axes.lines, key=lambda line: -line.get_ydata()[-1])
     assert [line.get_color() == PALE for line in lines] == [False] * 6 + [True] * 6
