@@ -129,7 +129,9 @@ def _progress(chosen: "Chosen", quiet: bool) -> "Iterator[Listener]":
     elif not messages.is_terminal:
         yield lambda progress: _tell(names, progress)
     else:
-        with Progress(TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=messages) as bar:
+        with Progress(
+            TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=messages, transient=True
+        ) as bar:
             yield partial(_advance, bar, bar.add_task("reading checkpoints"), names)
 
 

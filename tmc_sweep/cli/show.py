@@ -73,7 +73,7 @@ def _evaluated_cell(rows: pd.DataFrame) -> dict[str, Any]:
         "std_seeds": None if len(rows) == 1 else float(values.std(skipna=False)),
         "standard_error": float(rows["standard_error"].mean(skipna=False)),
         "n_seeds": len(rows),
-        "seconds": float(rows["seconds"].sum()),
+        "seconds": f"{rows['seconds'].sum():.3g}",
     }
 
 
