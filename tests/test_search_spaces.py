@@ -8,13 +8,16 @@ import pytest
 from command import start
 from place import own_place
 from twin import small, table
+from typer.main import get_command
 
 import tmc_sweep
+from tmc_sweep.cli.app import app
 from tmc_sweep.data import load as load_data
 from tmc_sweep.records import Status
 from tmc_sweep.space import load
 
 FILES = Path(__file__).parents[1] / "search_spaces"
+PAGE = (FILES.parent / "docs" / "reproduction.md").read_text()
 IWAE_AND_TMC = {"objective": {"iwae", "tmc"}}
 FACTS = {
     "table1": (4, 3, {**IWAE_AND_TMC, "architecture": {"small", "large"}, "K": {20}, "lr": {1e-3}, "epochs": {1200}}),
@@ -48,6 +51,13 @@ def test_two_lines_say_what_of_the_article_it_is_and_the_command(name: str):
     what, command = (FILES / f"{name}.yaml").read_text().splitlines()[:2]
     assert re.match("# .+ .+", what)
     assert command == f"# tmc-sweep run search_spaces/{name}.yaml"
+
+
+def test_the_page_names_every_file_and_its_commands_are_valid():
+    assert set(re.findall(r"run search_spaces/(\w+)\.yaml", PAGE)) == FACTS.keys() - {"quickstart"}
+    assert set(re.findall(r"tmc-sweep ([a-z]+)", PAGE)) <= set(get_command(app).commands)
+    for name, options in re.findall(r"^tmc-sweep run search_spaces/(\w+)\.yaml (--set .*)$", PAGE, re.M):
+        assert load(FILES / f"{name}.yaml", overrides=options.removeprefix("--set ").split(" --set ")).trials()
 
 
 def scaled(name: str, results: Path, *more: str) -> pd.DataFrame:
