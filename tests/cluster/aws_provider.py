@@ -58,16 +58,13 @@ def drive(file: Path) -> dict[str, Any]:
     aws.time = SimpleNamespace(sleep=lambda seconds: None)  # it would wait half a minute for IAM to spread
     types = [kind["node_config"]["InstanceType"] for kind in config["available_node_types"].values()]
     node_provider.list_ec2_instances = lambda *_: ec2.describe_instance_types(InstanceTypes=types)["InstanceTypes"]
-    asked_for: list[Any] = []
-    default_rules = aws._create_default_inbound_rules
-    aws._create_default_inbound_rules = lambda *of: asked_for.extend(default_rules(*of)) or asked_for
     config = commands._bootstrap_config(config, no_config_cache=True)
     provider = _get_node_provider(config["provider"], config["cluster_name"])
     return {
         "endpoint": ec2.meta.endpoint_url,
         "iam": iam(config["head_node"]["IamInstanceProfile"]["Arn"]),
         "key": key(ec2, config),
-        "groups": {**groups(ec2, config), "asked_for": asked_for},
+        "groups": groups(ec2, config),
         "head": started(ec2, provider, {**node_config(config, "head"), **config["head_node"]}),
         "workers": {name: started(ec2, provider, node_config(config, name)) for name in ("gpu_spot", "gpu_on_demand")},
         "left_after_termination": left_after_termination(ec2, provider),

@@ -57,10 +57,6 @@ def test_outside_only_ssh_is_open(made: dict[str, Any]) -> None:
     assert [pair["GroupId"] for pair in inside["UserIdGroupPairs"]] == [made["groups"]["id"]]
 
 
-def test_no_rule_is_asked_for_twice(made: dict[str, Any]) -> None:
-    assert len(made["groups"]["asked_for"]) == 2  # AWS refuses a request that repeats a rule; moto does not
-
-
 def test_every_machine_is_in_that_group(made: dict[str, Any]) -> None:
     assert made["groups"]["name"] == "tmc-sweep-ssh-only"
     assert set(made["groups"]["of"]) == {"head", *made["workers"]}
@@ -80,3 +76,13 @@ def test_machines_are_terminated_not_stopped(made: dict[str, Any]) -> None:
 
 def test_where_no_spot_machine_is_left_one_on_demand_is_asked_for(made: dict[str, Any]) -> None:
     assert made["asked"] == ["gpu_spot", "gpu_on_demand"]
+
+
+def test_the_files_head_has_the_command_that_fills_in_the_machine_image(tmp_path: Path) -> None:
+    text = (CLUSTER / "gpu.yaml").read_text()
+    (command,) = re.findall(r"^#   (sed .*?)\n#$", text, re.M | re.S)
+    (tmp_path / "cluster").mkdir()
+    (tmp_path / "cluster" / "gpu.yaml").write_text(text)
+    script = "aws() { echo ami-0fedcba9876543210; }\n" + command.replace("\n#", "\n")
+    subprocess.run(["bash", "-c", script], cwd=tmp_path, check=True)
+    assert (tmp_path / "cluster" / "gpu.yaml").read_text() == text.replace("ami-EDIT-ME", "ami-0fedcba9876543210")
