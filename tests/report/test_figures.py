@@ -57,7 +57,7 @@ def test_the_figures_of_a_grid(tables: SweepTables):
 
 def test_the_same_tables_give_the_same_bytes_whatever_the_users_matplotlib_is_set_to(tables: SweepTables):
     drawn = [(figures.svg(figure), figures.png(figure)) for figure in figures.of(tables)[:2]]
-    with mpl.rc_context({"lines.linewidth": 9, "font.size": 30, "savefig.dpi": 30, "figure.facecolor": "red"}):
+    with mpl.rc_context({"axes.facecolor": "red", "font.size": 30, "savefig.dpi": 30, "xtick.direction": "in"}):
         assert [(figures.svg(figure), figures.png(figure)) for figure in figures.of(tables)[:2]] == drawn
     assert "<dc:date>" not in drawn[0][0]
 
