@@ -14,7 +14,7 @@ from tmc_sweep.records import EVALUATION_COLUMNS, TRIAL_COLUMNS
 from tmc_sweep.report import figures
 from tmc_sweep.report.page import page
 from tmc_sweep.report.tables import SweepTables
-from tmc_sweep.report.views import MAX_ROWS, table
+from tmc_sweep.report.views import MAX_ROWS, differences, table
 from tmc_sweep.tables.artefacts import EVALUATIONS
 
 GRID = """# for <b>people</b> & machines
@@ -176,6 +176,14 @@ def test_a_figure_of_many_marks_is_embedded_as_png(half: SweepTables, monkeypatc
 def test_a_table_that_is_too_long_says_how_many_rows_are_left_out():
     made = table("Trials", TRIAL_COLUMNS, ["K"], [{"K": k} for k in range(MAX_ROWS + 2)])
     assert (len(made.rows), made.left_out) == (MAX_ROWS, 2)
+
+
+def test_differences_name_the_fields_that_vary_but_no_evaluation_that_follows_k(tmp_path: Path):
+    text = "{name: ks, base: {data: digits, epochs: 60}, space: {K: {grid_search: [2, 5]}, lr: {grid_search: [1, 2]}}}"
+    sweep = invented.sweep(tmp_path, text, invented.flat(lambda config: -30.0 - config.K))
+    made = differences(sweep)
+    assert [head.title for head in made.heads][:6] == ["by", "value", "baseline", "K", "lr", "mean_difference"]
+    assert [cell.text for cell in made.rows[0][:6]] == ["K", "5", "2", "", "1", "−3.000"]
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ class Comparison:
     """One published number and the same of ours."""
 
     number: Number
-    where: Mapping[str, Any]  # our cell's fields
+    where: Mapping[str, Any]  # the fields that our trials share
     value: float | None  # None: `why`
     difference: float | None  # ours less theirs, or less the nearest end of their range; None of other data
     spreads: dict[str, float | None]  # by name
@@ -48,13 +48,15 @@ def comparison(number: Number, trials: Sequence[Trial], unfinished: int = 0) -> 
     found = {name: text for trial in trials for name, text in departures(number.cell, trial.fields).items()}
     epochs = window(trials, LAST)
     texts = (*found.values(), *_circumstances(number, trials, epochs, unfinished))
+    first, *others = (trial.fields for trial in trials)
+    where = {name: value for name, value in first.items() if all(fields[name] == value for fields in others)}
     timed = number.metric == "epoch_seconds"
     if (ended := [trial for trial in trials if trial.status in ENDED_EARLY]) and not timed:
         why = f"seed {ended[0].seed} {ended[0].status}"
-        return Comparison(number, trials[0].fields, None, None, {}, texts, why)
+        return Comparison(number, where, None, None, {}, texts, why)
     value, spreads = _seconds(trials) if timed else _objective(trials, *epochs)
     difference = None if "data" in found else _difference(number, value)
-    return Comparison(number, trials[0].fields, value, difference, spreads, texts)
+    return Comparison(number, where, value, difference, spreads, texts)
 
 
 def _nearest(number: Number, trials: Sequence[Trial]) -> list[list[Trial]]:
