@@ -109,7 +109,7 @@ def _one_file_a_trial(
     paths.epochs.mkdir(parents=True)
     for number, config in enumerate(configs):
         rows = TrialRows.of(config)
-        rows.upsert([*named(records, config)], replace=False)
+        rows.upsert([*named(records, config)])
         paths.part(number).write_bytes(to_parquet(to_table([rows]), sweep_id))
     return paths.epochs, time.perf_counter() - started
 

@@ -118,12 +118,19 @@ def test_each_missing_part_and_stray_file_is_named(paths: SweepPaths):
     (checkpoint(paths).parent / "epoch-1.safetensors").touch()
     found = [sentence for sentence in sentences(paths) if "epochs of trial" not in sentence]
     assert [sentence.split()[0] for sentence in found] == [
-        str(paths.epochs / "notes.txt"),
         str(paths.part(0)),
         str(paths.part(1)),
+        str(paths.epochs / "notes.txt"),
         str(paths.checkpoints / "notes.txt"),
         str(checkpoint(paths).parent / "epoch-1.safetensors"),
     ]
+
+
+@pytest.mark.parametrize("stray", [garbage, lambda path: shutil.copy(path.parent / "part-00000.parquet", path)])
+def test_a_stray_of_a_far_number_is_one_problem(paths: SweepPaths, stray: Callable[[Path], None]):
+    stray(paths.part(300_000))
+    (found,) = inspect(paths).problems
+    assert (found.file, found.remove) == (paths.part(300_000), True)
 
 
 def test_a_trial_in_two_parts_is_found(paths: SweepPaths):
@@ -174,8 +181,9 @@ def renamed(path: Path, trial_id: str, epoch: int) -> None:
 )
 def test_a_checkpoint_in_anothers_place_is_found(paths: SweepPaths, trial: int, epoch: int, what: str):
     renamed(checkpoint(paths, 1), TRIALS[trial].trial_id, epoch)
-    (found,) = sentences(paths)
-    assert what in found
+    found = sentences(paths)
+    assert what in found[0]
+    assert "it is missing" in found[1]  # from its own place
 
 
 def test_a_checkpoint_whose_history_is_not_that_of_the_rows_is_found(paths: SweepPaths):
@@ -191,11 +199,17 @@ def test_a_checkpoint_whose_history_is_not_that_of_the_rows_is_found(paths: Swee
 
 def test_checkpoints_that_are_gone_are_found_by_the_trial_table(paths: SweepPaths):
     newest = checkpoint(paths, 1)
-    checkpoint(paths, 0).unlink()
+    older, there = checkpoint(paths, 0), newest.read_bytes()
+    kept = older.read_bytes()
+    older.unlink()
     assert sentences(paths) == []
-    newest.unlink()
-    (found,) = sentences(paths)
-    assert found.startswith(f"{newest} must be as tmc_sweep wrote it, but it is missing")
+    for older_there in (False, True):
+        newest.unlink()
+        if older_there:
+            older.write_bytes(kept)
+        (found,) = sentences(paths)
+        assert found.startswith(f"{newest} must be as tmc_sweep wrote it, but it is missing")
+        newest.write_bytes(there)
 
 
 def test_what_a_newer_version_wrote_is_no_damage(paths: SweepPaths):

@@ -170,6 +170,21 @@ def test_a_trial_whose_later_attempt_has_begun_is_told_to_stop(digits: Images, p
     assert table(paths.epochs)["attempt"].tolist() == [2]
 
 
+def test_a_finished_member_is_not_trained_again_when_its_pack_is_restarted(digits: Images, paths: SweepPaths):
+    """Not even where the budget dropped its checkpoint."""
+    short, long = small(epochs=2), small(seed=1, epochs=4)
+    recorder = Recorder.open(paths, [short, long], checkpoint_gigabytes=0)
+    run = PackRun([short, long], digits, DirectChannel(recorder), "cpu", NEVER)
+    for _ in range(3):
+        run.train_epoch()
+    assert CheckpointFiles(paths).latest(short.trial_id) is None
+    again = PackRun([short, long], digits, DirectChannel(recorder), "cpu", NEVER)
+    finish(again)
+    assert {letter.trial_id for letter in again._channel.sent if isinstance(letter, Report)} == {long.trial_id}
+    frame = read_trials(paths.epochs)
+    assert frame[["status", "attempts"]].values.tolist() == [["done", 1], ["done", 2]]
+
+
 def test_an_epoch_that_breaks_off_leaves_no_checkpoint_of_itself(digits: Images, paths: SweepPaths, monkeypatch):
     """Tune closes a trial also after an error, when its parameters are already beyond the last epoch's."""
     run = started(paths, [small()], digits, epochs=2)

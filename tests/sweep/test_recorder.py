@@ -15,6 +15,7 @@ from tmc_sweep.records import EpochRecord, Status
 from tmc_sweep.sweep import recorder as recorder_module
 from tmc_sweep.sweep.letters import Begin, Begun, Done, Report
 from tmc_sweep.sweep.recorder import Recorder
+from tmc_sweep.tables.checkpoints import CheckpointFiles
 from tmc_sweep.tables.epochs import EpochTable
 from tmc_sweep.tables.manifest import read_manifest
 from tmc_sweep.tables.read import read_trials
@@ -50,6 +51,10 @@ def row(epoch: int, value: float = -50.0, config: TrialConfig = FIRST, attempt: 
 
 def report(*rows: EpochRecord, attempt: int = 1, checkpoint: bytes | None = None) -> Report:
     return Report(rows[0].trial_id, attempt, rows, checkpoint)
+
+
+def broken(*_: object) -> None:
+    raise StorageError("the disk is full")
 
 
 @pytest.fixture
@@ -190,11 +195,11 @@ def test_on_a_cpu_an_epoch_that_differs_fails_the_trial_and_leaves_its_checkpoin
 
 def test_on_a_gpu_an_epoch_that_differs_takes_the_place_of_the_stored_ones(recorder: Recorder, paths: SweepPaths):
     recorder.receive(begin(device="Tesla"))
-    recorder.receive(report(row(1), row(2), row(3)))
+    recorder.receive(report(row(1), row(2)))
     recorder.receive(begin(device="Tesla"))
-    assert recorder.receive(report(row(2, -49.0, attempt=2), attempt=2)) == Done(refused=False)
+    assert recorder.receive(report(row(1, -49.0, attempt=2), attempt=2)) == Done(refused=False)
     recorder.commit()
-    assert (stored(paths), trial(paths)["epochs_done"]) == ([-50, -49], 2)
+    assert (stored(paths), trial(paths)["epochs_done"]) == ([-49], 1)
 
 
 @pytest.mark.parametrize(
@@ -209,6 +214,77 @@ def test_where_the_same_bits_are_not_promised_an_epoch_may_differ(
     recorder.receive(report(row(1)))
     recorder.receive(begin(**after))
     assert recorder.receive(report(row(1, -49.0, attempt=2), attempt=2)) == Done(refused=False)
+
+
+def test_what_other_means_stored_may_differ_also_after_an_attempt_that_stored_nothing(paths: SweepPaths):
+    for attempt, (versions, value) in enumerate([("old", -50.0), ("new", None), ("new", -49.0)], 1):
+        recorder = Recorder.open(paths, [FIRST])
+        recorder.receive(begin(versions=versions))
+        recorder.commit()  # the second is killed here
+        if value:
+            letter = report(row(1, value, attempt=attempt), attempt=attempt)
+            assert recorder.receive(letter) == Done(refused=False)
+            recorder.commit()
+    assert stored(paths) == [-49]
+
+
+def test_what_an_attempt_by_the_same_means_stored_in_this_run_must_be_reproduced(recorder: Recorder):
+    recorder.receive(begin())
+    recorder.receive(report(row(1)))
+    recorder.receive(begin())
+    recorder.receive(begin())
+    assert recorder.receive(report(row(1, -49.0, attempt=3), attempt=3)) == Done(refused=True)
+
+
+def test_an_epoch_whose_checkpoint_cannot_be_saved_has_no_row(
+    recorder: Recorder, paths: SweepPaths, monkeypatch: pytest.MonkeyPatch
+):
+    recorder.receive(begin())
+    recorder.receive(report(row(1), row(2)))
+    with monkeypatch.context() as patch, pytest.raises(StorageError):
+        patch.setattr(CheckpointFiles, "save", broken)
+        recorder.receive(report(row(3), checkpoint=b"weights"))
+    recorder.release()
+    recorder.commit()
+    assert (len(stored(paths)), trial(paths)["status"]) == (2, "pending")
+
+
+def test_a_crash_before_the_trial_table_leaves_it_no_wrong_checkpoint(
+    recorder: Recorder, paths: SweepPaths, monkeypatch: pytest.MonkeyPatch
+):
+    recorder.receive(begin())
+    recorder.receive(report(row(1), checkpoint=b"1"))
+    recorder.release()
+    recorder.commit()  # names the first
+    recorder.receive(begin())
+    for epoch in (2, 3):
+        recorder.receive(report(row(epoch), attempt=2, checkpoint=b"%d" % epoch))
+    monkeypatch.setattr(TrialTable, "commit", lambda _: None)
+    recorder.commit()
+    monkeypatch.undo()
+    Recorder.open(paths, [FIRST, OTHER])
+    now = trial(paths)
+    assert (now["status"], now["checkpoint_epoch"]) == ("done", 3)
+    assert (paths.results / now["checkpoint"]).read_bytes() == b"3"
+
+
+@pytest.mark.parametrize("value", [-50.0, NAN])
+def test_a_trial_that_has_ended_does_not_begin_again(recorder: Recorder, paths: SweepPaths, value: float):
+    recorder.receive(begin())
+    recorder.receive(report(row(1), row(2), row(3, value)))
+    status = recorder.row(FIRST.trial_id)["status"]
+    assert recorder.receive(begin()) == Done(refused=True)
+    assert (recorder.row(FIRST.trial_id)["status"], recorder.row(FIRST.trial_id)["attempts"]) == (status, 1)
+    recorder.commit()
+    longer = Recorder.open(paths, [FIRST.model_copy(update={"epochs": 5})])
+    assert longer.receive(begin()) == (Begun(2, None) if status == Status.DONE else Done(refused=True))
+
+
+def test_a_begin_that_fails_is_no_attempt(recorder: Recorder, monkeypatch: pytest.MonkeyPatch):
+    with monkeypatch.context() as patch, pytest.raises(StorageError):
+        patch.setattr(CheckpointFiles, "latest", broken)
+        recorder.receive(begin())
+    assert recorder.receive(begin()) == Begun(1, None)
 
 
 def test_an_epoch_that_is_not_finite_ends_the_trial_and_no_other(recorder: Recorder, paths: SweepPaths):
@@ -259,9 +335,6 @@ def test_after_a_crash_nothing_counts_as_running(recorder: Recorder, paths: Swee
 def test_rows_are_durable_before_the_trial_table_speaks_of_them(
     recorder: Recorder, paths: SweepPaths, monkeypatch: pytest.MonkeyPatch
 ):
-    def broken(_: EpochTable) -> None:
-        raise StorageError("the disk is full")
-
     recorder.receive(begin())
     recorder.commit()
     recorder.receive(report(row(1), row(2), row(3)))
@@ -294,7 +367,7 @@ def test_the_trial_table_removed_is_made_again_from_the_rows(recorder: Recorder,
     recorder.commit()
     paths.trials.unlink()
     Recorder.open(paths, [FIRST, OTHER])
-    assert read_trials(paths.epochs)["status"].tolist() == ["diverged", "pending"]
+    assert read_trials(paths.epochs)[["status", "attempts"]].values.tolist() == [["diverged", 1], ["pending", 0]]
 
 
 def test_more_epochs_make_a_finished_trial_pending_and_fewer_leave_it_done(recorder: Recorder, paths: SweepPaths):

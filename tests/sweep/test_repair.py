@@ -1,5 +1,6 @@
 """What `repair` brings back, what it leaves to the next run, and that it can be broken off anywhere."""
 
+import errno
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,9 +20,11 @@ from tmc_sweep.sweep.inspection import verify
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.sweep.repair import repair
 from tmc_sweep.tables import files
+from tmc_sweep.tables.checkpoints import CheckpointFiles
 from tmc_sweep.tables.lock import sweep_lock
 from tmc_sweep.tables.manifest import read_manifest, write_manifest
 from tmc_sweep.tables.read import read_trials
+from tmc_sweep.training import decode, encode
 
 
 @pytest.fixture(scope="module")
@@ -194,6 +197,33 @@ def test_rows_without_a_checkpoint_are_trained_again_by_the_next_run(paths: Swee
     images = load("digits")
     assert set(sweep(paths, TRIALS, images, text=YAML)) == {config.trial_id for config in TRIALS}
     pd.testing.assert_frame_equal(outcomes(table(paths.epochs)), expected(TRIALS, images), check_exact=True)
+
+
+def test_rows_that_a_later_attempt_was_about_to_replace_come_from_its_checkpoint(paths: SweepPaths):
+    """As on a GPU, killed between its checkpoint and its rows."""
+    checkpoints = CheckpointFiles(paths)
+    state = decode(checkpoints.latest(GOING.trial_id)[1], GOING)
+    first, second = state.history
+    state.history[1:] = [replace(second, test_elbo=-1.0, attempt=2), replace(second, epoch=3, attempt=2)]
+    checkpoints.save(GOING.trial_id, 3, encode(state))
+    assert verify(paths).problems == ()
+    assert repair(paths).done == (f"brought back from a checkpoint: epochs 3 to 3 of trial {GOING.trial_id}",)
+    frame = table(paths.epochs).query(f"trial_id == '{GOING.trial_id}'")
+    assert frame["attempt"].tolist() == [1, 2, 2]
+    assert frame["test_elbo"].tolist() == [first.test_elbo, -1.0, second.test_elbo]
+
+
+def test_a_checkpoint_that_the_disk_cannot_read_is_set_aside_unread(paths: SweepPaths, monkeypatch: pytest.MonkeyPatch):
+    newest, read = checkpoint(paths, 1), Path.read_bytes
+
+    def unreadable(path: Path) -> bytes:
+        if path == newest:
+            raise OSError(errno.EIO, "Input/output error")
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", unreadable)
+    assert repair(paths).done == (f"moved {newest} to {paths.quarantine / newest.name}",)
+    assert verify(paths).problems == ()
 
 
 def test_a_diverged_trial_whose_rows_are_lost_is_trained_again(tmp_path: Path):

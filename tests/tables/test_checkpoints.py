@@ -1,8 +1,11 @@
+import errno
 import hashlib
+import os
+from pathlib import Path
 
 import pytest
 
-from tmc_sweep.errors import InputError
+from tmc_sweep.errors import InputError, StorageError
 from tmc_sweep.tables.checkpoints import CheckpointFiles
 from tmc_sweep.tables.files import prepare
 
@@ -44,7 +47,26 @@ def test_a_flipped_bit_falls_back_to_the_one_before_with_a_warning(checkpoints, 
     newest = checkpoints.save(TRIAL, 2, b"second")
     flip(newest, position)
     assert checkpoints.latest(TRIAL) == (1, b"first")
-    assert f"{newest} is damaged" in caplog.text
+    assert f"{newest} is passed over for an earlier checkpoint, if there is one: it is damaged" in caplog.text
+
+
+def test_one_that_the_disk_cannot_read_falls_back_too_but_one_we_may_not_read_is_an_error(
+    checkpoints, monkeypatch, caplog
+):
+    checkpoints.save(TRIAL, 1, b"first")
+    newest, read = checkpoints.save(TRIAL, 2, b"second"), Path.read_bytes
+    for code in (errno.EIO, errno.EACCES):
+        error = OSError(code, os.strerror(code))
+        monkeypatch.setattr(Path, "read_bytes", lambda path, e=error: raises(e) if path == newest else read(path))
+        if code == errno.EIO:
+            assert checkpoints.latest(TRIAL) == (1, b"first")
+            assert f"{newest} is passed over" in caplog.text
+    with pytest.raises(StorageError, match="Permission denied"):
+        checkpoints.latest(TRIAL)
+
+
+def raises(error):
+    raise error
 
 
 def test_both_broken_is_none(checkpoints, caplog):

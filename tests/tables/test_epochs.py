@@ -115,7 +115,7 @@ def test_null_nan_and_numbers_all_differ(paths, config, rows, old, new):
 def test_replace_takes_the_new_rows_from_the_first_that_differs(paths, config, rows):
     table = EpochTable.open(paths)
     table.add(config, rows(config, [-1.0, -2.0, -3.0, -4.0]))
-    table.add(config, rows(config, [-2.0, -3.5], first=2, epoch_seconds=9.0), replace=True)
+    table.add(config, rows(config, [-2.0, -3.5], first=2, epoch_seconds=9.0), replace_before=2)
     table.commit()
     assert stored(paths) == [-1.0, -2.0, -3.5]
     assert stored(paths, column="epoch_seconds") == [1.5, 1.5, 9.0]

@@ -1,7 +1,7 @@
 """Whether all that is stored of a sweep is as it was written, and agrees. Reads only, also while the sweep runs."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,14 +10,14 @@ import pyarrow as pa
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.errors import DamagedError, StorageError
 from tmc_sweep.paths import SweepPaths, part_name, part_number
-from tmc_sweep.records import EPOCH_COLUMNS, FORMAT_VERSION, SUMMARY_COLUMNS, TRIAL_COLUMNS, Column, EpochRecord
+from tmc_sweep.records import EPOCH_COLUMNS, SUMMARY_COLUMNS, TRIAL_COLUMNS, Column, EpochRecord, Status
 from tmc_sweep.tables import files
 from tmc_sweep.tables.artefacts import ARTEFACTS
 from tmc_sweep.tables.checkpoints import CheckpointFiles
 from tmc_sweep.tables.manifest import read_manifest
 from tmc_sweep.tables.parts import TrialRows, read_part
 from tmc_sweep.tables.read import find
-from tmc_sweep.tables.schema import read_sweep_id, read_table, refused
+from tmc_sweep.tables.schema import check_format, read_sweep_id, read_table, refused
 from tmc_sweep.tables.trials import TrialRow, config_of
 from tmc_sweep.training import decode, stated
 
@@ -79,11 +79,10 @@ class _Inspection:
     def findings(self) -> Findings:
         sweep_id = self._sweep_id()
         trials = self._trials(sweep_id)
-        self._strays()
         rows: dict[str, EpochRecord] = {}
         numbers = self._part_numbers()
-        for number in numbers:
-            self._part(self.paths.part(number), sweep_id, trials, rows)
+        whole = [number for number in numbers if self._part(self.paths.part(number), sweep_id, trials, rows)]
+        self._strays(n_parts=max(whole, default=0) + 1)
         self._check_trials(trials, rows)
         for trial_id in CheckpointFiles(self.paths).trial_ids():
             if trial_id not in rows:
@@ -129,19 +128,16 @@ class _Inspection:
         return sweep_id
 
     def _part_numbers(self) -> list[int]:
-        names = set(files.names(self.paths.epochs))
-        return [number for number in range(_n_parts(names)) if part_name(number) in names]
+        numbers = (part_number(name) for name in files.names(self.paths.epochs))
+        return sorted(number for number in numbers if number is not None)
 
-    def _strays(self) -> None:
-        """What lies where only parts or checkpoints may, and parts that are missing."""
+    def _strays(self, n_parts: int) -> None:
+        """What lies where only parts or checkpoints may, and parts that are missing before the last whole one."""
         names = files.names(self.paths.epochs)
-        expected = [part_name(number) for number in range(max(1, _n_parts(names)))]
-        for name in sorted(set(expected) ^ set(names)):
-            path = self.paths.epochs / name
-            if name in expected:
-                self._report(path, "it is missing")
-            else:
-                self._failed(path, refused(path, "another program put it there"))
+        for name in sorted({part_name(number) for number in range(n_parts)} - set(names)):
+            self._report(self.paths.epochs / name, "it is missing")
+        for path in (self.paths.epochs / name for name in names if part_number(name) is None):
+            self._failed(path, refused(path, "another program put it there"))
         for path in CheckpointFiles(self.paths).strays():
             self._failed(path, refused(path, "another program put it there"))
 
@@ -156,20 +152,22 @@ class _Inspection:
         table = self._checked(self.paths.trials, TRIAL_COLUMNS, sweep_id)
         return {} if table is None else {str(row["trial_id"]): row for row in table.to_pylist()}
 
-    def _part(self, path: Path, sweep_id: str, trials: Mapping[str, TrialRow], rows: dict[str, EpochRecord]) -> None:
+    def _part(self, path: Path, sweep_id: str, trials: Mapping[str, TrialRow], rows: dict[str, EpochRecord]) -> bool:
+        """Look at a part; whether it is whole, and its place one that it may have."""
         try:
             part = read_part(path, sweep_id)
         except StorageError as error:
             self._failed(path, error)
-            return
+            return False
         if twice := part.keys() & rows.keys():
             self._failed(path, refused(path, f"trial {min(twice)} is also in an earlier part"))
-            return
+            return False
         for trial_id, stored in part.items():
             rows[trial_id] = stored.record(stored.measured.num_rows)
             if trial_id not in trials and not self._is_broken(self.paths.trials):
                 self._report(path, f"its trial {trial_id} is not in the trial table")
             self._check_checkpoints(trial_id, trials, stored)
+        return True
 
     def _is_broken(self, path: Path) -> bool:
         return any(problem.file == path for problem in self.problems)
@@ -183,8 +181,13 @@ class _Inspection:
             if there < counted and not (last and _is_of_a_later_attempt(last, row)):
                 what = f"it has {there} epochs of trial {trial_id} where {counted} were stored"
                 self._report(self.paths.epochs, what)
-            if row["checkpoint"] and not CheckpointFiles(self.paths).stored(trial_id):
-                self._report(self.paths.results / str(row["checkpoint"]), "it is missing")
+            if row["checkpoint"] and self._is_gone(named := self.paths.results / str(row["checkpoint"]), row):
+                self._report(named, "it is missing")
+
+    def _is_gone(self, checkpoint: Path, row: TrialRow) -> bool:
+        """Whether a checkpoint is missing; of a running trial it may have made place for newer ones."""
+        stored = [path for _, path in CheckpointFiles(self.paths).stored(str(row["trial_id"]))]
+        return checkpoint not in stored and not (stored and row["status"] == Status.RUNNING)
 
     def _check_checkpoints(self, trial_id: str, trials: Mapping[str, TrialRow], rows: TrialRows | None) -> None:
         checkpoints, row = CheckpointFiles(self.paths), trials.get(trial_id)
@@ -201,11 +204,8 @@ class _Inspection:
         self, path: Path, epoch: int, payload: bytes, row: TrialRow | None, rows: TrialRows | None
     ) -> None:
         says = stated(payload)
-        if says.get("format", "").isdecimal() and int(says["format"]) > FORMAT_VERSION:
-            raise StorageError(
-                f"{path} must have a format version up to {FORMAT_VERSION}, but has {says['format']}: "
-                "use the newer tmc_sweep that wrote it"
-            )
+        if says.get("format", "").isdecimal():
+            check_format(path, int(says["format"]))
         if says.get("trial_id") != path.parent.name:
             raise refused(path, f"it names trial {says.get('trial_id')}")
         config = config_of(row) if row else config_in(payload)
@@ -227,8 +227,3 @@ class _Inspection:
 def _is_of_a_later_attempt(last: EpochRecord, row: TrialRow) -> bool:
     """Whether the epoch may be one that came out differently when trained again, which takes those after it away."""
     return last.attempt == row["attempts"] != 1
-
-
-def _n_parts(names: Iterable[str]) -> int:
-    """Parts that there should be, by the last one that is there."""
-    return max((number + 1 for name in names if (number := part_number(name)) is not None), default=0)

@@ -51,7 +51,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class Done:
-    """The letter is durable; or `refused`, because the trial failed or a later attempt at it has begun."""
+    """The letter is durable; or `refused`: the trial has ended, or a later attempt at it has begun."""
 
     refused: bool
 

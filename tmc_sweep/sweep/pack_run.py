@@ -120,10 +120,11 @@ class PackRun:
         return [ours[:middle], ours[middle:]]
 
     def _state(self, config: TrialConfig, begun: Reply) -> TrialState | None:
-        """Where the trial goes on; None, and the trial has failed, if its checkpoint cannot be used."""
-        checkpoint = begun.checkpoint if isinstance(begun, Begun) else None
+        """Where the trial goes on; None if it had ended before, or its checkpoint cannot be used and it has failed."""
+        if not isinstance(begun, Begun):
+            return None
         try:
-            return decode(checkpoint, config) if checkpoint else TrialState.initial(config)
+            return decode(begun.checkpoint, config) if begun.checkpoint else TrialState.initial(config)
         except StorageError as error:
             self._channel.send([Failed(config.trial_id, self._attempts[config.trial_id], str(error))])
             return None

@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Self
 
 from tmc_sweep.config import TrialConfig
@@ -12,7 +13,7 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EpochRecord, Status
 from tmc_sweep.sweep.budget import DROPPED, FINISHED, Budget
 from tmc_sweep.sweep.letters import Begin, Begun, Done, Letter, Reply, Report
-from tmc_sweep.tables.checkpoints import CheckpointFiles
+from tmc_sweep.tables.checkpoints import CheckpointFiles, pass_over
 from tmc_sweep.tables.epochs import EpochTable
 from tmc_sweep.tables.manifest import Manifest, open_manifest, write_manifest
 from tmc_sweep.tables.parts import RecomputedEpochError
@@ -30,6 +31,7 @@ class Recorder:
         trials: TrialTable,
         checkpoints: CheckpointFiles,
         manifest: Manifest,
+        budget: Budget,
         paths: SweepPaths,
     ) -> None:
         self._epochs = epochs
@@ -39,10 +41,11 @@ class Recorder:
         self._paths = paths
         self._configs: dict[str, TrialConfig] = {}
         self._pack_of = {trial_id: pack for pack in manifest.packs for trial_id in pack}  # as its last Begin said
-        self._exact: dict[str, bool] = {}  # whether recomputed epochs must be what an attempt by the same means stored
+        self._alike_since: dict[str, int] = {}  # first of the attempts whose rows the present one must reproduce
+        self._lost: dict[str, Path] = {}  # checkpoints that the trial table named, and that were gone
         self._packs_changed = False
         self._status_changed = True
-        self._budget = Budget(checkpoints, math.inf)
+        self._budget = budget
         self._trials_committed = time.monotonic()
 
     @classmethod
@@ -52,12 +55,13 @@ class Recorder:
         Checkpoints of finished trials are dropped, the oldest first, where all of them take more than these gigabytes.
         """
         checkpoints = CheckpointFiles(paths)
-        recorder = cls(EpochTable.open(paths), TrialTable.open(paths), checkpoints, open_manifest(paths), paths)
-        recorder._budget = Budget(checkpoints, checkpoint_gigabytes)
+        epochs, trials, manifest = EpochTable.open(paths), TrialTable.open(paths), open_manifest(paths)
+        recorder = cls(epochs, trials, checkpoints, manifest, Budget(checkpoints, checkpoint_gigabytes), paths)
         recorder._configs = {config.trial_id: config for config in configs}
         recorder._trials.ensure(configs)
         recorder.release()  # a run that was killed left its trials as running
         for row in list(recorder._trials):
+            recorder._name_checkpoint(str(row["trial_id"]))
             recorder._settle(str(row["trial_id"]))
         recorder.commit()
         return recorder
@@ -121,24 +125,20 @@ class Recorder:
                 self._set_status(str(row["trial_id"]), Status.PENDING)
 
     def mend(self, trial_id: str, history: Sequence[EpochRecord]) -> None:
-        """Take from a checkpoint's history the rows that were lost, and name the checkpoints that are there."""
+        """Take from a checkpoint's history the rows that were lost, or that its attempt was about to replace."""
         if len(history) > self._epochs.epochs_done.get(trial_id, 0):
-            self._epochs.add(self._configs[trial_id], history)
-        row, stored, last = self.row(trial_id), self._checkpoints.stored(trial_id), self._epochs.last(trial_id)
-        attempts = max(int(str(row["attempts"])), last.attempt if last else 0)
-        epoch, path = stored[0] if stored else (None, None)
-        name = str(path.relative_to(self._paths.results)) if path else None
-        now = {"attempts": attempts, "checkpoint_epoch": epoch, "checkpoint": name}
-        if any(row[column] != value for column, value in now.items()):
-            self._trials.update(trial_id, **now)
-            self._status_changed = True
-        self._settle(trial_id)
+            self._epochs.add(self._configs[trial_id], history, replace_before=history[-1].attempt)
+            self._settle(trial_id)
 
-    def _begin(self, letter: Begin) -> Begun:
+    def _begin(self, letter: Begin) -> Reply:
         row = self.row(letter.trial_id)
+        if row["status"] in FINISHED:
+            return Done(refused=True)
+        newest = self._checkpoints.latest(letter.trial_id)  # first: if it fails, the letter is received again
+        if lost := self._lost.pop(letter.trial_id, None):
+            pass_over(lost, "it is missing")
         attempt = int(str(row["attempts"])) + 1
-        alike = all(row[name] == getattr(letter, name) for name in ("host", "device", "threads", "engine", "versions"))
-        self._exact[letter.trial_id] = alike and (letter.device, letter.engine) == ("cpu", "eager")
+        self._alike_since[letter.trial_id] = self._since(letter, row, attempt)
         self._packs_changed |= self._pack_of.get(letter.trial_id) != letter.pack
         self._pack_of[letter.trial_id] = letter.pack
         self._set_status(
@@ -152,26 +152,47 @@ class Recorder:
             **{name: value for name, value in vars(letter).items() if name not in ("trial_id", "pack")},
         )
         self._budget.keep(letter.trial_id)
-        newest = self._checkpoints.latest(letter.trial_id)
         return Begun(attempt, newest[1] if newest else None)
 
+    def _since(self, letter: Begin, row: TrialRow, attempt: int) -> int:
+        """The first attempt that is known to have trained by the same means as this one, with the same bits.
+
+        On record are the means of the last attempt only, which may have stored no row; before it, this run knows.
+        """
+        alike = all(row[name] == getattr(letter, name) for name in ("host", "device", "threads", "engine", "versions"))
+        exact = alike and (letter.device, letter.engine) == ("cpu", "eager")
+        return self._alike_since.get(letter.trial_id, attempt - 1) if exact else attempt
+
     def _report(self, report: Report) -> Done:
-        replace_rows = not self._exact[report.trial_id]
+        since = self._alike_since[report.trial_id]
         try:
-            self._epochs.add(self._configs[report.trial_id], report.records, replace=replace_rows)
+            self._epochs.check(report.trial_id, report.records, replace_before=since)
         except RecomputedEpochError as error:
             self.fail(report.trial_id, str(error))
             return Done(refused=True)
-        if report.checkpoint is not None:  # durable at once, so before its rows are
+        if report.checkpoint is not None:  # durable at once, before its rows are taken: if it fails, they are not
             epoch = report.records[-1].epoch
             path = self._checkpoints.save(report.trial_id, epoch, report.checkpoint)
             self._trials.update(
                 report.trial_id, checkpoint_epoch=epoch, checkpoint=str(path.relative_to(self._paths.results))
             )
+        self._epochs.add(self._configs[report.trial_id], report.records, replace_before=since)
         self._settle(report.trial_id)
         if report.checkpoint is not None:
             self._budget.saved(report.trial_id, finished=self.row(report.trial_id)["status"] in FINISHED)
         return Done(refused=False)
+
+    def _name_checkpoint(self, trial_id: str) -> None:
+        """Let the trial table name the newest checkpoint that is there: a crash may have come before it did."""
+        row, stored = self.row(trial_id), self._checkpoints.stored(trial_id)
+        epoch, path = stored[0] if stored else (None, None)
+        name = str(path.relative_to(self._paths.results)) if path else None
+        if row["checkpoint"] == name:
+            return
+        if row["checkpoint"] and (epoch or 0) < int(str(row["checkpoint_epoch"])):
+            self._lost[trial_id] = self._paths.results / str(row["checkpoint"])
+        self._trials.update(trial_id, checkpoint_epoch=epoch, checkpoint=name)
+        self._status_changed = True
 
     def _settle(self, trial_id: str) -> None:
         """Let a trial's status follow from its rows: they say whether it is done or diverged."""
@@ -188,6 +209,9 @@ class Recorder:
         if row["status"] not in (Status.PENDING, Status.RUNNING) or not done:
             return
         last = self._epochs.last(trial_id)
+        if last is not None and last.attempt > int(str(row["attempts"])):  # the trial table was lost
+            self._trials.update(trial_id, attempts=last.attempt)
+            self._status_changed = True
         if last is not None and last.diverged:
             self._set_status(trial_id, Status.DIVERGED, reason=f"not finite in epoch {done}", ended=datetime.now(UTC))
         elif done >= int(str(row["epochs"])):

@@ -3,7 +3,6 @@
 Every step leaves files that the next call goes on from, as it does from those of any crash. Nothing is deleted.
 """
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,7 +10,7 @@ from tmc_sweep.config import PRESETS, TrialConfig
 from tmc_sweep.errors import InputError, StorageError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import CONFIG_COLUMNS, EpochRecord
-from tmc_sweep.space import parse
+from tmc_sweep.space.stored import parse_stored
 from tmc_sweep.sweep.inspection import Findings, config_in, inspect
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.tables import files
@@ -91,10 +90,8 @@ def _configs(paths: SweepPaths) -> dict[str, TrialConfig]:
 
 def _of_search_space(paths: SweepPaths) -> list[TrialConfig]:
     manifest = read_manifest(paths)
-    try:
-        return parse(manifest.search_space, str(paths.manifest), sys.maxsize).trials() if manifest else []
-    except InputError:
-        return []
+    space = parse_stored(manifest.search_space, str(paths.manifest)) if manifest else None
+    return space.trials() if space else []
 
 
 def _of_checkpoint(checkpoints: CheckpointFiles, trial_id: str) -> list[TrialConfig]:

@@ -4,12 +4,13 @@ A file's name carries its epoch and the start of its SHA-256, so that it stays a
 can be torn from it: `.tmc/<sweep>/checkpoints/<trial_id>/epoch-000050-<16 hex digits>.safetensors`.
 """
 
+import errno
 import hashlib
 import logging
 import re
 from pathlib import Path
 
-from tmc_sweep.errors import DamagedError, InputError
+from tmc_sweep.errors import InputError, StorageError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.tables import files
 from tmc_sweep.tables.schema import refused
@@ -60,22 +61,20 @@ class CheckpointFiles:
         return sum(files.size(path) for _, path in self.stored(trial_id))
 
     def latest(self, trial_id: str) -> tuple[int, bytes] | None:
-        """Epoch and content of the newest checkpoint whose digest is right; each broken one passed over is logged."""
+        """Epoch and content of the newest checkpoint that is whole; each broken one that is passed over is logged."""
         for epoch, path in self.stored(trial_id):
-            try:
-                payload = self.read(path)
-            except DamagedError:
-                _log.warning("%s is damaged (its SHA-256 is not the one in its name): using an earlier one", path)
-                continue
-            if payload is not None:
+            payload, broken = _read(path)
+            if broken:
+                pass_over(path, broken)
+            elif payload is not None:
                 return epoch, payload
         return None
 
     def read(self, path: Path) -> bytes | None:
-        """A checkpoint's content, or None if it is gone; DamagedError if its digest is not the one in its name."""
-        payload = files.read(path)
-        if payload is not None and not path.stem.endswith(_digest(payload)):
-            raise refused(path, "it is damaged (its SHA-256 is not the one in its name)")
+        """A checkpoint's content, or None if it is gone; DamagedError if it is not as it was written."""
+        payload, broken = _read(path)
+        if broken:
+            raise refused(path, broken)
         return payload
 
     def trial_ids(self) -> list[str]:
@@ -101,6 +100,24 @@ class CheckpointFiles:
         if not _TRIAL_ID.fullmatch(trial_id):
             raise InputError(f"a trial's name must be 12 hex digits, but got {trial_id!r}: see the column trial_id")
         return self._paths.checkpoints / trial_id
+
+
+def pass_over(path: Path, reason: str) -> None:
+    """Log that this checkpoint cannot be used."""
+    _log.warning("%s is passed over for an earlier checkpoint, if there is one: %s", path, reason)
+
+
+def _read(path: Path) -> tuple[bytes | None, str]:
+    """The file's content, None if it is gone, and what is broken about it: nothing if that is empty."""
+    try:
+        payload = files.read(path)
+    except StorageError as error:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EIO:
+            return None, f"its disk cannot read it ({error.__cause__.strerror})"
+        raise
+    if payload is not None and not path.stem.endswith(_digest(payload)):
+        return None, "it is damaged (its SHA-256 is not the one in its name)"
+    return payload, ""
 
 
 def _digest(payload: bytes) -> str:

@@ -60,12 +60,18 @@ class EpochTable:
         """The last epoch of a trial, or None if it has no row."""
         return self._rows(self._part[trial_id])[trial_id].last() if trial_id in self._part else None
 
-    def add(self, config: TrialConfig, records: Sequence[EpochRecord], replace: bool = False) -> None:
+    def check(self, trial_id: str, records: Sequence[EpochRecord], replace_before: int = 0) -> None:
+        """Raise what `add` would."""
+        _check_contiguous(trial_id, self._epochs_done.get(trial_id, 0), records)
+        if trial_id in self._part:
+            self._rows(self._part[trial_id])[trial_id].unchanged(records, replace_before)
+
+    def add(self, config: TrialConfig, records: Sequence[EpochRecord], replace_before: int = 0) -> None:
         """Take these epochs of one trial, in memory until `commit`; they begin at most one after its last.
 
-        An epoch that is stored with the same outcome stays as it is, time and all. One that differs is a
-        RecomputedEpochError, or with `replace` takes the place of the stored rows from that epoch on. StorageError
-        at a gap. After an error nothing has changed.
+        An epoch that is stored with the same outcome stays as it is, time and all. One that differs takes the place of
+        the stored rows from that epoch on, if an attempt before `replace_before` stored it; else it is a
+        RecomputedEpochError. StorageError at a gap. After an error nothing has changed.
         """
         if not records:
             return
@@ -74,7 +80,7 @@ class EpochTable:
         part = self._part.get(trial_id, self._part_with_room())
         trials = self._rows(part)
         rows = trials.get(trial_id) or TrialRows.of(config)
-        if rows.upsert(records, replace):
+        if rows.upsert(records, replace_before):
             trials[trial_id] = rows
             self._settle(trial_id, part)
             self._epochs_done[trial_id] = rows.measured.num_rows

@@ -49,17 +49,22 @@ class TrialRows:
         fixed = {"trial_id": config.trial_id, "cell_id": config.cell_id, **config.row()}
         return cls({column.name: fixed[column.name] for column in FIXED_COLUMNS}, _MEASURED.empty_table())
 
-    def upsert(self, records: Sequence[EpochRecord], replace: bool) -> bool:
-        """Whether the rows changed: those of `records` that are not stored, or differ and may `replace`, are taken.
+    def unchanged(self, records: Sequence[EpochRecord], replace_before: int) -> int:
+        """How many of these records, from the first on, are stored with the same outcome.
 
-        RecomputedEpochError, and nothing is changed, if one differs and may not.
+        RecomputedEpochError if the next one differs from a row of attempt `replace_before` or a later one.
         """
         skipped = records[0].epoch - 1
         again = records[: max(0, self.measured.num_rows - skipped)]
-        kept, difference = self._compare(skipped, again)
-        if difference and not replace:
+        equal, difference = self._compare(skipped, again)
+        if difference and self.record(again[equal].epoch).attempt >= replace_before:
             raise RecomputedEpochError(difference)
-        new = records[kept:]
+        return equal
+
+    def upsert(self, records: Sequence[EpochRecord], replace_before: int = 0) -> bool:
+        """Whether the rows changed: of `records`, what is not `unchanged` takes the place of the rows from there on."""
+        kept = self.unchanged(records, replace_before)
+        skipped, new = records[0].epoch - 1, records[kept:]
         if new:
             self.measured = pa.concat_tables([self.measured.slice(0, skipped + kept), _to_arrow(new)])
             if self.measured["epoch"].num_chunks > _CHUNKS:
