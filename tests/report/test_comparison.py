@@ -106,6 +106,7 @@ def test_seconds_are_medians_beside_a_value_or_a_range():
     assert found.departures == ("on cpu, not Tesla P100",)
     assert [ours("seconds-k20", seconds).difference for seconds in (40.0, 55.0, 61.0)] == [-10.0, 0.0, 1.0]
     assert ours("seconds-tmc", 1.0, pack_size=3).departures[-1] == "in packs of 3"
+    assert ours("seconds-tmc", 1.0, device=None).departures == ("on an unknown device, not Tesla P100",)
 
 
 def test_a_trial_that_diverged_has_seconds_and_one_that_failed_at_once_does_not_count(tmp_path: Path):

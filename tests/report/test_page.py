@@ -178,12 +178,20 @@ def test_a_table_that_is_too_long_says_how_many_rows_are_left_out():
     assert (len(made.rows), made.left_out) == (MAX_ROWS, 2)
 
 
-def test_differences_name_the_fields_that_vary_but_no_evaluation_that_follows_k(tmp_path: Path):
-    text = "{name: ks, base: {data: digits, epochs: 60}, space: {K: {grid_search: [2, 5]}, lr: {grid_search: [1, 2]}}}"
-    sweep = invented.sweep(tmp_path, text, invented.flat(lambda config: -30.0 - config.K))
-    made = differences(sweep)
-    assert [head.title for head in made.heads][:6] == ["by", "value", "baseline", "K", "lr", "mean_difference"]
-    assert [cell.text for cell in made.rows[0][:6]] == ["K", "5", "2", "", "1", "−3.000"]
+@pytest.mark.parametrize(
+    ("space", "fields", "first"),
+    [
+        ("{K: {grid_search: [2, 5]}}", [], ["K", "5", "2"]),
+        ("{objective: {grid_search: [iwae, tmc]}}", [], ["objective", "tmc", "iwae"]),
+        ("{K: {grid_search: [2, 5]}, lr: {grid_search: [1, 2]}}", ["K", "lr"], ["K", "5", "2", "", "1"]),
+    ],
+)
+def test_differences_name_the_fields_that_vary_but_no_evaluation_that_follows_k(tmp_path: Path, space, fields, first):
+    text = f"{{name: some, base: {{data: digits, epochs: 60}}, space: {space}}}"
+    made = differences(invented.sweep(tmp_path, text, invented.flat(lambda config: -30.0 - config.K)))
+    named = ["by", "value", "baseline", *fields]
+    assert [head.title for head in made.heads][: len(named) + 1] == [*named, "mean_difference"]
+    assert [cell.text for cell in made.rows[0]][: len(named)] == first
 
 
 @pytest.mark.parametrize(

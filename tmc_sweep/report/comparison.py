@@ -104,7 +104,7 @@ def _difference(number: Number, value: float) -> float:
 def _circumstances(number: Number, trials: Sequence[Trial], epochs: tuple[int, int], unfinished: int) -> list[str]:
     """What else is not as in the article."""
     first, last = epochs
-    devices = sorted({str(trial.machine["device"]) for trial in trials})
+    devices = sorted({str(trial.machine["device"] or "an unknown device") for trial in trials})
     packs = sorted({int(trial.machine["pack_size"] or 1) for trial in trials})
     timed = number.metric == "epoch_seconds"
     seeds = len({trial.seed for trial in trials})

@@ -114,8 +114,8 @@ def _evaluated(seeds: pd.DataFrame) -> dict[str, Any]:
 def differences(sweep: SweepTables) -> Table:
     """Paired differences between cells, by each field that varies."""
     rows = plain_rows(sweep.differences)
-    fields = [name for name in CELL_FIELDS if len({row[name] for row in rows} - {None}) > 1]
-    if all(row["eval_k"] in (None, row["K"]) for row in rows):
+    fields = [name for name in CELL_FIELDS if len({row.get(name) for row in rows} - {None}) > 1]
+    if all(row.get("eval_k") in (None, row.get("K")) for row in rows):
         fields = [name for name in fields if name != "eval_k"]
     reasons = ["reason"] if any(row["reason"] for row in rows) else []
     measured = ["mean_difference", "low", "high", "std_difference", "n_seeds"]
