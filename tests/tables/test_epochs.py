@@ -382,3 +382,12 @@ def test_a_reader_beside_the_writer_sees_whole_epochs_that_only_grow(paths, rows
     reader.join()
     assert problems == []
     assert len(seen) > 10
+
+
+@pytest.mark.parametrize("hidden", [[], [".DS_Store"]], ids=["empty", "hidden file"])
+def test_a_table_begins_also_in_a_folder_that_is_there(paths, hidden: list[str]):
+    paths.epochs.mkdir(parents=True)
+    for name in hidden:
+        (paths.epochs / name).touch()
+    assert EpochTable.open(paths).epochs_done == {}
+    assert pd.read_parquet(paths.epochs).empty

@@ -42,7 +42,7 @@ class EpochTable:
         """
         sweep_id = open_manifest(paths).sweep_id
         if not files.names(paths.epochs):
-            files.write_folder(paths.epochs, paths.part(0).name, _empty(sweep_id), paths.temporary)
+            _begin(paths, sweep_id)
         files.sync(paths.results)
         files.sync(paths.epochs)
         return cls(paths, sweep_id, _read_all_counts(paths, sweep_id))
@@ -125,6 +125,14 @@ def fill_gaps(paths: SweepPaths, sweep_id: str) -> list[Path]:
     for number in missing:
         files.write(paths.part(number), _empty(sweep_id), paths.temporary)
     return [paths.part(number) for number in missing]
+
+
+def _begin(paths: SweepPaths, sweep_id: str) -> None:
+    """Let the table appear with its first part, also in a folder that is there: empty, or with hidden files in it."""
+    if paths.epochs.exists():
+        files.write(paths.part(0), _empty(sweep_id), paths.temporary)
+    else:
+        files.write_folder(paths.epochs, paths.part(0).name, _empty(sweep_id), paths.temporary)
 
 
 def _empty(sweep_id: str) -> bytes:

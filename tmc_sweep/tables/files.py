@@ -66,7 +66,7 @@ def write(path: Path, content: bytes, temporary: Path) -> None:
 
 
 def write_folder(folder: Path, name: str, content: bytes, temporary: Path) -> None:
-    """Let `folder` appear, durably, together with its first file; it must be missing or empty."""
+    """Let `folder` appear, durably, together with its first file; it must be missing."""
     aside = temporary / f"{folder.name}.{secrets.token_hex(4)}"
     with explained("made", folder):
         aside.mkdir()
