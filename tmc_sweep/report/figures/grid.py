@@ -99,7 +99,7 @@ def entries(sweep: SweepTables, cells: Cells) -> dict[str, Entry]:
 def _entry(sweep: SweepTables, row: Mapping[Any, Any] | None, statuses: Sequence[str], *, coloured: bool) -> Entry:
     if row is not None and pd.notna(row["mean"]):
         spread = row[spread_column(sweep)]
-        text = signed(row["mean"]) + (f"\n± {spread:.2f}" if pd.notna(spread) else "")
+        text = signed(row["mean"]) + (f"\n± {spread:.2f}" if spread > 0 else "")  # of a single epoch there is none
         return Entry(text, "known", row["mean"])
     for status in _ENDED:
         if count := statuses.count(status):
@@ -186,8 +186,10 @@ def _caption(sweep: SweepTables, cells: Cells, grid: Grid, shown: Mapping[str, E
     yield f"{metric_name(statistic.metric)}, mean over the last {counted(statistic.last, 'epoch')}."
     yield from cells.shared()
     if sweep.summary["mean"].notna().any():
-        over = "seeds (ddof 1)" if spread_column(sweep) == "std_seeds" else "these epochs"
-        yield f"±: std over {over}. The best cell has a black frame."
+        if (sweep.summary[spread_column(sweep)] > 0).any():
+            over = "seeds (ddof 1)" if spread_column(sweep) == "std_seeds" else "these epochs"
+            yield f"±: std over {over}."
+        yield "The best cell has a black frame."
     kinds = {entry.kind for entry in shown.values()}
     if "diverged" in kinds:
         yield "Hatched: a seed diverged, so that the cell has no mean."
