@@ -1,6 +1,7 @@
 """One torch thread, a home of its own, and shapes checked in the maths and the models, before anything is imported."""
 
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -14,6 +15,7 @@ _home = tempfile.TemporaryDirectory(prefix="tmc_sweep-home-", ignore_cleanup_err
 os.environ |= {"HOME": _home.name, "OMP_NUM_THREADS": "1"}  # Ray writes a token into HOME when it is imported
 os.environ.pop("RAY_ADDRESS", None)
 torch.set_num_threads(1)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it, and so its commands
 install_import_hook(["tmc_sweep.objectives", "tmc_sweep.models"], "beartype.beartype")
 
 

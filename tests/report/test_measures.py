@@ -1,5 +1,6 @@
 """Measures of claims: paired differences over common epochs, and what makes a reading unsure."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -119,8 +120,18 @@ def test_a_share_of_diverged_trials_is_sure_once_all_have_their_epochs():
 def test_growth_is_of_the_same_models_bound_from_one_number_of_samples_to_the_next():
     values = {("iwae", 100): -91.0, ("iwae", 1000): -90.5, ("iwae", 10): -93.0, ("tmc", 10): -91.0}
     trials = [replace(trial(seed=seed), evaluations=values) for seed in (0, 1)]
-    found = {r.where["samples"]: r.value for r in readings({"name": "growth"}, trials)}
+    found = {r.where["samples"]: r.value for r in readings({"name": "growth", "bound": "iwae"}, trials)}
     assert found == {"10 to 100": 2.0, "100 to 1000": 0.5}
+
+
+def test_growth_is_of_the_seeds_that_were_evaluated_and_a_bound_that_is_not_finite_decides_nothing():
+    values = [{("iwae", 10): -93.0, ("iwae", 100): -91.0}, {}, {("iwae", 10): -93.0, ("iwae", 100): math.nan}]
+    trials = [replace(trial(seed=seed), evaluations=of_seed) for seed, of_seed in enumerate(values)]
+    growth = {"name": "growth", "bound": "iwae"}
+    (known,) = readings(growth, trials[:2])
+    assert (known.value, known.n_seeds) == (2.0, 1)
+    (unknown,) = readings(growth, trials)
+    assert (unknown.value, unknown.low, unknown.why) == (None, None, "not finite")
 
 
 def test_accuracy_is_compared_where_latents_were_computed():

@@ -117,6 +117,14 @@ def test_cells_that_differ_elsewhere_are_not_compared_and_every_value_is_with_th
     ]
 
 
+def test_the_articles_value_is_the_baseline_where_it_is_there(store):
+    cells = [
+        ({"objective": "iwae", "gradient": name}, {0: [value]}) for name, value in (("dregs", -1.0), ("std", -2.0))
+    ]
+    row = only_row(paired_differences(store(cells), "gradient", last=1))
+    assert tuple(row[["baseline", "value", "mean_difference"]]) == ("std", "dregs", 1.0)
+
+
 def test_eval_k_need_not_agree_where_it_follows_k(store):
     row = only_row(paired_differences(store([({"K": K}, {0: [float(K)]}) for K in (20, 5)]), "K", last=1))
     assert tuple(row[["baseline", "value", "mean_difference"]]) == (5, 20, 15.0)

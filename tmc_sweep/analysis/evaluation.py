@@ -90,6 +90,7 @@ def bounds_of(
 ) -> NDArray[np.float64]:
     """The bound of each image, in nats; `told` is given the share that is done, now and then."""
     random = trained.generator(Purpose.EVALUATION_NOISE)
+    scored = _scored(trained.config, bound)
     n_images, n_samples = block_shape(trained.config, bound, samples)
     found = []
     for start in range(0, len(images), n_images):
@@ -97,7 +98,7 @@ def bounds_of(
         noise = (
             trained.noise(x.shape[1], min(n_samples, samples - first), random) for first in range(0, samples, n_samples)
         )
-        found.append(score(trained.model, x, noise, bound)[0])
+        found.append(score(trained.model, x, noise, scored)[0])
         told((start + x.shape[1]) / len(images))
     return torch.cat(found).cpu().numpy()
 
@@ -126,7 +127,7 @@ def score(
 
 def block_shape(config: TrialConfig, bound: Objective, samples: int) -> tuple[int, int]:
     """Images, and samples of each, to score at a time; InputError if TMC would take too much memory for one image."""
-    if bound != "tmc":
+    if _scored(config, bound) != "tmc":
         at_once = min(samples, _SAMPLES)
         return max(1, _LOGITS // (at_once * config.n_features)), at_once
     pairs = _pair_bytes(config, samples)
@@ -136,13 +137,17 @@ def block_shape(config: TrialConfig, bound: Objective, samples: int) -> tuple[in
             f"TMC pairs all samples of an image, so it must have at most {most} in trial {config.trial_id}, but got "
             f"{samples}: ask for fewer, or for iwae, which has no limit"
         )
-    return max(1, min(_LOGITS // (samples * config.n_features), _PAIR_BYTES // max(1, pairs))), samples
+    return max(1, min(_LOGITS // (samples * config.n_features), _PAIR_BYTES // pairs)), samples
 
 
 def _pair_bytes(config: TrialConfig, samples: int) -> int:
     """TMC's memory for the pairs of one image: 2 (n - 1) factors in float32, one in float64 and what is made of it."""
-    levels = len(config.architecture.latents) - 1
-    return (8 * levels + 20) * samples**2 if levels else 0
+    return (8 * (len(config.architecture.latents) - 1) + 20) * samples**2
+
+
+def _scored(config: TrialConfig, bound: Objective) -> Objective:
+    """TMC of one latent is IWAE, whose samples may come in blocks."""
+    return "iwae" if bound == "tmc" and len(config.architecture.latents) == 1 else bound
 
 
 def _row(trained: Trained, bound: Objective, samples: int, told: Callable[[float], None]) -> dict[str, object]:

@@ -57,7 +57,9 @@ def analyse(
     name: Name,
     samples: Annotated[
         int | None,
-        typer.Option("--samples", min=1, help="Samples to average over; default: eval_k.", show_default=False),
+        typer.Option(
+            "--samples", min=1, max=10_000, help="Samples to average over; default: eval_k.", show_default=False
+        ),
     ] = None,
     images: Annotated[int, typer.Option("--images", min=1, help="Images to reconstruct, of each class alike.")] = 20,
     trial: Trials = None,

@@ -74,7 +74,6 @@ class Judged:
     reading: Reading
     verdict: Verdict
     departures: tuple[str, ...]
-    distance: tuple[int, int]  # from the article's setting: fields that differ, epochs that do
 
 
 @dataclass(frozen=True)
@@ -83,9 +82,9 @@ class Judgement:
 
     claim: Claim
     verdict: Verdict
-    readings: tuple[Judged, ...]  # that decide: in the article's setting, or as near to it as there are
+    readings: tuple[Judged, ...]  # that decide: in the article's setting
     elsewhere: tuple[Judged, ...]
-    missing: tuple[Mapping[str, object], ...]  # settings of which there is no reading
+    missing: tuple[Mapping[str, object], ...]  # settings of which none decides
 
 
 @cache
@@ -97,28 +96,25 @@ def claims() -> tuple[Claim, ...]:
 def judge(claim: Claim, trials: Sequence[Trial]) -> Judgement:
     """What these trials, of any number of sweeps, say about the claim."""
     judged = [_judged(claim, reading) for reading in claim.measure.readings(trials, claim.epochs)]
-    deciding: list[Judged] = []
-    missing = []
-    for setting in combinations(claim.where):
-        there = [each for each in judged if matches(setting, each.reading.where)]
-        nearest = min((each.distance for each in there), default=None)
-        deciding += [each for each in there if each.distance == nearest]
-        if not there:
-            missing.append({name: value for name, (value,) in setting.items()})
-    elsewhere = tuple(each for each in judged if each not in deciding)
+    deciding = tuple(each for each in judged if not each.departures)
+    elsewhere = tuple(each for each in judged if each.departures)
+    missing = tuple(
+        {name: value for name, (value,) in setting.items()}
+        for setting in combinations(claim.where)
+        if not any(matches(setting, each.reading.where) for each in deciding)
+    )
     verdict = _together([each.verdict for each in deciding], whole=not missing)
-    return Judgement(claim, verdict, tuple(deciding), elsewhere, tuple(missing))
+    return Judgement(claim, verdict, deciding, elsewhere, missing)
 
 
 def _judged(claim: Claim, reading: Reading) -> Judged:
     departed = list(departures(claim.where, reading.where).values())
     last = reading.epochs[1] if claim.epochs and reading.epochs else claim.epochs
-    distance = len(departed), abs((claim.epochs or 0) - (last or 0))
     if last != claim.epochs:
         departed.append(f"{last} of {claim.epochs} epochs")
     low, high = reading.low, reading.high
     verdict = Verdict.UNDECIDED if low is None or high is None else claim.rule.verdict(low, high)
-    return Judged(reading, verdict, tuple(departed), distance)
+    return Judged(reading, verdict, tuple(departed))
 
 
 def _together(verdicts: Sequence[Verdict], *, whole: bool) -> Verdict:

@@ -16,6 +16,7 @@ import numpy as np
 from pydantic import Field
 from scipy.special import stdtrit
 
+from tmc_sweep.config import Objective
 from tmc_sweep.records import Status
 from tmc_sweep.report.evidence import ENDED_EARLY, LAST, Trial, window
 from tmc_sweep.report.kept import Kept
@@ -122,16 +123,16 @@ class Growth(Kept):
     """What a bound of the same trained model gains from one number of samples to the next larger one evaluated."""
 
     name: Literal["growth"]
+    bound: Objective
 
     def readings(self, trials: Sequence[Trial], epochs: int | None) -> Iterator[Reading]:
-        """One for each cell, bound and step."""
+        """One for each cell and step, of the seeds that were evaluated with both numbers."""
         for where, seeds in _alike(trials, ({},)):
-            shared = set.intersection(*(set(trial.evaluations) for (trial,) in seeds))
-            for bound in sorted({bound for bound, _ in shared}):
-                samples = sorted(n for name, n in shared if name == bound)
-                for few, many in pairwise(samples):
-                    gains = [t.evaluations[bound, many] - t.evaluations[bound, few] for (t,) in seeds]
-                    step = {"bound": bound, "samples": f"{few} to {many}"}
+            values = [{n: v for (name, n), v in t.evaluations.items() if name == self.bound} for (t,) in seeds]
+            for few, many in pairwise(sorted({n for of_seed in values for n in of_seed})):
+                gains = [of_seed[many] - of_seed[few] for of_seed in values if {few, many} <= of_seed.keys()]
+                if gains:
+                    step = {"bound": self.bound, "samples": f"{few} to {many}"}
                     yield _estimate({**where, **step}, gains, "nats per image", None, "")
 
 
@@ -192,6 +193,7 @@ def _estimate(
     where: Mapping[str, Any], values: Sequence[float], unit: str, epochs: tuple[int, int] | None, why: str
 ) -> Reading:
     """The mean over seeds with its interval."""
+    why = why or ("" if np.isfinite(values).all() else "not finite")
     if why:
         return Reading(where, None, unit, epochs=epochs, n_seeds=len(values), why=why)
     mean, n = float(np.mean(values)), len(values)

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
+from tmc_sweep.config import IDENTITY_DEFAULTS
 from tmc_sweep.errors import InputError
 from tmc_sweep.explain import did_you_mean
 from tmc_sweep.tables.labels import differing_fields
@@ -34,8 +35,9 @@ def paired_differences(
 ) -> pd.DataFrame:
     """One row per pair of cells of the sweep in the epoch table `path` that agree in every field but `by`.
 
-    Of cells that agree, the one with the least value of `by` is the baseline of all others (iwae of tmc, 5 of 20). What
-    follows from another field need not agree: `eval_k` where it is K throughout, all images of a data set.
+    Of cells that agree, the baseline of all others is the one with the article's value of `by` (std of dregs), else
+    with the least (iwae of tmc, 5 of 20). What follows from another field need not agree: `eval_k` where it is K
+    throughout, all images of a data set.
 
     Columns: the other fields of a cell (null where they do not agree), `by`, `baseline` and `value`, `metric`, `last`;
     `first_epoch` and `last_epoch`, the window: the `last` epochs up to the last one that all compared runs have;
@@ -65,7 +67,8 @@ def _pairs(cells: Sequence[Mapping[str, Any]], by: str) -> list[_Pair]:
     groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for cell in cells:
         groups.setdefault(tuple(cell[name] for name in same), []).append(cell)
-    ordered = [sorted(group, key=lambda cell: cell[by]) for group in groups.values()]
+    usual = IDENTITY_DEFAULTS.get(by)
+    ordered = [sorted(group, key=lambda cell: (cell[by] != usual, cell[by])) for group in groups.values()]
     return [_Pair(group[0], other) for group in ordered for other in group[1:]]
 
 
