@@ -1,19 +1,22 @@
 """What the driver itself costs: its CPU and memory per trial, and the share of a sweep's time spent writing durably.
 
-    python -m benchmarks.driver --sweeps 24x100 100x1 500x1 --json
+    python -m benchmarks.driver --sweeps 24x20 --pending 100 500 --json
 
 Runs sweeps (trials × epochs) of the digits, small model, TMC, K = 5, one trial a pack, each from a driver that is a
-process of its own, with a home of its own. Writing is everything between a letter's arrival and its answer: rows and
-checkpoints encoded, written aside, flushed and renamed.
+process of its own, with a home of its own; those of `--pending` trials only until their first epoch is on disk, so that
+what a trial costs that waits is their difference. Writing is everything between a letter's arrival and its answer: rows
+and checkpoints encoded, written aside, flushed and renamed.
 """
 
 import multiprocessing
 import os
 import resource
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from functools import wraps
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
@@ -27,7 +30,7 @@ class Row(TypedDict):
     """One sweep."""
 
     trials: int
-    epochs: int
+    epochs: int | None  # of each; None: stopped after the first
     wall_seconds: float
     first_epoch_seconds: float  # until the first epoch was on disk
     writing_percent: float  # of wall time
@@ -46,30 +49,36 @@ class Delivery(NamedTuple):
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the sweeps and print a table, or JSON."""
     parser = command.parser(__doc__, rounds=None)
-    parser.add_argument("--sweeps", nargs="+", default=["24x100", "100x1", "500x1"], help="trials x epochs")
+    parser.add_argument("--sweeps", nargs="*", default=["24x20"], help="trials x epochs")
+    parser.add_argument("--pending", nargs="*", type=int, default=[100, 500], help="trials of sweeps that are stopped")
     options = command.parse(parser, arguments)
-    sizes = [tuple(map(int, size.split("x"))) for size in options.sweeps]
+    sweeps = [tuple(map(int, size.split("x"))) for size in options.sweeps]
+    sizes: list[tuple[int, int | None]] = [*((trials, epochs) for trials, epochs in sweeps)]
+    sizes += [(trials, None) for trials in options.pending]
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawn, max_tasks_per_child=1) as fresh:
         command.show([fresh.submit(measure, *size).result() for size in sizes], as_json=options.json)
 
 
-def measure(trials: int, epochs: int) -> Row:
-    """One sweep, driven by this process, which must not have imported Ray."""
+def measure(trials: int, epochs: int | None) -> Row:
+    """One sweep, driven by this process, which must not have imported Ray; without `epochs` until the first."""
     with tempfile.TemporaryDirectory(prefix="tmc-benchmark-") as folder:
         os.environ |= {"HOME": folder, "RAY_ADDRESS": "local"}
+        from tmc_sweep import read_epochs
+        from tmc_sweep.errors import SweepInterruptedError
         from tmc_sweep.space.load import parse
         from tmc_sweep.sweep import runner
         from tmc_sweep.sweep.writer import Writer
 
-        space = parse(SEARCH_SPACE.format(trials=trials, epochs=epochs), "overhead.yaml")
+        space = parse(SEARCH_SPACE.format(trials=trials, epochs=epochs or 100), "overhead.yaml")
         deliveries: list[Delivery] = []
         cpu_before, started = time.process_time(), time.perf_counter()
-        with patch.object(Writer, "deliver", _timed(Writer.deliver, deliveries)):
-            result = runner.run(space, Path(folder) / "results")
+        deliver = _timed(Writer.deliver, deliveries, stop_at_rows=epochs is None)
+        with patch.object(Writer, "deliver", deliver), suppress(SweepInterruptedError):
+            runner.run(space, Path(folder) / "results")
         wall_seconds = time.perf_counter() - started
-        if result.failed or len(result.trials) != trials:
-            raise SystemExit(f"all {trials} trials must be done, but {len(result.failed)} failed")
+        if epochs and len(table := read_epochs(Path(folder) / "results" / "overhead")) != trials * epochs:
+            raise SystemExit(f"the sweep must have {trials * epochs} epochs, but has {len(table)}")
         return {
             "trials": trials,
             "epochs": epochs,
@@ -81,13 +90,16 @@ def measure(trials: int, epochs: int) -> Row:
         }
 
 
-def _timed(deliver: Callable[..., Any], deliveries: list[Delivery]) -> Callable[..., Any]:
+def _timed(deliver: Callable[..., Any], deliveries: list[Delivery], *, stop_at_rows: bool) -> Callable[..., Any]:
     @wraps(deliver)
     def timed(writer: Any, letters: list[Any]) -> Any:
         started = time.perf_counter()
         replies = deliver(writer, letters)
         ended = time.perf_counter()
-        deliveries.append(Delivery(ended, ended - started, any(getattr(letter, "records", ()) for letter in letters)))
+        rows = any(getattr(letter, "records", ()) for letter in letters)
+        deliveries.append(Delivery(ended, ended - started, rows))
+        if rows and stop_at_rows:
+            os.kill(os.getpid(), signal.SIGINT)
         return replies
 
     return timed
