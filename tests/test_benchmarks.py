@@ -123,7 +123,10 @@ def test_the_peak_is_of_what_lives_at_once_and_not_of_what_lived_before() -> Non
     assert len(before) == 10_000
 
 
-@pytest.mark.parametrize("benchmark", SUITE, ids=lambda benchmark: benchmark.name)
+@pytest.mark.parametrize(
+    "benchmark",
+    [pytest.param(b, id=b.name, marks=[pytest.mark.long] * (b.name == "driver")) for b in SUITE],  # as long as `sweep`
+)
 def test_each_benchmark_runs_and_its_rows_have_the_documented_fields(
     benchmark: Benchmark, capsys: pytest.CaptureFixture[str]
 ) -> None:
