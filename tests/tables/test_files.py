@@ -82,5 +82,5 @@ def test_every_folder_that_is_made_is_durable_also_those_above_the_results(tmp_p
     monkeypatch.setattr(files, "_sync_folder", synced.append)
     paths = SweepPaths(tmp_path / "new" / "results", "grid")
     files.prepare(paths)
-    assert synced[:2] == [tmp_path, tmp_path / "new"]
-    assert {paths.results, paths.private.parent, paths.private} <= {*synced}
+    made = {paths.results.parent, paths.results, paths.private.parent, paths.private, paths.temporary}
+    assert {folder.parent for folder in made} <= {*synced}

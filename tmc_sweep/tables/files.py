@@ -42,8 +42,14 @@ def explained(done: str, path: Path) -> Iterator[None]:
 
 def prepare(paths: SweepPaths) -> None:
     """Make the folders that a writer needs, durably; those that exist may have been made just before a crash."""
-    above = [folder for folder in reversed(paths.results.parents) if not folder.exists()]
-    for folder in (*above, paths.results, paths.private.parent, paths.private, paths.temporary):
+    with explained("made", paths.results):
+        paths.results.mkdir(parents=True, exist_ok=True)
+        for folder in paths.results.parents:
+            with suppress(PermissionError):  # then it is not one that we made
+                _sync_folder(folder)
+            if folder.is_mount():
+                break
+    for folder in (paths.results, paths.private.parent, paths.private, paths.temporary):
         make_folder(folder)
 
 
