@@ -27,6 +27,9 @@ class Status(StrEnum):
     STOPPED = "stopped"
 
 
+ENDED_EARLY = (Status.DIVERGED, Status.FAILED, Status.STOPPED)
+
+
 @dataclass(frozen=True)
 class Column:
     """One column of a table; `unit` is empty where there is none."""

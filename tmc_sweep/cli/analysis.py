@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from tmc_sweep.cli.app import Json, Name, Quiet, Results, app, messages
+from tmc_sweep.cli.app import Csv, Json, Last, Metric, Name, Quiet, Results, app, messages
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.errors import InputError
 from tmc_sweep.paths import SweepPaths
@@ -25,7 +25,6 @@ Trials = Annotated[
     list[str] | None,
     typer.Option("--trial", help="Name of a trial, several if given again; default: all.", show_default=False),
 ]
-Csv = Annotated[bool, typer.Option("--csv", help="CSV on stdout.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda; auto is a GPU where there is one.")]
 
 
@@ -89,10 +88,8 @@ def analyse(
 def differences(
     name: Name,
     by: Annotated[str, typer.Option("--by", help="Field whose values are compared.")] = "objective",
-    last: Annotated[
-        int | None, typer.Option("--last", help="Epochs in the window; default: as in the search space.")
-    ] = None,
-    metric: Annotated[str | None, typer.Option("--metric", help="Column; default: as in the search space.")] = None,
+    last: Last = None,
+    metric: Metric = None,
     results: Results = Path("results"),
     as_json: Json = False,
     as_csv: Csv = False,
@@ -105,10 +102,8 @@ def differences(
     if as_json and as_csv:
         raise InputError("differences must have one format, but got --json and --csv: leave one out")
     paths = SweepPaths(results, name)
-    declared = declared_statistic(paths)
-    frame = paired_differences(
-        paths.epochs, by, declared.last if last is None else last, declared.metric if metric is None else metric
-    )
+    statistic = declared_statistic(paths, last, metric)
+    frame = paired_differences(paths.epochs, by, statistic.last, statistic.metric)
     show_differences(frame, by, as_json=as_json, as_csv=as_csv)
 
 

@@ -37,6 +37,9 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="FIELD=VALUE", help="In place of what the file has, such as epochs=10; repeatable."),
 ]
+Last = Annotated[int | None, typer.Option("--last", help="Epochs in the window; default: as in the search space.")]
+Metric = Annotated[str | None, typer.Option("--metric", help="Column; default: as in the search space.")]
+Csv = Annotated[bool, typer.Option("--csv", help="CSV on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also a line every few seconds for each running trial.")]
 
@@ -230,13 +233,11 @@ def prune(
 @app.command()
 def summary(
     name: Name,
-    last: Annotated[
-        int | None, typer.Option("--last", help="Epochs in the window; default: as in the search space.")
-    ] = None,
-    metric: Annotated[str | None, typer.Option("--metric", help="Column; default: as in the search space.")] = None,
+    last: Last = None,
+    metric: Metric = None,
     results: Results = Path("results"),
     as_json: Json = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="CSV on stdout.")] = False,
+    as_csv: Csv = False,
 ) -> None:
     """Print mean and standard deviations over the last epochs, per cell."""
     from tmc_sweep.cli.show import show_summary
@@ -246,8 +247,6 @@ def summary(
     if as_json and as_csv:
         raise InputError("a summary must have one format, but got --json and --csv: leave one out")
     paths = SweepPaths(results, name)
-    declared = declared_statistic(paths)
-    frame = summarize(
-        paths.epochs, declared.last if last is None else last, declared.metric if metric is None else metric
-    )
-    show_summary(frame, declared.mode, as_json=as_json, as_csv=as_csv)
+    statistic = declared_statistic(paths, last, metric)
+    frame = summarize(paths.epochs, statistic.last, statistic.metric)
+    show_summary(frame, statistic.mode, as_json=as_json, as_csv=as_csv)

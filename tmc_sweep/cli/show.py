@@ -11,6 +11,7 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 
 from tmc_sweep.records import Status
+from tmc_sweep.tables.artefacts import over_seeds
 from tmc_sweep.tables.labels import label, telling_fields
 from tmc_sweep.tables.read import plain_rows
 
@@ -63,16 +64,10 @@ def show_evaluations(frame: pd.DataFrame, *, as_json: bool) -> None:
 
 
 def _evaluated_cell(rows: pd.DataFrame) -> dict[str, Any]:
-    """A cell's fields; mean and std (ddof 1) over its seeds, NaN if one is; the mean of their standard errors."""
     first, last = rows["epoch"].min(), rows["epoch"].max()
-    values = rows["value"]
     return {
-        **plain_rows(rows)[0],
+        **over_seeds(rows),
         "epoch": str(last) if first == last else f"{first} to {last}",
-        "mean": float(values.mean(skipna=False)),
-        "std_seeds": None if len(rows) == 1 else float(values.std(skipna=False)),
-        "standard_error": float(rows["standard_error"].mean(skipna=False)),
-        "n_seeds": len(rows),
         "seconds": f"{rows['seconds'].sum():.3g}",
     }
 

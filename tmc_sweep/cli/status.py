@@ -36,10 +36,14 @@ def sweep_status(results: Path, name: str) -> dict[str, Any]:
     }
 
 
-def declared_statistic(paths: SweepPaths) -> Statistic:
-    """The statistic that the sweep's search space, as last run, declares; the default one if it cannot be known."""
+def declared_statistic(paths: SweepPaths, last: int | None = None, metric: str | None = None) -> Statistic:
+    """The statistic that the sweep's search space, as last run, declares, but for what is given here, unchecked.
+
+    The default one if it cannot be known.
+    """
     space = _last_run(paths)
-    return space.statistic if space else Statistic()
+    given = {name: value for name, value in (("last", last), ("metric", metric)) if value is not None}
+    return (space.statistic if space else Statistic()).model_copy(update=given)
 
 
 def declared_gigabytes(paths: SweepPaths) -> float:

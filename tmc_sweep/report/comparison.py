@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tmc_sweep.records import Status
-from tmc_sweep.report.evidence import ENDED_EARLY, LAST, Trial, evidence, window
+from tmc_sweep.records import ENDED_EARLY, Status
+from tmc_sweep.report.evidence import LAST, Trial, evidence, window
 from tmc_sweep.report.published import Number, published
 from tmc_sweep.report.setting import departures
 from tmc_sweep.report.tables import SweepTables

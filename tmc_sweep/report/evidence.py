@@ -8,14 +8,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tmc_sweep.records import CELL_COLUMNS, Status
+from tmc_sweep.records import CELL_COLUMNS, ENDED_EARLY, Status
 from tmc_sweep.report.tables import SweepTables
 from tmc_sweep.tables.read import plain_rows
 
 Array = NDArray[np.float64]
 
 LAST = 50  # epochs of the article's statistic
-ENDED_EARLY = (Status.DIVERGED, Status.FAILED, Status.STOPPED)
 _CELL = [column.name for column in CELL_COLUMNS]
 _MACHINE = ["device", "host", "threads", "engine", "pack_size"]
 

@@ -14,14 +14,13 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
-from scipy.special import stdtrit
 
 from tmc_sweep.config import Objective
-from tmc_sweep.records import Status
-from tmc_sweep.report.evidence import ENDED_EARLY, LAST, Trial, window
+from tmc_sweep.records import ENDED_EARLY, Status
+from tmc_sweep.report.evidence import LAST, Trial, window
 from tmc_sweep.report.kept import Kept
 from tmc_sweep.report.setting import Setting, matches
-from tmc_sweep.tables.paired import CONFIDENCE
+from tmc_sweep.tables.paired import CONFIDENCE, half_width
 
 
 @dataclass(frozen=True)
@@ -199,5 +198,5 @@ def _estimate(
     mean, n = float(np.mean(values)), len(values)
     if n == 1:
         return Reading(where, mean, unit, epochs=epochs, n_seeds=1, why="one seed, so no interval")
-    half = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2) * np.std(values, ddof=1) / math.sqrt(n))
+    half = float(half_width(np.std(values, ddof=1), n))
     return Reading(where, mean, unit, mean - half, mean + half, f"{CONFIDENCE:.0%} over seeds", epochs, n)

@@ -12,8 +12,9 @@ from tmc_sweep.space.stored import parse_stored
 from tmc_sweep.tables.artefacts import read_evaluations, read_latents, read_reconstructions
 from tmc_sweep.tables.labels import differing_fields
 from tmc_sweep.tables.manifest import read_manifest
-from tmc_sweep.tables.paired import paired_differences
+from tmc_sweep.tables.paired import differences_of
 from tmc_sweep.tables.read import plain_rows, read_epochs, read_trials
+from tmc_sweep.tables.runs import read_runs
 from tmc_sweep.tables.summary import summarize
 
 
@@ -61,5 +62,6 @@ class SweepTables:
 def _differences(path: Path, trials: pd.DataFrame, statistic: Statistic) -> pd.DataFrame:
     cells = plain_rows(trials.drop_duplicates("cell_id"))
     fields = differing_fields(cells) if cells else []
-    found = [paired_differences(path, by, statistic.last, statistic.metric) for by in fields]
+    runs = read_runs(path, statistic.last, statistic.metric)
+    found = [differences_of(runs, by, statistic.last, statistic.metric) for by in fields]
     return pd.concat([frame.astype(object) for frame in found], ignore_index=True) if found else pd.DataFrame()

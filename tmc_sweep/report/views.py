@@ -5,12 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
-
 from tmc_sweep.records import CELL_COLUMNS, EVALUATION_COLUMNS, SUMMARY_COLUMNS, TRIAL_COLUMNS, Column
 from tmc_sweep.report.comparison import QUARTILES, Comparison
 from tmc_sweep.report.tables import SweepTables
 from tmc_sweep.report.text import decimals, place, printed, shown
+from tmc_sweep.tables.artefacts import over_seeds
 from tmc_sweep.tables.labels import telling_fields
 from tmc_sweep.tables.paired import CONFIDENCE
 from tmc_sweep.tables.read import plain_rows
@@ -94,21 +93,10 @@ def trials(sweep: SweepTables) -> Table:
 def evaluations(sweep: SweepTables) -> Table:
     """What `tmc-sweep evaluate` computed, a row per cell."""
     groups = sweep.evaluations.groupby(["cell_id", "epoch", "bound", "samples"], sort=False)
-    rows = [_evaluated(seeds) for _, seeds in groups] if len(sweep.evaluations) else []
+    rows = [over_seeds(seeds) for _, seeds in groups] if len(sweep.evaluations) else []
     fields = telling_fields(rows) if rows else ()
     names = [*fields, "epoch", "bound", "samples", "mean", "std_seeds", "standard_error", "n_seeds"]
     return table("Evaluations", _EVALUATIONS, names, rows)
-
-
-def _evaluated(seeds: pd.DataFrame) -> dict[str, Any]:
-    """Evaluations of one cell's seeds, as one row."""
-    return {
-        **plain_rows(seeds[:1])[0],
-        "mean": float(seeds["value"].mean(skipna=False)),
-        "std_seeds": float(seeds["value"].std(skipna=False)) if len(seeds) > 1 else None,
-        "standard_error": float(seeds["standard_error"].mean(skipna=False)),
-        "n_seeds": len(seeds),
-    }
 
 
 def differences(sweep: SweepTables) -> Table:

@@ -5,7 +5,7 @@ They are written beside a running sweep too, by any number of processes: `artefa
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import pyarrow as pa
@@ -15,7 +15,7 @@ from tmc_sweep.records import EVALUATION_COLUMNS, LATENT_COLUMNS, RECONSTRUCTION
 from tmc_sweep.tables import files
 from tmc_sweep.tables.lock import artefact_lock
 from tmc_sweep.tables.manifest import read_manifest
-from tmc_sweep.tables.read import find
+from tmc_sweep.tables.read import find, plain_rows
 from tmc_sweep.tables.schema import arrow_schema, read_table, refused, to_parquet
 
 
@@ -40,6 +40,18 @@ def read_evaluations(path: str | Path) -> pd.DataFrame:
     if the table is damaged.
     """
     return read_artefact(EVALUATIONS, find(path))
+
+
+def over_seeds(rows: pd.DataFrame) -> dict[str, Any]:
+    """Evaluations of a cell's seeds as one row: mean and std (ddof 1), NaN if one is; mean of their standard errors."""
+    values = rows["value"]
+    return {
+        **plain_rows(rows[:1])[0],
+        "mean": float(values.mean(skipna=False)),
+        "std_seeds": float(values.std(skipna=False)) if len(rows) > 1 else None,
+        "standard_error": float(rows["standard_error"].mean(skipna=False)),
+        "n_seeds": len(rows),
+    }
 
 
 def read_reconstructions(path: str | Path) -> pd.DataFrame:

@@ -50,7 +50,11 @@ def paired_differences(
     if by not in CELL_FIELDS:
         hint = did_you_mean(by, CELL_FIELDS) or f": the fields are {', '.join(CELL_FIELDS)}"
         raise InputError(f"cells must be compared by one of their fields, but got {by!r}{hint}")
-    runs = read_runs(path, last, metric)
+    return differences_of(read_runs(path, last, metric), by, last, metric)
+
+
+def differences_of(runs: Runs, by: str, last: int, metric: str) -> pd.DataFrame:
+    """`paired_differences` of runs that were read with this `last` and `metric`."""
     cells = runs.trials.drop_duplicates("cell_id").sort_values([*CELL_FIELDS, "cell_id"])
     pairs = _pairs(plain_rows(cells[["cell_id", *CELL_FIELDS]]), by)
     found = _differences(_compared(runs, pairs, by), len(pairs), last, metric)
@@ -70,6 +74,11 @@ def _pairs(cells: Sequence[Mapping[str, Any]], by: str) -> list[_Pair]:
     usual = IDENTITY_DEFAULTS.get(by)
     ordered = [sorted(group, key=lambda cell: (cell[by] != usual, cell[by])) for group in groups.values()]
     return [_Pair(group[0], other) for group in ordered for other in group[1:]]
+
+
+def half_width(std: Any, n: Any) -> Any:
+    """Half of Student's interval of a mean of `n` values with this std (ddof 1); numbers, or columns of them."""
+    return stdtrit(n - 1, (1 + CONFIDENCE) / 2) * std / np.sqrt(n)
 
 
 def _agreed(pair: _Pair, by: str) -> dict[str, Any]:
@@ -102,7 +111,7 @@ def _differences(runs: Runs, n_pairs: int, last: int, metric: str) -> pd.DataFra
     found = window[["first_epoch", "last_epoch"]].reindex(range(n_pairs))
     found["mean_difference"], found["std_difference"] = of_pair.mean(), of_pair.std(ddof=1)
     found["n_seeds"] = n = of_pair.size().reindex(found.index, fill_value=0)
-    half = stdtrit(n - 1, (1 + CONFIDENCE) / 2) * found["std_difference"] / np.sqrt(n)
+    half = half_width(found["std_difference"], n)
     found["low"], found["high"] = found["mean_difference"] - half, found["mean_difference"] + half
     too_few = n.map({0: "the cells have no seed in common", 1: "one common seed, and an interval needs two"})
     found["reason"] = pd.Series(unknown, dtype="str").reindex(found.index).fillna(too_few)

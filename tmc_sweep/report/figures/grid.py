@@ -14,7 +14,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
 
-from tmc_sweep.records import Status
+from tmc_sweep.records import ENDED_EARLY, Status
 from tmc_sweep.report.figures.cells import Cell, Cells, ranking
 from tmc_sweep.report.figures.figure import Figure
 from tmc_sweep.report.figures.style import canvas
@@ -27,7 +27,6 @@ _MAX_VALUES = 12  # of either number
 _MAX_MAPS = 6
 _COLOURS = "cividis"
 _FAR = 8  # times as far below the best as the median: shown as if it were no further
-_ENDED = (Status.DIVERGED, Status.FAILED, Status.STOPPED)
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ def _entry(sweep: SweepTables, row: Mapping[Any, Any] | None, statuses: Sequence
         spread = row[spread_column(sweep)]
         text = signed(row["mean"]) + (f"\n± {spread:.2f}" if spread > 0 else "")  # of a single epoch there is none
         return Entry(text, "known", row["mean"])
-    for status in _ENDED:
+    for status in ENDED_EARLY:
         if count := statuses.count(status):
             some = f"\n{count} of {len(statuses)} seeds" if count < len(statuses) else ""
             return Entry(f"{status}{some}", "diverged" if status == Status.DIVERGED else "missing")
