@@ -18,6 +18,7 @@ from tmc_sweep.records import OUTCOME_COLUMNS, EpochRecord
 from tmc_sweep.sweep.letters import Begin, Begun, Letter, Reply, Report
 from tmc_sweep.sweep.planner import missing
 from tmc_sweep.sweep.recorder import Recorder
+from tmc_sweep.tables import files
 from tmc_sweep.tables.lock import sweep_lock
 from tmc_sweep.tables.manifest import open_manifest
 
@@ -122,5 +123,7 @@ def violations(paths: SweepPaths, acknowledged: Rows) -> list[str]:
         found.append("a trial's epochs are not 1, 2, 3, ... once each")
     stored = {(trial_id, epoch): values for trial_id, epoch, *values in frame.itertuples(index=False)}
     found += [f"lost: {key}" for key in acknowledged if key not in stored]
+    kept = {config.trial_id for config in TRIALS if files.names(paths.checkpoints / config.trial_id)}
+    found += [f"no checkpoint: {name}" for name, epoch in acknowledged if epoch in CHECKPOINTS and name not in kept]
     found += [f"other bits: {key}" for key, values in stored.items() if {*values} != {EXPECTED[key]}]
     return found
