@@ -36,7 +36,8 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {*BASE, *MATHS, "space", "tables"},
         {"grpc", "joblib", "numpy", "pandas", "pyarrow", "ray", "ruamel", "torch"},
     ),
-    "cli": ({*BASE, *MATHS, "analysis", "space", "tables", "report", "sweep"}, {"pandas", "rich", "typer"}),
+    "cluster": ({*BASE, "data", "space", "tables", "sweep"}, {"ray", "ruamel", "torch"}),
+    "cli": ({*BASE, *MATHS, "analysis", "cluster", "space", "tables", "report", "sweep"}, {"pandas", "rich", "typer"}),
     "__init__": ({"tables", "training", "sweep"}, set()),
 }
 
