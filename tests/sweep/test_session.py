@@ -15,7 +15,8 @@ from ray.exceptions import ActorDiedError
 
 from tmc_sweep.errors import CannotRunError
 from tmc_sweep.space.schema import Resources
-from tmc_sweep.sweep import session
+from tmc_sweep.sweep import address, session
+from tmc_sweep.sweep.address import running_here
 from tmc_sweep.sweep.session import check_fits, ray_session
 
 LAPTOP, GPU_NODE = {"CPU": 4.0}, {"CPU": 16.0, "GPU": 2.0, "memory": 1e9}
@@ -32,7 +33,7 @@ def nothing_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setattr(session, "get_node_ip_address", lambda: "127.0.0.1")
+    monkeypatch.setattr(address, "get_node_ip_address", lambda: "127.0.0.1")
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield f"127.0.0.1:{server.getsockname()[1]}"
 
@@ -101,12 +102,12 @@ def test_a_cluster_that_ray_start_left_here_is_found_only_while_it_answers(
 ):
     note = tmp_path / "ray" / "ray_current_cluster"
     note.parent.mkdir()
-    assert session._running_here() is None
+    assert running_here() is None
     note.write_text(listening + "\n")
-    assert session._running_here() == listening
+    assert running_here() == listening
     for stale in ("127.0.0.1:1", "", "nonsense", "127.0.0.1:port"):
         note.write_text(stale)
-        assert session._running_here() is None
+        assert running_here() is None
 
 
 def test_an_address_that_nobody_answers_at_is_refused_within_seconds(nothing_started, monkeypatch: pytest.MonkeyPatch):
@@ -120,7 +121,7 @@ def test_an_address_that_nobody_answers_at_is_refused_within_seconds(nothing_sta
 def test_a_cluster_that_answers_only_where_ray_will_not_look_is_refused_too(
     nothing_started, listening: str, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(session, "get_node_ip_address", lambda: "127.0.0.2")  # Ray replaces 127.0.0.1 by this
+    monkeypatch.setattr(address, "get_node_ip_address", lambda: "127.0.0.2")  # Ray replaces 127.0.0.1 by this
     monkeypatch.setenv("RAY_ADDRESS", listening)
     with pytest.raises(CannotRunError, match=r"must answer at 127\.0\.0\.2:"):
         ray_session(Resources()).__enter__()
@@ -168,9 +169,9 @@ def test_a_head_that_will_not_have_us_is_reported_in_one_sentence(
 
     monkeypatch.setattr(ray, "init", refuse)
     monkeypatch.setattr("tmc_sweep.sweep.head._JOIN_SECONDS", 0.5)
-    monkeypatch.setattr(session, "get_node_ip_address", lambda: "127.0.0.1")
-    with head(answer) as address:
-        monkeypatch.setenv("RAY_ADDRESS", address)
+    monkeypatch.setattr(address, "get_node_ip_address", lambda: "127.0.0.1")
+    with head(answer) as here:
+        monkeypatch.setenv("RAY_ADDRESS", here)
         with pytest.raises(CannotRunError) as error:
             ray_session(Resources()).__enter__()
     assert says in str(error.value)

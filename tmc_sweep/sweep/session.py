@@ -2,7 +2,6 @@
 
 import logging
 import os
-import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,18 +11,17 @@ import joblib
 import ray
 import torch
 from ray.exceptions import RayError
-from ray.util import get_node_ip_address
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from tmc_sweep.errors import CannotRunError, TmcSweepError
 from tmc_sweep.space.schema import Resources
 from tmc_sweep.sweep import TOKEN
+from tmc_sweep.sweep.address import CONNECT_SECONDS, answers, as_ray_reads, running_here
 from tmc_sweep.sweep.allotment import Capacity
 from tmc_sweep.sweep.head import Head, cluster_lost
-from tmc_sweep.sweep.scratch import scratch_folder, temporary_root
+from tmc_sweep.sweep.scratch import scratch_folder
 
-_CONNECT_SECONDS = 3.0
 _OBJECT_STORE_BYTES = 500 * 2**20  # data sets and checkpoints in flight; Ray's default is 30 % of the memory
 
 
@@ -38,8 +36,8 @@ def ray_session(resources: Resources) -> Iterator[list[Capacity]]:
     if ray.is_initialized():
         yield _fitting(resources)
         return
-    address = os.environ.get("RAY_ADDRESS") or _running_here()
-    address = (_running_here() or address) if address == "auto" else address
+    address = os.environ.get("RAY_ADDRESS") or running_here()
+    address = (running_here() or address) if address == "auto" else address
     if address and address != "local":
         with _left_at_the_end():
             _connect(address)
@@ -101,41 +99,16 @@ def _autoscaled() -> list[Capacity]:
         return []
 
 
-def _running_here() -> str | None:
-    """Address of the cluster that `ray start` last left on this machine, if it still answers.
-
-    Ray's own search would also find the private cluster of another run, and even one that is just dying.
-    """
-    note = temporary_root() / "ray" / "ray_current_cluster"
-    address = note.read_text().strip() if note.is_file() else ""
-    return address if address and _answers(address) else None
-
-
-def _answers(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS).close()
-    except (OSError, ValueError):
-        return False
-    return True
-
-
-def _as_ray_reads(address: str) -> str:
-    """Ray replaces this machine's loopback address by its other one, and waits there for many minutes."""
-    host, _, port = address.rpartition(":")
-    return f"{get_node_ip_address()}:{port}" if host in ("localhost", "127.0.0.1", "[::1]") else address
-
-
 def _connect(address: str) -> None:
     if address.startswith("ray://"):
         raise CannotRunError(
             f"a sweep runs on the cluster's head, but RAY_ADDRESS is {address}, a Ray Client address: "
             "log in to the head and run it there"
         )
-    address = _as_ray_reads(address)
-    if not _answers(address):
+    address = as_ray_reads(address)
+    if not answers(address):
         raise CannotRunError(
-            f"a Ray cluster must answer at {address}, but none does within {_CONNECT_SECONDS:g} s: "
+            f"a Ray cluster must answer at {address}, but none does within {CONNECT_SECONDS:g} s: "
             "start it with `ray start --head`, or unset RAY_ADDRESS to use this machine alone"
         )
     Head(address).check_joinable()
