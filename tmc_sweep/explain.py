@@ -5,6 +5,7 @@ A model's fields state their rule in `json_schema_extra={"rule": ...}`, worded t
 
 import difflib
 from collections.abc import Iterable
+from typing import get_args
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
@@ -37,8 +38,9 @@ def explain(model: type[BaseModel], error: ErrorDetails) -> str:
 def _owner(model: type[BaseModel], loc: list[str]) -> tuple[type[BaseModel], str]:
     for part in loc[:-1]:
         annotation = model.model_fields[part].annotation
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            model = annotation
+        for possible in (annotation, *get_args(annotation)):
+            if isinstance(possible, type) and issubclass(possible, BaseModel):
+                model = possible
     return model, loc[-1] if loc else ""
 
 

@@ -33,7 +33,7 @@ def check(text, expected):
         (
             "nmae: x",
             "1:1: nmae is not a known key: did you mean 'name'? The known ones are version, name, base, space, "
-            "cases, exclude, seeds, statistic, search, resources",
+            "cases, exclude, seeds, statistic, search, scheduler, resources",
         ),
         ("name: x\nbase: {architecture: {latnts: [2]}}", "2:23: architecture.latnts is not a known key: did you mean"),
         ("name: x\nspace: {architecture: {latnts: [2]}}", "2:24: latnts is not a known key: did you mean 'latents'?"),
@@ -57,6 +57,12 @@ def check(text, expected):
         ("name: x\nstatistic: {last: 0}", "2:19: statistic.last must be a positive number of epochs, but got 0"),
         ("name: x\nstatistic: {mode: maximum}", "2:19: statistic.mode must be one of max, min, but got 'maximum'"),
         ("name: x\nresources: {gpu: 1.5}", "2:18: resources.gpu must be auto, a share from 0 to 1 or a whole number"),
+        (
+            "name: x\nscheduler: {algorithm: hyperband}",
+            "2:24: scheduler.algorithm must be one of asha, median, but got",
+        ),
+        ("name: x\nscheduler: {reduction: 1}", "2:24: scheduler.reduction must be an integer from 2 up, but got 1"),
+        ("name: x\nscheduler: asha", "2:12: scheduler must be a mapping such as {algorithm: asha, grace_epochs: 10}"),
         ("name: x\nresources: {gpu: true}", "2:18: resources.gpu must be auto"),
         ("name: x\nresources: {gpu: .nan}", "2:18: resources.gpu must be auto"),
         ("name: x\nresources: {gpu: -1}", "2:18: resources.gpu must be auto"),
@@ -77,6 +83,26 @@ def check(text, expected):
 )
 def test_top_level(text, expected):
     check(text, expected)
+
+
+@pytest.mark.parametrize(
+    ("base", "expected"),
+    [
+        ("{}", "5:12: a scheduler must compare cells by one bound of held-out images, but statistic.metric is test_"),
+        (
+            "{validation_images: 9}",
+            "statistic.metric is test_objective: set it to val_iwae, say, and validation_images",
+        ),
+        ("{validation_images: 9}\nstatistic: {metric: val_objective}", "but val_objective is one of 2 bounds here"),
+        ("{validation_images: 9}\nstatistic: {metric: val_iwae}", "but eval_k has 2 values here: set eval_k in base"),
+        ("{eval_k: 5}\nstatistic: {metric: val_iwae}", "val_iwae is not where validation_images is 0"),
+    ],
+)
+def test_what_stops_cells_must_be_able_to_compare_them_and_not_on_the_test_set(base: str, expected: str):
+    space = "space: {K: {grid_search: [1, 5]}, objective: {grid_search: [iwae, tmc]}}"
+    assert expected in refusal(f"name: x\nbase: {base}\n{space}\n\nscheduler: {{last: 3}}")
+    fine = "{validation_images: 9, eval_k: 5}\nstatistic: {metric: val_iwae}"
+    assert parse(f"name: x\nbase: {fine}\n{space}\nscheduler: {{last: 3}}", "x.yaml").scheduler
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ def parse(text: str, source_name: str, max_trials: int = 100_000, overrides: Seq
         seeds=_seeds(node) if (node := root.get("seeds")) else (0,),
         statistic=header.statistic,
         search=header.search,
+        scheduler=header.scheduler,
         resources=header.resources,
         version=header.version,
         text=text,
@@ -47,6 +48,8 @@ def parse(text: str, source_name: str, max_trials: int = 100_000, overrides: Seq
     _check_one_place(space)
     _check_algorithm(space, root)
     _check_size(space, max_trials, root.keys.get("space", root.mark))
+    if space.scheduler:
+        _check_comparable(space, root.at(("scheduler",)).mark)
     _ = space.cells  # validates each of them
     return space
 
@@ -131,6 +134,24 @@ def _check_algorithm(space: SearchSpace, root: Node) -> None:
             f"{drawn.field} must be a constant or grid_search for algorithm grid, but is drawn from a distribution: "
             "set search: {algorithm: random, num_samples: 40}"
         )
+
+
+def _check_comparable(space: SearchSpace, mark: Mark) -> None:
+    """What chooses between cells sees held-out images, and one bound of all of them at one number of samples."""
+    metric = space.statistic.metric
+    rule = "a scheduler must compare cells by one bound of held-out images"
+    if not metric.startswith("val_"):
+        raise mark.error(
+            f"{rule}, but statistic.metric is {metric}: set it to val_iwae, say, and validation_images in base"
+        )
+    if metric == "val_objective" and (found := _values(space, "objective")) != 1:
+        raise space.metric_mark.error(f"{rule}, but val_objective is one of {found} bounds here: choose val_iwae, say")
+    if (found := _values(space, "eval_k")) != 1:
+        raise mark.error(f"{rule}, at one number of samples, but eval_k has {found} values here: set eval_k in base")
+
+
+def _values(space: SearchSpace, field: str) -> int:
+    return len({getattr(cell, field) for cell in space.cells})
 
 
 def _check_size(space: SearchSpace, max_trials: int, mark: Mark) -> None:

@@ -40,6 +40,15 @@ class Search(_Section):
         return self.num_samples or 1
 
 
+class Scheduler(_Section):
+    """Which cells are stopped early: those that `asha` does not promote at a rung, or those below the `median`."""
+
+    algorithm: Literal["asha", "median"] = Field("asha", json_schema_extra=_rule("one of asha, median"))
+    last: int = Field(5, ge=1, json_schema_extra=_rule("a positive number of epochs"))
+    grace_epochs: int = Field(10, ge=1, json_schema_extra=_rule("a positive number of epochs"))
+    reduction: int = Field(3, ge=2, json_schema_extra=_rule("an integer from 2 up"))
+
+
 def _gpus(value: object) -> object:
     if value == "auto" or (isinstance(value, int | float) and not isinstance(value, bool) and _is_amount(value)):
         return value
@@ -86,7 +95,15 @@ class Header(_Section):
         Statistic(), json_schema_extra=_rule("a mapping such as {metric: test_objective, last: 50}")
     )
     search: Search = Field(Search(), json_schema_extra=_rule("a mapping such as {algorithm: random, num_samples: 40}"))
+    scheduler: Scheduler | None = Field(
+        None, json_schema_extra=_rule("a mapping such as {algorithm: asha, grace_epochs: 10}")
+    )
     resources: Resources = Field(Resources(), json_schema_extra=_rule("a mapping such as {cpu: 1, gpu: auto}"))
 
 
-SECTIONS: dict[str, type[BaseModel]] = {"statistic": Statistic, "search": Search, "resources": Resources}
+SECTIONS: dict[str, type[BaseModel]] = {
+    "statistic": Statistic,
+    "search": Search,
+    "scheduler": Scheduler,
+    "resources": Resources,
+}

@@ -18,7 +18,7 @@ from tmc_sweep.config import TrialConfig
 from tmc_sweep.explain import explain
 from tmc_sweep.space.domains import Dimension
 from tmc_sweep.space.fields import DERIVED_FROM, Cell, Condition, Setting
-from tmc_sweep.space.schema import Resources, Search, Statistic
+from tmc_sweep.space.schema import Resources, Scheduler, Search, Statistic
 from tmc_sweep.space.source import Mark
 
 
@@ -50,6 +50,7 @@ class SearchSpace:
     seeds: Sequence[int]
     statistic: Statistic
     search: Search
+    scheduler: Scheduler | None
     resources: Resources
     version: int
     text: str  # the YAML: as given, or with the overrides in it

@@ -38,8 +38,12 @@ class Allotment:
 class Allotter:
     """Decides for one sweep on one cluster; measures only where there is something to decide."""
 
-    def __init__(self, resources: Resources, nodes: Sequence[Capacity], measure: Measure) -> None:
+    def __init__(
+        self, resources: Resources, nodes: Sequence[Capacity], measure: Measure, cells_apart: bool = False
+    ) -> None:
+        """`cells_apart`: let a pack be the seeds of one cell, which end together."""
         self._resources = resources
+        self._cells_apart = cells_apart
         self._nodes = [node for node in nodes if node.get("CPU", 0) >= resources.cpu]
         self._on_gpu = bool(resources.gpu) and (resources.gpu != "auto" or any(map(_has_gpu, self._nodes)))
         self._measured = cache(measure)
@@ -49,9 +53,12 @@ class Allotter:
         asked = None if self._resources.pack == "auto" else self._resources.pack
 
         def size(group: Sequence[TrialConfig]) -> int:
-            return asked or self._size(group, len(configs))
+            return asked or (len(group) if self._cells_apart else self._size(group, len(configs)))
 
-        return [self._allotment(pack) for pack in packs(configs, size, pack_key, recorded, asked)]
+        def key(config: TrialConfig) -> str:
+            return f"{pack_key(config)} {config.cell_id}" if self._cells_apart else pack_key(config)
+
+        return [self._allotment(pack) for pack in packs(configs, size, key, recorded, asked)]
 
     def _size(self, group: Sequence[TrialConfig], n_trials: int) -> int:
         """The smallest size at which these trials, on their part of the slots, end nearly as early as at any."""

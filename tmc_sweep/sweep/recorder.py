@@ -13,6 +13,7 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EpochRecord, Status
 from tmc_sweep.sweep.budget import DROPPED, FINISHED, Budget
 from tmc_sweep.sweep.letters import Begin, Begun, Done, Letter, Reply, Report
+from tmc_sweep.sweep.stopping import Stopping
 from tmc_sweep.tables.checkpoints import CheckpointFiles, pass_over
 from tmc_sweep.tables.epochs import EpochTable
 from tmc_sweep.tables.manifest import Manifest, open_manifest, write_manifest
@@ -40,6 +41,7 @@ class Recorder:
         self._manifest = manifest
         self._paths = paths
         self._configs: dict[str, TrialConfig] = {}
+        self._stopping: Stopping | None = None
         self._pack_of = {trial_id: pack for pack in manifest.packs for trial_id in pack}  # as its last Begin said
         self._alike_since: dict[str, int] = {}  # first of the attempts whose rows the present one must reproduce
         self._lost: dict[str, Path] = {}  # checkpoints that the trial table named, and that were gone
@@ -77,6 +79,10 @@ class Recorder:
         """The trial's last epoch on record."""
         return self._epochs.last(trial_id)
 
+    def stop_early(self, stopping: Stopping) -> None:
+        """From now on let this decide, with each epoch that is recorded, which trials end there."""
+        self._stopping = stopping
+
     @property
     def packs(self) -> tuple[tuple[str, ...], ...]:
         """The trials trained together, as last begun: each trial in one pack, less those that began in another."""
@@ -88,7 +94,7 @@ class Recorder:
         if isinstance(letter, Begin):
             return self._begin(letter)
         row = self.row(letter.trial_id)
-        if row["status"] == Status.FAILED or letter.attempt != row["attempts"]:
+        if row["status"] in (Status.FAILED, Status.STOPPED) or letter.attempt != row["attempts"]:
             return Done(refused=True)
         if isinstance(letter, Report):
             return self._report(letter)
@@ -178,9 +184,16 @@ class Recorder:
             )
         self._epochs.add(self._configs[report.trial_id], report.records, replace_before=since)
         self._settle(report.trial_id)
+        self._stop_what_is_to_end(report)
         if report.checkpoint is not None:
             self._budget.saved(report.trial_id, finished=self.row(report.trial_id)["status"] in FINISHED)
         return Done(refused=False)
+
+    def _stop_what_is_to_end(self, report: Report) -> None:
+        ended = self._stopping.take(report.trial_id, report.records) if self._stopping else {}
+        for trial_id, reason in ended.items():
+            if self.row(trial_id)["status"] in (Status.PENDING, Status.RUNNING):
+                self._set_status(trial_id, Status.STOPPED, reason=reason, ended=datetime.now(UTC))
 
     def _name_checkpoint(self, trial_id: str) -> None:
         """Let the trial table name the newest checkpoint that is there: a crash may have come before it did."""

@@ -25,12 +25,13 @@ from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.sweep.scratch import scratch_folder
 from tmc_sweep.sweep.session import ray_session
 from tmc_sweep.sweep.signals import StopSignal, stop_signal
+from tmc_sweep.sweep.stopping import Stopping
 from tmc_sweep.sweep.trainable import PackTrainable
 from tmc_sweep.sweep.worker import measuring
 from tmc_sweep.sweep.writer import Writer
 from tmc_sweep.tables.lock import sweep_lock
 from tmc_sweep.tables.manifest import open_manifest
-from tmc_sweep.tables.read import stored_trials
+from tmc_sweep.tables.read import read_curves, stored_trials
 from tmc_sweep.tables.summary import summarize, write_summary
 
 MAX_FAILURES = 3  # of a pack's process, before its trials count as failed
@@ -67,7 +68,12 @@ def run(
     with sweep_lock(paths) as check_held, stop_signal() as stop:
         open_manifest(paths, space.text)
         recorder = Recorder.open(paths, configs, space.resources.checkpoint_gigabytes)
-        left = missing(configs, {config.trial_id: recorder.row(config.trial_id) for config in configs})
+        rows = {config.trial_id: recorder.row(config.trial_id) for config in configs}
+        if space.scheduler:
+            curves = read_curves(paths, space.statistic.metric)
+            diverged = [name for name, row in rows.items() if row["status"] == Status.DIVERGED]
+            recorder.stop_early(Stopping(space.scheduler, space.statistic, configs, curves, diverged))
+        left = missing(configs, rows)
         images |= _images([config for config in left if config.data not in images])
         writer = Writer(recorder, configs, listener, check_held, lambda: stop.number is not None)
         try:
@@ -93,7 +99,7 @@ def _train(
         stop.listen()
         writer.show()
         with stop.asked():
-            allotter = Allotter(resources, nodes, measuring(resources, stop.check))
+            allotter = Allotter(resources, nodes, measuring(resources, stop.check), bool(space.scheduler))
             allotments = allotter.allot(configs, writer.recorder.packs)
         mailbox = open_mailbox()
         trainable = tune.with_parameters(

@@ -38,6 +38,13 @@ def read_trials(path: str | Path) -> pd.DataFrame:
     return frame
 
 
+def read_curves(paths: SweepPaths, metric: str) -> dict[str, list[float]]:
+    """The metric of each trial that has rows, epoch by epoch; NaN where it was not evaluated."""
+    parts = [read_columns(part, ["trial_id", "epoch", metric]).to_pandas() for part in part_files(paths)]
+    rows = pd.concat(parts).sort_values("epoch")
+    return {str(name): curve.tolist() for name, curve in rows.groupby("trial_id", observed=True)[metric]}
+
+
 def stored_trials(paths: SweepPaths) -> dict[str, dict[str, object]]:
     """The trial table's rows by trial, nulls as None; empty before the sweep's first run."""
     if not paths.trials.exists():
