@@ -74,6 +74,11 @@ class SweepPaths:
         return self.epochs / part_name(number)
 
     @property
+    def study(self) -> Path:
+        """The journal of an adaptive search: a view of the tables, written anew by each run."""
+        return self.private / "study.journal"
+
+    @property
     def trials(self) -> Path:
         """The trial table: one Parquet file."""
         return self.results / f"{self.name}.trials.parquet"

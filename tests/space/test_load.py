@@ -40,7 +40,10 @@ def check(text, expected):
         ("name: x\nversion: 2", "2:10: version must be 1, but got 2"),
         ("name: x\nversion: true", "2:10: version must be 1, but got true"),
         ("name: x\nsearch: 5", "2:9: search must be a mapping such as {algorithm: random, num_samples: 40}, but got 5"),
-        ("name: x\nsearch: {algorithm: rndom}", "2:21: search.algorithm must be one of grid, random, but got 'rndom'"),
+        (
+            "name: x\nsearch: {algorithm: rndom}",
+            "2:21: search.algorithm must be one of grid, random, tpe, but got 'rndom'",
+        ),
         ("name: x\nsearch: {num: 5}", "2:10: num is not a known key: the known ones are algorithm, num_samples, seed"),
         ("name: x\nsearch:\n  algorithm: random", "3:3: search.num_samples is required for algorithm random"),
         (
@@ -88,7 +91,7 @@ def test_top_level(text, expected):
 @pytest.mark.parametrize(
     ("base", "expected"),
     [
-        ("{}", "5:12: a scheduler must compare cells by one bound of held-out images, but statistic.metric is test_"),
+        ("{}", "5:12: a scheduler that chooses must compare cells by one bound of the same held-out images, but "),
         (
             "{validation_images: 9}",
             "statistic.metric is test_objective: set it to val_iwae, say, and validation_images",

@@ -10,6 +10,7 @@ from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EpochRecord, Status
 from tmc_sweep.space.schema import Scheduler, Statistic
+from tmc_sweep.sweep.curves import Curves
 from tmc_sweep.sweep.letters import Begun, Done, Report
 from tmc_sweep.sweep.planner import missing
 from tmc_sweep.sweep.recorder import Recorder
@@ -34,13 +35,15 @@ class Sweep:
     """Cells that report one after another."""
 
     def __init__(self, scheduler: Scheduler, of: Sequence[Sequence[TrialConfig]], mode: str = "max") -> None:
-        statistic = VAL.model_copy(update={"mode": mode})
-        self.stopping = Stopping(scheduler, statistic, [config for cell in of for config in cell], {})
+        self.curves = Curves("val_iwae", {})
+        self.curves.add([config for cell in of for config in cell])
+        self.stopping = Stopping(scheduler, VAL.model_copy(update={"mode": mode}), self.curves)
 
     def train(self, config: TrialConfig, *values: float) -> dict[str, str]:
         """The trial's epochs from the first on, until something is stopped; what that is."""
         for number, value in enumerate(values, 1):
-            if ended := self.stopping.take(config.trial_id, [epoch(config, number, value)]):
+            self.curves.take([epoch(config, number, value)])
+            if ended := self.stopping.ended(config.cell_id):
                 return ended
         return {}
 
@@ -121,7 +124,9 @@ def test_nothing_is_stopped_at_the_last_epoch():
 
 def _opened(paths: SweepPaths, configs: list[TrialConfig]) -> Recorder:
     recorder = Recorder.open(paths, configs)
-    recorder.stop_early(Stopping(ASHA, VAL, configs, read_curves(paths, VAL.metric)))
+    curves = Curves("val_iwae", read_curves(paths, "val_iwae"))
+    curves.add(configs)
+    recorder.choose(curves, Stopping(ASHA, VAL, curves))
     return recorder
 
 

@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 
 from tmc_sweep.config import Architecture, TrialConfig
-from tmc_sweep.space.fields import DOMAIN_KINDS, Condition, Setting, check_key, condition, rule, setting
+from tmc_sweep.space.fields import DOMAIN_KINDS, Cell, Condition, Setting, check_key, condition, rule, setting
 from tmc_sweep.space.source import Mark, Node, shown
 
 Number = int | float
@@ -51,7 +51,12 @@ class Range:
 
     def at(self, u: float) -> Setting:
         """The number at u in [0, 1): the distribution's quantile, in steps."""
-        x = self.low * (self.high / self.low) ** u if self.log else self.low + u * (self.high - self.low)
+        return self.nearest(
+            self.low * (self.high / self.low) ** u if self.log else self.low + u * (self.high - self.low)
+        )
+
+    def nearest(self, x: Number) -> Setting:
+        """The number of this range that stands for x, which lies between low and high."""
         if self.integers:
             return self._within(math.floor(x), self.high - 1)
         if self.q is None:
@@ -74,6 +79,10 @@ class Dimension:
     domain: Domain
     mark: Mark
     when: Condition | None = None
+
+    def applies(self, cell: Cell) -> bool:
+        """Whether the cell, as far as it is made, has this dimension."""
+        return self.when is None or self.when.holds(cell)
 
     @property
     def n_values(self) -> int:

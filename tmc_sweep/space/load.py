@@ -48,9 +48,10 @@ def parse(text: str, source_name: str, max_trials: int = 100_000, overrides: Seq
     _check_one_place(space)
     _check_algorithm(space, root)
     _check_size(space, max_trials, root.keys.get("space", root.mark))
-    if space.scheduler:
-        _check_comparable(space, root.at(("scheduler",)).mark)
     _ = space.cells  # validates each of them
+    for section, chooses in (("scheduler", space.scheduler), ("search", space.adaptive)):
+        if chooses:
+            _check_comparable(space, root.at((section,)).mark, section)
     return space
 
 
@@ -118,16 +119,17 @@ def _check_one_place(space: SearchSpace) -> None:
 
 def _check_algorithm(space: SearchSpace, root: Node) -> None:
     search = space.search
-    if search.algorithm == "random" and search.num_samples is None:
+    if search.algorithm != "grid" and search.num_samples is None:
         raise root.at(("search",)).mark.error(
-            "search.num_samples is required for algorithm random, but is missing: add num_samples, such as 40"
+            f"search.num_samples is required for algorithm {search.algorithm}, but is missing: "
+            "add num_samples, such as 40"
         )
-    if search.algorithm == "random":
+    if search.algorithm != "grid":
         return
     if search.num_samples is not None:
         raise root.at(("search", "num_samples")).mark.error(
             "search.num_samples must be left out for algorithm grid, but got "
-            f"{search.num_samples}: remove it, or set algorithm: random"
+            f"{search.num_samples}: remove it, or set algorithm: random or tpe"
         )
     for drawn in (each for each in space.space.values() if not isinstance(each.domain, Grid)):
         raise drawn.mark.error(
@@ -136,18 +138,27 @@ def _check_algorithm(space: SearchSpace, root: Node) -> None:
         )
 
 
-def _check_comparable(space: SearchSpace, mark: Mark) -> None:
+_OF_THE_DATA = ("data", "train_images", "validation_images", "binarize")
+
+
+def _check_comparable(space: SearchSpace, mark: Mark, section: str) -> None:
     """What chooses between cells sees held-out images, and one bound of all of them at one number of samples."""
     metric = space.statistic.metric
-    rule = "a scheduler must compare cells by one bound of held-out images"
+    rule = f"a {section} that chooses must compare cells by one bound of the same held-out images"
     if not metric.startswith("val_"):
         raise mark.error(
             f"{rule}, but statistic.metric is {metric}: set it to val_iwae, say, and validation_images in base"
         )
     if metric == "val_objective" and (found := _values(space, "objective")) != 1:
         raise space.metric_mark.error(f"{rule}, but val_objective is one of {found} bounds here: choose val_iwae, say")
-    if (found := _values(space, "eval_k")) != 1:
-        raise mark.error(f"{rule}, at one number of samples, but eval_k has {found} values here: set eval_k in base")
+    for field in ("eval_k", *_OF_THE_DATA):
+        if (found := _values(space, field)) != 1:
+            raise mark.error(f"{rule}, but {field} has {found} values here: set {field} in base")
+    if space.adaptive and space.statistic.last > (epochs := space.cells[0].epochs):
+        raise mark.error(
+            f"a search must have the epochs of its statistic, but statistic.last is {space.statistic.last} and epochs "
+            f"{epochs}: lower statistic.last"
+        )
 
 
 def _values(space: SearchSpace, field: str) -> int:

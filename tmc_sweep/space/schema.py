@@ -28,9 +28,9 @@ class Statistic(_Section):
 
 
 class Search(_Section):
-    """How cells are chosen: every point of the grid, or the grid crossed with random draws."""
+    """How cells are chosen: every point of the grid, the grid crossed with random draws, or one by one from results."""
 
-    algorithm: Literal["grid", "random"] = Field("grid", json_schema_extra=_rule("one of grid, random"))
+    algorithm: Literal["grid", "random", "tpe"] = Field("grid", json_schema_extra=_rule("one of grid, random, tpe"))
     num_samples: int | None = Field(None, ge=1, le=10**9, json_schema_extra=_rule("an integer from 1 to 10**9"))
     seed: int = Field(0, ge=0, le=2**63 - 1, json_schema_extra=_rule("an integer from 0 to 2**63 - 1"))
 

@@ -5,7 +5,7 @@ keeps the base's value or its default; of the points that differ only in what is
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.explain import explain
-from tmc_sweep.space.domains import Dimension
+from tmc_sweep.space.domains import Choice, Dimension, Domain
 from tmc_sweep.space.fields import DERIVED_FROM, Cell, Condition, Setting
 from tmc_sweep.space.schema import Resources, Scheduler, Search, Statistic
 from tmc_sweep.space.source import Mark
@@ -28,6 +28,10 @@ class Case:
 
     settings: Cell
     mark: Mark
+
+
+Pick = Callable[[str, Domain], Setting]  # one value of the domain, for a field or for CASE
+CASE = "case"
 
 
 class Point(NamedTuple):
@@ -58,18 +62,53 @@ class SearchSpace:
     mark: Mark  # where the document begins
     metric_mark: Mark
 
+    @property
+    def adaptive(self) -> bool:
+        """Whether cells are chosen one after another, from what those before them came to."""
+        return self.search.algorithm == "tpe"
+
+    @property
+    def chooses(self) -> bool:
+        """Whether what cells come to decides which are trained, or for how long."""
+        return self.adaptive or self.scheduler is not None
+
     def size(self) -> int:
         """At most how many trials there are; nothing is multiplied out."""
+        if self.adaptive:
+            return self.search.n_draws * len(self.seeds)
         grid = math.prod(dimension.n_values for dimension in self.space.values())
         return self.search.n_draws * len(self.cases) * grid * len(self.seeds)
 
     def trials(self) -> list[TrialConfig]:
-        """Every trial: draw by draw, case by case, the first dimension slowest, the seeds fastest."""
-        return [cell.model_copy(update={"seed": seed}) for cell in self.cells for seed in self.seeds]
+        """Every trial: draw by draw, case by case, the first dimension slowest, the seeds fastest.
+
+        None of an adaptive search, whose trials are not known beforehand.
+        """
+        return [] if self.adaptive else [trial for cell in self.cells for trial in self.trials_of(cell)]
+
+    def trials_of(self, cell: TrialConfig) -> list[TrialConfig]:
+        """The cell with each seed."""
+        return [cell.model_copy(update={"seed": seed}) for seed in self.seeds]
+
+    def cell(self, pick: Pick) -> TrialConfig | None:
+        """The cell of these picks, which are asked for one after another; None if it is excluded.
+
+        SpaceError if it cannot be trained.
+        """
+        cases = Choice(tuple(Setting(number, case.mark) for number, case in enumerate(self.cases)))
+        case = self.cases[pick(CASE, cases).value if len(self.cases) > 1 else 0]
+        cell = {**self.base, **case.settings}
+        for dimension in evaluation_order(self.space):
+            if dimension.applies(cell):
+                cell[dimension.field] = pick(dimension.field, dimension.domain)
+        return None if any(condition.holds(cell) for condition in self.exclude) else self._config(cell)
 
     @cached_property
     def cells(self) -> tuple[TrialConfig, ...]:
-        """The distinct cells, with seed 0; SpaceError where one cannot be trained or a part of the file has no use."""
+        """The distinct cells, with seed 0; SpaceError where one cannot be trained or a part of the file has no use.
+
+        Of an adaptive search those that a random one would meet, as examples.
+        """
         points = list(self._points())
         if self.search.algorithm == "grid":  # which cells a random search meets is chance
             self._check_conditions(points)
@@ -121,8 +160,7 @@ class SearchSpace:
 
 def _assign(dimension: Dimension, value: Setting, cell: dict[str, Setting]) -> bool:
     """Set the dimension's field if the dimension applies to the cell, and whether it does."""
-    applies = dimension.when is None or dimension.when.holds(cell)
-    if applies:
+    if applies := dimension.applies(cell):
         cell[dimension.field] = value
     return applies
 

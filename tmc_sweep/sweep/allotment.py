@@ -62,11 +62,11 @@ class Allotter:
 
     def _size(self, group: Sequence[TrialConfig], n_trials: int) -> int:
         """The smallest size at which these trials, on their part of the slots, end nearly as early as at any."""
-        if len(group) == 1 or n_trials <= self._slots(self._gpu(group[0], 1)):
+        if len(group) == 1 or n_trials <= self.slots(self._gpu(group[0], 1)):
             return 1
 
         def seconds(size: int) -> float:
-            part = max(1, self._slots(self._gpu(group[0], size)) * len(group) // n_trials)
+            part = max(1, self.slots(self._gpu(group[0], size)) * len(group) // n_trials)
             return math.ceil(math.ceil(len(group) / size) / part) * self._cost(group[0], size).step_seconds
 
         makespans = [seconds(size) for size in range(1, len(group) + 1)]
@@ -103,7 +103,7 @@ class Allotter:
         share = max(of_memory, of_time, of_cores)
         return math.floor(_RAY_STEPS / max(1, math.floor(1 / share))) / _RAY_STEPS
 
-    def _slots(self, gpu: float) -> int:
+    def slots(self, gpu: float) -> int:
         """How many packs can train at once."""
         cpu = self._resources.cpu
         return sum(

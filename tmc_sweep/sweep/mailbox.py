@@ -39,6 +39,7 @@ class Mailbox:
         self._arrived = asyncio.Event()
         self._urgent = asyncio.Event()
         self._stopping = False
+        self._packs: dict[int, Any] = {}
 
     async def post(self, stamp: Stamp, letters: Sequence[Letter], urgent: bool) -> list[Reply]:
         """Replies to the letters, once the driver has acted on them.
@@ -56,6 +57,14 @@ class Mailbox:
         if urgent:
             self._urgent.set()
         return await answer
+
+    async def put_packs(self, packs: Mapping[int, Any]) -> None:
+        """Have these packs, by number, for the processes that will train them."""
+        self._packs |= packs
+
+    async def pack(self, number: int) -> Any:
+        """The pack of this number."""
+        return self._packs[number]
 
     async def stopping(self) -> bool:
         """Whether the driver, when it last collected, was about to stop the sweep."""

@@ -12,6 +12,7 @@ from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EpochRecord, Status
 from tmc_sweep.sweep.budget import DROPPED, FINISHED, Budget
+from tmc_sweep.sweep.curves import Curves
 from tmc_sweep.sweep.letters import Begin, Begun, Done, Letter, Reply, Report
 from tmc_sweep.sweep.stopping import Stopping
 from tmc_sweep.tables.checkpoints import CheckpointFiles, pass_over
@@ -41,6 +42,7 @@ class Recorder:
         self._manifest = manifest
         self._paths = paths
         self._configs: dict[str, TrialConfig] = {}
+        self._curves: Curves | None = None
         self._stopping: Stopping | None = None
         self._pack_of = {trial_id: pack for pack in manifest.packs for trial_id in pack}  # as its last Begin said
         self._alike_since: dict[str, int] = {}  # first of the attempts whose rows the present one must reproduce
@@ -79,9 +81,17 @@ class Recorder:
         """The trial's last epoch on record."""
         return self._epochs.last(trial_id)
 
-    def stop_early(self, stopping: Stopping) -> None:
-        """From now on let this decide, with each epoch that is recorded, which trials end there."""
-        self._stopping = stopping
+    def add(self, configs: Sequence[TrialConfig]) -> None:
+        """Put trials on record that were not there when the recorder was opened."""
+        self._configs |= {config.trial_id: config for config in configs}
+        self._trials.ensure(configs)
+        self._status_changed = True
+        if self._curves:
+            self._curves.add(configs)
+
+    def choose(self, curves: Curves, stopping: Stopping | None) -> None:
+        """From now on keep these curves, and let this decide with each epoch that is recorded which trials end."""
+        self._curves, self._stopping = curves, stopping
 
     @property
     def packs(self) -> tuple[tuple[str, ...], ...]:
@@ -184,14 +194,17 @@ class Recorder:
             )
         self._epochs.add(self._configs[report.trial_id], report.records, replace_before=since)
         self._settle(report.trial_id)
-        self._stop_what_is_to_end(report)
+        self._follow(report)
         if report.checkpoint is not None:
             self._budget.saved(report.trial_id, finished=self.row(report.trial_id)["status"] in FINISHED)
         return Done(refused=False)
 
-    def _stop_what_is_to_end(self, report: Report) -> None:
-        ended = self._stopping.take(report.trial_id, report.records) if self._stopping else {}
-        for trial_id, reason in ended.items():
+    def _follow(self, report: Report) -> None:
+        """Keep the curve, and stop what it ends."""
+        if self._curves:
+            self._curves.take(report.records)
+        cell = self._configs[report.trial_id].cell_id
+        for trial_id, reason in (self._stopping.ended(cell) if self._stopping else {}).items():
             if self.row(trial_id)["status"] in (Status.PENDING, Status.RUNNING):
                 self._set_status(trial_id, Status.STOPPED, reason=reason, ended=datetime.now(UTC))
 

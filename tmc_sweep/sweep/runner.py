@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 from ray import tune
 from ray.exceptions import RayActorError
+from ray.tune.search import Searcher
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import Images, load
@@ -17,15 +18,19 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.space import load as load_space
-from tmc_sweep.sweep.allotment import Allotment, Allotter
+from tmc_sweep.sweep.allotment import Allotter
+from tmc_sweep.sweep.curves import Curves
 from tmc_sweep.sweep.mailbox import Postman, open_mailbox
+from tmc_sweep.sweep.packs import PackConfig, Packs, one_after_another, share
 from tmc_sweep.sweep.planner import missing
 from tmc_sweep.sweep.progress import Listener, TrialProgress
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.sweep.scratch import scratch_folder
+from tmc_sweep.sweep.search import CellSearch, known_trials
 from tmc_sweep.sweep.session import ray_session
 from tmc_sweep.sweep.signals import StopSignal, stop_signal
 from tmc_sweep.sweep.stopping import Stopping
+from tmc_sweep.sweep.study import Study
 from tmc_sweep.sweep.trainable import PackTrainable
 from tmc_sweep.sweep.worker import measuring
 from tmc_sweep.sweep.writer import Writer
@@ -35,6 +40,7 @@ from tmc_sweep.tables.read import read_curves, stored_trials
 from tmc_sweep.tables.summary import summarize, write_summary
 
 MAX_FAILURES = 3  # of a pack's process, before its trials count as failed
+_DIED = f"its process died {MAX_FAILURES + 1} times"
 
 
 @dataclass(frozen=True)
@@ -63,22 +69,20 @@ def run(
     """
     space = space if isinstance(space, SearchSpace) else load_space(space)
     paths = SweepPaths(Path(results), space.name)
-    configs = space.trials()
-    images = _images(missing(configs, stored_trials(paths)))  # before anything is written
+    stored = stored_trials(paths)
+    configs = known_trials(space, stored) if space.adaptive else space.trials()
+    images = _images([*missing(configs, stored), *(space.cells[:1] if space.adaptive else [])])  # before any writing
     with sweep_lock(paths) as check_held, stop_signal() as stop:
         open_manifest(paths, space.text)
         recorder = Recorder.open(paths, configs, space.resources.checkpoint_gigabytes)
         rows = {config.trial_id: recorder.row(config.trial_id) for config in configs}
-        if space.scheduler:
-            curves = read_curves(paths, space.statistic.metric)
-            diverged = [name for name, row in rows.items() if row["status"] == Status.DIVERGED]
-            recorder.stop_early(Stopping(space.scheduler, space.statistic, configs, curves, diverged))
         left = missing(configs, rows)
         images |= _images([config for config in left if config.data not in images])
+        search = _search(space, paths, configs, left, recorder) if space.chooses else None
         writer = Writer(recorder, configs, listener, check_held, lambda: stop.number is not None)
         try:
-            if left:
-                _train(left, images, space, writer, stop)
+            if left or (search and search.open):
+                _train(left, images, space, writer, stop, search)
         finally:
             writer.close()
         summary = summarize(paths.epochs, space.statistic.last, space.statistic.metric)
@@ -87,25 +91,48 @@ def run(
     return SweepResult(paths, writer.progress.snapshot().trials, summary)
 
 
+def _search(
+    space: SearchSpace,
+    paths: SweepPaths,
+    configs: Sequence[TrialConfig],
+    left: Sequence[TrialConfig],
+    recorder: Recorder,
+) -> CellSearch | None:
+    """Let the recorder keep what cells are chosen by; the search, if it is not only about stopping them."""
+    diverged = [name for config in configs if recorder.row(name := config.trial_id)["status"] == Status.DIVERGED]
+    curves = Curves(space.statistic.metric, read_curves(paths, space.statistic.metric), diverged)
+    curves.add(configs)
+    recorder.choose(curves, Stopping(space.scheduler, space.statistic, curves) if space.scheduler else None)
+    if not space.adaptive:
+        return None
+    search = CellSearch(space, Study(space, paths), curves, lambda trial_id: recorder.row(trial_id)["status"])
+    search.resume(configs, left)
+    return search
+
+
 def _images(configs: Sequence[TrialConfig]) -> dict[str, Images]:
     return {name: load(name) for name in dict.fromkeys(config.data for config in configs)}
 
 
 def _train(
-    configs: Sequence[TrialConfig], images: dict[str, Images], space: SearchSpace, writer: Writer, stop: StopSignal
+    configs: Sequence[TrialConfig],
+    images: dict[str, Images],
+    space: SearchSpace,
+    writer: Writer,
+    stop: StopSignal,
+    search: CellSearch | None,
 ) -> None:
     resources = space.resources
     with ray_session(resources) as nodes, scratch_folder() as scratch:
         stop.listen()
         writer.show()
-        with stop.asked():
-            allotter = Allotter(resources, nodes, measuring(resources, stop.check), bool(space.scheduler))
-            allotments = allotter.allot(configs, writer.recorder.packs)
         mailbox = open_mailbox()
-        trainable = tune.with_parameters(
-            PackTrainable, allotments=allotments, images=images, mailbox=mailbox, resources=resources
-        )
-        tuner = _tuner(trainable, allotments, scratch)
+        packs = Packs(mailbox, writer.recorder.packs)
+        allotter = Allotter(resources, nodes, measuring(resources, stop.check), cells_apart=space.chooses)
+        with stop.asked():
+            source = _one_by_one(search, packs, allotter, writer) if search else packs.add(allotter, configs)
+        trainable = tune.with_parameters(PackTrainable, images=images, mailbox=mailbox, resources=resources)
+        tuner = _tuner(trainable, source, scratch)
         postman = Postman(mailbox, writer.deliver, stop.interrupt_tune, lambda: stop.number is not None)
         try:
             with stop.tuning():
@@ -120,11 +147,30 @@ def _train(
             raise
         if stop.number is None:
             for result in (grid[index] for index in range(len(grid))):
-                for config in allotments[(result.config or {})["pack"]].trials:
+                for config in packs.allotments[(result.config or {})["pack"]["number"]].trials:
                     writer.fail(config.trial_id, _reason(result.error))
 
 
-def _tuner(trainable: Any, allotments: Sequence[Allotment], scratch: Path) -> tune.Tuner:
+def _one_by_one(search: CellSearch, packs: Packs, allotter: Allotter, writer: Writer) -> Searcher:
+    """The packs of the search's cells, each chosen when there is room for it."""
+
+    def next_cell() -> list[PackConfig]:
+        trials = search.next()
+        writer.add(trials)
+        rows = {config.trial_id: writer.recorder.row(config.trial_id) for config in trials}
+        return packs.add(allotter, missing(trials, rows))
+
+    def ended(number: int, died: bool) -> None:
+        for config in packs.allotments[number].trials:
+            if died:
+                writer.fail(config.trial_id, _DIED)
+            search.ended(config)
+
+    first = next_cell()
+    return one_after_another(first, next_cell, ended, allotter.slots(first[0]["gpu"]) if first else 1)
+
+
+def _tuner(trainable: Any, packs: list[PackConfig] | Searcher, scratch: Path) -> tune.Tuner:
     """A fresh Tuner; its own state files are never read again."""
     os.environ.update(
         RAY_AIR_NEW_OUTPUT="0",
@@ -132,11 +178,12 @@ def _tuner(trainable: Any, allotments: Sequence[Allotment], scratch: Path) -> tu
         TUNE_DISABLE_SIGINT_HANDLER="1",
         TUNE_PRINT_ALL_TRIAL_ERRORS="0",
     )
-    shares = [{"CPU": allotment.cpu, "GPU": allotment.gpu} for allotment in allotments]
     return tune.Tuner(
-        tune.with_resources(trainable, lambda config: tune.PlacementGroupFactory([shares[config["pack"]]])),
-        param_space={"pack": tune.grid_search(list(range(len(allotments))))},
-        tune_config=tune.TuneConfig(reuse_actors=True),
+        tune.with_resources(trainable, share),
+        param_space={"pack": tune.grid_search(packs)} if isinstance(packs, list) else {},
+        tune_config=tune.TuneConfig(reuse_actors=True, num_samples=1)
+        if isinstance(packs, list)
+        else tune.TuneConfig(reuse_actors=True, num_samples=-1, search_alg=packs),
         run_config=tune.RunConfig(
             name="tmc_sweep",
             storage_path=str(scratch),
@@ -149,6 +196,6 @@ def _tuner(trainable: Any, allotments: Sequence[Allotment], scratch: Path) -> tu
 
 def _reason(error: BaseException | None) -> str:
     if isinstance(error, RayActorError):
-        return f"its process died {MAX_FAILURES + 1} times"
+        return _DIED
     lines = [line.strip() for line in str(error or "its process ended early").splitlines() if line.strip()]
     return re.sub(r"^tmc_sweep\.errors\.\w+: ", "", lines[-1]) if lines else type(error).__name__

@@ -1,8 +1,9 @@
 """Ray Tune's trial: one pack, one epoch a step. Rows and checkpoints go to the writer, never through Tune."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
+import ray
 from ray import tune
 
 from tmc_sweep.data import Images
@@ -24,15 +25,14 @@ class PackTrainable(tune.Trainable):
         self,
         config: dict[str, Any],
         *,
-        allotments: Sequence[Allotment],
         images: Mapping[str, Images],
         mailbox: Any,
         resources: Resources,
     ) -> None:
-        """Be ready for the pack numbered `config["pack"]`, on a GPU if given a share of one."""
+        """Be ready for the pack that the mailbox has by the number in `config`, on a GPU if given a share of one."""
 
         def begin(number: int) -> PackRun:
-            allotment = allotments[number]
+            allotment: Allotment = ray.get(mailbox.pack.remote(number))
             device = prepare(allotment.cpu, allotment.gpu, resources.tf32)
             of_pack = images[allotment.trials[0].data]
             channel = MailboxChannel(mailbox)
@@ -41,18 +41,18 @@ class PackTrainable(tune.Trainable):
             )
 
         self._begin = begin
-        self._pack = config["pack"]
+        self._number = config["pack"]["number"]
         self._run: PackRun | None = None
 
     def step(self) -> dict[str, Any]:
         """One epoch of every member."""
-        self._run = self._run or self._begin(self._pack)
+        self._run = self._run or self._begin(self._number)
         self._run.train_epoch()
         return {"done": self._run.finished}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Be ready for another pack in this process, having freed the last one's memory."""
-        self._pack = new_config["pack"]
+        self._number = new_config["pack"]["number"]
         self._run = None
         free_memory()
         return True

@@ -56,10 +56,20 @@ class Writer:
         except (Exception, SystemExit):  # rich leaves with SystemExit when its terminal is gone
             self._listener = None
 
+    def add(self, configs: Sequence[TrialConfig]) -> None:
+        """Put trials on record, durably, that were not known when the sweep began."""
+        with self._writing:
+            self._configs |= {config.trial_id: config for config in configs}
+            self.recorder.add(configs)
+            self._patience.lasting(self._commit)
+        for config in configs:
+            self.progress.update(self._trial(config.trial_id))
+
     def fail(self, trial_id: str, reason: str) -> None:
         """Record that training is over for this trial, and why it failed if it has not ended in another way."""
-        self.recorder.fail(trial_id, reason)
-        self._patience.lasting(self._commit)
+        with self._writing:
+            self.recorder.fail(trial_id, reason)
+            self._patience.lasting(self._commit)
         self.progress.update(self._trial(trial_id))
 
     def leave(self) -> None:
