@@ -111,11 +111,15 @@ class Study:
 
 
 def _suggested(trial: Trial, name: str, domain: Domain) -> object:
-    if not isinstance(domain, Range):
-        return trial.suggest_categorical(name, [_plain(setting.value) for setting in domain.values])
-    if domain.integers:
-        return trial.suggest_int(name, int(domain.low), int(domain.high) - 1, log=domain.log)
-    return trial.suggest_float(name, domain.low, domain.high, log=domain.log)
+    match _distribution(domain):
+        case CategoricalDistribution(choices=choices):
+            return trial.suggest_categorical(name, choices)
+        case IntDistribution(low=low, high=high, log=log):
+            return trial.suggest_int(name, low, high, log=log)
+        case FloatDistribution(low=low, high=high, step=step, log=log):
+            return trial.suggest_float(name, low, high, step=step, log=log)
+        case other:
+            raise TypeError(other)
 
 
 def _state(outcome: Outcome) -> dict[str, Any]:
@@ -127,17 +131,31 @@ def _state(outcome: Outcome) -> dict[str, Any]:
 
 
 def _distribution(domain: Domain) -> BaseDistribution:
+    """Of exactly the values that cells may have, so that a study told of cells is the one that suggested them."""
     if not isinstance(domain, Range):
         return CategoricalDistribution([_plain(setting.value) for setting in domain.values])
     if domain.integers:
         return IntDistribution(int(domain.low), int(domain.high) - 1, log=domain.log)
-    return FloatDistribution(float(domain.low), float(domain.high), log=domain.log)
+    if not domain.q:
+        return FloatDistribution(float(domain.low), float(domain.high), log=domain.log)
+    if domain.log:
+        return IntDistribution(round(domain.low / domain.q), round(domain.high / domain.q), log=True)
+    return FloatDistribution(float(domain.low), float(domain.high), step=domain.q)
 
 
-def _setting(domain: Domain, value: object) -> Setting:
-    if isinstance(domain, Range):
-        return domain.nearest(value)  # type: ignore[arg-type]
-    return next(setting for setting in domain.values if _plain(setting.value) == value)
+def _setting(domain: Domain, value: Any) -> Setting:
+    if not isinstance(domain, Range):
+        return next(setting for setting in domain.values if _plain(setting.value) == value)
+    return domain.nearest(value * domain.q if _counts_steps(domain) else value)
+
+
+def _parameter(domain: Domain, value: Any) -> object:
+    return round(value / domain.q) if isinstance(domain, Range) and _counts_steps(domain) else value
+
+
+def _counts_steps(domain: Range) -> bool:
+    """Optuna has no steps on a logarithmic scale, but integers."""
+    return domain.log and domain.q is not None
 
 
 def _plain(value: object) -> Any:
@@ -151,7 +169,7 @@ def picks(space: SearchSpace, cell: TrialConfig) -> dict[str, tuple[object, Base
         picked: dict[str, tuple[object, BaseDistribution]] = {}
 
         def pick(name: str, domain: Domain, case: int = case, picked: dict[str, Any] = picked) -> Setting:
-            value = case if name == CASE else _plain(getattr(cell, name))
+            value = _parameter(domain, case if name == CASE else _plain(getattr(cell, name)))
             picked[name] = (value, _distribution(domain))
             return _setting(domain, value)
 
