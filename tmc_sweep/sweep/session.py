@@ -36,11 +36,8 @@ def ray_session(resources: Resources) -> Iterator[list[Capacity]]:
     if ray.is_initialized():
         yield _fitting(resources)
         return
-    address = os.environ.get("RAY_ADDRESS") or running_here()
-    address = (running_here() or address) if address == "auto" else address
-    if address and address != "local":
-        with _left_at_the_end():
-            _connect(address)
+    if address := cluster_address():
+        with joined(address):
             yield _fitting(resources)
     else:
         here = {"CPU": float(joblib.cpu_count()), "GPU": float(torch.cuda.device_count())}
@@ -48,6 +45,22 @@ def ray_session(resources: Resources) -> Iterator[list[Capacity]]:
         with scratch_folder() as folder, _left_at_the_end():
             _start(here, folder)
             yield [here]
+
+
+def cluster_address() -> str | None:
+    """Address of the cluster to join: RAY_ADDRESS, else one that `ray start` left running here; None without any."""
+    address = os.environ.get("RAY_ADDRESS") or running_here()
+    address = (running_here() or address) if address == "auto" else address
+    return address if address != "local" else None
+
+
+@contextmanager
+def joined(address: str) -> Iterator[None]:
+    """Ray, connected to the cluster at this address; CannotRunError if none answers there, or it goes away."""
+    logging.getLogger("ray").setLevel(logging.CRITICAL)
+    with _left_at_the_end():
+        _connect(address)
+        yield
 
 
 @contextmanager
