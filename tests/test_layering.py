@@ -36,7 +36,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {*BASE, *MATHS, "space", "tables"},
         {"grpc", "joblib", "numpy", "pandas", "pyarrow", "ray", "ruamel", "torch"},
     ),
-    "cluster": ({*BASE, "data", "space", "tables", "sweep"}, {"ray", "ruamel", "torch"}),
+    "cluster": ({*BASE, "data", "space", "tables", "sweep"}, {"aiohttp", "ray", "ruamel", "torch"}),
     "cli": ({*BASE, *MATHS, "analysis", "cluster", "space", "tables", "report", "sweep"}, {"pandas", "rich", "typer"}),
     "__init__": ({"tables", "training", "sweep"}, set()),
 }

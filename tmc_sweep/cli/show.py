@@ -13,10 +13,12 @@ from rich.table import Table
 from tmc_sweep.records import Status
 from tmc_sweep.tables.artefacts import over_seeds
 from tmc_sweep.tables.labels import label, telling_fields
+from tmc_sweep.tables.ranking import ranked
 from tmc_sweep.tables.read import plain_rows
 
 if TYPE_CHECKING:  # they load torch
     from tmc_sweep.analysis.toy import Gap
+    from tmc_sweep.cluster.jobs import Job
     from tmc_sweep.sweep.inspection import Findings
 
 _TEXTS = ("objective", "architecture", "proposal", "reason", "value", "baseline")
@@ -46,9 +48,29 @@ def show_summary(frame: pd.DataFrame, mode: Literal["max", "min"], *, as_json: b
         reasons = ["reason"] if any(row["reason"] for row in rows) else []
         columns = [*names, "mean", *_STATISTICS, *_COUNTS, *reasons]
         _print_table(head, columns, [[_text(row[name], name) for name in columns] for row in rows])
-        if known := [row for row in rows if row["mean"] is not None]:
-            best = max(known, key=lambda row: row["mean"] if mode == "max" else -row["mean"])
-            typer.echo(f"best ({mode}): {label(best, names)}")
+        _tell_best(ranked(frame, mode), mode, names)
+
+
+def show_ranking(frame: pd.DataFrame, mode: Literal["max", "min"], *, as_json: bool) -> None:
+    """Cells by rank, then those that have none with their reason, and the best one."""
+    rows = plain_rows(frame)
+    if as_json:
+        show_json({"mode": mode, "best": next((row["cell_id"] for row in rows if row["rank"]), None), "cells": rows})
+    elif not rows:
+        typer.echo("no trials yet")
+    else:
+        names = telling_fields(rows)
+        reasons = ["reason"] if any(row["reason"] for row in rows) else []
+        columns = ["rank", *names, "mean", "std_epochs", "std_seeds", "n_seeds", "last_epoch", *reasons]
+        head = f"{rows[0]['metric']}, last {rows[0]['last']} epochs ({mode})"
+        _print_table(head, columns, [[_text(row[name], name) for name in columns] for row in rows])
+        _tell_best(frame, mode, names)
+
+
+def _tell_best(frame: pd.DataFrame, mode: Literal["max", "min"], names: Sequence[str]) -> None:
+    first = plain_rows(frame[:1])[0]
+    if first["rank"]:
+        typer.echo(f"best ({mode}): {label(first, names)}")
 
 
 def show_evaluations(frame: pd.DataFrame, *, as_json: bool) -> None:
@@ -138,6 +160,27 @@ def show_gaps(gaps: Sequence["Gap"], head: str) -> None:
         cells.setdefault((gap.proposal, gap.K), []).append(f"{gap.gap:.3f} ± {gap.standard_error:.3f}")
     bounds = dict.fromkeys(gap.bound for gap in gaps)
     _print_table(head, ["proposal", "K", *bounds], [[name, str(k), *texts] for (name, k), texts in cells.items()])
+
+
+def show_jobs(jobs: Sequence["Job"], *, as_json: bool) -> None:
+    """Jobs of sweeps, a line each."""
+    rows = [
+        {
+            "name": job.sweep,
+            "state": job.state,
+            "exit_code": job.exit_code,
+            "started": job.started and job.started.isoformat(timespec="seconds"),
+            "ended": job.ended and job.ended.isoformat(timespec="seconds"),
+            "job": job.id,
+        }
+        for job in jobs
+    ]
+    if as_json:
+        show_json(rows)
+    elif not rows:
+        typer.echo("no jobs")
+    else:
+        _print_table("jobs", list(rows[0]), [[_text(value, name) for name, value in row.items()] for row in rows])
 
 
 def _headline(status: Mapping[str, Any]) -> str:
