@@ -22,7 +22,7 @@ from tmc_sweep.sweep.allotment import Capacity
 from tmc_sweep.sweep.head import Head, cluster_lost
 from tmc_sweep.sweep.scratch import scratch_folder
 
-_OBJECT_STORE_BYTES = 500 * 2**20  # data sets and checkpoints in flight; Ray's default is 30 % of the memory
+OBJECT_STORE_BYTES = 500 * 2**20  # data sets and checkpoints in flight; Ray's default is 30 % of the memory
 
 
 @contextmanager
@@ -141,7 +141,7 @@ def _start(here: Capacity, folder: Path) -> None:
             num_cpus=int(here["CPU"]),
             num_gpus=int(here["GPU"]),
             include_dashboard=False,
-            object_store_memory=_OBJECT_STORE_BYTES,
+            object_store_memory=OBJECT_STORE_BYTES,
             _temp_dir=str(folder),
             **_QUIET,
         )
