@@ -46,6 +46,15 @@ class Head:
         except grpc.RpcError as error:
             raise _unjoinable(self._address, error.code()) from None
 
+    def is_open(self) -> bool:
+        """Whether it also answers who has no token."""
+        with grpc.insecure_channel(self._address) as channel:
+            try:
+                NodeInfoGcsServiceStub(channel).CheckAlive(CheckAliveRequest(), timeout=_JOIN_SECONDS)
+            except grpc.RpcError:
+                return False
+        return True
+
     def leave_if_silent(self) -> None:
         """End this process, as after a kill, if the head is silent for longer than a busy one is.
 
