@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 import typer
-from rich.console import Console, JustifyMethod
+from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from tmc_sweep.records import Status
 from tmc_sweep.tables.artefacts import over_seeds
@@ -24,7 +25,9 @@ if TYPE_CHECKING:  # they load torch
 _TEXTS = ("objective", "architecture", "proposal", "reason", "value", "baseline")
 _STATISTICS = ("std_epochs", "std_epochs_within", "std_seeds")
 _DIFFERENCES = ("mean_difference", "low", "high", "std_difference")
-_DECIMALS = {"mean", *_STATISTICS, *_DIFFERENCES, "standard_error"}
+_ALONE = ("a_seeds_only", "b_seeds_only")
+_DECIMALS = {"mean", "a_mean", "b_mean", *_STATISTICS, *_DIFFERENCES, "standard_error"}
+_SHOWN = 20  # running trials; a terminal has so many lines
 _COUNTS = ("n_seeds", "n_epochs", "n_nonfinite")
 
 
@@ -111,6 +114,24 @@ def show_differences(frame: pd.DataFrame, by: str, *, as_json: bool, as_csv: boo
         _print_table(head, columns, [[_text(row[name], name) for name in columns] for row in rows])
 
 
+def show_comparison(frame: pd.DataFrame, names: tuple[str, str], *, as_json: bool, as_csv: bool) -> None:
+    """Two sweeps, a row per cell of either."""
+    if as_json:
+        show_json(plain_rows(frame))
+    elif as_csv:
+        typer.echo(frame.to_csv(index=False), nl=False)
+    elif frame.empty:
+        typer.echo("no epochs yet")
+    else:
+        rows = [
+            row | {side: ", ".join(map(str, row[side] or ())) or None for side in _ALONE} for row in plain_rows(frame)
+        ]
+        optional = [name for name in (*_ALONE, "reason") if any(row[name] for row in rows)]
+        columns = [*telling_fields(rows), "a_mean", "b_mean", *_DIFFERENCES, "n_seeds", *optional]
+        head = f"{rows[0]['metric']}, last {rows[0]['last']} epochs: a is {names[0]}, b is {names[1]}; b less a"
+        _print_table(f"{head}, 95 % intervals", columns, [[_text(row[name], name) for name in columns] for row in rows])
+
+
 def show_plan(plan: Mapping[str, Any], *, as_json: bool) -> None:
     """The plan, a row per cell."""
     if as_json:
@@ -129,7 +150,7 @@ def show_status(status: Mapping[str, Any], *, as_json: bool) -> None:
         return
     trials = status["trials"]
     columns = [name for name in trials[0] if name != "reason" or any(trial["reason"] for trial in trials)]
-    _print_table(_headline(status), columns, [[_text(trial[name], name) for name in columns] for trial in trials])
+    _print_table(headline(status), columns, [[_text(trial[name], name) for name in columns] for trial in trials])
 
 
 def show_sweeps(sweeps: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
@@ -137,7 +158,7 @@ def show_sweeps(sweeps: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
     if as_json:
         show_json([{key: value for key, value in sweep.items() if key != "trials"} for sweep in sweeps])
     else:
-        typer.echo("\n".join(map(_headline, sweeps)) or "no sweeps")
+        typer.echo("\n".join(map(headline, sweeps)) or "no sweeps")
 
 
 def show_findings(name: str, findings: "Findings", *, as_json: bool) -> None:
@@ -183,7 +204,17 @@ def show_jobs(jobs: Sequence["Job"], *, as_json: bool) -> None:
         _print_table("jobs", list(rows[0]), [[_text(value, name) for name, value in row.items()] for row in rows])
 
 
-def _headline(status: Mapping[str, Any]) -> str:
+def status_view(status: Mapping[str, Any]) -> RenderableType:
+    """One sweep and its running trials, to be drawn again and again."""
+    running = [trial for trial in status["trials"] if trial["status"] == Status.RUNNING]
+    columns = [*telling_fields(status["trials"]), "seed", "epochs_done", "epochs"]
+    rows = [[_text(trial[name], name) for name in columns] for trial in running[:_SHOWN]]
+    more = [Text(f"… and {len(running) - _SHOWN} more")] if len(running) > _SHOWN else []
+    return Group(Text(headline(status)), *([_table(columns, rows)] if rows else []), *more)
+
+
+def headline(status: Mapping[str, Any]) -> str:
+    """One sweep in a line."""
     counts = ", ".join(f"{status[f'n_{name}']} {name}" for name in Status if status[f"n_{name}"])
     epochs = f"{status['epochs_done']} of {status['epochs']} epochs"
     dropped = status["n_checkpoints_dropped"]

@@ -9,7 +9,7 @@ from tmc_sweep.tables.read import read_trials
 from tmc_sweep.tables.runs import CELL_FIELDS
 from tmc_sweep.tables.summary import summarize
 
-_NO_ROWS = {"first_epoch": 0, "last_epoch": 0, "n_seeds": 0, "n_epochs": 0, "n_nonfinite": 0, "reason": "no epochs yet"}
+_NO_ROWS = dict.fromkeys(("first_epoch", "last_epoch", "n_seeds", "n_epochs", "n_nonfinite"), 0)
 
 
 def ranked(summary: pd.DataFrame, mode: Literal["max", "min"]) -> pd.DataFrame:
@@ -28,5 +28,5 @@ def ranking(path: str | Path, last: int, metric: str, mode: Literal["max", "min"
     summary = summarize(path, last, metric)
     trials = read_trials(path)
     unseen = trials[~trials["cell_id"].isin(summary["cell_id"])].drop_duplicates("cell_id")
-    waiting = unseen[["cell_id", *CELL_FIELDS]].assign(metric=metric, last=last, **_NO_ROWS)
+    waiting = unseen[["cell_id", *CELL_FIELDS]].assign(metric=metric, last=last, reason="no epochs yet", **_NO_ROWS)
     return ranked(pd.concat([summary, waiting], ignore_index=True), mode)
