@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,6 @@ import joblib
 import ray
 import torch
 from ray.exceptions import RayError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from tmc_sweep.errors import CannotRunError, TmcSweepError
 from tmc_sweep.space.schema import Resources
@@ -20,6 +18,7 @@ from tmc_sweep.sweep import TOKEN
 from tmc_sweep.sweep.address import CONNECT_SECONDS, answers, as_ray_reads, running_here
 from tmc_sweep.sweep.allotment import Capacity
 from tmc_sweep.sweep.head import Head, cluster_lost
+from tmc_sweep.sweep.nodes import Nodes, check_fits
 from tmc_sweep.sweep.scratch import scratch_folder
 
 OBJECT_STORE_BYTES = 500 * 2**20  # data sets and checkpoints in flight; Ray's default is 30 % of the memory
@@ -74,42 +73,10 @@ def _left_at_the_end() -> Iterator[None]:
         ray.shutdown()
 
 
-def check_fits(resources: Resources, nodes: Sequence[Capacity]) -> None:
-    """CannotRunError if none of the nodes could ever hold a pack; `gpu: auto` needs some GPU where there are any."""
-    any_gpu = resources.gpu == "auto" and any(node.get("GPU", 0) for node in nodes)
-    least = 0.0 if resources.gpu == "auto" else float(resources.gpu)
-    if not any(
-        node.get("CPU", 0) >= resources.cpu and node.get("GPU", 0) >= least and (node.get("GPU", 0) or not any_gpu)
-        for node in nodes
-    ):
-        has = ", ".join(sorted({f"{node.get('CPU', 0):g} CPU and {node.get('GPU', 0):g} GPU" for node in nodes}))
-        gpu = "a share of a" if any_gpu else f"{least:g}"
-        raise CannotRunError(
-            f"a trial must fit on one node, but asks for {resources.cpu:g} CPU and {gpu} GPU where the nodes have "
-            f"{has or 'nothing'}: lower resources.cpu or resources.gpu, or run on a larger cluster"
-        )
-
-
 def _fitting(resources: Resources) -> list[Capacity]:
-    nodes = _cluster_capacities()
-    check_fits(resources, nodes)
-    return nodes
-
-
-def _cluster_capacities() -> list[Capacity]:
-    """What the nodes have, and what the autoscaler of a `ray up` cluster may add."""
-    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    return alive + _autoscaled()
-
-
-def _autoscaled() -> list[Capacity]:
-    """Node types of the cluster file that `ray up` left on this head: with none started, Ray does not reveal them."""
-    try:
-        described = YAML(typ="safe").load(Path.home() / "ray_bootstrap_config.yaml")
-        types = described["available_node_types"].values()
-        return [kind.get("resources", {}) for kind in types for _ in range(kind.get("max_workers", 0))]
-    except (OSError, YAMLError, KeyError, TypeError, AttributeError):
-        return []
+    nodes = Nodes.of_cluster()
+    check_fits(resources, nodes.kinds)
+    return nodes.at_once(resources)
 
 
 def _connect(address: str) -> None:
