@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from tmc_sweep.cli.forward import forward, on_cluster, run_there
 from tmc_sweep.errors import InputError, StorageError, TmcSweepError
 from tmc_sweep.paths import SweepPaths
 
@@ -89,6 +90,7 @@ def _options(
 
 
 @app.command()
+@on_cluster(run_there)
 def run(
     file: File,
     results: Results = Path("results"),
@@ -121,6 +123,7 @@ def run(
 
 
 @app.command()
+@on_cluster(forward)
 def plan(
     file: File,
     results: Results = Path("results"),
@@ -155,19 +158,30 @@ def validate(file: File, assignments: Set = None, max_trials: MaxTrials = MAX_TR
 
 
 @app.command()
+@on_cluster(forward)
 def status(
     name: Annotated[
         str | None, typer.Argument(help="Name of a sweep; all of them without it.", show_default=False)
     ] = None,
     results: Results = Path("results"),
     as_json: Json = False,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Show it again and again until all is trained.")] = False,
 ) -> None:
     """Show how far a sweep is, or all sweeps are, from their tables."""
     from tmc_sweep.cli.show import show_status, show_sweeps
     from tmc_sweep.cli.status import sweep_status
     from tmc_sweep.tables.read import sweep_names
 
-    if name is not None:
+    if watch:
+        from tmc_sweep.cli.watch import watch as look_on
+
+        if name is None or as_json:
+            raise InputError(
+                "--watch must be given one sweep and no --json, but got "
+                f"{'--json' if name else 'no name'}: write `tmc-sweep status NAME -w`"
+            )
+        look_on(results, name, Console(highlight=False))
+    elif name is not None:
         show_status(sweep_status(results, name), as_json=as_json)
     else:
         statuses, damaged = [], []
@@ -231,6 +245,7 @@ def prune(
 
 
 @app.command()
+@on_cluster(forward)
 def summary(
     name: Name,
     last: Last = None,
