@@ -6,10 +6,12 @@ from pathlib import Path
 import typer
 
 from tmc_sweep.cli.app import Json, Results, app
+from tmc_sweep.cli.forward import forward, on_cluster
 from tmc_sweep.errors import CannotRunError
 
 
 @app.command()
+@on_cluster(forward)
 def doctor(results: Results = Path("results"), as_json: Json = False) -> None:
     """Check this machine, and every node of the Ray cluster that a run would join: a line each, with the fix."""
     from tmc_sweep.cluster.doctor import examine

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tmc_sweep.cli.app import MAX_TRIALS, File, Json, MaxTrials, Name, Set, _loaded, app, messages
+from tmc_sweep.cli.forward import forward, on_cluster
 from tmc_sweep.errors import SweepInterruptedError
 
 if TYPE_CHECKING:  # they load Ray
@@ -17,6 +18,7 @@ Follow = Annotated[bool, typer.Option("--follow", "-f", help="Show what it says 
 
 
 @app.command()
+@on_cluster(forward)
 def submit(
     file: File,
     results: Annotated[
@@ -48,6 +50,7 @@ def submit(
 
 
 @app.command()
+@on_cluster(forward)
 def ls(as_json: Json = False) -> None:
     """List the sweeps that were sent to the Ray cluster: the newest job of each."""
     from tmc_sweep.cli.show import show_jobs
@@ -58,6 +61,7 @@ def ls(as_json: Json = False) -> None:
 
 
 @app.command()
+@on_cluster(forward)
 def logs(name: Name, follow: Follow = False) -> None:
     """Show what a sweep's newest job has said."""
     from tmc_sweep.cluster.following import log_of
@@ -73,6 +77,7 @@ def logs(name: Name, follow: Follow = False) -> None:
 
 
 @app.command()
+@on_cluster(forward)
 def stop(name: Name) -> None:
     """Stop a sweep's job: what it has trained is checkpointed and stored, and submitting it again goes on."""
     from tmc_sweep.cluster import jobs
