@@ -83,13 +83,13 @@ def this_machine() -> Machine:
 
 
 def gpu_problem(machine: Machine) -> tuple[str, str] | None:
-    """What is wrong with the machine's GPUs, and the fix; nothing is where it has none."""
-    if len(machine.gpus) >= len(machine.cards):
+    """Why torch cannot use a GPU that it should see, and the fix; nothing is wrong where there is none."""
+    why = machine.gpu_problem
+    if why is None or len(machine.gpus) >= len(machine.cards):
         return None
     have = f"{len(machine.cards)} GPUs ({', '.join(Counter(machine.cards))}), driver {machine.driver}"
-    why = machine.gpu_problem or f"torch sees {len(machine.gpus)} of them"
-    fix = "free their memory" if "out of memory" in why else "install a torch whose CUDA suits the driver, or update it"
-    return f"{have}, but torch {machine.versions['torch']} cannot use them all ({why})", fix
+    fix = "free its memory" if "out of memory" in why else "install a torch whose CUDA suits the driver, or update it"
+    return f"{have}, but torch {machine.versions['torch']} uses {len(machine.gpus)} ({why})", fix
 
 
 def disk_problem(folder: str, free: int, total: int) -> tuple[str, str] | None:
