@@ -1,15 +1,17 @@
 """The command that ranks a sweep's cells, and writes the best one as a search space of its own."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import pandas as pd
 import typer
 
 from tmc_sweep.cli.app import Json, Last, Metric, Name, Results, app, messages
 from tmc_sweep.errors import InputError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.space.schema import Resources, Statistic
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _LONGEST = 64 - len("-best")  # of a name that leaves room for it
 
@@ -42,16 +44,16 @@ def best(
         messages.print(f"wrote {output}: the best cell, with the trials it has here", markup=False)
 
 
-def _search_space(paths: SweepPaths, frame: pd.DataFrame, statistic: Statistic) -> str:
+def _search_space(paths: SweepPaths, frame: "pd.DataFrame", statistic: Statistic) -> str:
     """The best cell's trials as a search space; InputError if none is the best, or its name says another trial now."""
     from tmc_sweep.cli.status import last_run
     from tmc_sweep.space.written import one_cell
-    from tmc_sweep.tables.read import stored_trials
+    from tmc_sweep.tables.read import plain_rows, stored_trials
     from tmc_sweep.tables.trials import config_of
 
-    first = frame.iloc[0] if len(frame) else None
-    if first is None or pd.isna(first["rank"]):
-        why = f" ({first['reason']})" if first is not None else ""
+    first = next(iter(plain_rows(frame)), None)
+    if first is None or first["rank"] is None:
+        why = f" ({first['reason']})" if first else ""
         raise InputError(f"the best cell must have a known mean, but no cell has one{why}: train on, or lower --last")
     rows = [row for row in stored_trials(paths).values() if row["cell_id"] == first["cell_id"]]
     trials = [config for row in rows if (config := config_of(row))]
