@@ -17,7 +17,9 @@ from tmc_sweep.sweep.address import CONNECT_SECONDS, answers, as_ray_reads, runn
 from tmc_sweep.sweep.head import Head
 
 _HERE = "http://127.0.0.1:8265"
-_REQUEST_SECONDS = 8.0  # to connect, and again to hear something
+_VERSION = "/api/version"
+_REQUEST_SECONDS = 8.0  # to connect, and again to hear its version
+_WORK_SECONDS = 60.0  # to hear something else: a busy head takes its time to start a job
 
 
 class JobServer(JobSubmissionClient):
@@ -30,7 +32,7 @@ class JobServer(JobSubmissionClient):
     def check_version(self) -> None:
         """CannotRunError unless it runs our version of Ray."""
         with asking(self):
-            theirs = self._do_request("GET", "/api/version").json()["ray_version"]
+            theirs = self._do_request("GET", _VERSION).json()["ray_version"]
         if theirs != ray.__version__:
             raise CannotRunError(
                 f"jobs need one version of Ray on both ends, but the cluster at {self.get_address()} runs {theirs} "
@@ -38,7 +40,8 @@ class JobServer(JobSubmissionClient):
             )
 
     def _do_request(self, method: str, endpoint: str, **options: Any) -> Any:
-        return super()._do_request(method, endpoint, timeout=_REQUEST_SECONDS, **options)
+        patience = _REQUEST_SECONDS if endpoint == _VERSION else _WORK_SECONDS
+        return super()._do_request(method, endpoint, timeout=(_REQUEST_SECONDS, patience), **options)
 
 
 def find_server() -> JobServer:
@@ -46,8 +49,8 @@ def find_server() -> JobServer:
 
     CannotRunError if it does not answer within seconds, refuses our token or runs another version of Ray.
     """
-    for module in ("modules.dashboard_sdk", "modules.job.sdk", "utils"):
-        logging.getLogger(f"ray.dashboard.{module}").setLevel(logging.CRITICAL)
+    for chatty in ("ray", "ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk"):
+        logging.getLogger(chatty).setLevel(logging.CRITICAL)
     url = os.environ.get("RAY_API_SERVER_ADDRESS") or _url(os.environ.get("RAY_ADDRESS", ""))
     server = JobServer(_checked(url if "://" in url else f"http://{url}"))
     server.check_version()
