@@ -94,6 +94,11 @@ def read_sweep_id(path: Path, columns: Sequence[Column]) -> str:
         return _stated(parquet.metadata)[_SWEEP_KEY]
 
 
+def is_whole(content: bytes) -> bool:
+    """Whether these are, to the bit, bytes that `to_parquet` gave."""
+    return is_sealed(content, _MARK)
+
+
 def check_format(path: Path, version: int) -> None:
     """StorageError if a file of this format version is newer than this code."""
     if version > FORMAT_VERSION:
