@@ -21,6 +21,7 @@ from tmc_sweep.sweep.allotment import Allotment, Allotter
 from tmc_sweep.sweep.mailbox import Postman, open_mailbox
 from tmc_sweep.sweep.planner import missing
 from tmc_sweep.sweep.progress import Listener, TrialProgress
+from tmc_sweep.sweep.publisher import publishing
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.sweep.scratch import scratch_folder
 from tmc_sweep.sweep.session import ray_session
@@ -30,6 +31,7 @@ from tmc_sweep.sweep.worker import measuring
 from tmc_sweep.sweep.writer import Writer
 from tmc_sweep.tables.lock import sweep_lock
 from tmc_sweep.tables.manifest import open_manifest
+from tmc_sweep.tables.published import Publication
 from tmc_sweep.tables.read import stored_trials
 from tmc_sweep.tables.summary import summarize, write_summary
 
@@ -43,6 +45,7 @@ class SweepResult:
     paths: SweepPaths
     trials: tuple[TrialProgress, ...]
     summary: pd.DataFrame
+    behind: str | None = None  # why the published copy is not up to date
 
     @property
     def failed(self) -> list[TrialProgress]:
@@ -51,20 +54,29 @@ class SweepResult:
 
 
 def run(
-    space: SearchSpace | str | Path, results: str | Path = "results", listener: Listener | None = None
+    space: SearchSpace | str | Path,
+    results: str | Path = "results",
+    listener: Listener | None = None,
+    publish: str | None = None,
 ) -> SweepResult:
     """Train what is missing of the sweep, and summarise it; `space` may be a search space's file.
 
-    `listener` is told of each commit, from the writer's thread. Raises InputError on a bad file or bad data,
+    `listener` is told of each commit, from the writer's thread. The tables are also copied to `publish`, a folder or
+    s3://BUCKET/PATH; where that fails the sweep goes on. Raises InputError on a bad file or bad data,
     CannotRunError if Ray or its resources are not there, StorageError, SweepBusyError if another process runs the
     sweep, and SweepInterruptedError after a signal; whatever was trained until then is in the tables, and the same
     call goes on from there.
     """
     space = space if isinstance(space, SearchSpace) else load_space(space)
     paths = SweepPaths(Path(results), space.name)
+    publication = Publication(paths, publish) if publish else None
     configs = space.trials()
     images = _images(missing(configs, stored_trials(paths)))  # before anything is written
-    with sweep_lock(paths) as check_held, stop_signal() as stop:
+    with (
+        sweep_lock(paths) as check_held,
+        stop_signal() as stop,
+        publishing(publication, lambda: stop.number is not None) as behind,
+    ):
         open_manifest(paths, space.text)
         recorder = Recorder.open(paths, configs, space.resources.checkpoint_gigabytes)
         left = missing(configs, {config.trial_id: recorder.row(config.trial_id) for config in configs})
@@ -78,7 +90,7 @@ def run(
         summary = summarize(paths.epochs, space.statistic.last, space.statistic.metric)
         write_summary(paths, summary)
         stop.check()
-    return SweepResult(paths, writer.progress.snapshot().trials, summary)
+    return SweepResult(paths, writer.progress.snapshot().trials, summary, behind())
 
 
 def _images(configs: Sequence[TrialConfig]) -> dict[str, Images]:
