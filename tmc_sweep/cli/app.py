@@ -42,6 +42,15 @@ Last = Annotated[int | None, typer.Option("--last", help="Epochs in the window; 
 Metric = Annotated[str | None, typer.Option("--metric", help="Column; default: as in the search space.")]
 Csv = Annotated[bool, typer.Option("--csv", help="CSV on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+Publish = Annotated[
+    str | None,
+    typer.Option(
+        "--publish",
+        metavar="PLACE",
+        help="Keep a copy of the tables there: a folder, or s3://BUCKET/PATH.",
+        envvar="TMC_SWEEP_PUBLISH",
+    ),
+]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also a line every few seconds for each running trial.")]
 
 
@@ -99,6 +108,7 @@ def run(
     quiet: Quiet = False,
     verbose: Verbose = False,
     as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON on stdout.")] = False,
+    publish: Publish = None,
 ) -> None:
     """Train what the search space's table lacks, then print the summary. Run it again to resume or to extend."""
     from tmc_sweep.cli.changes import describe_changes
@@ -111,13 +121,15 @@ def run(
     from tmc_sweep.sweep.runner import run as run_sweep
 
     with progress_view(messages, quiet=quiet, verbose=verbose) as listener:
-        result = run_sweep(space, results, listener)
+        result = run_sweep(space, results, listener, publish)
     show_summary(result.summary, space.statistic.mode, as_json=as_json, as_csv=False)
     for trial in result.failed:
         messages.print(f"trial {trial.config.trial_id} failed: {trial.reason}", markup=False)
     messages.print(
         f"tables: {result.paths.epochs} (every epoch), {result.paths.trials}, {result.paths.summary}", markup=False
     )
+    if result.behind:
+        raise StorageError(f"the copy is behind: {result.behind}; running again brings it up to date")
     if result.failed:
         raise typer.Exit(1)
 
