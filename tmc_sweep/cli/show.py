@@ -207,7 +207,7 @@ def show_jobs(jobs: Sequence["Job"], *, as_json: bool) -> None:
 def status_view(status: Mapping[str, Any]) -> RenderableType:
     """One sweep and its running trials, to be drawn again and again."""
     running = [trial for trial in status["trials"] if trial["status"] == Status.RUNNING]
-    columns = [*telling_fields(status["trials"]), "seed", "epochs_done", "epochs"]
+    columns = [name for name in status["trials"][0] if name not in ("status", "reason")]
     rows = [[_text(trial[name], name) for name in columns] for trial in running[:_SHOWN]]
     more = [Text(f"… and {len(running) - _SHOWN} more")] if len(running) > _SHOWN else []
     return Group(Text(headline(status)), *([_table(columns, rows)] if rows else []), *more)
