@@ -25,7 +25,7 @@ class Place(Protocol):
         """Be the one that writes inside, as far as the place can tell."""
 
     def read(self, name: str) -> bytes | None:
-        """The file, whole; None if there is no such file."""
+        """The file; None if there is no such file. What is replaced meanwhile may come torn from a bucket."""
 
     def write(self, name: str, content: bytes) -> None:
         """Let the file be this; after a StorageError it is the old one or this one."""
@@ -98,8 +98,8 @@ class Bucket:
         """As the protocol says."""
         with self._explained("read"):
             try:
-                with self._store.open_input_stream(self._key(name)) as stream:
-                    return bytes(stream.read())
+                with self._store.open_input_file(self._key(name)) as file:  # a stream is many requests
+                    return bytes(file.read(file.size()))
             except FileNotFoundError:
                 return None
 

@@ -17,10 +17,11 @@ from tmc_sweep.paths import SweepPaths, part_number
 from tmc_sweep.tables import files
 from tmc_sweep.tables.copies import adopt
 from tmc_sweep.tables.manifest import read_manifest
-from tmc_sweep.tables.places import Folder, place, without_query
+from tmc_sweep.tables.places import Folder, Place, place, without_query
 from tmc_sweep.tables.read import part_files
 from tmc_sweep.tables.schema import is_whole, refused
 
+_READS = 3
 _Stamp = tuple[int, int, int]
 
 
@@ -143,18 +144,27 @@ def fetch(uri: str, paths: SweepPaths) -> None:
 def _download(uri: str, copy: SweepPaths) -> None:
     source = place(uri, copy.name)
     wanted = [*_tables(copy), copy.manifest]  # before the epochs, which may go on meanwhile
-    found = {path: source.read(path.relative_to(copy.results).as_posix()) for path in wanted}
+    found = {path: _read(source, path.relative_to(copy.results).as_posix()) for path in wanted}
     parts = [name for name in source.names(copy.name) if part_number(name) is not None]
     if not parts:
         raise InputError(
             f"{without_query(uri)} must hold a copy of the sweep {copy.name!r}, but has none: check the address and "
             "the name, or publish it with `tmc-sweep run FILE --publish`"
         )
-    found |= {copy.epochs / name: source.read(f"{copy.name}/{name}") for name in parts}
+    found |= {copy.epochs / name: _read(source, f"{copy.name}/{name}") for name in parts}
     for path, content in found.items():
         if content is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
+
+
+def _read(source: Place, name: str) -> bytes | None:
+    """The file, again if it is not whole: it may be replaced while it is read."""
+    for _ in range(_READS):
+        content = source.read(name)
+        if content is None or not name.endswith(".parquet") or is_whole(content):
+            return content
+    raise StorageError(f"the copy's {name} must be as tmc_sweep wrote it, but is damaged: publish it again")
 
 
 def _tables(paths: SweepPaths) -> Iterator[Path]:
