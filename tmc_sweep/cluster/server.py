@@ -103,15 +103,15 @@ def asking(server: JobServer) -> Iterator[None]:
             f"jobs of the Ray cluster at {url} need its token, but it refuses ours: copy the head's "
             f"~/.ray/auth_token to {TOKEN}"
         ) from None
-    except OSError:  # requests' errors are all of this kind
-        raise CannotRunError(
-            f"a Ray cluster's job server must answer at {url}, but none does: start the cluster, bring its port here "
-            "with `ray dashboard FILE`, or set RAY_ADDRESS"
-        ) from None
     except (RuntimeError, ValueError, KeyError, TypeError) as error:
         raise CannotRunError(
             f"the job server at {url} must do what Ray {ray.__version__}'s does, but it says "
             f"{_last_line(error):.200}: look at the head's dashboard log"
+        ) from None
+    except OSError:  # what requests raises; answers that are no JSON are ValueErrors too
+        raise CannotRunError(
+            f"a Ray cluster's job server must answer at {url}, but none does: start the cluster, bring its port here "
+            "with `ray dashboard FILE`, or set RAY_ADDRESS"
         ) from None
 
 
