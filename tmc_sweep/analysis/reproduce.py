@@ -43,7 +43,7 @@ class Reproduction:
     epochs: int  # to compare
     n_equal: int  # before the first that differs
     difference: Difference | None
-    means: tuple[Means, ...]  # those that differ
+    means: tuple[Means, ...]  # those on record that differ
     doubts: tuple[str, ...]  # why equality is not promised, a sentence each
 
 
@@ -70,7 +70,9 @@ def reproduce(trial: StoredTrial, epochs: int | None = None, listener: Listener 
             n_equal = record.epoch
             listener(n_equal, n)
     found = {**vars(here), "data_checksum": images.checksum[:16]}
-    means = tuple(Means(name, trial.row[name], here) for name, here in found.items() if trial.row[name] != here)
+    means = tuple(
+        Means(name, trial.row[name], here) for name, here in found.items() if trial.row[name] not in (None, here)
+    )
     return Reproduction(trial, n, n_equal, difference, means, tuple(_doubts(trial)))
 
 

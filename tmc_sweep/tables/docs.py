@@ -44,7 +44,8 @@ place), beside a format version and the sweep's id; `tmc-sweep verify grid` chec
 
 A *trial* is one configuration with one seed; a *cell* is a trial without its seed. Objectives are in nats per image,
 negative, higher is better. In the files null means not evaluated, and NaN computed and not finite; pandas shows both
-as NaN, and its `mean` passes over both, while `tmc_sweep.summarize` averages over neither.
+as NaN, and its `mean` passes over both, while `tmc_sweep.summarize` averages over neither. A table written before a
+column was declared does not have it; tmc_sweep reads it as null, a field of a trial as what all trials had until then.
 """
 
 

@@ -87,7 +87,7 @@ def config_json(config: TrialConfig) -> str:
 def config_of(row: TrialRow) -> TrialConfig | None:
     """A trial's configuration by its row of the trial table; None if it has another name by now."""
     try:
-        config = TrialConfig.parse(json.loads(str(row["config"])))
+        config = TrialConfig.stored(json.loads(str(row["config"])))
     except (InputError, ValueError, TypeError):
         return None
     return config if config.trial_id == row["trial_id"] else None
