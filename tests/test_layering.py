@@ -26,7 +26,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "models": ({"objectives", "config", "errors"}, {"jaxtyping", "torch"}),
     "data": ({"config", "errors"}, {"jaxtyping", "numpy", "sklearn", "torch", "torchvision"}),
     "training": ({*MATHS, "config", "errors", "records"}, {"safetensors", "torch"}),
-    "tables": (BASE, {"numpy", "pandas", "pyarrow", "scipy"}),
+    "tables": (BASE, {"mlflow", "numpy", "pandas", "pyarrow", "scipy", "tensorboardX"}),
     "analysis": ({*BASE, *MATHS, "tables"}, {"jaxtyping", "numpy", "pandas", "sklearn", "torch"}),
     "report": (
         {*BASE, "space", "tables"},
