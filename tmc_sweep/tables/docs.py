@@ -31,9 +31,10 @@ The tables of a sweep named `grid` are Parquet files, whole at any moment, also 
 | `.tmc/grid/` | lock, manifest and checkpoints: what a rerun continues from; `quarantine/`: what `repair` took out |
 
 `tmc-sweep report` and `tmc-sweep figures` write `grid.report.html` and `grid.figures/`, derived from these.
-`tmc-sweep export grid --to csv -o DIR` writes the first two as CSV; `--to tensorboard` event files (`tensorboard --logdir
-DIR`), `--to mlflow` a file store (with `pip install mlflow-skinny`; MLflow opens it with MLFLOW_ALLOW_FILE_STORE=true, or
-takes it over by `mlflow migrate-filestore`): there each trial is a run, its fields are parameters, each epoch is a step.
+`tmc-sweep export grid --to csv -o DIR` writes the first two as CSV, `--to tensorboard` event files (`tensorboard
+--logdir DIR`), `--to mlflow` a file store (with `pip install mlflow-skinny`; MLflow opens it where
+MLFLOW_ALLOW_FILE_STORE=true, or takes it over by `mlflow migrate-filestore`). There each trial is a run, its fields are
+parameters, and each epoch is a step.
 
 ```python
 import pandas as pd
