@@ -14,13 +14,14 @@ from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import load
 from tmc_sweep.errors import StorageError
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.records import FORMAT_VERSION
+from tmc_sweep.records import FORMAT_VERSION, TRIAL_COLUMNS
 from tmc_sweep.space.load import parse
 from tmc_sweep.sweep.inspection import verify
 from tmc_sweep.tables.files import prepare
 from tmc_sweep.tables.manifest import read_manifest, write_manifest
-from tmc_sweep.tables.read import read_epochs, read_trials
+from tmc_sweep.tables.read import plain_rows, read_epochs, read_trials
 from tmc_sweep.training import decode, encode, stated
+from tmc_sweep.training.provenance import Provenance
 
 GOLDEN = Path(__file__).parent / "golden"
 VERSIONS = sorted(path.name for path in GOLDEN.glob("v*"))
@@ -52,6 +53,18 @@ def test_its_tables_are_read_and_it_is_whole(paths: SweepPaths):
 def test_the_trials_have_the_names_that_they_had(paths: SweepPaths):
     trials = read_trials(paths.epochs)
     assert trials["trial_id"].tolist() == [TrialConfig.parse(json.loads(text)).trial_id for text in trials["config"]]
+
+
+def test_columns_declared_since_are_null_until_a_trial_is_trained_again(paths: SweepPaths):
+    stored = pq.read_schema(paths.trials).names
+    since = [column.name for column in TRIAL_COLUMNS if column.name not in stored]
+    assert since
+    assert read_trials(paths.epochs)[since].isna().all(axis=None)
+    configs = parse(read_manifest(paths).search_space, "golden.yaml").trials()
+    sweep(paths, configs, load("digits"))
+    assert pq.read_schema(paths.trials).names == [column.name for column in TRIAL_COLUMNS]
+    commits = plain_rows(read_trials(paths.epochs)[["git_commit"]])
+    assert [row["git_commit"] for row in commits] == [None, Provenance.here("cpu", "eager").git_commit]
 
 
 def test_it_is_continued_from_its_checkpoints(paths: SweepPaths):

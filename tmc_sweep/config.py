@@ -232,6 +232,11 @@ class TrialConfig(_Frozen):
         except ValidationError as error:
             raise InputError(explain(cls, error.errors()[0])) from None
 
+    @classmethod
+    def stored(cls, fields: Mapping[str, object]) -> Self:
+        """`parse` of stored fields: one added since has the value that all trials had before."""
+        return cls.parse({**IDENTITY_DEFAULTS, **fields})
+
     @property
     def trial_id(self) -> str:
         """12 hex digits that name this trial in every table."""

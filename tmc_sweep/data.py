@@ -30,6 +30,12 @@ _CHECKSUMS: Mapping[str, str] = {
 }
 _PLAUSIBLE_MEAN: Mapping[str, float] = {"fashion_mnist": 0.2860, "cifar10": 0.4734}  # of the training pixels, in [0, 1]
 
+_FOLDERS: Mapping[str, str] = {  # torchvision's
+    "mnist": "MNIST/raw",
+    "fashion_mnist": "FashionMNIST/raw",
+    "cifar10": "cifar-10-batches-py",
+}
+
 
 @dataclass(frozen=True)
 class Images:
@@ -47,10 +53,15 @@ def data_root() -> Path:
     return Path(os.environ.get("TMC_SWEEP_DATA") or Path.home() / ".cache" / "tmc_sweep").expanduser().resolve()
 
 
-def load(name: str, root: Path | None = None) -> Images:
+def is_here(name: str) -> bool:
+    """Whether there is anything of the data set to load, whole or not."""
+    return name == "digits" or (data_root() / _FOLDERS[name]).is_dir()
+
+
+def load(name: str, root: Path | None = None, *, download: bool = True) -> Images:
     """The whole data set `name`, checked; InputError if it cannot be had, is broken, or is not what it claims."""
     root = root or data_root()
-    arrays = _digits() if name == "digits" else _from_torchvision(name, root)
+    arrays = _digits() if name == "digits" else _from_torchvision(name, root, download)
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(np.ascontiguousarray(array).data)
@@ -71,13 +82,13 @@ def _digits() -> tuple[Array, Array, Array, Array]:
     return train, train_labels, test, test_labels
 
 
-def _from_torchvision(name: str, root: Path) -> tuple[Array, Array, Array, Array]:
+def _from_torchvision(name: str, root: Path, download: bool) -> tuple[Array, Array, Array, Array]:
     from torchvision.datasets import CIFAR10, MNIST, FashionMNIST
 
     reader: Any = {"mnist": MNIST, "fashion_mnist": FashionMNIST, "cifar10": CIFAR10}[name]
     fix = f"put torchvision's files under {root}, or set TMC_SWEEP_DATA to the folder that has them"
     try:
-        splits = [reader(root, train=train, download=True) for train in (True, False)]
+        splits = [reader(root, train=train, download=download) for train in (True, False)]
     except (OSError, RuntimeError) as error:
         raise InputError(f"{name} must be readable or downloadable, but {_one_line(error)}: {fix}") from None
     except (AssertionError, TypeError, ValueError, KeyError, IndexError, EOFError, pickle.UnpicklingError) as error:

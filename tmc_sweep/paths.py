@@ -124,6 +124,11 @@ class SweepPaths:
         return self.private / "manifest.json"
 
     @property
+    def published(self) -> Path:
+        """What a published copy is known to hold; only copies have it."""
+        return self.private / "published.json"
+
+    @property
     def lock(self) -> Path:
         """Held by the one process that writes."""
         return self.private / "lock"

@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal, Self
 
-from tmc_sweep.config import TrialConfig
+from tmc_sweep.config import IDENTITY_DEFAULTS, TrialConfig
 
 FORMAT_VERSION = 1  # of the tables and checkpoints
 
@@ -32,12 +32,17 @@ ENDED_EARLY = (Status.DIVERGED, Status.FAILED, Status.STOPPED)
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table; `unit` is empty where there is none."""
+    """One column of a table; `unit` is empty where there is none.
+
+    A table of before the column was declared reads as if it held `absent`; one without a `required` column is no table.
+    """
 
     name: str
     dtype: DType
     unit: str
     meaning: str
+    required: bool = False
+    absent: object = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,8 @@ class EpochRecord:
     @classmethod
     def from_json(cls, values: dict[str, object]) -> Self:
         """The record that `to_json` gave."""
-        return cls(**{**values, "time": datetime.fromisoformat(str(values["time"]))})  # type: ignore[arg-type]
+        absent = {column.name: column.absent for column in MEASURED_COLUMNS if not column.required}
+        return cls(**{**absent, **values, "time": datetime.fromisoformat(str(values["time"]))})  # type: ignore[arg-type]
 
 
 OUTCOME_COLUMNS = (
@@ -90,8 +96,8 @@ OUTCOME_COLUMNS = (
 _PER_IMAGE = "nats per image"
 
 IDENTITY_COLUMNS = (
-    Column("trial_id", "string", "", "names the trial: a hash of its resolved configuration and seed"),
-    Column("cell_id", "string", "", "names the cell: the trial without its seed"),
+    Column("trial_id", "string", "", "names the trial: a hash of its resolved configuration and seed", required=True),
+    Column("cell_id", "string", "", "names the cell: the trial without its seed", required=True),
 )
 
 _CONFIG_ORDER = ("objective", "architecture", "data", "K", "lr", "seed")
@@ -112,6 +118,8 @@ def _config_columns() -> tuple[Column, ...]:
             _CONFIG_DTYPES.get(TrialConfig.model_fields[name].annotation, "string"),
             _CONFIG_UNITS.get(name, ""),
             TrialConfig.model_fields[name].description or "",
+            required=name not in IDENTITY_DEFAULTS,
+            absent=IDENTITY_DEFAULTS.get(name),
         )
         for name in names
     )
@@ -121,7 +129,7 @@ CONFIG_COLUMNS = _config_columns()
 CELL_COLUMNS = tuple(column for column in CONFIG_COLUMNS if column.name != "seed")
 
 MEASURED_COLUMNS = (
-    Column("epoch", "int64", "", "1 for the first"),
+    Column("epoch", "int64", "", "1 for the first", required=True),
     Column("train_objective", "float64", _PER_IMAGE, "the trained bound, mean over the epoch's training batches"),
     Column("val_elbo", "float64", _PER_IMAGE, "ELBO of the held-out images; null without validation_images"),
     Column("val_iwae", "float64", _PER_IMAGE, "IWAE bound of the held-out images"),
@@ -156,9 +164,9 @@ EPOCH_COLUMNS = (*IDENTITY_COLUMNS, *CONFIG_COLUMNS, *MEASURED_COLUMNS)
 TRIAL_COLUMNS = (
     *IDENTITY_COLUMNS,
     *CONFIG_COLUMNS,
-    Column("epochs", "int64", "", "epochs asked for"),
-    Column("epochs_done", "int64", "", "epochs in the epoch table"),
-    Column("status", "string", "", f"one of {', '.join(Status)}"),
+    Column("epochs", "int64", "", "epochs asked for", required=True),
+    Column("epochs_done", "int64", "", "epochs in the epoch table", required=True),
+    Column("status", "string", "", f"one of {', '.join(Status)}", required=True),
     Column("reason", "string", "", "why it diverged, failed or stopped, in one sentence; else null"),
     Column("attempts", "int64", "", "how often its training was started"),
     Column("n_parameters", "int64", "", "trained values of its model"),
@@ -173,11 +181,13 @@ TRIAL_COLUMNS = (
     Column("pack_size", "int64", "trials", "trials trained together in the last attempt, this one included"),
     Column("data_checksum", "string", "", "SHA-256 of the data set's arrays, first 16 hex digits"),
     Column("versions", "string", "", "tmc_sweep, torch, ray and python of the last attempt"),
-    Column("config", "string", "", "the whole configuration as JSON"),
+    Column("config", "string", "", "the whole configuration as JSON", required=True),
+    Column("git_commit", "string", "", "commit of the checkout that tmc_sweep was run from; null outside one"),
+    Column("git_dirty", "bool", "", "whether its files differed from that commit"),
 )
 
 SUMMARY_COLUMNS = (
-    Column("cell_id", "string", "", "names the cell"),
+    Column("cell_id", "string", "", "names the cell", required=True),
     *CELL_COLUMNS,
     Column("metric", "string", "", "column of the epoch table that is summarised"),
     Column("last", "int64", "epochs", "length of the window asked for"),
@@ -195,7 +205,7 @@ SUMMARY_COLUMNS = (
     Column("reason", "string", "", "why the statistic is null, in one sentence; else null"),
 )
 
-_CHECKPOINT = Column("epoch", "int64", "", "epoch of the checkpoint that was used")
+_CHECKPOINT = Column("epoch", "int64", "", "epoch of the checkpoint that was used", required=True)
 _IMAGE = Column("image", "int64", "", "position in the data set's test images, from 0")
 _LABEL = Column("label", "int64", "", "its class")
 _PIXELS = "its pixels, a byte each"

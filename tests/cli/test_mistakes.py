@@ -30,7 +30,7 @@ def refusal(ended: Ended, code: int) -> str:
     return lines[0].removeprefix("tmc-sweep: ")
 
 
-@pytest.mark.parametrize("verb", ["run", "plan", "validate"])
+@pytest.mark.parametrize("verb", ["run", "plan", "validate", "submit"])
 @pytest.mark.parametrize(
     ("assignment", "says"),
     [
@@ -46,7 +46,7 @@ def test_a_mistake_in_what_is_set(file, tmp_path: Path, verb: str, assignment: s
     assert not results.exists()
 
 
-@pytest.mark.parametrize("verb", ["run", "plan", "validate"])
+@pytest.mark.parametrize("verb", ["run", "plan", "validate", "submit"])
 @pytest.mark.parametrize(
     ("old", "new", "position", "says"),
     [
@@ -73,7 +73,7 @@ def test_a_mistake_in_the_file_is_named_with_its_place(
     assert not results.exists()
 
 
-@pytest.mark.parametrize("verb", ["run", "plan", "validate"])
+@pytest.mark.parametrize("verb", ["run", "plan", "validate", "submit"])
 def test_a_file_that_is_not_there(verb: str, tmp_path: Path):
     assert "none.yaml" in refusal(command(verb, tmp_path / "none.yaml"), 2)
 

@@ -1,4 +1,4 @@
-"""Whether trials fit the cluster, and which cluster that is. Nothing here starts Ray."""
+"""Which cluster a sweep joins or starts. Nothing here starts Ray."""
 
 import socket
 import time
@@ -17,9 +17,7 @@ from tmc_sweep.errors import CannotRunError
 from tmc_sweep.space.schema import Resources
 from tmc_sweep.sweep import address, session
 from tmc_sweep.sweep.address import running_here
-from tmc_sweep.sweep.session import check_fits, ray_session
-
-LAPTOP, GPU_NODE = {"CPU": 4.0}, {"CPU": 16.0, "GPU": 2.0, "memory": 1e9}
+from tmc_sweep.sweep.session import ray_session
 
 
 @pytest.fixture
@@ -36,65 +34,6 @@ def listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setattr(address, "get_node_ip_address", lambda: "127.0.0.1")
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield f"127.0.0.1:{server.getsockname()[1]}"
-
-
-@pytest.mark.parametrize(
-    ("resources", "nodes"),
-    [
-        ({}, [LAPTOP]),
-        ({}, [LAPTOP, GPU_NODE]),
-        ({"gpu": 0}, [GPU_NODE]),
-        ({"cpu": 0.5, "gpu": 0.25}, [GPU_NODE]),
-        ({"cpu": 16.0, "gpu": 2}, [LAPTOP, GPU_NODE]),
-    ],
-)
-def test_what_some_node_can_hold_is_accepted(resources, nodes):
-    check_fits(Resources(**resources), nodes)
-
-
-@pytest.mark.parametrize(
-    ("resources", "nodes", "numbers"),
-    [
-        ({"cpu": 512.0}, [LAPTOP], "asks for 512 CPU and 0 GPU where the nodes have 4 CPU and 0 GPU: lower"),
-        ({"gpu": 0.5}, [LAPTOP], "asks for 1 CPU and 0.5 GPU where the nodes have 4 CPU and 0 GPU: lower"),
-        ({"gpu": 3}, [LAPTOP, GPU_NODE], "3 GPU where the nodes have 16 CPU and 2 GPU, 4 CPU and 0 GPU: lower"),
-        ({"cpu": 8.0, "gpu": 1}, [{"CPU": 8.0}, {"CPU": 4.0, "GPU": 4.0}], "asks for 8 CPU and 1 GPU"),
-        ({"cpu": 8.0}, [{"CPU": 8.0}, {"CPU": 4.0, "GPU": 4.0}], "asks for 8 CPU and a share of a GPU where"),
-        ({}, [], "where the nodes have nothing: lower"),
-    ],
-)
-def test_a_trial_that_no_single_node_can_hold_is_refused_with_the_numbers(resources, nodes, numbers):
-    with pytest.raises(CannotRunError) as error:
-        check_fits(Resources(**resources), nodes)
-    assert numbers in str(error.value)
-    assert "\n" not in str(error.value)
-
-
-def bootstrap(monkeypatch: pytest.MonkeyPatch, home: Path, text: str) -> None:
-    monkeypatch.setenv("HOME", str(home))
-    (home / "ray_bootstrap_config.yaml").write_text(text)
-    monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": True, "Resources": LAPTOP}, {"Alive": False, "Resources": {}}])
-
-
-def test_node_types_that_the_autoscaler_may_start_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    bootstrap(
-        monkeypatch,
-        tmp_path,
-        """
-available_node_types:
-  head: {resources: {CPU: 2}, max_workers: 0}
-  gpu: {resources: {CPU: 8, GPU: 1}, min_workers: 0, max_workers: 4, node_config: {}}
-  plain: {node_config: {}, max_workers: 2}
-""",
-    )
-    assert session._cluster_capacities() == [LAPTOP, *4 * [{"CPU": 8, "GPU": 1}], {}, {}]
-    check_fits(Resources(gpu=1), session._cluster_capacities())
-
-
-@pytest.mark.parametrize("text", ["", "[]", "a: [1", "available_node_types: 3", "available_node_types: {a: 3}", "é\0"])
-def test_a_cluster_file_that_says_nothing_is_passed_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str):
-    bootstrap(monkeypatch, tmp_path, text)
-    assert session._cluster_capacities() == [LAPTOP]
 
 
 def test_a_cluster_that_ray_start_left_here_is_found_only_while_it_answers(

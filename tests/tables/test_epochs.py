@@ -260,7 +260,11 @@ def of_another_sweep(path):
 
 
 def without_a_column(path):
-    sealed_again(path, lambda t: t.drop_columns("grad_norm"))
+    sealed_again(path, lambda t: t.drop_columns("lr"))
+
+
+def with_one_more_column(path):
+    sealed_again(path, lambda t: t.append_column("beta", t["lr"]))
 
 
 def with_another_type(path):
@@ -285,7 +289,8 @@ def flipped_in_the_footer(path):
         (foreign, "another program wrote it"),
         (newer, "must have a format version up to 1, but has 2"),
         (of_another_sweep, "belongs to another sweep"),
-        (without_a_column, "its column grad_norm is missing"),
+        (without_a_column, "its column lr is missing"),
+        (with_one_more_column, "must have columns of this version, but has beta: use the newer tmc_sweep"),
         (with_another_type, "its column K holds int32, not int64"),
         (with_a_gap, "epochs are not 1, 2, 3"),
         (

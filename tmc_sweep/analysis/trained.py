@@ -20,7 +20,7 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import CONFIG_COLUMNS
 from tmc_sweep.tables.checkpoints import CheckpointFiles
 from tmc_sweep.tables.read import find, stored_trials
-from tmc_sweep.tables.trials import config_of
+from tmc_sweep.tables.trials import known_config
 from tmc_sweep.training import TrialState, decode
 from tmc_sweep.training.randomness import Purpose, generator
 
@@ -101,7 +101,7 @@ def choose(paths: SweepPaths, trial_ids: Sequence[str] = ()) -> Chosen:
         if name not in rows:
             hint = did_you_mean(name, rows) or ": `tmc-sweep status` lists them"
             raise InputError(f"a trial must be one of sweep {paths.name!r}, but got {name!r}{hint}")
-    configs = [_config(row) for name, row in rows.items() if not trial_ids or name in trial_ids]
+    configs = [known_config(row) for name, row in rows.items() if not trial_ids or name in trial_ids]
     checkpoints = CheckpointFiles(paths)
     epochs = {config: found[0] for config in configs if (found := checkpoints.latest(config.trial_id))}
     if not epochs:
@@ -127,13 +127,3 @@ def device_named(name: str) -> str:
     if name == "cuda" and not torch.cuda.is_available():
         raise CannotRunError("device cuda needs a GPU that torch can use, but it sees none: use cpu")
     return "cuda" if name == "auto" and torch.cuda.is_available() else name.replace("auto", "cpu")
-
-
-def _config(row: Mapping[str, object]) -> TrialConfig:
-    config = config_of(row)
-    if config is None:
-        raise StorageError(
-            f"trial {row['trial_id']} must have the configuration that gave it its name, but this version reads "
-            "another one: use the version of tmc_sweep that trained it"
-        )
-    return config

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from tmc_sweep.cli.forward import forward, on_cluster, run_there
 from tmc_sweep.errors import InputError, StorageError, TmcSweepError
 from tmc_sweep.paths import SweepPaths
 
@@ -41,6 +42,15 @@ Last = Annotated[int | None, typer.Option("--last", help="Epochs in the window; 
 Metric = Annotated[str | None, typer.Option("--metric", help="Column; default: as in the search space.")]
 Csv = Annotated[bool, typer.Option("--csv", help="CSV on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+Publish = Annotated[
+    str | None,
+    typer.Option(
+        "--publish",
+        metavar="PLACE",
+        help="Keep a copy of the tables there: a folder, or s3://BUCKET/PATH.",
+        envvar="TMC_SWEEP_PUBLISH",
+    ),
+]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also a line every few seconds for each running trial.")]
 
 
@@ -89,6 +99,7 @@ def _options(
 
 
 @app.command()
+@on_cluster(run_there)
 def run(
     file: File,
     results: Results = Path("results"),
@@ -97,6 +108,7 @@ def run(
     quiet: Quiet = False,
     verbose: Verbose = False,
     as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON on stdout.")] = False,
+    publish: Publish = None,
 ) -> None:
     """Train what the search space's table lacks, then print the summary. Run it again to resume or to extend."""
     from tmc_sweep.cli.changes import describe_changes
@@ -109,18 +121,21 @@ def run(
     from tmc_sweep.sweep.runner import run as run_sweep
 
     with progress_view(messages, quiet=quiet, verbose=verbose) as listener:
-        result = run_sweep(space, results, listener)
+        result = run_sweep(space, results, listener, publish)
     show_summary(result.summary, space.statistic.mode, as_json=as_json, as_csv=False)
     for trial in result.failed:
         messages.print(f"trial {trial.config.trial_id} failed: {trial.reason}", markup=False)
     messages.print(
         f"tables: {result.paths.epochs} (every epoch), {result.paths.trials}, {result.paths.summary}", markup=False
     )
+    if result.behind:
+        raise StorageError(f"the copy is behind: {result.behind}; running again brings it up to date")
     if result.failed:
         raise typer.Exit(1)
 
 
 @app.command()
+@on_cluster(forward)
 def plan(
     file: File,
     results: Results = Path("results"),
@@ -145,29 +160,39 @@ def validate(file: File, assignments: Set = None, max_trials: MaxTrials = MAX_TR
     from tmc_sweep.data import load as load_data
 
     space = _loaded(file, max_trials, assignments)
-    trials = space.trials()
-    data = sorted({trial.data for trial in trials})
+    data = sorted({cell.data for cell in space.cells})
     for name in data:
         load_data(name)
-    typer.echo(
-        f"{file}: {len(trials)} trials in {len({trial.cell_id for trial in trials})} cells, data {', '.join(data)}"
-    )
+    n_cells = space.search.n_draws if space.adaptive else len(space.cells)
+    chosen = ", each chosen from what came of those before," if space.adaptive else ","
+    typer.echo(f"{file}: {n_cells * len(space.seeds)} trials in {n_cells} cells{chosen} data {', '.join(data)}")
 
 
 @app.command()
+@on_cluster(forward)
 def status(
     name: Annotated[
         str | None, typer.Argument(help="Name of a sweep; all of them without it.", show_default=False)
     ] = None,
     results: Results = Path("results"),
     as_json: Json = False,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Show it again and again until all is trained.")] = False,
 ) -> None:
     """Show how far a sweep is, or all sweeps are, from their tables."""
     from tmc_sweep.cli.show import show_status, show_sweeps
     from tmc_sweep.cli.status import sweep_status
     from tmc_sweep.tables.read import sweep_names
 
-    if name is not None:
+    if watch:
+        from tmc_sweep.cli.watch import watch as look_on
+
+        if name is None or as_json:
+            raise InputError(
+                "--watch must be given one sweep and no --json, but got "
+                f"{'--json' if name else 'no name'}: write `tmc-sweep status NAME -w`"
+            )
+        look_on(results, name, Console(highlight=False))
+    elif name is not None:
         show_status(sweep_status(results, name), as_json=as_json)
     else:
         statuses, damaged = [], []
@@ -231,6 +256,7 @@ def prune(
 
 
 @app.command()
+@on_cluster(forward)
 def summary(
     name: Name,
     last: Last = None,

@@ -9,14 +9,15 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.sweep.planner import missing
+from tmc_sweep.sweep.search import known_trials
 from tmc_sweep.tables.read import stored_trials
 
 
 def plan_of(space: SearchSpace, results: Path) -> dict[str, Any]:
     """Trials and cells with their parameters, and which are left to train, JSON-ready."""
     paths = SweepPaths(results, space.name)
-    configs = space.trials()
     rows = stored_trials(paths)
+    configs = known_trials(space, rows) if space.adaptive else space.trials()
     left = {config.trial_id for config in missing(configs, rows)}
     trials = [
         {
@@ -34,8 +35,9 @@ def plan_of(space: SearchSpace, results: Path) -> dict[str, Any]:
     return {
         "name": space.name,
         "n_trials": len(configs),
-        "n_cells": len(cells),
+        "n_cells": (n_cells := len(cells)),
         "n_to_train": len(left),
+        "n_cells_to_choose": max(0, space.search.n_draws - n_cells) if space.adaptive else 0,
         "cells": [
             {
                 "cell_id": cell_id,

@@ -7,22 +7,27 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 import typer
-from rich.console import Console, JustifyMethod
+from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from tmc_sweep.records import Status
 from tmc_sweep.tables.artefacts import over_seeds
 from tmc_sweep.tables.labels import label, telling_fields
+from tmc_sweep.tables.ranking import ranked
 from tmc_sweep.tables.read import plain_rows
 
 if TYPE_CHECKING:  # they load torch
     from tmc_sweep.analysis.toy import Gap
+    from tmc_sweep.cluster.jobs import Job
     from tmc_sweep.sweep.inspection import Findings
 
 _TEXTS = ("objective", "architecture", "proposal", "reason", "value", "baseline")
 _STATISTICS = ("std_epochs", "std_epochs_within", "std_seeds")
 _DIFFERENCES = ("mean_difference", "low", "high", "std_difference")
-_DECIMALS = {"mean", *_STATISTICS, *_DIFFERENCES, "standard_error"}
+_ALONE = ("a_seeds_only", "b_seeds_only")
+_DECIMALS = {"mean", "a_mean", "b_mean", *_STATISTICS, *_DIFFERENCES, "standard_error"}
+_SHOWN = 20  # running trials; a terminal has so many lines
 _COUNTS = ("n_seeds", "n_epochs", "n_nonfinite")
 
 
@@ -46,9 +51,29 @@ def show_summary(frame: pd.DataFrame, mode: Literal["max", "min"], *, as_json: b
         reasons = ["reason"] if any(row["reason"] for row in rows) else []
         columns = [*names, "mean", *_STATISTICS, *_COUNTS, *reasons]
         _print_table(head, columns, [[_text(row[name], name) for name in columns] for row in rows])
-        if known := [row for row in rows if row["mean"] is not None]:
-            best = max(known, key=lambda row: row["mean"] if mode == "max" else -row["mean"])
-            typer.echo(f"best ({mode}): {label(best, names)}")
+        _tell_best(ranked(frame, mode), mode, names)
+
+
+def show_ranking(frame: pd.DataFrame, mode: Literal["max", "min"], *, as_json: bool) -> None:
+    """Cells by rank, then those that have none with their reason, and the best one."""
+    rows = plain_rows(frame)
+    if as_json:
+        show_json({"mode": mode, "best": next((row["cell_id"] for row in rows if row["rank"]), None), "cells": rows})
+    elif not rows:
+        typer.echo("no trials yet")
+    else:
+        names = telling_fields(rows)
+        reasons = ["reason"] if any(row["reason"] for row in rows) else []
+        columns = ["rank", *names, "mean", "std_epochs", "std_seeds", "n_seeds", "last_epoch", *reasons]
+        head = f"{rows[0]['metric']}, last {rows[0]['last']} epochs ({mode})"
+        _print_table(head, columns, [[_text(row[name], name) for name in columns] for row in rows])
+        _tell_best(frame, mode, names)
+
+
+def _tell_best(frame: pd.DataFrame, mode: Literal["max", "min"], names: Sequence[str]) -> None:
+    first = plain_rows(frame[:1])[0]
+    if first["rank"]:
+        typer.echo(f"best ({mode}): {label(first, names)}")
 
 
 def show_evaluations(frame: pd.DataFrame, *, as_json: bool) -> None:
@@ -89,6 +114,24 @@ def show_differences(frame: pd.DataFrame, by: str, *, as_json: bool, as_csv: boo
         _print_table(head, columns, [[_text(row[name], name) for name in columns] for row in rows])
 
 
+def show_comparison(frame: pd.DataFrame, names: tuple[str, str], *, as_json: bool, as_csv: bool) -> None:
+    """Two sweeps, a row per cell of either."""
+    if as_json:
+        show_json(plain_rows(frame))
+    elif as_csv:
+        typer.echo(frame.to_csv(index=False), nl=False)
+    elif frame.empty:
+        typer.echo("no epochs yet")
+    else:
+        rows = [
+            row | {side: ", ".join(map(str, row[side] or ())) or None for side in _ALONE} for row in plain_rows(frame)
+        ]
+        optional = [name for name in (*_ALONE, "reason") if any(row[name] for row in rows)]
+        columns = [*telling_fields(rows), "a_mean", "b_mean", *_DIFFERENCES, "n_seeds", *optional]
+        head = f"{rows[0]['metric']}, last {rows[0]['last']} epochs: a is {names[0]}, b is {names[1]}; b less a"
+        _print_table(f"{head}, 95 % intervals", columns, [[_text(row[name], name) for name in columns] for row in rows])
+
+
 def show_plan(plan: Mapping[str, Any], *, as_json: bool) -> None:
     """The plan, a row per cell."""
     if as_json:
@@ -96,7 +139,10 @@ def show_plan(plan: Mapping[str, Any], *, as_json: bool) -> None:
         return
     cells = plan["cells"]
     columns = [*telling_fields(cells), "epochs", "n_parameters", "n_seeds", "n_to_train"]
-    head = f"{plan['name']}: {plan['n_trials']} trials in {plan['n_cells']} cells, {plan['n_to_train']} to train"
+    to_choose = f", {plan['n_cells_to_choose']} more cells to choose" if plan["n_cells_to_choose"] else ""
+    head = (
+        f"{plan['name']}: {plan['n_trials']} trials in {plan['n_cells']} cells, {plan['n_to_train']} to train{to_choose}"
+    )
     _print_table(head, columns, [[_text(cell[name], name) for name in columns] for cell in cells])
 
 
@@ -107,7 +153,7 @@ def show_status(status: Mapping[str, Any], *, as_json: bool) -> None:
         return
     trials = status["trials"]
     columns = [name for name in trials[0] if name != "reason" or any(trial["reason"] for trial in trials)]
-    _print_table(_headline(status), columns, [[_text(trial[name], name) for name in columns] for trial in trials])
+    _print_table(headline(status), columns, [[_text(trial[name], name) for name in columns] for trial in trials])
 
 
 def show_sweeps(sweeps: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
@@ -115,7 +161,7 @@ def show_sweeps(sweeps: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
     if as_json:
         show_json([{key: value for key, value in sweep.items() if key != "trials"} for sweep in sweeps])
     else:
-        typer.echo("\n".join(map(_headline, sweeps)) or "no sweeps")
+        typer.echo("\n".join(map(headline, sweeps)) or "no sweeps")
 
 
 def show_findings(name: str, findings: "Findings", *, as_json: bool) -> None:
@@ -140,7 +186,38 @@ def show_gaps(gaps: Sequence["Gap"], head: str) -> None:
     _print_table(head, ["proposal", "K", *bounds], [[name, str(k), *texts] for (name, k), texts in cells.items()])
 
 
-def _headline(status: Mapping[str, Any]) -> str:
+def show_jobs(jobs: Sequence["Job"], *, as_json: bool) -> None:
+    """Jobs of sweeps, a line each."""
+    rows = [
+        {
+            "name": job.sweep,
+            "state": job.state,
+            "exit_code": job.exit_code,
+            "started": job.started and job.started.isoformat(timespec="seconds"),
+            "ended": job.ended and job.ended.isoformat(timespec="seconds"),
+            "job": job.id,
+        }
+        for job in jobs
+    ]
+    if as_json:
+        show_json(rows)
+    elif not rows:
+        typer.echo("no jobs")
+    else:
+        _print_table("jobs", list(rows[0]), [[_text(value, name) for name, value in row.items()] for row in rows])
+
+
+def status_view(status: Mapping[str, Any]) -> RenderableType:
+    """One sweep and its running trials, to be drawn again and again."""
+    running = [trial for trial in status["trials"] if trial["status"] == Status.RUNNING]
+    columns = [name for name in status["trials"][0] if name not in ("status", "reason")]
+    rows = [[_text(trial[name], name) for name in columns] for trial in running[:_SHOWN]]
+    more = [Text(f"… and {len(running) - _SHOWN} more")] if len(running) > _SHOWN else []
+    return Group(Text(headline(status)), *([_table(columns, rows)] if rows else []), *more)
+
+
+def headline(status: Mapping[str, Any]) -> str:
+    """One sweep in a line."""
     counts = ", ".join(f"{status[f'n_{name}']} {name}" for name in Status if status[f"n_{name}"])
     epochs = f"{status['epochs_done']} of {status['epochs']} epochs"
     dropped = status["n_checkpoints_dropped"]

@@ -41,17 +41,18 @@ def declared_statistic(paths: SweepPaths, last: int | None = None, metric: str |
 
     The default one if it cannot be known.
     """
-    space = _last_run(paths)
+    space = last_run(paths)
     given = {name: value for name, value in (("last", last), ("metric", metric)) if value is not None}
     return (space.statistic if space else Statistic()).model_copy(update=given)
 
 
 def declared_gigabytes(paths: SweepPaths) -> float:
     """What the search space, as last run, lets checkpoints take; the default if it cannot be known."""
-    space = _last_run(paths)
+    space = last_run(paths)
     return (space.resources if space else Resources()).checkpoint_gigabytes
 
 
-def _last_run(paths: SweepPaths) -> SearchSpace | None:
+def last_run(paths: SweepPaths) -> SearchSpace | None:
+    """The search space as last run; None if it cannot be known."""
     manifest = read_manifest(paths)
     return parse_stored(manifest.search_space, str(paths.manifest)) if manifest else None

@@ -1,4 +1,4 @@
-"""The only importer of Ray: sessions, trials of Ray Tune, and the one writer beside the driver.
+"""Sweeps on Ray: sessions, trials of Ray Tune, and the one writer beside the driver.
 
 Ray reads its authentication mode when it is first imported, so it is set here, before any module below does that: this
 user's token, where there is one, opens clusters that ask for it, and the others accept it too.

@@ -5,14 +5,15 @@ import os
 import grpc
 import ray
 from ray._private.gcs_utils import create_gcs_channel
-from ray.core.generated.gcs_service_pb2 import CheckAliveRequest  # type: ignore[attr-defined]
-from ray.core.generated.gcs_service_pb2_grpc import NodeInfoGcsServiceStub
+from ray.core.generated.gcs_service_pb2 import CheckAliveRequest, InternalKVGetRequest  # type: ignore[attr-defined]
+from ray.core.generated.gcs_service_pb2_grpc import InternalKVGcsServiceStub, NodeInfoGcsServiceStub
 
 from tmc_sweep.errors import CannotRunError
 from tmc_sweep.sweep import TOKEN
 
 _JOIN_SECONDS = 10.0
 _SILENT_SECONDS = 20.0
+_DASHBOARD = b"dashboard"  # Ray's name for the key and for its namespace
 _SHOW_CURSOR = "\033[?25h\n"  # the live table hides it
 
 
@@ -21,7 +22,9 @@ class Head:
 
     def __init__(self, address: str) -> None:
         self._address = address
-        self._check_alive = NodeInfoGcsServiceStub(create_gcs_channel(address)).CheckAlive
+        channel = create_gcs_channel(address)
+        self._check_alive = NodeInfoGcsServiceStub(channel).CheckAlive
+        self._get = InternalKVGcsServiceStub(channel).InternalKVGet
 
     def check_joinable(self) -> None:
         """CannotRunError unless it answers soon, accepts our token and runs our version of Ray."""
@@ -34,6 +37,23 @@ class Head:
                 f"a sweep and its cluster must run one version of Ray, but the cluster at {self._address} runs "
                 f"{version} and this machine {ray.__version__}: install ray=={version} here"
             )
+
+    def dashboard(self) -> str | None:
+        """`host:port` of its dashboard, which takes jobs; None if it has none."""
+        wanted = InternalKVGetRequest(namespace=_DASHBOARD, key=_DASHBOARD)
+        try:
+            return str(self._get(wanted, timeout=_JOIN_SECONDS).value.decode()) or None
+        except grpc.RpcError as error:
+            raise _unjoinable(self._address, error.code()) from None
+
+    def is_open(self) -> bool:
+        """Whether it also answers who has no token."""
+        with grpc.insecure_channel(self._address) as channel:
+            try:
+                NodeInfoGcsServiceStub(channel).CheckAlive(CheckAliveRequest(), timeout=_JOIN_SECONDS)
+            except grpc.RpcError:
+                return False
+        return True
 
     def leave_if_silent(self) -> None:
         """End this process, as after a kill, if the head is silent for longer than a busy one is.

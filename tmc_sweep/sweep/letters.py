@@ -20,6 +20,8 @@ class Begin:
     engine: str
     data_checksum: str
     versions: str
+    git_commit: str | None = None
+    git_dirty: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,10 @@ A pack too large for the memory there is goes on as two halves that take turns, 
 half begins as any pack does, from what is on record: that is all there is to remember of it.
 """
 
-import platform
-import socket
 import time
 from collections import deque
 from collections.abc import Sequence
 from functools import partial
-from importlib.metadata import version
-
-import torch
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import Images, Split
@@ -22,6 +17,7 @@ from tmc_sweep.records import EpochRecord
 from tmc_sweep.sweep.letters import Begin, Begun, Channel, Failed, Reply, Report
 from tmc_sweep.sweep.memory import fits
 from tmc_sweep.training import Engine, Pack, TrialState, decode, encode
+from tmc_sweep.training.provenance import Provenance
 
 
 class PackRun:
@@ -93,19 +89,12 @@ class PackRun:
         return fits(partial(self._add_pack, [state for state in states if not state.finished]))
 
     def _letter(self, config: TrialConfig, pack: Sequence[TrialConfig]) -> Begin:
-        packages = " ".join(f"{name} {version(name)}" for name in ("tmc-sweep", "torch", "ray"))
-        on_gpu = self._device.startswith("cuda")
-        tf32 = on_gpu and torch.get_float32_matmul_precision() == "high"
         return Begin(
             trial_id=config.trial_id,
             pack=tuple(member.trial_id for member in pack),
             n_parameters=count_parameters(config),
-            host=socket.gethostname(),
-            device=torch.cuda.get_device_name() if on_gpu else self._device,
-            threads=torch.get_num_threads(),
-            engine=f"{self._engine} tf32" if tf32 else self._engine,
             data_checksum=self._images.checksum[:16],
-            versions=f"{packages} python {platform.python_version()}",
+            **vars(Provenance.here(self._device, self._engine)),
         )
 
     def _halves(self, configs: Sequence[TrialConfig]) -> list[Sequence[TrialConfig]]:

@@ -19,24 +19,23 @@ from tmc_sweep.records import Status
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.space import load as load_space
 from tmc_sweep.sweep.allotment import Allotter
-from tmc_sweep.sweep.curves import Curves
 from tmc_sweep.sweep.mailbox import Postman, open_mailbox
 from tmc_sweep.sweep.packs import PackConfig, Packs, one_after_another, share
 from tmc_sweep.sweep.planner import missing
 from tmc_sweep.sweep.progress import Listener, TrialProgress
+from tmc_sweep.sweep.publisher import publishing
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.sweep.scratch import scratch_folder
-from tmc_sweep.sweep.search import CellSearch, known_trials
+from tmc_sweep.sweep.search import CellSearch, choosing, known_trials
 from tmc_sweep.sweep.session import ray_session
 from tmc_sweep.sweep.signals import StopSignal, stop_signal
-from tmc_sweep.sweep.stopping import Stopping
-from tmc_sweep.sweep.study import Study
 from tmc_sweep.sweep.trainable import PackTrainable
 from tmc_sweep.sweep.worker import measuring
 from tmc_sweep.sweep.writer import Writer
 from tmc_sweep.tables.lock import sweep_lock
 from tmc_sweep.tables.manifest import open_manifest
-from tmc_sweep.tables.read import read_curves, stored_trials
+from tmc_sweep.tables.published import Publication
+from tmc_sweep.tables.read import stored_trials
 from tmc_sweep.tables.summary import summarize, write_summary
 
 MAX_FAILURES = 3  # of a pack's process, before its trials count as failed
@@ -50,6 +49,7 @@ class SweepResult:
     paths: SweepPaths
     trials: tuple[TrialProgress, ...]
     summary: pd.DataFrame
+    behind: str | None = None  # why the published copy is not up to date
 
     @property
     def failed(self) -> list[TrialProgress]:
@@ -58,27 +58,37 @@ class SweepResult:
 
 
 def run(
-    space: SearchSpace | str | Path, results: str | Path = "results", listener: Listener | None = None
+    space: SearchSpace | str | Path,
+    results: str | Path = "results",
+    listener: Listener | None = None,
+    publish: str | None = None,
 ) -> SweepResult:
     """Train what is missing of the sweep, and summarise it; `space` may be a search space's file.
 
-    `listener` is told of each commit, from the writer's thread. Raises InputError on a bad file or bad data,
+    `listener` is told of each commit, from the writer's thread. The tables are also copied to `publish`, a folder or
+    s3://BUCKET/PATH; where that fails the sweep goes on. Raises InputError on a bad file or bad data,
     CannotRunError if Ray or its resources are not there, StorageError, SweepBusyError if another process runs the
     sweep, and SweepInterruptedError after a signal; whatever was trained until then is in the tables, and the same
     call goes on from there.
     """
     space = space if isinstance(space, SearchSpace) else load_space(space)
     paths = SweepPaths(Path(results), space.name)
+    publication = Publication(paths, publish) if publish else None
     stored = stored_trials(paths)
     configs = known_trials(space, stored) if space.adaptive else space.trials()
-    images = _images([*missing(configs, stored), *(space.cells[:1] if space.adaptive else [])])  # before any writing
-    with sweep_lock(paths) as check_held, stop_signal() as stop:
+    to_train = [*missing(configs, stored), *(space.cells[:1] if space.adaptive else [])]
+    images = _images(to_train)  # before anything is written
+    with (
+        sweep_lock(paths) as check_held,
+        stop_signal() as stop,
+        publishing(publication, lambda: stop.number is not None) as behind,
+    ):
         open_manifest(paths, space.text)
         recorder = Recorder.open(paths, configs, space.resources.checkpoint_gigabytes)
         rows = {config.trial_id: recorder.row(config.trial_id) for config in configs}
         left = missing(configs, rows)
         images |= _images([config for config in left if config.data not in images])
-        search = _search(space, paths, configs, left, recorder) if space.chooses else None
+        search = choosing(space, paths, configs, left, recorder) if space.chooses else None
         writer = Writer(recorder, configs, listener, check_held, lambda: stop.number is not None)
         try:
             if left or (search and search.open):
@@ -88,26 +98,7 @@ def run(
         summary = summarize(paths.epochs, space.statistic.last, space.statistic.metric)
         write_summary(paths, summary)
         stop.check()
-    return SweepResult(paths, writer.progress.snapshot().trials, summary)
-
-
-def _search(
-    space: SearchSpace,
-    paths: SweepPaths,
-    configs: Sequence[TrialConfig],
-    left: Sequence[TrialConfig],
-    recorder: Recorder,
-) -> CellSearch | None:
-    """Let the recorder keep what cells are chosen by; the search, if it is not only about stopping them."""
-    diverged = [name for config in configs if recorder.row(name := config.trial_id)["status"] == Status.DIVERGED]
-    curves = Curves(space.statistic.metric, read_curves(paths, space.statistic.metric), diverged)
-    curves.add(configs)
-    recorder.choose(curves, Stopping(space.scheduler, space.statistic, curves) if space.scheduler else None)
-    if not space.adaptive:
-        return None
-    search = CellSearch(space, Study(space, paths), curves, lambda trial_id: recorder.row(trial_id)["status"])
-    search.resume(configs, left)
-    return search
+    return SweepResult(paths, writer.progress.snapshot().trials, summary, behind())
 
 
 def _images(configs: Sequence[TrialConfig]) -> dict[str, Images]:

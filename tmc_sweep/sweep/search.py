@@ -4,10 +4,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tmc_sweep.config import TrialConfig
+from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.sweep.curves import Curves
+from tmc_sweep.sweep.recorder import Recorder
+from tmc_sweep.sweep.stopping import Stopping
 from tmc_sweep.sweep.study import Outcome, Study, picks
+from tmc_sweep.tables.read import read_curves
 from tmc_sweep.tables.trials import TrialRow, config_of
 
 Statuses = Callable[[str], object]  # of a trial, by the trial table
@@ -67,6 +71,25 @@ def known_trials(space: SearchSpace, stored: Mapping[str, TrialRow]) -> list[Tri
     epochs = space.cells[0].epochs
     cells = (_cell(config, epochs=epochs) for row in stored.values() if (config := config_of(row)))
     return [trial for cell in dict.fromkeys(cells) if picks(space, cell) for trial in space.trials_of(cell)]
+
+
+def choosing(
+    space: SearchSpace,
+    paths: SweepPaths,
+    configs: Sequence[TrialConfig],
+    left: Sequence[TrialConfig],
+    recorder: Recorder,
+) -> CellSearch | None:
+    """Let the recorder keep what cells are chosen by; the search, if it is not only about stopping them."""
+    diverged = [name for config in configs if recorder.row(name := config.trial_id)["status"] == Status.DIVERGED]
+    curves = Curves(space.statistic.metric, read_curves(paths, space.statistic.metric), diverged)
+    curves.add(configs)
+    recorder.choose(curves, Stopping(space.scheduler, space.statistic, curves) if space.scheduler else None)
+    if not space.adaptive:
+        return None
+    search = CellSearch(space, Study(space, paths), curves, lambda trial_id: recorder.row(trial_id)["status"])
+    search.resume(configs, left)
+    return search
 
 
 def _cell(trial: TrialConfig, **fields: object) -> TrialConfig:

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,6 @@ import joblib
 import ray
 import torch
 from ray.exceptions import RayError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from tmc_sweep.errors import CannotRunError, TmcSweepError
 from tmc_sweep.space.schema import Resources
@@ -20,9 +18,10 @@ from tmc_sweep.sweep import TOKEN
 from tmc_sweep.sweep.address import CONNECT_SECONDS, answers, as_ray_reads, running_here
 from tmc_sweep.sweep.allotment import Capacity
 from tmc_sweep.sweep.head import Head, cluster_lost
+from tmc_sweep.sweep.nodes import Nodes, check_fits
 from tmc_sweep.sweep.scratch import scratch_folder
 
-_OBJECT_STORE_BYTES = 500 * 2**20  # data sets and checkpoints in flight; Ray's default is 30 % of the memory
+OBJECT_STORE_BYTES = 500 * 2**20  # data sets and checkpoints in flight; Ray's default is 30 % of the memory
 
 
 @contextmanager
@@ -36,11 +35,8 @@ def ray_session(resources: Resources) -> Iterator[list[Capacity]]:
     if ray.is_initialized():
         yield _fitting(resources)
         return
-    address = os.environ.get("RAY_ADDRESS") or running_here()
-    address = (running_here() or address) if address == "auto" else address
-    if address and address != "local":
-        with _left_at_the_end():
-            _connect(address)
+    if address := cluster_address():
+        with joined(address):
             yield _fitting(resources)
     else:
         here = {"CPU": float(joblib.cpu_count()), "GPU": float(torch.cuda.device_count())}
@@ -48,6 +44,22 @@ def ray_session(resources: Resources) -> Iterator[list[Capacity]]:
         with scratch_folder() as folder, _left_at_the_end():
             _start(here, folder)
             yield [here]
+
+
+def cluster_address() -> str | None:
+    """Address of the cluster to join: RAY_ADDRESS, else one that `ray start` left running here; None without any."""
+    address = os.environ.get("RAY_ADDRESS") or running_here()
+    address = (running_here() or address) if address == "auto" else address
+    return address if address != "local" else None
+
+
+@contextmanager
+def joined(address: str) -> Iterator[None]:
+    """Ray, connected to the cluster at this address; CannotRunError if none answers there, or it goes away."""
+    logging.getLogger("ray").setLevel(logging.CRITICAL)
+    with _left_at_the_end():
+        _connect(address)
+        yield
 
 
 @contextmanager
@@ -61,42 +73,10 @@ def _left_at_the_end() -> Iterator[None]:
         ray.shutdown()
 
 
-def check_fits(resources: Resources, nodes: Sequence[Capacity]) -> None:
-    """CannotRunError if none of the nodes could ever hold a pack; `gpu: auto` needs some GPU where there are any."""
-    any_gpu = resources.gpu == "auto" and any(node.get("GPU", 0) for node in nodes)
-    least = 0.0 if resources.gpu == "auto" else float(resources.gpu)
-    if not any(
-        node.get("CPU", 0) >= resources.cpu and node.get("GPU", 0) >= least and (node.get("GPU", 0) or not any_gpu)
-        for node in nodes
-    ):
-        has = ", ".join(sorted({f"{node.get('CPU', 0):g} CPU and {node.get('GPU', 0):g} GPU" for node in nodes}))
-        gpu = "a share of a" if any_gpu else f"{least:g}"
-        raise CannotRunError(
-            f"a trial must fit on one node, but asks for {resources.cpu:g} CPU and {gpu} GPU where the nodes have "
-            f"{has or 'nothing'}: lower resources.cpu or resources.gpu, or run on a larger cluster"
-        )
-
-
 def _fitting(resources: Resources) -> list[Capacity]:
-    nodes = _cluster_capacities()
-    check_fits(resources, nodes)
-    return nodes
-
-
-def _cluster_capacities() -> list[Capacity]:
-    """What the nodes have, and what the autoscaler of a `ray up` cluster may add."""
-    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    return alive + _autoscaled()
-
-
-def _autoscaled() -> list[Capacity]:
-    """Node types of the cluster file that `ray up` left on this head: with none started, Ray does not reveal them."""
-    try:
-        described = YAML(typ="safe").load(Path.home() / "ray_bootstrap_config.yaml")
-        types = described["available_node_types"].values()
-        return [kind.get("resources", {}) for kind in types for _ in range(kind.get("max_workers", 0))]
-    except (OSError, YAMLError, KeyError, TypeError, AttributeError):
-        return []
+    nodes = Nodes.of_cluster()
+    check_fits(resources, nodes.kinds)
+    return nodes.at_once(resources)
 
 
 def _connect(address: str) -> None:
@@ -128,7 +108,7 @@ def _start(here: Capacity, folder: Path) -> None:
             num_cpus=int(here["CPU"]),
             num_gpus=int(here["GPU"]),
             include_dashboard=False,
-            object_store_memory=_OBJECT_STORE_BYTES,
+            object_store_memory=OBJECT_STORE_BYTES,
             _temp_dir=str(folder),
             **_QUIET,
         )

@@ -31,6 +31,10 @@ The tables of a sweep named `grid` are Parquet files, whole at any moment, also 
 | `.tmc/grid/` | lock, manifest and checkpoints: what a rerun continues from; `quarantine/`: what `repair` took out |
 
 `tmc-sweep report` and `tmc-sweep figures` write `grid.report.html` and `grid.figures/`, derived from these.
+`tmc-sweep export grid --to csv -o DIR` writes the first two as CSV, `--to tensorboard` event files (`tensorboard
+--logdir DIR`), `--to mlflow` a file store (with `pip install mlflow-skinny`; MLflow opens it where
+MLFLOW_ALLOW_FILE_STORE=true, or takes it over by `mlflow migrate-filestore`). There each trial is a run, its fields are
+parameters, and each epoch is a step.
 
 ```python
 import pandas as pd
@@ -44,7 +48,8 @@ place), beside a format version and the sweep's id; `tmc-sweep verify grid` chec
 
 A *trial* is one configuration with one seed; a *cell* is a trial without its seed. Objectives are in nats per image,
 negative, higher is better. In the files null means not evaluated, and NaN computed and not finite; pandas shows both
-as NaN, and its `mean` passes over both, while `tmc_sweep.summarize` averages over neither.
+as NaN, and its `mean` passes over both, while `tmc_sweep.summarize` averages over neither. A table written before a
+column was declared does not have it; tmc_sweep reads it as null, a field of a trial as what all trials had until then.
 """
 
 

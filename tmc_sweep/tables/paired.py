@@ -57,9 +57,9 @@ def differences_of(runs: Runs, by: str, last: int, metric: str) -> pd.DataFrame:
     """`paired_differences` of runs that were read with this `last` and `metric`."""
     cells = runs.trials.drop_duplicates("cell_id").sort_values([*CELL_FIELDS, "cell_id"])
     pairs = _pairs(plain_rows(cells[["cell_id", *CELL_FIELDS]]), by)
-    found = _differences(_compared(runs, pairs, by), len(pairs), last, metric)
+    found = differences(_compared(runs, pairs, by), pd.RangeIndex(len(pairs)), last, metric)
     frame = pd.DataFrame([_agreed(pair, by) for pair in pairs], columns=[*_fields_but(by), "by", "baseline", "value"])
-    return pd.concat([frame.assign(metric=metric, last=last), found[_DIFFERENCES]], axis=1)
+    return pd.concat([frame.assign(metric=metric, last=last), found], axis=1)
 
 
 def _fields_but(by: str) -> list[str]:
@@ -95,24 +95,29 @@ def _compared(runs: Runs, pairs: Sequence[_Pair], by: str) -> Runs:
     ]
     trials = runs.trials.drop(columns="group").reset_index(names="stored")
     trials = pd.DataFrame(sides, columns=["group", "sign", "cell_id", "of"]).merge(trials, on="cell_id")
+    return of_common_seeds(trials.assign(run=trials["run"] + trials["of"]), runs.rows)
+
+
+def of_common_seeds(trials: pd.DataFrame, rows: pd.DataFrame) -> Runs:
+    """The runs of the seeds that both sides of a group have; `trials` name their position in `rows` as `stored`."""
     trials = trials[trials.groupby(["group", "seed"])["sign"].transform("size") == 2].reset_index(drop=True)
-    rows = trials[["stored"]].reset_index(names="member").merge(runs.rows, left_on="stored", right_on="trial")
-    return Runs(trials.assign(run=trials["run"] + trials["of"]), rows.assign(trial=rows["member"]))
+    rows = trials[["stored"]].reset_index(names="member").merge(rows, left_on="stored", right_on="trial")
+    return Runs(trials, rows.assign(trial=rows["member"]))
 
 
-def _differences(runs: Runs, n_pairs: int, last: int, metric: str) -> pd.DataFrame:
-    """_DIFFERENCES by pair."""
+def differences(runs: Runs, groups: "pd.Index[Any]", last: int, metric: str) -> pd.DataFrame:
+    """_DIFFERENCES by group, of runs whose `sign` is -1 on the side that is subtracted and 1 on the other."""
     window = windows(runs.trials, last)
     rows = in_window(runs, window)
     unknown = reasons(runs.trials, rows, last, metric)
     mean = rows[~rows["group"].isin(list(unknown))].groupby("trial")["value"].mean().reindex(runs.trials.index)
     seeds = (mean * runs.trials["sign"]).groupby([runs.trials["group"], runs.trials["seed"]]).sum(min_count=2)
     of_pair = seeds.groupby("group")
-    found = window[["first_epoch", "last_epoch"]].reindex(range(n_pairs))
+    found = window[["first_epoch", "last_epoch"]].reindex(groups)
     found["mean_difference"], found["std_difference"] = of_pair.mean(), of_pair.std(ddof=1)
     found["n_seeds"] = n = of_pair.size().reindex(found.index, fill_value=0)
     half = half_width(found["std_difference"], n)
     found["low"], found["high"] = found["mean_difference"] - half, found["mean_difference"] + half
     too_few = n.map({0: "the cells have no seed in common", 1: "one common seed, and an interval needs two"})
     found["reason"] = pd.Series(unknown, dtype="str").reindex(found.index).fillna(too_few)
-    return found
+    return found[_DIFFERENCES]

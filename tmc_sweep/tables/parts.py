@@ -90,7 +90,7 @@ class TrialRows:
         stored_rows = zip(*(column.to_pylist() for column in outcomes.columns), strict=True)
         for index, (record, stored_row) in enumerate(zip(again, stored_rows, strict=True)):
             for name, got, stored in zip(OUTCOME_COLUMNS, record.outcome(), stored_row, strict=True):
-                if not _same(stored, got):
+                if not same(stored, got):
                     return index, (
                         f"trial {record.trial_id}, trained again, must reproduce its stored epoch {record.epoch}, but "
                         f"{name} is {got}, stored as {stored}: use the first run's torch build, device and threads, "
@@ -99,7 +99,8 @@ class TrialRows:
         return len(again), ""
 
 
-def _same(a: float | None, b: float | None) -> bool:
+def same(a: float | None, b: float | None) -> bool:
+    """Whether two values of an outcome are equal; NaN equals NaN."""
     return a == b or (a is not None and b is not None and math.isnan(a) and math.isnan(b))
 
 

@@ -12,7 +12,7 @@ from tmc_sweep.explain import did_you_mean
 from tmc_sweep.paths import SweepPaths, part_name
 from tmc_sweep.records import EPOCH_COLUMNS, TRIAL_COLUMNS
 from tmc_sweep.tables import files
-from tmc_sweep.tables.schema import opened, read_table
+from tmc_sweep.tables.schema import completed, opened, read_table
 
 
 def read_epochs(path: str | Path) -> pd.DataFrame:
@@ -83,4 +83,5 @@ def read_columns(path: Path, columns: Sequence[str]) -> pa.Table:
     """Some columns of one part, strings as dictionaries: a hundred times smaller, since they repeat."""
     strings = [column.name for column in EPOCH_COLUMNS if column.dtype == "string"]
     with opened(path, EPOCH_COLUMNS, as_dictionaries=strings) as parquet:
-        return parquet.read(columns=list(columns)).unify_dictionaries().combine_chunks()
+        table = parquet.read(columns=list(columns)).unify_dictionaries().combine_chunks()
+    return completed(table, [column for column in EPOCH_COLUMNS if column.name in columns])

@@ -76,22 +76,36 @@ def opened(
             raise refused(path, "it is damaged (its SHA-256 is not the one it carries)")
         if sweep_id is not None and sweep != sweep_id:
             raise refused(path, f"it belongs to another sweep ({sweep}, not {sweep_id})")
-        _check_columns(path, footer.schema.to_arrow_schema(), arrow_schema(columns))
-        yield pq.ParquetFile(
-            source, metadata=footer, read_dictionary=list(as_dictionaries), page_checksum_verification=True
-        )
+        stored = footer.schema.to_arrow_schema()
+        _check_columns(path, stored, columns)
+        dictionaries = [name for name in as_dictionaries if name in stored.names]
+        yield pq.ParquetFile(source, metadata=footer, read_dictionary=dictionaries, page_checksum_verification=True)
 
 
 def read_table(path: Path, columns: Sequence[Column], sweep_id: str | None = None) -> pa.Table:
-    """The whole table in the file; StorageError as `opened`."""
+    """The whole table in the file, `completed`; StorageError as `opened`."""
     with opened(path, columns, sweep_id) as parquet:
-        return parquet.read().replace_schema_metadata(None)
+        return completed(parquet.read().replace_schema_metadata(None), columns)
+
+
+def completed(table: pa.Table, columns: Sequence[Column]) -> pa.Table:
+    """The table with all of these columns: those declared after it was written hold what they say of that."""
+    for position, column in enumerate(columns):
+        if column.name not in table.column_names:
+            value = pa.scalar(column.absent, TYPES[column.dtype])
+            table = table.add_column(position, column.name, pa.repeat(value, table.num_rows))
+    return table
 
 
 def read_sweep_id(path: Path, columns: Sequence[Column]) -> str:
     """The sweep that wrote the file; errors as `opened`, to the bit."""
     with opened(path, columns, to_the_bit=True) as parquet:
         return _stated(parquet.metadata)[_SWEEP_KEY]
+
+
+def is_whole(content: bytes) -> bool:
+    """Whether these are, to the bit, bytes that `to_parquet` gave."""
+    return is_sealed(content, _MARK)
 
 
 def check_format(path: Path, version: int) -> None:
@@ -135,14 +149,17 @@ def _check_format(path: Path, footer: pq.FileMetaData) -> str:
     return sweep
 
 
-def _check_columns(path: Path, got: pa.Schema, expected: pa.Schema) -> None:
-    if got.equals(expected):
-        return
-    for name in [*expected.names, *got.names]:
-        if name not in got.names:
-            raise refused(path, f"its column {name} is missing")
+def _check_columns(path: Path, got: pa.Schema, columns: Sequence[Column]) -> None:
+    """DamagedError unless these are our columns, less some that were declared later; StorageError if there are more."""
+    for column in columns:
+        if column.required and column.name not in got.names:
+            raise refused(path, f"its column {column.name} is missing")
+    expected = arrow_schema([column for column in columns if column.name in got.names])
+    for name in got.names:
         if name not in expected.names:
-            raise refused(path, f"its column {name} is not one of ours")
+            raise StorageError(
+                f"{path} must have columns of this version, but has {name}: use the newer tmc_sweep that wrote it"
+            )
         if got.field(name).type != expected.field(name).type:
             raise refused(path, f"its column {name} holds {got.field(name).type}, not {expected.field(name).type}")
     if got.names != expected.names:

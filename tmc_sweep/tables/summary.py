@@ -14,7 +14,7 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import SUMMARY_COLUMNS
 from tmc_sweep.tables import files
 from tmc_sweep.tables.manifest import open_manifest
-from tmc_sweep.tables.runs import CELL_FIELDS, in_window, read_runs, reasons, windows
+from tmc_sweep.tables.runs import CELL_FIELDS, Runs, in_window, read_runs, reasons, windows
 from tmc_sweep.tables.schema import arrow_schema, to_parquet
 
 _STATISTICS = ["mean", "std_epochs", "std_epochs_within", "std_seeds"]
@@ -26,7 +26,11 @@ def summarize(path: str | Path, last: int = 50, metric: str = "test_objective") 
     The window is the `last` epochs up to the last one that every seed with rows has. InputError if there is no such
     table or metric, or `last` is not positive.
     """
-    runs = read_runs(path, last, metric)
+    return summary_of(read_runs(path, last, metric), last, metric)
+
+
+def summary_of(runs: Runs, last: int, metric: str) -> pd.DataFrame:
+    """`summarize` of runs that were read with this `last` and `metric`."""
     window = windows(runs.trials, last)
     rows = in_window(runs, window)
     cells = runs.trials.drop_duplicates("cell_id").set_index("cell_id")[CELL_FIELDS].join(window)

@@ -8,7 +8,7 @@ from typing import Self
 import pyarrow as pa
 
 from tmc_sweep.config import TrialConfig
-from tmc_sweep.errors import InputError
+from tmc_sweep.errors import InputError, StorageError
 from tmc_sweep.explain import did_you_mean
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import TRIAL_COLUMNS, Status
@@ -87,10 +87,21 @@ def config_json(config: TrialConfig) -> str:
 def config_of(row: TrialRow) -> TrialConfig | None:
     """A trial's configuration by its row of the trial table; None if it has another name by now."""
     try:
-        config = TrialConfig.parse(json.loads(str(row["config"])))
+        config = TrialConfig.stored(json.loads(str(row["config"])))
     except (InputError, ValueError, TypeError):
         return None
     return config if config.trial_id == row["trial_id"] else None
+
+
+def known_config(row: TrialRow) -> TrialConfig:
+    """`config_of`, or StorageError."""
+    config = config_of(row)
+    if config is None:
+        raise StorageError(
+            f"trial {row['trial_id']} must have the configuration that gave it its name, but this version reads "
+            "another one: use the version of tmc_sweep that trained it"
+        )
+    return config
 
 
 def _pending(config: TrialConfig) -> dict[str, object]:

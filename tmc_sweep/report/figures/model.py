@@ -26,7 +26,7 @@ _HEIGHT = 1.75  # inches of one model
 def model(sweep: SweepTables, cells: Cells) -> Figure | None:
     """A drawing for each architecture of the sweep; None without trials."""
     trials = sweep.trials.drop_duplicates("cell_id")[["config", "n_parameters"]]
-    configs = [(TrialConfig.parse(json.loads(text)), size) for text, size in trials.itertuples(index=False)]
+    configs = [(TrialConfig.stored(json.loads(text)), size) for text, size in trials.itertuples(index=False)]
     models = {_name(config): config for config, _ in configs}
     if not models:
         return None

@@ -1,0 +1,86 @@
+"""best: cells in the order of the statistic, and the best one as a search space."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from command import command
+from invented import flat, sweep
+
+from tmc_sweep.space.load import load
+from tmc_sweep.tables.read import read_trials
+
+SPACE = """name: made
+base: {data: digits, objective: iwae, architecture: {latents: [12, 4], p_hidden: [20, 8]}, epochs: 60, batch_size: 64,
+       gradient: dregs}
+space: {K: {grid_search: [2, 5, 9]}, lr: {grid_search: [1e-5, 1e-3]}}
+seeds: [0, 1, 7]
+statistic: {metric: test_iwae, last: 20, mode: MODE}
+resources: {cpu: 2, pack: 4}
+"""
+
+
+def level(config) -> float:
+    return -float(config.K) if config.lr == 1e-5 else float("nan")
+
+
+@pytest.fixture(params=["max", "min"])
+def mode(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    sweep(tmp_path, SPACE.replace("MODE", request.param), flat(level, noise=0))
+    return request.param
+
+
+def test_cells_are_ranked_by_the_declared_statistic_and_unknown_ones_never(mode: str, tmp_path: Path):
+    found = command("best", "made", "--results", tmp_path, "--json").json
+    ranks = [(cell["rank"], cell["K"], cell["mean"] is None) for cell in found["cells"]]
+    order = [2, 5, 9] if mode == "max" else [9, 5, 2]
+    assert ranks[:3] == [(rank, k, False) for rank, k in enumerate(order, 1)]
+    assert ranks[3:] == [(None, k, True) for k in (2, 5, 9)]
+    assert found["best"] == found["cells"][0]["cell_id"]
+    assert [cell["reason"] for cell in found["cells"][3:]] == ["seed 0 diverged in epoch 60"] * 3
+    text = command("best", "made", "--results", tmp_path).out.splitlines()
+    assert text[0] == f"test_iwae, last 20 epochs ({mode})"
+    assert text[-1].startswith(f"best ({mode}): iwae 12-4_p20-8 K={order[0]} lr=1e-05")
+
+
+def test_the_search_space_written_has_the_best_cells_trials(mode: str, tmp_path: Path):
+    file = tmp_path / "best.yaml"
+    assert command("best", "made", "--results", tmp_path, "-o", file).code == 0
+    space, stored = load(file), read_trials(tmp_path / "made")
+    expected = stored[(stored["K"] == (2 if mode == "max" else 9)) & (stored["lr"] == 1e-5)]
+    assert [config.trial_id for config in space.trials()] == expected["trial_id"].tolist()
+    assert (space.name, space.statistic.last, space.statistic.mode) == ("made-best", 20, mode)
+    assert (space.resources.cpu, space.resources.pack, space.cells[0].epochs) == (2, 4, 60)
+    head = file.read_text().splitlines()[0]
+    value = -2 if mode == "max" else -9
+    assert head == f"# Best cell of sweep made ({mode}): {value}, mean test_iwae of epochs 41 to 60 over 3 seeds."
+    assert not {"eval_k", "prior", "train_images"} & set(file.read_text().replace(":", " ").split())
+
+
+def test_a_file_that_is_there_is_replaced_only_if_asked_for(results: Path, tmp_path: Path):
+    file = tmp_path / "best.yaml"
+    file.write_text("mine")
+    ended = command("best", "tiny", "--results", results, "-o", file)
+    assert (ended.code, ended.out, file.read_text()) == (2, "", "mine")
+    assert ended.err == f"tmc-sweep: -o must name a new file, but {file} exists: choose another name, or add --force\n"
+    assert command("best", "tiny", "--results", results, "-o", file, "--force").code == 0
+    assert command("plan", file, "--results", tmp_path, "--json").json["name"] == "tiny-best"
+
+
+def test_cells_without_an_epoch_are_listed_too(results: Path, tmp_path: Path, file):
+    shutil.copytree(results, tmp_path / "copy")
+    from tmc_sweep.paths import SweepPaths
+    from tmc_sweep.tables.trials import TrialTable
+
+    trials = TrialTable.open(SweepPaths(tmp_path / "copy", "tiny"))
+    trials.ensure(load(file(("[1e-3, 10]", "[1e-2]"))).trials())
+    trials.commit()
+    cells = command("best", "tiny", "--results", tmp_path / "copy", "--json").json["cells"]
+    assert [(cell["lr"], cell["reason"]) for cell in cells if cell["rank"] is None][-1] == (0.01, "no epochs yet")
+
+
+def test_without_a_known_mean_there_is_no_best(results: Path, tmp_path: Path):
+    ended = command("best", "tiny", "--results", results, "--last", 9, "-o", tmp_path / "best.yaml")
+    assert (ended.code, ended.out, list(tmp_path.iterdir())) == (2, "", [])
+    assert "has 4 epochs, fewer than 9): train on, or lower --last" in ended.err
+    assert "best (" not in command("best", "tiny", "--results", results, "--last", 9).out

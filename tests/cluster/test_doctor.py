@@ -1,0 +1,165 @@
+"""`doctor` on this machine: what is right is one line, and so is each mistake, with its fix."""
+
+import json
+import shutil
+from collections import namedtuple
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from command import command
+
+from tmc_sweep.cluster import doctor, machine
+from tmc_sweep.cluster.machine import Check, Machine, differences, gpu_problem
+
+GOOD = Machine(
+    host="here",
+    python="3.12.1",
+    versions={"tmc-sweep": "0.1.0", "ray": "2.60.0", "torch": "2.11.0+cu128"},
+    numerics=1,
+    driver="550.54.15",
+    cuda="12.8",
+    cards=["A10G", "A10G"],
+    gpus=["A10G", "A10G"],
+    gpu_problem=None,
+    temporary="/tmp",
+    free_bytes=10**11,
+    disk_bytes=2 * 10**11,
+)
+Disk = namedtuple("Disk", "total used free")
+
+
+@pytest.fixture
+def good(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[], list[Check]]:
+    """A machine where all is well, and no cluster; what `doctor` finds there."""
+    token = tmp_path / "auth_token"
+    token.write_text("secret")
+    token.chmod(0o600)
+    monkeypatch.setattr(doctor, "this_machine", lambda: GOOD)
+    monkeypatch.setattr(doctor, "TOKEN", token)
+    for name in ("RAY_ADDRESS", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "TMC_SWEEP_DATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    return lambda: list(doctor.examine(tmp_path / "new" / "results"))
+
+
+def bad(checks: list[Check]) -> list[tuple[str, str, str]]:
+    return [(check.what, check.found, check.fix) for check in checks if not check.ok]
+
+
+def test_where_all_is_well_each_thing_has_one_line(good, tmp_path: Path):
+    checks = {check.what: check for check in good()}
+    assert all(check.ok and not check.fix for check in checks.values())
+    assert checks["gpu"].found == "2 GPUs (A10G), driver 550, torch 2.11.0+cu128 with CUDA 12.8 runs on them"
+    assert checks["results"].found.startswith(f"{tmp_path}/new/results, ")
+    assert checks["data"].found.startswith("digits whole; mnist, fashion_mnist, cifar10 not in ")
+    assert list(tmp_path.iterdir()) == [tmp_path / "auth_token"]  # nothing was downloaded or made
+
+
+@pytest.mark.parametrize(("mode", "said"), [(0o644, "644"), (0o640, "640"), (0o604, "604")])
+def test_a_token_that_others_may_read(good, mode: int, said: str):
+    doctor.TOKEN.chmod(mode)
+    ((what, found, fix),) = bad(good())
+    assert (what, fix) == ("token", f"run `chmod 600 {doctor.TOKEN}`")
+    assert found == f"{doctor.TOKEN} is open to others (mode {said})"
+
+
+def test_a_token_that_is_empty_or_missing(good):
+    doctor.TOKEN.write_text("\n")
+    assert bad(good()) == [("token", f"{doctor.TOKEN} is empty", "copy the head's there, or remove it")]
+    doctor.TOKEN.unlink()
+    assert bad(good()) == []
+
+
+def test_data_that_is_missing_though_its_folder_is_named(good, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("TMC_SWEEP_DATA", str(tmp_path / "data"))
+    ((what, found, _),) = bad(good())
+    assert (what, found) == (
+        "data",
+        f"TMC_SWEEP_DATA is {tmp_path}/data, which has none of mnist, fashion_mnist, cifar10",
+    )
+
+
+def test_data_that_is_torn(good, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    raw = tmp_path / "data" / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    (raw / "train-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03")
+    monkeypatch.setenv("TMC_SWEEP_DATA", str(tmp_path / "data"))
+    ((what, found, _),) = bad(good())
+    assert what == "data"
+    assert found.startswith("mnist ")
+    assert [path.name for path in raw.iterdir()] == ["train-images-idx3-ubyte"]  # nothing was downloaded
+
+
+def test_a_full_disk(good, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Disk(2 * 10**11, 0, 5 * 10**8))
+    found = bad(good())
+    assert found[0] == (
+        "results",
+        f"{tmp_path}/new/results has 0.5 GB of 200 GB free",
+        "free some space on its disk",
+    )
+    assert [what for what, *_ in found] == ["results", "temporary", "memory"]
+
+
+def test_results_where_a_file_lies(good, tmp_path: Path):
+    (tmp_path / "new").write_text("")
+    assert [what for what, *_ in bad(good())] == ["results"]
+
+
+def test_an_address_that_nobody_answers_at(good, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.2:1")
+    ((what, found, _),) = bad(good())
+    assert (what, found.partition(",")[0]) == ("cluster", "a Ray cluster must answer at 127.0.0.2:1")
+    monkeypatch.setenv("RAY_ADDRESS", "http://127.0.0.2:1")
+    assert "job server must answer at http://127.0.0.2:1" in bad(good())[0][1]
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ({"python": "3.13.0"}, "has Python 3.13, not 3.12"),
+        ({"python": "3.12.9"}, None),
+        ({"versions": {**GOOD.versions, "torch": "2.11.0+cpu"}}, None),
+        ({"versions": {**GOOD.versions, "torch": "2.12.0+cu128"}}, "has torch 2.12.0, not 2.11.0"),
+        ({"versions": {**GOOD.versions, "ray": None}}, "has no ray"),
+        ({"versions": {**GOOD.versions, "tmc-sweep": None}, "numerics": None}, "has no tmc-sweep"),
+        ({"numerics": 2}, "has numerics 2, not 1"),
+    ],
+)
+def test_a_node_that_differs(change: dict[str, object], found: str | None):
+    assert [problem for problem, _ in differences(replace(GOOD, **change), GOOD)] == ([found] if found else [])
+
+
+def test_a_gpu_that_torch_cannot_use():
+    old = replace(GOOD, gpus=[], gpu_problem="The NVIDIA driver on your system is too old")
+    assert gpu_problem(old) == (
+        "2 GPUs (A10G), driver 550.54.15, but torch 2.11.0+cu128 uses 0 (The NVIDIA driver on your system is too old)",
+        "install a torch whose CUDA suits the driver, or update it",
+    )
+    assert gpu_problem(replace(GOOD, gpus=["A10G"])) is None  # CUDA_VISIBLE_DEVICES hides one
+
+
+def test_a_card_that_only_the_driver_sees(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    smi = tmp_path / "nvidia-smi"
+    smi.write_text("#!/bin/sh\necho '470.82.01, Tesla T4'\n")
+    smi.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # and torch none, on any machine
+    found = machine.this_machine()
+    assert (found.driver, found.cards, found.gpus) == ("470.82.01", ["T4"], [])
+    assert gpu_problem(found)[0].startswith("1 GPUs (T4), driver 470.82.01, but torch ")
+
+
+def test_the_lines_and_the_json_say_the_same(good):
+    doctor.TOKEN.chmod(0o644)
+    lines, as_json = command("doctor"), command("doctor", "--json")
+    assert (lines.code, as_json.code) == (3, 3)
+    said = [line.split(maxsplit=2) for line in lines.out.splitlines()]
+    assert [state == "ok" for state, *_ in said] == [check["ok"] for check in as_json.json]
+    assert f"bad  token          {doctor.TOKEN} is open to others (mode 644): run `chmod 600" in lines.out
+    doctor.TOKEN.chmod(0o600)
+    assert command("doctor").code == 0
+    assert json.loads(as_json.out)[0]["what"] == "versions"

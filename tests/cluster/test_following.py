@@ -1,0 +1,82 @@
+"""Following a log over connections that break off or say nothing."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from aiohttp import ClientError
+from ray.dashboard.modules.job.pydantic_models import JobDetails
+
+from tmc_sweep.cluster import following
+from tmc_sweep.cluster.following import follow
+from tmc_sweep.cluster.jobs import _job
+from tmc_sweep.errors import CannotRunError
+
+
+@dataclass
+class Server:
+    """Says each of these in one connection: texts, errors to raise, seconds to be silent; then the job has ended."""
+
+    connections: list[list[Any]]
+    asked: int = 0
+    gone: bool = False
+    said: list[str] = field(default_factory=list)
+
+    async def tail_job_logs(self, _: str) -> AsyncIterator[str]:
+        for piece in self.connections.pop(0):
+            if isinstance(piece, Exception):
+                raise piece
+            if isinstance(piece, float):
+                await asyncio.sleep(piece)
+            else:
+                yield piece
+
+    def get_job_info(self, _: str) -> JobDetails:
+        self.asked += 1
+        if self.gone:
+            raise ConnectionError
+        status = "RUNNING" if self.connections else "SUCCEEDED"
+        metadata = {"tmc_sweep": "x"}
+        return JobDetails(
+            type="SUBMISSION", submission_id="tmc-sweep-x-1", status=status, entrypoint="", metadata=metadata
+        )
+
+    def get_address(self) -> str:
+        return "http://there"
+
+    def follow(self) -> None:
+        job = _job(self.get_job_info(""))
+        assert job
+        assert follow(self, job, self.said.append).state == "succeeded"
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "_AGAIN_SECONDS", 0)
+    monkeypatch.setattr(following, "_SILENT_SECONDS", 0.05)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("closed unexpectedly"), ClientError()])
+def test_after_a_break_nothing_is_shown_twice_and_nothing_is_missing(error: Exception):
+    server = Server([["one\n", "two", error], [error], ["on", "e\ntw", "o\nthree\n"]])
+    server.follow()
+    assert "".join(server.said) == "one\ntwo\nthree\n"
+
+
+def test_a_silent_connection_is_waited_for_while_the_server_is_there():
+    server = Server([["one\n", 0.3, "two\n"]])
+    server.follow()
+    assert "".join(server.said) == "one\ntwo\n"
+    assert server.asked > 3
+
+
+def test_a_server_that_is_gone_ends_it():
+    server = Server([["one\n", 60.0]])
+    job = _job(server.get_job_info(""))
+    assert job
+    server.gone = True
+    with pytest.raises(CannotRunError, match="a Ray cluster's job server must answer at http://there, but none does"):
+        follow(server, job, server.said.append)
+    assert server.said == ["one\n"]

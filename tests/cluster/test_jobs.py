@@ -1,0 +1,252 @@
+"""Sweeps as jobs of a real `ray start` with its dashboard and a token: sent, followed, stopped, gone on with."""
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from command import Ended, start
+from place import Place, own_place
+from twin import expected, outcomes, table
+
+from tmc_sweep.data import load
+from tmc_sweep.paths import SweepPaths
+from tmc_sweep.records import Status
+from tmc_sweep.space.load import parse
+from tmc_sweep.tables.manifest import read_manifest
+from tmc_sweep.tables.read import read_trials
+
+YAML = """# sent as it is
+name: story
+base: {data: digits, objective: iwae, architecture: {latents: [12, 4]}, train_images: 200, test_images: 50,
+       batch_size: 64, epochs: 150}
+space: {K: {grid_search: [1, 3]}}
+statistic: {last: 20}
+resources: {checkpoint_seconds: 3600, gpu: 0}
+"""
+PATIENCE_SECONDS = 150.0
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+@dataclass
+class Cluster:
+    """A head with two cores on this machine, and who may use it."""
+
+    place: Place
+    home: Path
+    port: int = field(default_factory=free_port)
+    dashboard: int = field(default_factory=free_port)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Of a command that finds it as `ray start` left it here, and of its own processes."""
+        return {**self.place.environment, "HOME": str(self.home)}
+
+    def start(self) -> None:
+        """Its folder is not on PATH, as where a user starts it by its path."""
+        options = {
+            "port": self.port,
+            "dashboard-host": "127.0.0.1",
+            "dashboard-port": self.dashboard,
+            "dashboard-agent-listen-port": free_port(),
+            "ray-client-server-port": free_port(),
+            "num-cpus": 2,
+            "num-gpus": 0,
+            "object-store-memory": 150_000_000,
+            "temp-dir": self.place.temporary / "ray",
+        }
+        subprocess.run(
+            [Path(sys.executable).with_name("ray"), "start", "--head", "--disable-usage-stats"]
+            + [f"--{name}={value}" for name, value in options.items()],
+            env={**os.environ, **self.environment, "RAY_AUTH_MODE": "token", "PATH": "/usr/bin:/bin"},
+            check=True,
+            capture_output=True,
+            timeout=PATIENCE_SECONDS,
+        )
+
+    def begin(self, *arguments: object, **environment: str) -> subprocess.Popen[str]:
+        return start(*arguments, **{**self.environment, **environment})
+
+    def command(self, *arguments: object, **environment: str) -> Ended:
+        return ended(self.begin(*arguments, **environment))
+
+
+def ended(process: subprocess.Popen[str]) -> Ended:
+    with process:
+        try:
+            out, err = process.communicate(timeout=PATIENCE_SECONDS)
+        finally:
+            process.kill()  # nothing, if it has ended
+    return Ended(process.returncode, out, err)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    home = tmp_path_factory.mktemp("home")
+    (home / ".ray").mkdir()
+    (home / ".ray" / "auth_token").write_text(secrets.token_hex(32))
+    with own_place() as place, ExitStack() as at_the_end:
+        at_the_end.callback(shutil.rmtree, place.temporary / "ray")
+        at_the_end.callback(place.running_after, 10)
+        at_the_end.callback(place.kill)
+        head = Cluster(place, home)
+        head.start()
+        yield head
+
+
+@dataclass
+class Story:
+    """What commands said, and what was in the table when the job had been stopped."""
+
+    file: Path
+    paths: SweepPaths
+    told: dict[str, Ended] = field(default_factory=dict)
+    rows: int = 0
+    trials: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+
+@pytest.fixture(scope="module")
+def story(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Story:
+    """Submitted and followed; others come while it runs; stopped in mid-sweep; submitted again, to its end."""
+    folder = tmp_path_factory.mktemp("story")
+    file, other = folder / "story.yaml", folder / "other.yaml"
+    file.write_text(YAML)
+    other.write_text(YAML.replace("[1, 3]", "[1, 4]"))
+    told = Story(file, SweepPaths(cluster.home / "tmc_sweep_results", "story"))
+    gcs, http = f"127.0.0.1:{cluster.port}", f"http://127.0.0.1:{cluster.dashboard}"
+
+    following = cluster.begin("submit", file, "-f")
+    wait(lambda: n_rows(told.paths) >= 4, following)
+    joining = cluster.begin("submit", file, "--follow", RAY_ADDRESS=http)
+    told.told["again"] = cluster.command("submit", file, RAY_ADDRESS=gcs)
+    told.told["another"] = cluster.command("submit", other, "-f", RAY_API_SERVER_ADDRESS=http)
+    told.told["ls"] = cluster.command("ls", "--json", RAY_ADDRESS="auto")
+    assert joining.stderr
+    joining.stderr.readline()  # it has joined
+    joining.send_signal(signal.SIGINT)
+    told.told["joined"] = ended(joining)
+    told.told["stop"] = cluster.command("stop", "story")
+    told.told["stopped"] = ended(following)
+    told.rows, told.trials = n_rows(told.paths), read_trials(told.paths.epochs)
+    told.told["stop again"] = cluster.command("stop", "story")
+    told.told["the end"] = cluster.command("submit", file, "-f")
+    told.told["ls at the end"] = cluster.command("ls")
+    return told
+
+
+def wait(until: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    patience = time.monotonic() + PATIENCE_SECONDS
+    while not until() and process.poll() is None and time.monotonic() < patience:
+        time.sleep(0.05)
+
+
+def n_rows(paths: SweepPaths) -> int:
+    return len(pd.read_parquet(paths.epochs, columns=["epoch"])) if paths.epochs.exists() else 0
+
+
+def test_a_name_that_already_runs_is_turned_away_and_told_how_to_join(story: Story):
+    told = story.told["again"]
+    assert (told.code, told.out) == (75, "")
+    assert told.err == (
+        "tmc-sweep: a sweep must run once at a time, but 'story' is running as job tmc-sweep-story-1: follow it with "
+        "`tmc-sweep logs story -f`, or stop it with `tmc-sweep stop story`\n"
+    )
+
+
+def test_another_search_space_of_that_name_cannot_be_followed_into_it(story: Story):
+    told = story.told["another"]
+    assert (told.code, told.out, told.err.count("\n")) == (75, "", 1)
+    assert "job tmc-sweep-story-1, with another search space or results folder: follow it" in told.err
+
+
+def test_the_same_search_space_joins_and_leaves_with_ctrl_c_while_the_job_runs_on(story: Story):
+    told = story.told["joined"]
+    assert told.code == 130
+    assert told.err == (
+        "tmc-sweep: story runs on: come back with `tmc-sweep logs story -f`, or stop it with `tmc-sweep stop story`\n"
+    )
+    assert story.told["stop"].code == 0
+
+
+def test_ls_lists_the_newest_job_of_each_sweep(story: Story):
+    (job,) = story.told["ls"].json
+    assert job.pop("started").endswith("+00:00")
+    assert job == {"name": "story", "state": "running", "exit_code": None, "ended": None, "job": "tmc-sweep-story-1"}
+    line = story.told["ls at the end"].out.splitlines()[-1].split()
+    assert (line[:3], line[-1]) == (["story", "succeeded", "0"], "tmc-sweep-story-2")
+
+
+def test_a_stop_checkpoints_the_last_epoch_that_was_stored_and_ends_who_followed(story: Story):
+    assert story.told["stop"].out == "story: its job tmc-sweep-story-1 is stopped; submit it again to go on\n"
+    told = story.told["stopped"]
+    assert told.code == 143
+    assert told.out.endswith("tmc-sweep: stopped by SIGTERM: run the same command to go on\n")
+    assert told.err.endswith("job tmc-sweep-story-1 was stopped: submit it again to go on\n")
+    assert 4 <= story.rows < 300
+    assert story.rows == story.trials["epochs_done"].sum()
+    assert (story.trials["checkpoint_epoch"].fillna(0) == story.trials["epochs_done"]).all()
+    assert story.told["stop again"].code == 0
+    assert story.told["stop again"].out == "story: nothing to stop, its job tmc-sweep-story-1 has stopped\n"
+
+
+def test_submitting_again_goes_on_and_equals_a_sweep_never_stopped(story: Story):
+    told = story.told["the end"]
+    assert told.code == 0
+    frame = table(story.paths.epochs)
+    assert (len(frame), set(read_trials(story.paths.epochs)["status"])) == (300, {Status.DONE})
+    assert (frame["attempt"] == 1).sum() == story.rows
+    pd.testing.assert_frame_equal(
+        outcomes(frame), expected(parse(YAML, "story.yaml").trials(), load("digits")), check_exact=True
+    )
+    assert "best (max): iwae" in told.out
+    assert told.out.count("Running entrypoint") == 1  # nothing of the job before
+
+
+def test_what_was_sent_is_stored_as_by_a_plain_run(story: Story):
+    manifest = read_manifest(story.paths)
+    assert manifest
+    assert manifest.search_space == YAML
+
+
+def test_a_job_that_fails_ends_who_follows_it_with_its_exit_code(cluster: Cluster, story: Story, tmp_path: Path):
+    (tmp_path / "results").write_text("a file")
+    told = cluster.command("submit", story.file, "-f", "--set", "name=other", "--results", tmp_path / "results")
+    assert told.code == 4, told.err
+    assert str(tmp_path / "results") in told.out
+    again = cluster.command("logs", "other", "-f")
+    assert (again.code, again.out) == (4, told.out)
+    assert cluster.command("logs", "other").out == told.out
+    jobs = {job["name"]: (job["state"], job["exit_code"]) for job in cluster.command("ls", "--json").json}
+    assert jobs == {"other": ("failed", 4), "story": ("succeeded", 0)}
+
+
+@pytest.mark.parametrize("token", ["0" * 64, None])
+@pytest.mark.parametrize("address", ["http://127.0.0.1:{dashboard}", "127.0.0.1:{port}"])
+def test_a_wrong_token_is_refused(cluster: Cluster, tmp_path: Path, token: str | None, address: str):
+    (tmp_path / ".ray").mkdir()
+    if token:
+        (tmp_path / ".ray" / "auth_token").write_text(token)
+    address = address.format(dashboard=cluster.dashboard, port=cluster.port)
+    told = cluster.command("ls", HOME=str(tmp_path), RAY_ADDRESS=address)
+    assert (told.code, told.out, told.err.count("\n")) == (3, "", 1)
+    assert f"its token, but it refuses ours: copy the head's ~/.ray/auth_token to {tmp_path}" in told.err
+
+
+def test_a_name_without_a_job(cluster: Cluster):
+    told = cluster.command("logs", "grid", RAY_ADDRESS=f"http://127.0.0.1:{cluster.dashboard}")
+    assert (told.code, told.out) == (2, "")
+    assert "the name must be that of a sweep with a job on the cluster" in told.err

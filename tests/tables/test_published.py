@@ -1,0 +1,338 @@
+"""A sweep's copy, in a folder and in a bucket of a real S3 API: what is copied, what a reader sees, what comes back."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from buckets import Line, bucket
+from command import command
+from pyarrow import fs
+from stored import GOING, TRIALS, YAML, store
+from twin import expected, outcomes, sweep, table
+
+from tmc_sweep.data import load
+from tmc_sweep.errors import InputError, StorageError, SweepBusyError
+from tmc_sweep.paths import SweepPaths
+from tmc_sweep.tables import epochs
+from tmc_sweep.tables.lock import sweep_lock
+from tmc_sweep.tables.places import place
+from tmc_sweep.tables.published import Publication, fetch
+from tmc_sweep.tables.read import read_epochs, read_trials
+from tmc_sweep.tables.summary import summarize, write_summary
+
+BEGUN = {".tmc/tiny/manifest.json", "tiny/part-00000.parquet", "tiny/part-00001.parquet"}
+COUNTED = {"tiny.trials.parquet", "tiny.summary.parquet"}
+
+
+@pytest.fixture(scope="module")
+def states(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Results folders: a sweep of two parts, and the same one an epoch later."""
+    before, after = (tmp_path_factory.mktemp(name) for name in ("before", "after"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(epochs, "TRIALS_PER_PART", 1)
+        store(before)
+        shutil.copytree(before, after, dirs_exist_ok=True)
+        grow(SweepPaths(after, "tiny"))
+    return before, after
+
+
+def grow(paths: SweepPaths) -> None:
+    sweep(paths, TRIALS, load("digits"), text=YAML)
+    write_summary(paths, summarize(paths.epochs, last=2))
+
+
+@pytest.fixture
+def paths(states: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SweepPaths:
+    """The sweep as it was before."""
+    monkeypatch.setattr(epochs, "TRIALS_PER_PART", 1)
+    shutil.copytree(states[0], tmp_path / "results")
+    return SweepPaths(tmp_path / "results", "tiny")
+
+
+@pytest.fixture
+def later(states: tuple[Path, Path], paths: SweepPaths) -> Callable[[], None]:
+    """Lets the sweep go on, as a writer would."""
+
+    def replace() -> None:
+        shutil.copytree(states[1], paths.results, dirs_exist_ok=True)
+
+    return replace
+
+
+@pytest.fixture(scope="module")
+def store_line() -> Iterator[tuple[str, Line]]:
+    with bucket() as found:
+        yield found
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "folder":
+        return str(tmp_path / "copy")
+    address, query = request.getfixturevalue("store_line")[0].split("?")
+    return f"{address}/{tmp_path.name}?{query}"
+
+
+def as_frames(uri: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The copy as pandas reads it where it lies."""
+    store, path = fs.FileSystem.from_uri(uri)
+    return tuple(pd.read_parquet(f"{path}/{name}", filesystem=store) for name in ("tiny", "tiny.trials.parquet"))
+
+
+def written(monkeypatch: pytest.MonkeyPatch, uri: str, fail_at: int = -1) -> list[str]:
+    """The files written there from now on; the one with this number is not, as if the place went away."""
+    kind, names = type(place(uri, "tiny")), []
+    write = kind.write
+
+    def recorded(self: object, name: str, content: bytes) -> None:
+        if len(names) == fail_at:
+            raise StorageError("the place went away")
+        names.append(name)
+        write(self, name, content)
+
+    monkeypatch.setattr(kind, "write", recorded)
+    return names
+
+
+def test_the_copy_reads_like_the_sweep(paths: SweepPaths, uri: str):
+    Publication(paths, uri).update()
+    copied, trials = as_frames(uri)
+    assert outcomes(copied).equals(outcomes(pd.read_parquet(paths.epochs)))
+    assert trials.equals(pd.read_parquet(paths.trials))
+
+
+def test_only_what_has_changed_is_copied_also_by_the_next_run(
+    paths: SweepPaths, later, uri: str, monkeypatch: pytest.MonkeyPatch
+):
+    names = written(monkeypatch, uri)
+    publication = Publication(paths, uri)
+    publication.update()
+    assert set(names) == {*BEGUN, *COUNTED, ".tmc/tiny/published.json"}
+    names.clear()
+    publication.update()
+    Publication(paths, uri).update()
+    assert names == []
+    later()
+    publication.update()
+    changed = ["tiny/part-00001.parquet", "tiny.trials.parquet", "tiny.summary.parquet", ".tmc/tiny/published.json"]
+    assert [name for name in names if name != ".tmc/tiny/manifest.json"] == changed
+    names.clear()
+    Publication(paths, uri).update()
+    assert names == []
+
+
+def test_what_the_copy_lost_is_copied_again(paths: SweepPaths, tmp_path: Path):
+    Publication(paths, str(tmp_path / "copy")).update()
+    copy = SweepPaths(tmp_path / "copy", "tiny")
+    copy.part(1).unlink()
+    copy.trials.write_bytes(b"torn")
+    copy.published.write_bytes(copy.published.read_bytes().replace(b"summary", b"summery"))
+    Publication(paths, str(copy.results)).update()
+    assert outcomes(read_epochs(copy.epochs)).equals(outcomes(read_epochs(paths.epochs)))
+    assert copy.trials.read_bytes() == paths.trials.read_bytes()
+
+
+@pytest.mark.parametrize("index", [b"", b"[1", b"[]", b'{"tiny.trials.parquet": 3}'])
+def test_an_index_that_is_broken_says_nothing(paths: SweepPaths, tmp_path: Path, index: bytes):
+    Publication(paths, str(tmp_path / "copy")).update()
+    SweepPaths(tmp_path / "copy", "tiny").published.write_bytes(index)
+    publication = Publication(paths, str(tmp_path / "copy"))
+    publication.update()
+    assert publication.n_copied == len(BEGUN | COUNTED)
+
+
+@pytest.mark.parametrize("fail_at", range(4))
+def test_wherever_copying_breaks_off_readers_see_whole_files_and_the_next_run_mends_it(
+    paths: SweepPaths, later, uri: str, fail_at: int, monkeypatch: pytest.MonkeyPatch
+):
+    Publication(paths, uri).update()
+    later()
+    with monkeypatch.context() as broken, pytest.raises(StorageError, match="the place went away"):
+        written(broken, uri, fail_at)
+        Publication(paths, uri).update()
+    copied, trials = as_frames(uri)
+    rows = copied.groupby("trial_id").size()
+    assert all(trials.set_index("trial_id")["epochs_done"] <= rows)
+    Publication(paths, uri).update()
+    copied, trials = as_frames(uri)
+    assert outcomes(copied).equals(outcomes(pd.read_parquet(paths.epochs)))
+    assert trials.equals(pd.read_parquet(paths.trials))
+
+
+@pytest.mark.parametrize("fail_at", range(6))
+def test_a_first_copy_that_breaks_off_is_gone_on_with(
+    paths: SweepPaths, tmp_path: Path, fail_at: int, monkeypatch: pytest.MonkeyPatch
+):
+    uri = str(tmp_path / "copy")
+    with monkeypatch.context() as broken:
+        written(broken, uri, fail_at)
+        publication = Publication(paths, uri)
+        with pytest.raises(StorageError, match="the place went away"):
+            publication.update()
+    publication.update()  # by the same run: what is there already is not copied again
+    assert publication.n_copied == len(BEGUN | COUNTED)
+    assert table(tmp_path / "copy" / "tiny").equals(table(paths.epochs))
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from tmc_sweep.paths import SweepPaths
+from tmc_sweep.tables.published import Publication
+
+replace, left = Path.replace, [int(sys.argv[3])]
+def dying(self, target):
+    left[0] -= 1
+    if left[0] == 0:
+        os._exit(9)
+    return replace(self, target)
+Path.replace = dying
+Publication(SweepPaths(Path(sys.argv[1]), "tiny"), sys.argv[2]).update()
+"""
+
+
+def test_kill_while_copying_leaves_whole_files_and_what_it_left_is_removed(paths: SweepPaths, later, tmp_path: Path):
+    copy = SweepPaths(tmp_path / "copy", "tiny")
+    Publication(paths, str(copy.results)).update()
+    before = {path: path.read_bytes() for path in copy.results.rglob("*.parquet")}
+    later()
+    ended = subprocess.run([sys.executable, "-c", KILLED, paths.results, copy.results, "2"], timeout=60)
+    assert ended.returncode == 9
+    assert len(list(copy.temporary.iterdir())) == 1
+    after = {path: path.read_bytes() for path in copy.results.rglob("*.parquet") if path.parent != copy.temporary}
+    assert after.keys() == before.keys()
+    assert 0 < sum(after[path] != before[path] for path in after) < len(after) - 1
+    Publication(paths, str(copy.results)).update()
+    assert list(copy.temporary.iterdir()) == []
+    assert table(copy.epochs).equals(table(paths.epochs))
+
+
+@pytest.mark.long
+def test_a_line_that_breaks_in_the_middle_of_a_file_leaves_the_old_one(store_line: tuple[str, Line]):
+    uri, line = store_line
+    there = place(uri, "tiny")
+    there.write("large", b"o" * 25_000_000)  # in several parts
+    line.cut(after=12_000_000)
+    with pytest.raises(StorageError, match=r"^the copy at s3://results/some/where cannot be written \("):
+        there.write("large", b"n" * 26_000_000)
+    line.mend()
+    assert there.read("large") == b"o" * 25_000_000
+
+
+def test_a_copy_of_another_sweep_is_left_alone(paths: SweepPaths, uri: str, tmp_path: Path):
+    Publication(paths, uri).update()
+    before = as_frames(uri)
+    other = store(tmp_path / "other")
+    with pytest.raises(
+        StorageError, match="must be free or hold this sweep's copy, but has another sweep named 'tiny'"
+    ):
+        Publication(other, uri).update()
+    assert all(now.equals(then) for now, then in zip(as_frames(uri), before, strict=True))
+
+
+def test_files_that_nobody_published_are_left_alone(paths: SweepPaths, uri: str):
+    place(uri, "tiny").write("tiny/part-00000.parquet", b"mine") if "s3" in uri else None
+    if "s3" not in uri:
+        Path(uri, "tiny").mkdir(parents=True)
+        Path(uri, "tiny", "part-00000.parquet").write_bytes(b"mine")
+    with pytest.raises(StorageError, match="must be free"):
+        Publication(paths, uri).update()
+    assert place(uri, "tiny").read("tiny/part-00000.parquet") == b"mine"
+
+
+def test_what_is_damaged_here_is_not_copied(paths: SweepPaths, uri: str):
+    Publication(paths, uri).update()
+    before = as_frames(uri)[0]
+    content = bytearray(paths.part(1).read_bytes())
+    content[len(content) // 2] ^= 1
+    paths.part(1).write_bytes(content)
+    with pytest.raises(StorageError, match=r"part-00001\.parquet must be as tmc_sweep wrote it"):
+        Publication(paths, uri).update()
+    assert as_frames(uri)[0].equals(before)
+
+
+def test_a_sweep_that_runs_in_the_copy_is_not_overwritten(paths: SweepPaths, tmp_path: Path):
+    with sweep_lock(SweepPaths(tmp_path / "copy", "tiny")), pytest.raises(SweepBusyError):
+        Publication(paths, str(tmp_path / "copy")).update()
+
+
+def test_a_place_that_cannot_be_written_to(paths: SweepPaths, tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    for folder in ("/sys/tmc_sweep", str(tmp_path / "file")):
+        with pytest.raises(StorageError, match=f"^{folder} cannot be made"):
+            Publication(paths, folder).update()
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("ftp://host/copy", "must be a folder, s3://BUCKET/PATH or gs://BUCKET/PATH, but got 'ftp://host/copy'"),
+        ("s3:///copy", "must be a folder"),
+        ("s3:bucket", "must be a folder"),
+        ("file://host/copy", "must be a folder"),
+        ("", "must be a folder"),
+        ("s3://key:hunter2@bucket/copy", "must hold no secret, but that of bucket does"),
+        ("RESULTS", "a copy must lie elsewhere than"),
+        ("file://RESULTS/../results", "a copy must lie elsewhere than"),
+    ],
+)
+def test_what_is_no_place(paths: SweepPaths, uri: str, said: str):
+    with pytest.raises(InputError, match=said) as error:
+        Publication(paths, uri.replace("RESULTS", str(paths.results)))
+    assert "hunter2" not in str(error.value)
+
+
+def test_a_folder_may_be_named_in_any_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for uri in ("a b/c", "~/a b/c", f"file://{tmp_path}/a b/c", f"{tmp_path}/a b/c"):
+        assert place(uri, "tiny").copy.results == tmp_path / "a b" / "c"
+
+
+def test_a_copy_is_brought_back_and_the_sweep_goes_on_from_it(paths: SweepPaths, uri: str, tmp_path: Path):
+    Publication(paths, uri).update()
+    back = SweepPaths(tmp_path / "elsewhere", "tiny")
+    fetch(uri, back)
+    assert table(back.epochs).equals(table(paths.epochs))
+    assert read_trials(back.epochs).equals(read_trials(paths.epochs))
+    assert command("status", "tiny", "--results", back.results).code == 0
+    assert sweep(back, TRIALS, load("digits"), text=YAML) == [GOING.trial_id]
+    assert outcomes(table(back.epochs)).equals(expected(TRIALS, load("digits")))
+    Publication(back, uri).update()  # it is the same sweep
+    fetch(uri, paths)
+    assert table(paths.epochs).equals(table(back.epochs))
+
+
+def test_what_is_not_published_cannot_be_brought_back(paths: SweepPaths, uri: str):
+    with pytest.raises(InputError, match="must hold a copy of the sweep 'tiny', but has none"):
+        fetch(uri, paths)
+
+
+def test_a_torn_copy_is_not_brought_back(paths: SweepPaths, tmp_path: Path):
+    Publication(paths, str(tmp_path / "copy")).update()
+    part = SweepPaths(tmp_path / "copy", "tiny").part(1)
+    part.write_bytes(part.read_bytes()[:-1])
+    with pytest.raises(StorageError, match=r"tiny/part-00001\.parquet must be as tmc_sweep wrote it, but is damaged"):
+        fetch(str(tmp_path / "copy"), SweepPaths(tmp_path / "elsewhere", "tiny"))
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_reading_tables_loads_no_place():
+    script = (
+        "import sys, tmc_sweep.tables.read, tmc_sweep.tables.summary; print('tmc_sweep.tables.places' in sys.modules)"
+    )
+    environment = {**os.environ, "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
+    assert subprocess.check_output([sys.executable, "-c", script], env=environment, text=True) == "False\n"
+
+
+def test_the_index_holds_hashes_and_sizes(paths: SweepPaths, tmp_path: Path):
+    Publication(paths, str(tmp_path / "copy")).update()
+    index = json.loads(SweepPaths(tmp_path / "copy", "tiny").published.read_bytes())
+    assert index.keys() == BEGUN | COUNTED
+    assert index["tiny.trials.parquet"][1] == paths.trials.stat().st_size

@@ -1,0 +1,82 @@
+"""The command that ranks a sweep's cells, and writes the best one as a search space of its own."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tmc_sweep.cli.app import Json, Last, Metric, Name, Results, app, messages
+from tmc_sweep.errors import InputError
+from tmc_sweep.paths import SweepPaths
+from tmc_sweep.space.schema import Resources, Statistic
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_LONGEST = 64 - len("-best")  # of a name that leaves room for it
+
+
+@app.command()
+def best(
+    name: Name,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="File for a search space of the best cell.", show_default=False),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace that file.")] = False,
+    last: Last = None,
+    metric: Metric = None,
+    results: Results = Path("results"),
+    as_json: Json = False,
+) -> None:
+    """Rank a sweep's cells by its statistic; with -o also write the best one as a search space to run."""
+    from tmc_sweep.cli.show import show_ranking
+    from tmc_sweep.cli.status import declared_statistic
+    from tmc_sweep.tables.ranking import ranking
+
+    paths = SweepPaths(results, name)
+    statistic = declared_statistic(paths, last, metric)
+    frame = ranking(paths.epochs, statistic.last, statistic.metric, statistic.mode)
+    if output is not None:
+        _write(output, _search_space(paths, frame, statistic), force)
+    show_ranking(frame, statistic.mode, as_json=as_json)
+    if output is not None:
+        messages.print(f"wrote {output}: the best cell, with the trials it has here", markup=False)
+
+
+def _search_space(paths: SweepPaths, frame: "pd.DataFrame", statistic: Statistic) -> str:
+    """The best cell's trials as a search space; InputError if none is the best, or its name says another trial now."""
+    from tmc_sweep.cli.status import last_run
+    from tmc_sweep.space.written import one_cell
+    from tmc_sweep.tables.read import plain_rows, stored_trials
+    from tmc_sweep.tables.trials import config_of
+
+    first = next(iter(plain_rows(frame)), None)
+    if first is None or first["rank"] is None:
+        why = f" ({first['reason']})" if first else ""
+        raise InputError(f"the best cell must have a known mean, but no cell has one{why}: train on, or lower --last")
+    rows = [row for row in stored_trials(paths).values() if row["cell_id"] == first["cell_id"]]
+    trials = [config for row in rows if (config := config_of(row))]
+    if not trials:
+        raise InputError(
+            f"the best cell must have trials that this version names as they are named, but {first['cell_id']} has "
+            "none: use the version of tmc_sweep that trained it"
+        )
+    space = last_run(paths)
+    window = f"mean {statistic.metric} of epochs {first['first_epoch']} to {first['last_epoch']} over "
+    return one_cell(
+        f"{paths.name[:_LONGEST]}-best",
+        max(trials, key=lambda config: config.epochs),
+        sorted(config.seed for config in trials),
+        statistic,
+        space.resources if space else Resources(),
+        f"Best cell of sweep {paths.name} ({statistic.mode}): {first['mean']:.6g}, {window}{first['n_seeds']} seeds.",
+    )
+
+
+def _write(path: Path, text: str, force: bool) -> None:
+    try:
+        with path.open("w" if force else "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise InputError(f"-o must name a new file, but {path} exists: choose another name, or add --force") from None

@@ -1,0 +1,44 @@
+"""The command that lays two sweeps beside each other."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tmc_sweep.cli.app import Csv, Json, Last, Metric, Results, app, messages
+from tmc_sweep.errors import InputError
+from tmc_sweep.paths import SweepPaths
+from tmc_sweep.space.schema import Statistic
+
+
+@app.command()
+def compare(
+    first: Annotated[str, typer.Argument(metavar="A", help="Name of a sweep.", show_default=False)],
+    second: Annotated[str, typer.Argument(metavar="B", help="Name of another.", show_default=False)],
+    last: Last = None,
+    metric: Metric = None,
+    results: Results = Path("results"),
+    as_json: Json = False,
+    as_csv: Csv = False,
+) -> None:
+    """Compare two sweeps cell by cell: both means, and B less A over the seeds that both have, with 95 % intervals."""
+    from tmc_sweep.cli.show import show_comparison
+    from tmc_sweep.cli.status import declared_statistic
+    from tmc_sweep.tables.compare import compare as compared
+
+    if as_json and as_csv:
+        raise InputError("a comparison must have one format, but got --json and --csv: leave one out")
+    sweeps = [SweepPaths(results, name) for name in (first, second)]
+    ours, theirs = (declared_statistic(paths, last, metric) for paths in sweeps)
+    frame = compared(sweeps[0].epochs, sweeps[1].epochs, ours.last, ours.metric)
+    if ours != theirs:
+        messages.print(
+            f"{first} declares {_described(ours)}, {second} {_described(theirs)}: compared by {first}'s; "
+            "--metric and --last choose another one",
+            markup=False,
+        )
+    show_comparison(frame, (first, second), as_json=as_json, as_csv=as_csv)
+
+
+def _described(statistic: Statistic) -> str:
+    return f"{statistic.metric} of the last {statistic.last} epochs ({statistic.mode})"

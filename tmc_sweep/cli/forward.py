@@ -1,0 +1,165 @@
+"""`--cluster FILE`: the same verb, done on the head of the cluster that `ray up FILE` made."""
+
+import inspect
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from functools import wraps
+from pathlib import Path
+from shlex import quote
+from signal import SIGINT
+from typing import IO, TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tmc_sweep.errors import CannotRunError, StorageError, SweepBusyError, SweepInterruptedError
+
+if TYPE_CHECKING:  # they load Ray
+    from tmc_sweep.cluster.ssh import Head
+    from tmc_sweep.space import SearchSpace
+
+Cluster = Annotated[
+    Path | None,
+    typer.Option(
+        "--cluster",
+        metavar="FILE",
+        help="Do it on the head of the cluster that `ray up FILE` made, over SSH.",
+        show_default=False,
+    ),
+]
+Elsewhere = Callable[[typer.Context, Path], None]
+
+_TRAINED = (0, 1, StorageError.exit_code, 143)  # exit codes of a job that has been at its tables
+_HERE = ("cluster", "file", "assignments")  # what is done before a verb is sent
+_RUN_HERE = (*_HERE, "results", "quiet", "verbose", "as_json")
+_PAUSES = (1.0, 5.0, 15.0)  # seconds, between one broken connection and the next try
+_LASTING_SECONDS = 60.0  # of a connection after which the next break is a new one
+
+
+def on_cluster(elsewhere: Elsewhere) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a verb the option `--cluster FILE`, with which `elsewhere` is called in its place."""
+
+    def with_option(function: Callable[..., None]) -> Callable[..., None]:
+        @wraps(function)
+        def verb(context: typer.Context, cluster: Path | None, **arguments: Any) -> None:
+            if cluster is None:
+                function(**arguments)
+            else:
+                elsewhere(context, cluster)
+
+        added = {"context": typer.Context, "cluster": Cluster}
+        defaults = {"context": inspect.Parameter.empty, "cluster": None}
+        own = inspect.signature(function, eval_str=True).parameters.values()
+        options = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name], annotation=annotation)
+            for name, annotation in added.items()
+        ]
+        verb.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined]
+        verb.__annotations__ = {**{each.name: each.annotation for each in own}, **added}
+        return verb
+
+    return with_option
+
+
+def forward(context: typer.Context, cluster: Path) -> None:
+    """The verb with its own arguments, there, and its exit code; a search space travels with its overrides in it."""
+    from tmc_sweep.cluster.launcher import find_head
+
+    space = _space(context.params) if "file" in context.params else None
+    head = find_head(cluster)
+    head.check_version()
+    file = [head.send(space)] if space else []
+    terminal = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+    _end(head.run(_script(str(context.command.name), file, _given(context, _HERE)), terminal=terminal), cluster)
+
+
+def run_there(context: typer.Context, cluster: Path) -> None:
+    """`submit -f` there, or follow what already runs; then bring the tables here, and print their summary."""
+    from tmc_sweep.cli.show import show_summary
+    from tmc_sweep.cluster.fetch import fetch
+    from tmc_sweep.cluster.launcher import find_head
+    from tmc_sweep.tables.summary import summarize
+
+    given = context.params
+    space = _space(given)
+    head = find_head(cluster)
+    head.check_version()
+    script = _script("submit", [head.send(space), "--follow"], _given(context, _RUN_HERE))
+    try:
+        code = _quietly(head, script) if given["quiet"] else _followed(head, script, sys.stderr)
+    except KeyboardInterrupt:
+        raise SweepInterruptedError(
+            f"{space.name} runs on: the same command follows it again, "
+            f"`tmc-sweep stop {space.name} --cluster {cluster}` stops it",
+            SIGINT,
+        ) from None
+    if code in _TRAINED:
+        paths = fetch(head, space.name, given["results"])
+        statistic = space.statistic
+        frame = summarize(paths.epochs, statistic.last, statistic.metric)
+        show_summary(frame, statistic.mode, as_json=given["as_json"], as_csv=False)
+        typer.echo(f"tables, brought here: {paths.epochs} (every epoch), {paths.trials}, {paths.summary}", err=True)
+    _end(code, cluster)
+
+
+def _space(given: dict[str, Any]) -> "SearchSpace":
+    from tmc_sweep.space import load
+
+    space = load(given["file"], given["max_trials"], given["assignments"] or ())
+    for sentence in space.replaced:
+        typer.echo(sentence, err=True)
+    return space
+
+
+def _given(context: typer.Context, left_out: tuple[str, ...]) -> Iterator[str]:
+    """What the command line says, less what is left out, as words for a shell."""
+    for parameter in context.command.params:
+        name = str(parameter.name)
+        source = context.get_parameter_source(name)
+        if name in left_out or source is None or source.name != "COMMANDLINE":
+            continue
+        value, option = context.params[name], parameter.opts[0]
+        if parameter.param_type_name == "argument":
+            yield quote(str(value))
+        elif value is True:
+            yield option
+        else:
+            yield from (quote(f"{option}={each}") for each in (value if isinstance(value, list) else [value]))
+
+
+def _script(verb: str, first: list[str], then: Iterator[str]) -> str:
+    return " ".join(["exec tmc-sweep", verb, *first, *then])
+
+
+def _followed(head: "Head", script: str, out: IO[str]) -> int:
+    """The exit code of a script that may be run again where the connection breaks; CannotRunError if it stays away."""
+    from tmc_sweep.cluster.ssh import HeadLostError
+
+    pauses = list(_PAUSES)
+    while True:
+        began = time.monotonic()
+        try:
+            return head.run(script, out=out)
+        except HeadLostError as lost:
+            pauses = list(_PAUSES) if time.monotonic() - began > _LASTING_SECONDS else pauses
+            if not pauses:
+                raise CannotRunError(f"{lost}; what runs there goes on, the same command follows it again") from None
+            typer.echo(f"tmc-sweep: {lost}; trying again in {pauses[0]:g} s", err=True)
+            time.sleep(pauses.pop(0))
+
+
+def _quietly(head: "Head", script: str) -> int:
+    """As `_followed`; what it says is shown only if it fails."""
+    with tempfile.TemporaryFile("w+", errors="replace") as said:
+        if code := _followed(head, f"{script} 2>&1", said):
+            said.seek(0)
+            typer.echo(said.read(), err=True, nl=False)
+        return code
+
+
+def _end(code: int, cluster: Path) -> None:
+    if code == SweepBusyError.exit_code:
+        typer.echo(f"tmc-sweep: from here, add `--cluster {cluster}` to these commands", err=True)
+    if code:
+        raise typer.Exit(code)

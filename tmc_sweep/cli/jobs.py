@@ -1,0 +1,117 @@
+"""The commands that run sweeps as jobs of a Ray cluster, watch them and stop them."""
+
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tmc_sweep.cli.app import MAX_TRIALS, File, Json, MaxTrials, Name, Set, _loaded, app, messages
+from tmc_sweep.cli.forward import forward, on_cluster
+from tmc_sweep.errors import SweepInterruptedError
+
+if TYPE_CHECKING:  # they load Ray
+    from tmc_sweep.cluster.jobs import Job
+    from tmc_sweep.cluster.server import JobServer
+
+Follow = Annotated[bool, typer.Option("--follow", "-f", help="Show what it says until it ends, and end as it does.")]
+
+
+@app.command()
+@on_cluster(forward)
+def submit(
+    file: File,
+    results: Annotated[
+        Path | None,
+        typer.Option(
+            "--results",
+            help="Folder on the head; default: its TMC_SWEEP_RESULTS, else ~/tmc_sweep_results.",
+            show_default=False,
+        ),
+    ] = None,
+    assignments: Set = None,
+    max_trials: MaxTrials = MAX_TRIALS,
+    follow: Follow = False,
+) -> None:
+    """Send a sweep to a Ray cluster, which runs it on its head. With -f, join it if that is what already runs there."""
+    space = _loaded(file, max_trials, assignments)
+    from tmc_sweep.cluster import jobs
+    from tmc_sweep.cluster.server import find_server
+
+    server = find_server()
+    job = jobs.submit(server, space, results, max_trials, attach=follow)
+    messages.print(
+        f"{space.name} is job {job.id}: follow it with `tmc-sweep logs {space.name} -f`, "
+        f"stop it with `tmc-sweep stop {space.name}`",
+        markup=False,
+    )
+    if follow:
+        _follow(server, job)
+
+
+@app.command()
+@on_cluster(forward)
+def ls(as_json: Json = False) -> None:
+    """List the sweeps that were sent to the Ray cluster: the newest job of each."""
+    from tmc_sweep.cli.show import show_jobs
+    from tmc_sweep.cluster.jobs import list_jobs
+    from tmc_sweep.cluster.server import find_server
+
+    show_jobs(list_jobs(find_server()), as_json=as_json)
+
+
+@app.command()
+@on_cluster(forward)
+def logs(name: Name, follow: Follow = False) -> None:
+    """Show what a sweep's newest job has said."""
+    from tmc_sweep.cluster.following import log_of
+    from tmc_sweep.cluster.jobs import find_job
+    from tmc_sweep.cluster.server import find_server
+
+    server = find_server()
+    job = find_job(server, name)
+    if follow:
+        _follow(server, job)
+    else:
+        typer.echo(log_of(server, job), nl=False)
+
+
+@app.command()
+@on_cluster(forward)
+def stop(name: Name) -> None:
+    """Stop a sweep's job: what it has trained is checkpointed and stored, and submitting it again goes on."""
+    from tmc_sweep.cluster import jobs
+    from tmc_sweep.cluster.server import find_server
+
+    server = find_server()
+    job = jobs.find_job(server, name)
+    if not job.active:
+        typer.echo(f"{name}: nothing to stop, its job {job.id} has {job.state}")
+        return
+    messages.print(f"{name}: stopping, at most {jobs.DRAIN_SECONDS} s", markup=False)
+    typer.echo(f"{name}: its job {job.id} is {jobs.stop(server, job).state}; submit it again to go on")
+
+
+def _follow(server: "JobServer", job: "Job") -> None:
+    """Show its log until it ends, and end as it did."""
+    from tmc_sweep.cluster.following import follow
+
+    try:
+        ended = follow(server, job, lambda text: typer.echo(text, nl=False))
+    except KeyboardInterrupt:
+        raise SweepInterruptedError(
+            f"{job.sweep} runs on: come back with `tmc-sweep logs {job.sweep} -f`, "
+            f"or stop it with `tmc-sweep stop {job.sweep}`",
+            signal.SIGINT,
+        ) from None
+    if ended.state == "stopped" or ended.driver_exit_code is None:
+        messages.print(_end_of(ended), markup=False)
+    raise typer.Exit(ended.exit_code or 0)
+
+
+def _end_of(job: "Job") -> str:
+    """How a job ended whose run did not say it in its log."""
+    if job.state == "stopped":
+        return f"tmc-sweep: job {job.id} was stopped: submit it again to go on"
+    why = (job.message.splitlines() or ["Ray does not say why"])[0]
+    return f"tmc-sweep: job {job.id} must run on the head, but {why:.200}: look at its dashboard"

@@ -1,0 +1,54 @@
+"""A sweep's tables, brought from a cluster's head over SSH."""
+
+import tarfile
+import tempfile
+from pathlib import Path
+from shlex import quote
+
+from tmc_sweep.cluster.ssh import Head, RefusedError
+from tmc_sweep.errors import InputError, StorageError
+from tmc_sweep.paths import SweepPaths, check_name, part_name
+from tmc_sweep.tables.copies import adopt
+
+_NO_SUCH_SWEEP = 66
+
+
+def fetch(head: Head, name: str, results: Path) -> SweepPaths:
+    """Let `results` have the sweep as it is on the head, less its checkpoints; errors as `adopt`, and Head's."""
+    paths = SweepPaths(results, name)
+    with tempfile.TemporaryDirectory(prefix="tmc_sweep-pull-") as folder:
+        _unpack(head, name, Path(folder))
+        adopt(SweepPaths(Path(folder), name), paths)
+    return paths
+
+
+def _unpack(head: Head, name: str, folder: Path) -> None:
+    with tempfile.TemporaryFile() as packed:
+        try:
+            head.fetch(_packing(check_name(name)), packed)
+        except RefusedError as refused:
+            if refused.code != _NO_SUCH_SWEEP:
+                raise
+            raise InputError(
+                f"the name must be that of a sweep on the head of {head.file}, but there is no {name!r}: "
+                f"see `tmc-sweep status --cluster {head.file}`"
+            ) from None
+        packed.seek(0)
+        try:
+            with tarfile.open(fileobj=packed) as archive:
+                archive.extractall(folder, filter="data")
+        except tarfile.TarError as error:
+            raise StorageError(f"{name!r} must arrive whole, but {error}: run the same command again") from None
+
+
+def _packing(name: str) -> str:
+    """The shell script that writes the sweep's files: the trial table before the epochs, which go on meanwhile.
+
+    A file that is replaced while it is read is whole, the old one; `tar` then ends with 1.
+    """
+    quoted = quote(name)
+    files = f".tmc/{quoted}/manifest.jso[n] {quoted}.*.parquet {quoted}/part-*.parquet"
+    return (
+        f'cd "$TMC_SWEEP_RESULTS" 2> /dev/null && test -f {quoted}/{part_name(0)} || exit {_NO_SUCH_SWEEP}; '
+        f"shopt -s nullglob; tar -cf - {files} || test $? = 1"
+    )

@@ -1,0 +1,73 @@
+"""A job's log, as it grows, until the job has ended; over a connection that may break and come back."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+from aiohttp import ClientError
+
+from tmc_sweep.cluster.jobs import Job, refreshed
+from tmc_sweep.cluster.server import JobServer, asking
+
+_SILENT_SECONDS = 15.0  # then the server is asked whether it is still there
+_AGAIN_SECONDS = 1.0
+
+
+def log_of(server: JobServer, job: Job) -> str:
+    """All that the job has said so far."""
+    with asking(server):
+        return str(server.get_job_logs(job.id))
+
+
+def follow(server: JobServer, job: Job, show: Callable[[str], None]) -> Job:
+    """Show the log from its beginning until the job has ended; the job as it then is.
+
+    CannotRunError if the server is gone for longer than a request may take.
+    """
+    return asyncio.run(_follow(server, job, show))
+
+
+async def _follow(server: JobServer, job: Job, show: Callable[[str], None]) -> Job:
+    shown = Shown(show)
+    while True:
+        with suppress(ClientError, RuntimeError):  # broken off
+            await _tail(server, job, shown)
+        job = refreshed(server, job)
+        if not job.active:
+            return job
+        await asyncio.sleep(_AGAIN_SECONDS)
+
+
+async def _tail(server: JobServer, job: Job, shown: "Shown") -> None:
+    """One connection: it begins with the log's beginning."""
+    shown.rewind()
+    lines = server.tail_job_logs(job.id)
+    while True:
+        piece = asyncio.ensure_future(anext(lines))
+        while not (await asyncio.wait([piece], timeout=_SILENT_SECONDS))[0]:
+            refreshed(server, job)
+        try:
+            shown.add(piece.result())
+        except StopAsyncIteration:
+            return
+
+
+class Shown:
+    """Shows a text that is read from its beginning more than once, each character once."""
+
+    def __init__(self, show: Callable[[str], None]) -> None:
+        self._show = show
+        self._shown = 0
+        self._read = 0
+
+    def rewind(self) -> None:
+        """What comes next is the text's beginning."""
+        self._read = 0
+
+    def add(self, text: str) -> None:
+        """Show what is new of it."""
+        new = text[max(0, self._shown - self._read) :]
+        self._read += len(text)
+        self._shown = max(self._shown, self._read)
+        if new:
+            self._show(new)

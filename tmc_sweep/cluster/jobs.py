@@ -1,0 +1,186 @@
+"""Sweeps as jobs of a Ray cluster: the head runs them, and goes on when we leave.
+
+The n-th job of a sweep has the id `tmc-sweep-NAME-n`. Ray gives an id once, so of two that submit at one moment one is
+refused; a number more, rather than the same id again, because Ray's log of an id is never emptied.
+"""
+
+import hashlib
+import re
+import shlex
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ray.dashboard.modules.job.pydantic_models import JobDetails
+
+from tmc_sweep.cluster.server import JobServer, asking
+from tmc_sweep.errors import CannotRunError, InputError, SweepBusyError
+from tmc_sweep.paths import check_name
+from tmc_sweep.space import SearchSpace
+
+DRAIN_SECONDS = 120  # for the job to end by itself; Ray's own 3 s are too few for checkpoints
+_ID = re.compile(r"tmc-sweep-(.+)-(\d+)")
+_ACTIVE = ("pending", "running")
+_STOPPED = 143  # as the run itself ends after SIGTERM
+_POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Job:
+    """One submission of a sweep."""
+
+    id: str
+    sweep: str
+    number: int
+    state: str  # pending, running, succeeded, failed or stopped
+    started: datetime | None
+    ended: datetime | None
+    driver_exit_code: int | None
+    message: str
+    identity: str  # of what it runs and where its tables go
+
+    @property
+    def active(self) -> bool:
+        """Whether it may still write."""
+        return self.state in _ACTIVE
+
+    @property
+    def exit_code(self) -> int | None:
+        """What the command in it ended with; 3 if it never ran, None while it is active."""
+        match self.state:
+            case "pending" | "running":
+                return None
+            case "succeeded":
+                return 0
+            case "stopped":
+                return _STOPPED
+        if self.driver_exit_code is None:
+            return CannotRunError.exit_code
+        return self.driver_exit_code if self.driver_exit_code >= 0 else 128 - self.driver_exit_code
+
+
+def list_jobs(server: JobServer) -> list[Job]:
+    """The newest job of every sweep, by name."""
+    newest: dict[str, Job] = {}
+    with asking(server):
+        details = server.list_jobs()
+    for job in sorted(filter(None, map(_job, details)), key=lambda job: (job.sweep, job.number)):
+        newest[job.sweep] = job
+    return list(newest.values())
+
+
+def find_job(server: JobServer, name: str) -> Job:
+    """The newest job of a sweep; InputError if there is none."""
+    check_name(name)
+    jobs = {job.sweep: job for job in list_jobs(server)}
+    if name not in jobs:
+        there = ", ".join(jobs) or "none at all"
+        raise InputError(
+            f"the name must be that of a sweep with a job on the cluster at {server.get_address()}, but got {name!r} "
+            f"where there are {there}: submit it with `tmc-sweep submit FILE`"
+        )
+    return jobs[name]
+
+
+def refreshed(server: JobServer, job: Job) -> Job:
+    """The same job as it is now."""
+    with asking(server):
+        return _job(server.get_job_info(job.id)) or job
+
+
+def submit(server: JobServer, space: SearchSpace, results: Path | None, max_trials: int, *, attach: bool) -> Job:
+    """Send the sweep to the cluster; SweepBusyError if a job of that name is active there.
+
+    With `attach`, an active job that does the same is as good. `results` is an absolute folder on the head.
+    """
+    if results and not results.is_absolute():
+        raise InputError(
+            f"--results of a job must be an absolute folder of the head, but got {results}: write it whole"
+        )
+    identity = hashlib.sha256(f"{results or ''}\n{space.text}".encode()).hexdigest()
+    last = _last(server, space.name)
+    if last is None or not last.active:
+        number = last.number + 1 if last else 1
+        try:
+            return _send(server, space, _command(space.name, results, max_trials), identity, number)
+        except CannotRunError:
+            last = _last(server, space.name)  # another may have been faster
+            if last is None or last.number < number:
+                raise
+    if attach and last.identity == identity:
+        return last
+    raise SweepBusyError(
+        f"a sweep must run once at a time, but {space.name!r} is {last.state} as job {last.id}"
+        f"{'' if last.identity == identity else ', with another search space or results folder'}: follow it with "
+        f"`tmc-sweep logs {space.name} -f`, or stop it with `tmc-sweep stop {space.name}`"
+    )
+
+
+def stop(server: JobServer, job: Job) -> Job:
+    """Let the job checkpoint and end, and wait until it has; as it then is. Nothing if it is not active."""
+    if job.active:
+        with asking(server):
+            server.stop_job(job.id)
+    patience = time.monotonic() + 1.5 * DRAIN_SECONDS
+    while (job := refreshed(server, job)).active:
+        if time.monotonic() > patience:
+            raise CannotRunError(
+                f"a job must end within {1.5 * DRAIN_SECONDS:g} s of being told to, but {job.id} is {job.state}: "
+                "look at the head, and run the same command again"
+            )
+        time.sleep(_POLL_SECONDS)
+    return job
+
+
+def _last(server: JobServer, name: str) -> Job | None:
+    return next((job for job in list_jobs(server) if job.sweep == name), None)
+
+
+def _send(server: JobServer, space: SearchSpace, command: str, identity: str, number: int) -> Job:
+    name = f"tmc-sweep-{space.name}-{number}"
+    with tempfile.TemporaryDirectory(prefix="tmc_sweep-job-") as folder, asking(server):
+        Path(folder, f"{space.name}.yaml").write_text(space.text, encoding="utf-8", newline="")
+        server.submit_job(
+            entrypoint=command,
+            submission_id=name,
+            metadata={"tmc_sweep": identity},
+            runtime_env={"working_dir": folder, "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": str(DRAIN_SECONDS)}},
+        )
+    return find_job(server, space.name)
+
+
+def _command(name: str, results: Path | None, max_trials: int) -> str:
+    """What the head's shell runs; `exec`, so that a stop reaches the run alone.
+
+    The console script is the one beside the head's Ray. Where `ray start` was given by its path, and its folder is not
+    on PATH, it is the one we run from, if the head is this machine.
+    """
+    folder = shlex.quote(str(results)) if results else '"${TMC_SWEEP_RESULTS:-$HOME/tmc_sweep_results}"'
+    beside = shlex.quote(str(Path(sys.executable).parent))
+    return f'PATH="$PATH":{beside}; exec tmc-sweep run {name}.yaml --results {folder} --max-trials {max_trials}'
+
+
+def _job(details: JobDetails) -> Job | None:
+    """Ours only: Ray also lists every program that joined the cluster."""
+    match = _ID.fullmatch(details.submission_id or "")
+    identity = (details.metadata or {}).get("tmc_sweep")
+    if match is None or identity is None:
+        return None
+    return Job(
+        id=match[0],
+        sweep=match[1],
+        number=int(match[2]),
+        state=details.status.value.lower(),
+        started=_time(details.start_time),
+        ended=_time(details.end_time),
+        driver_exit_code=details.driver_exit_code,
+        message=details.message or "",
+        identity=identity,
+    )
+
+
+def _time(milliseconds: int | None) -> datetime | None:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds else None

@@ -1,0 +1,155 @@
+"""From a file of `ray up` to the head of its cluster. Of our modules this alone touches Ray's private launcher.
+
+Ray knows how to reach the machine, through which proxy, with which key, into which container; but its own `ray exec`
+mixes a command's two streams and drops its exit code. So Ray composes the command here, and `ssh.Head` runs it.
+"""
+
+import logging
+import queue
+import threading
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from pathlib import Path
+from shlex import quote
+from typing import Any
+
+from ray.autoscaler._private.command_runner import set_using_login_shells
+from ray.autoscaler._private.commands import _get_running_head_node
+from ray.autoscaler._private.providers import _get_node_provider
+from ray.autoscaler.sdk import bootstrap_config
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from tmc_sweep.cluster.ssh import Compose, Head
+from tmc_sweep.errors import CannotRunError, InputError
+
+_FIND_SECONDS = 15.0  # for a cloud to say where the head is
+_CONNECT_SECONDS = 10
+_EXTRAS = ("aws", "gcp")  # our extras that a provider needs
+
+
+def find_head(file: Path) -> Head:
+    """The head of the cluster that `ray up` made from a file.
+
+    InputError if the file is none of `ray up`, CannotRunError if its provider does not tell us of a head.
+    """
+    logging.getLogger("ray").setLevel(logging.CRITICAL)
+    config = _read(file)
+    kind = config["provider"]["type"]
+    try:
+        return Head(file, _within(_FIND_SECONDS, file, config))
+    except ImportError as error:
+        fix = f"pip install 'tmc-sweep[{kind}]'" if kind in _EXTRAS else "install it"
+        raise CannotRunError(
+            f"a cluster of provider {kind} needs {error.name or 'a package'} here, but it is missing: {fix}"
+        ) from None
+    except Exception as error:  # each cloud's library has its own
+        raise _not_found(file, kind, error) from None
+
+
+def _not_found(file: Path, kind: str, error: Exception) -> CannotRunError:
+    said = getattr(error, "strerror", None) or getattr(error, "message", error)
+    why = _first_line(str(said)) or type(error).__name__
+    if isinstance(error, RuntimeError) and "not found" in why:
+        return CannotRunError(f"the cluster of {file} must be up, but {kind} knows no head of it: run `ray up {file}`")
+    credentials = "" if kind == "local" else ", your credentials"
+    return CannotRunError(
+        f"the head of {file} must be found, but {kind} says {why.rstrip('.')!r}: "
+        f"check its provider section{credentials} and the network"
+    )
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """The file's content, if that looks like one of `ray up`."""
+    if not file.is_file():
+        raise InputError(f"--cluster must be a file of `ray up`, but there is no {file}: name one, such as in cluster/")
+    try:
+        documents = list(YAML(typ="safe").load_all(file))
+    except (YAMLError, ValueError) as error:
+        raise InputError(f"{file} must be YAML, but {_first_line(str(error))}: correct it") from None
+    if any(isinstance(document, dict) and "apiVersion" in document for document in documents):
+        raise InputError(
+            f"--cluster must be a file of `ray up`, but {file} is one of kubectl: forward the head's port with "
+            "`kubectl port-forward svc/tmc-sweep-head-svc 8265`, then use `tmc-sweep submit` and `tmc-sweep logs`"
+        )
+    match documents:
+        case [{"cluster_name": str(), "provider": {"type": str()}, "auth": {"ssh_user": str()}} as config]:
+            return dict(config)
+    raise InputError(
+        f"--cluster must be a file of `ray up`, but {file} lacks cluster_name, provider.type or auth.ssh_user: "
+        "add them, as in cluster/onprem.yaml"
+    )
+
+
+def _within(seconds: float, file: Path, config: dict[str, Any]) -> Compose:
+    """`_composer`; TimeoutError if it takes longer, and then its thread is left behind."""
+    ended: queue.SimpleQueue[Compose | Exception] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            ended.put(_composer(file, config))
+        except Exception as error:
+            ended.put(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        compose = ended.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError(f"nothing within {seconds:g} s") from None
+    if isinstance(compose, Exception):
+        raise compose
+    return compose
+
+
+def _composer(file: Path, config: dict[str, Any]) -> Compose:
+    """What turns a shell script into the command that runs it on the head."""
+    with redirect_stdout(StringIO()), redirect_stderr(StringIO()):  # Ray tells each step
+        node = config["provider"].get("head_ip")  # one's own machine, which no cloud knows
+        if node is None:  # asked first: what follows makes keys and roles, also for a cluster that is not there
+            node = _get_running_head_node(config, str(file), None)
+        config = bootstrap_config(config)
+        provider = config["provider"]
+        composed = _Composed()
+        runner = _get_node_provider(provider, config["cluster_name"]).get_command_runner(
+            "",
+            node,
+            _with_absolute_key(config["auth"]),
+            config["cluster_name"],
+            composed,
+            provider.get("use_internal_ips", False) and not provider.get("use_external_head_ip", False),
+            config.get("docker"),
+        )
+
+    def compose(script: str, terminal: bool) -> list[str]:
+        with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+            set_using_login_shells(terminal)
+            runner.run(script if terminal else _quiet(script), timeout=_CONNECT_SECONDS, with_output=True)
+        return composed.command
+
+    compose("true", False)  # finds the address
+    return compose
+
+
+def _with_absolute_key(auth: dict[str, Any]) -> dict[str, Any]:
+    keys = {name: str(Path(auth[name]).expanduser()) for name in ("ssh_private_key",) if name in auth}
+    return {**auth, **keys}
+
+
+class _Composed:
+    """In place of the module subprocess in Ray's hands: keeps the command and runs nothing."""
+
+    command: list[str]
+
+    def check_output(self, command: list[str]) -> bytes:
+        self.command = command
+        return b""
+
+
+def _quiet(script: str) -> str:
+    """As in a login of the head's account, whose .bashrc sets PATH where it is interactive, less what that says."""
+    inner = f'. "$HOME"/.bashrc; exec 1>&4 2>&3 3>&- 4>&-; {script}'
+    return f"bash --login -i -c {quote(inner)} 3>&2 4>&1 > /dev/null 2>&1"
+
+
+def _first_line(text: str) -> str:
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")

@@ -1,0 +1,130 @@
+"""One machine, as `probe.py` found it: its versions, GPUs and free disk, and what is wrong with them."""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from tmc_sweep.cluster import probe
+from tmc_sweep.errors import CannotRunError
+
+PROBE = Path(probe.__file__).read_text(encoding="utf-8")
+PROBE_SECONDS = 60.0  # importing torch from a cold disk, and its first look at each GPU
+LEAST_FREE_BYTES = 10**9
+_FULLEST = 0.95  # beyond it Ray stores no object
+
+
+class Check(NamedTuple):
+    """One thing that was looked at."""
+
+    ok: bool
+    what: str
+    found: str
+    fix: str = ""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What `probe.py` printed."""
+
+    host: str
+    python: str
+    versions: dict[str, str | None]  # of tmc-sweep, ray and torch; None: missing
+    numerics: int | None  # version of what a configuration means; None if tmc_sweep cannot be imported
+    driver: str | None
+    cuda: str | None  # that torch was built for
+    cards: list[str]  # GPUs that the driver sees
+    gpus: list[str]  # GPUs that torch has used
+    gpu_problem: str | None
+    temporary: str
+    free_bytes: int
+    disk_bytes: int
+
+    @classmethod
+    def parse(cls, printed: str) -> Self:
+        """The machine that printed this as its last line."""
+        return cls(**json.loads(printed.splitlines()[-1]))
+
+    @property
+    def gpu_words(self) -> str:
+        """Its GPUs, and what runs on them."""
+        if not self.gpus:
+            return "no GPU"
+        plural = "s" if len(self.gpus) > 1 else ""
+        them = "them" if plural else "it"
+        kinds = ", ".join(Counter(self.gpus))
+        driver = (self.driver or "unknown").partition(".")[0]
+        torch = f"torch {self.versions['torch']} with CUDA {self.cuda}"
+        return f"{len(self.gpus)} GPU{plural} ({kinds}), driver {driver}, {torch} runs on {them}"
+
+
+def this_machine() -> Machine:
+    """The machine we are on; CannotRunError if it cannot be asked."""
+    try:
+        asked = subprocess.run(
+            [sys.executable, "-"],
+            input=PROBE,
+            capture_output=True,
+            text=True,
+            timeout=PROBE_SECONDS,
+            check=True,
+            cwd="/",
+        )
+        return Machine.parse(asked.stdout)
+    except (subprocess.SubprocessError, ValueError, IndexError) as error:
+        raise CannotRunError(
+            f"this machine's Python and torch must start within {PROBE_SECONDS:g} s, but {type(error).__name__}: "
+            "install tmc-sweep again"
+        ) from error
+
+
+def gpu_problem(machine: Machine) -> tuple[str, str] | None:
+    """Why torch cannot use a GPU that it should see, and the fix; nothing is wrong where there is none."""
+    why = machine.gpu_problem
+    if why is None or len(machine.gpus) >= len(machine.cards):
+        return None
+    have = f"{len(machine.cards)} GPUs ({', '.join(Counter(machine.cards))}), driver {machine.driver}"
+    fix = "free its memory" if "out of memory" in why else "install a torch whose CUDA suits the driver, or update it"
+    return f"{have}, but torch {machine.versions['torch']} uses {len(machine.gpus)} ({why})", fix
+
+
+def disk_problem(folder: str, free: int, total: int) -> tuple[str, str] | None:
+    """What is wrong with a folder's disk, and the fix."""
+    if free >= LEAST_FREE_BYTES and free >= (1 - _FULLEST) * total:
+        return None
+    return f"{folder} has {gigabytes(free)} of {gigabytes(total)} free", "free some space on its disk"
+
+
+def differences(machine: Machine, driver: Machine) -> Iterator[tuple[str, str]]:
+    """What of a node's versions is not as the driver's, and the fix."""
+    if (theirs := _minor(machine.python)) != (ours := _minor(driver.python)):
+        yield f"has Python {theirs}, not {ours}", f"install Python {ours} there"
+    for package, ours_or_none in driver.versions.items():
+        wanted, found = _public(ours_or_none), _public(machine.versions[package])
+        if found is None:
+            yield f"has no {package}", f"run `pip install {package}=={wanted}` there"
+        elif found != wanted:
+            yield f"has {package} {found}, not {wanted}", f"run `pip install {package}=={wanted}` there"
+    if machine.versions["tmc-sweep"] == driver.versions["tmc-sweep"] and machine.numerics != driver.numerics:
+        yield (
+            f"has numerics {machine.numerics or 'that cannot be imported'}, not {driver.numerics}",
+            "install the same tmc-sweep on all nodes",
+        )
+
+
+def gigabytes(number: float) -> str:
+    """Bytes as `12 GB`."""
+    return f"{number / 1e9:.3g} GB"
+
+
+def _minor(python: str) -> str:
+    return ".".join(python.split(".")[:2])
+
+
+def _public(version: str | None) -> str | None:
+    """A version without its build: a head without GPUs may have torch for CPUs."""
+    return version.partition("+")[0] if version else None

@@ -1,0 +1,85 @@
+"""What a machine has, as JSON on stdout. Imports nothing of ours at first: its text also runs where we are missing.
+
+In a process of its own, which can be given up, and whose hold on a GPU ends with it.
+"""
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+from contextlib import suppress
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+
+def probe() -> dict[str, Any]:
+    """The fields of `Machine`, as `machine.py` reads them."""
+    driver, cards = _cards()
+    cuda, gpus, problem = _usable_gpus()
+    temporary = os.environ.get("RAY_TMPDIR") or "/tmp"  # noqa: S108 - Ray's own path
+    disk = shutil.disk_usage(temporary)
+    return {
+        "host": platform.node(),
+        "python": platform.python_version(),
+        "versions": {package: _version(package) for package in ("tmc-sweep", "ray", "torch")},
+        "numerics": _numerics(),
+        "driver": driver,
+        "cuda": cuda,
+        "cards": cards,
+        "gpus": gpus,
+        "gpu_problem": problem,
+        "temporary": temporary,
+        "free_bytes": disk.free,
+        "disk_bytes": disk.total,
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _numerics() -> int | None:
+    try:
+        return int(import_module("tmc_sweep.config").NUMERICS_VERSION)
+    except Exception:  # missing, or broken in any way
+        return None
+
+
+def _cards() -> tuple[str | None, list[str]]:
+    """The NVIDIA driver's version and the GPUs that it sees, whatever torch makes of them."""
+    query = ["nvidia-smi", "--query-gpu=driver_version,name", "--format=csv,noheader"]
+    with suppress(OSError, subprocess.SubprocessError):
+        out = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True).stdout  # noqa: S603
+        rows = [line.split(", ", 1) for line in out.splitlines() if ", " in line]
+        return (rows[0][0], [_short(name) for _, name in rows]) if rows else (None, [])
+    return None, []
+
+
+def _usable_gpus() -> tuple[str | None, list[str], str | None]:
+    """The CUDA of torch, the GPUs on which it has just computed something, and why it could not on another."""
+    cuda, names = None, []
+    try:
+        import torch
+
+        cuda = torch.version.cuda
+        if torch.cuda.device_count() == 0:
+            torch.cuda.init()  # says why
+        for index in range(torch.cuda.device_count()):
+            torch.ones(2, device=f"cuda:{index}").sum().item()
+            names.append(_short(torch.cuda.get_device_name(index)))
+    except Exception as error:
+        return cuda, names, str(error).strip().partition("\n")[0].partition(". ")[0] or type(error).__name__
+    return cuda, names, None
+
+
+def _short(name: str) -> str:
+    return name.strip().removeprefix("NVIDIA ").removeprefix("Tesla ")
+
+
+if __name__ == "__main__":
+    print(json.dumps(probe()))  # noqa: T201 - that is what it is for

@@ -1,0 +1,120 @@
+"""A cluster's job server: where it is, whether it will have us, and Ray's own client of it with a deadline on all."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import ray
+from ray.dashboard.modules.dashboard_sdk import SubmissionClient
+from ray.exceptions import AuthenticationError
+from ray.job_submission import JobSubmissionClient
+
+from tmc_sweep.cluster import TOKEN
+from tmc_sweep.errors import CannotRunError
+from tmc_sweep.sweep.address import CONNECT_SECONDS, answers, as_ray_reads, running_here
+from tmc_sweep.sweep.head import Head
+
+_HERE = "http://127.0.0.1:8265"
+_VERSION = "/api/version"
+_REQUEST_SECONDS = 8.0  # to connect, and again to hear its version
+_WORK_SECONDS = 60.0  # to hear something else: a busy head takes its time to start a job
+
+
+class JobServer(JobSubmissionClient):
+    """The dashboard's job API. What its methods raise, `asking` makes one sentence of."""
+
+    def __init__(self, url: str) -> None:
+        self._client_ray_version = ray.__version__
+        SubmissionClient.__init__(self, url)  # for JobSubmissionClient's own, RAY_ADDRESS overrules any address
+
+    def check_version(self) -> None:
+        """CannotRunError unless it runs our version of Ray."""
+        with asking(self):
+            theirs = self._do_request("GET", _VERSION).json()["ray_version"]
+        if theirs != ray.__version__:
+            raise CannotRunError(
+                f"jobs need one version of Ray on both ends, but the cluster at {self.get_address()} runs {theirs} "
+                f"and this machine {ray.__version__}: install ray=={theirs} here"
+            )
+
+    def _do_request(self, method: str, endpoint: str, **options: Any) -> Any:
+        patience = _REQUEST_SECONDS if endpoint == _VERSION else _WORK_SECONDS
+        return super()._do_request(method, endpoint, timeout=(_REQUEST_SECONDS, patience), **options)
+
+
+def find_server() -> JobServer:
+    """The job server at RAY_API_SERVER_ADDRESS, else of RAY_ADDRESS, of the cluster here, or at 127.0.0.1:8265.
+
+    CannotRunError if it does not answer within seconds, refuses our token or runs another version of Ray.
+    """
+    for chatty in ("ray", "ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk"):
+        logging.getLogger(chatty).setLevel(logging.CRITICAL)
+    url = os.environ.get("RAY_API_SERVER_ADDRESS") or _url(os.environ.get("RAY_ADDRESS", ""))
+    server = JobServer(_checked(url if "://" in url else f"http://{url}"))
+    server.check_version()
+    return server
+
+
+def _url(address: str) -> str:
+    """The job server of the cluster at an address such as RAY_ADDRESS holds."""
+    if "://" in address:
+        return address
+    address = running_here() or "" if address in ("", "auto", "local") else address
+    return _dashboard(as_ray_reads(address)) if address else _HERE
+
+
+def _dashboard(address: str) -> str:
+    if not answers(address):
+        raise CannotRunError(
+            f"a Ray cluster must answer at {address}, but none does within {CONNECT_SECONDS:g} s: start it with "
+            "`ray start --head`, or set RAY_ADDRESS to its job server, such as http://127.0.0.1:8265"
+        )
+    head = Head(address)
+    head.check_joinable()
+    dashboard = head.dashboard()
+    if dashboard is None:
+        raise CannotRunError(
+            f"jobs need the cluster's dashboard, but the cluster at {address} runs none: "
+            "start its head with `ray start --head --include-dashboard=true`"
+        )
+    return dashboard
+
+
+def _checked(url: str) -> str:
+    """Ray would import a module that is named like an unknown scheme, so there are two."""
+    if not url.startswith(("http://", "https://")):
+        raise CannotRunError(
+            f"jobs go to a cluster's job server, but the address is {url}: "
+            "set RAY_ADDRESS to its dashboard, such as http://127.0.0.1:8265"
+        )
+    return url
+
+
+@contextmanager
+def asking(server: JobServer) -> Iterator[None]:
+    """Whatever fails inside, where the server is asked, as a CannotRunError."""
+    url = server.get_address()
+    try:
+        yield
+    except AuthenticationError:
+        raise CannotRunError(
+            f"jobs of the Ray cluster at {url} need its token, but it refuses ours: copy the head's "
+            f"~/.ray/auth_token to {TOKEN}"
+        ) from None
+    except (RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise CannotRunError(
+            f"the job server at {url} must do what Ray {ray.__version__}'s does, but it says "
+            f"{_last_line(error):.200}: look at the head's dashboard log"
+        ) from None
+    except OSError:  # what requests raises; answers that are no JSON are ValueErrors too
+        raise CannotRunError(
+            f"a Ray cluster's job server must answer at {url}, but none does: start the cluster, bring its port here "
+            "with `ray dashboard FILE`, or set RAY_ADDRESS"
+        ) from None
+
+
+def _last_line(error: Exception) -> str:
+    """Ray's server answers with whole tracebacks."""
+    return next((line.strip() for line in reversed(str(error).splitlines()) if line.strip(". ")), type(error).__name__)

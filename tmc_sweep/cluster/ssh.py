@@ -1,0 +1,125 @@
+"""A cluster's head over SSH: scripts that run there, what they write, and files that are sent."""
+
+import base64
+import gzip
+import subprocess
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import IO
+
+from tmc_sweep.errors import CannotRunError, InputError
+from tmc_sweep.space import SearchSpace
+
+Compose = Callable[[str, bool], list[str]]  # a shell script, whether on a terminal: the ssh command that runs it there
+
+_ANSWER_SECONDS = 18.0
+_ARGUMENT = 96 * 1024  # characters; Linux takes 128 KiB in one argument
+_SSH_FAILED = 255
+_NOT_FOUND = 127
+_RESULTS = 'export TMC_SWEEP_RESULTS="${TMC_SWEEP_RESULTS:-$HOME/tmc_sweep_results}"'  # as jobs there have it
+
+
+class HeadLostError(CannotRunError):
+    """The connection to the head could not be made, or broke."""
+
+
+class RefusedError(CannotRunError):
+    """A script on the head ended with another code than 0."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Head:
+    """The head of the cluster of a file; nothing is asked of it yet."""
+
+    file: Path
+    compose: Compose
+
+    def run(self, script: str, *, terminal: bool = False, out: IO[str] | None = None) -> int:
+        """Run a shell script there on our own streams, and its exit code; HeadLostError if the connection breaks.
+
+        On a `terminal` both its streams are one, and keys such as Ctrl-C reach it.
+        """
+        with tempfile.NamedTemporaryFile("r", prefix="tmc_sweep-ssh-") as said:
+            command = self._command(script, terminal, said.name)
+            stdin = None if terminal else subprocess.DEVNULL
+            code = subprocess.run(command, stdin=stdin, stdout=out).returncode  # noqa: S603  # composed by Ray
+            if code == _SSH_FAILED:
+                raise self._lost(_last_line(said.read()) or "the connection broke")
+            return code
+
+    def ask(self, script: str) -> str:
+        """What a shell script there writes; RefusedError if it fails, HeadLostError if it takes long."""
+        with tempfile.TemporaryFile() as written:
+            self.fetch(script, written, _ANSWER_SECONDS)
+            written.seek(0)
+            return written.read().decode(errors="replace").strip()
+
+    def fetch(self, script: str, out: IO[bytes], seconds: float | None = None) -> None:
+        """Let `out` hold what a shell script there writes; RefusedError if it fails, HeadLostError."""
+        with tempfile.NamedTemporaryFile("r", prefix="tmc_sweep-ssh-") as said:
+            command = self._command(script, False, said.name)
+            try:
+                ran = subprocess.run(  # noqa: S603  # composed by Ray
+                    command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE, timeout=seconds
+                )
+            except subprocess.TimeoutExpired:
+                raise self._lost(f"it does not within {seconds:g} s") from None
+            complaint = _last_line(ran.stderr.decode(errors="replace"))
+            if ran.returncode == _SSH_FAILED:
+                raise self._lost(_last_line(said.read()) or complaint)
+        if ran.returncode:
+            raise RefusedError(
+                f"a command on the head of {self.file} must end well, but ended with {ran.returncode} "
+                f"({complaint.rstrip('.')}): look at the head",
+                ran.returncode,
+            )
+
+    def check_version(self) -> None:
+        """CannotRunError unless it has our version of tmc-sweep."""
+        ours = f"tmc-sweep {version('tmc-sweep')}"
+        try:
+            theirs = self.ask("tmc-sweep --version")
+        except RefusedError as refused:
+            if refused.code != _NOT_FOUND:
+                raise
+            theirs = "no tmc-sweep"
+        if theirs != ours:
+            raise CannotRunError(
+                f"the head of {self.file} must have {ours}, as this machine has, but has {theirs}: "
+                f"run `ray up {self.file}` from the project's root, which installs it there"
+            )
+
+    def send(self, space: SearchSpace) -> str:
+        """Let a file there hold the search space; its path, quoted for a shell."""
+        packed = base64.b64encode(gzip.compress(space.text.encode(), mtime=0)).decode()
+        if len(packed) > _ARGUMENT:
+            raise InputError(
+                f"a search space that is sent to a cluster must take at most {_ARGUMENT} characters when packed, but "
+                f"{space.name!r} takes {len(packed)}: log in to the head and run it there"
+            )
+        folder = f'"$HOME"/.cache/tmc_sweep/{sha256(space.text.encode()).hexdigest()[:12]}'
+        path, aside = f"{folder}/{space.name}.yaml", f"{folder}/sent.$$"
+        self.ask(f"mkdir -p {folder} && base64 -d <<< {packed} | gunzip > {aside} && mv {aside} {path}")
+        return path
+
+    def _command(self, script: str, terminal: bool, said: str) -> list[str]:
+        ssh, *rest = self.compose(f"{_RESULTS}; {script}", terminal)
+        return [ssh, "-E", said, "-o", "BatchMode=yes", "-o", "LogLevel=ERROR", *rest]
+
+    def _lost(self, why: str) -> HeadLostError:
+        return HeadLostError(
+            f"the head of {self.file} must answer over SSH, but {why.strip().rstrip('.')}: check that the cluster is "
+            "up, its address, and the account and key under auth"
+        )
+
+
+def _last_line(text: str) -> str:
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")

@@ -1,0 +1,83 @@
+"""Keeps a sweep's published copy up to date, in a thread of its own: what fails there is said, and stops no sweep."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from tmc_sweep.errors import TmcSweepError
+from tmc_sweep.tables.published import Publication
+
+INTERVAL_SECONDS = 60.0
+_FIRST_SECONDS = 1.0
+_LAST_TRIES = 3
+_PAUSE_SECONDS = 5.0  # between the last tries
+_SILENT_SECONDS = 120.0  # for one file at the end
+_HURRY_SECONDS = 10.0  # for all of them after a signal
+_log = logging.getLogger(__name__)
+
+
+class Publisher:
+    """Updates the copy every minute, and at the end."""
+
+    def __init__(self, publication: Publication) -> None:
+        self.problem: str | None = None  # why the copy is behind
+        self._publication = publication
+        self._ending = threading.Event()
+        self._left = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="tmc-sweep-publisher", daemon=True)
+
+    def start(self) -> None:
+        """Begin, soon: what is wrong with the place should be known early."""
+        self._thread.start()
+
+    def finish(self, hurry: bool) -> None:
+        """Update it a last time, and let go of it if that lasts too long; `problem` tells how that went."""
+        self._ending.set()
+        copied, since = self._publication.n_copied, time.monotonic()
+        limit = _HURRY_SECONDS if hurry else _SILENT_SECONDS
+        while self._thread.is_alive() and time.monotonic() - since < limit:
+            self._thread.join(0.1)
+            if not hurry and copied != self._publication.n_copied:
+                copied, since = self._publication.n_copied, time.monotonic()
+        self._left.set()
+        if self._thread.is_alive():
+            self.problem = self.problem or f"the copy at {self._publication.uri} was not finished within {limit:g} s"
+
+    def _work(self) -> None:
+        pause = _FIRST_SECONDS
+        while not self._ending.wait(pause):
+            self._update()
+            pause = INTERVAL_SECONDS
+        for _ in range(_LAST_TRIES):
+            if self._update() or self._left.wait(_PAUSE_SECONDS):
+                break
+
+    def _update(self) -> bool:
+        try:
+            self._publication.update()
+        except Exception as error:  # whatever it is, the sweep goes on
+            said = str(error) if isinstance(error, TmcSweepError) else f"{type(error).__name__}: {error}"
+            if self.problem is None:
+                _log.warning("%s; the sweep goes on, and the copy is tried again", said)
+            self.problem = said
+            return False
+        if self.problem is not None:
+            _log.warning("the copy at %s is up to date again", self._publication.uri)
+        self.problem = None
+        return True
+
+
+@contextmanager
+def publishing(publication: Publication | None, stopping: Callable[[], bool]) -> Iterator[Callable[[], str | None]]:
+    """Keep the copy up to date inside, if one is wanted, and once more at the end; yields what says why it is not."""
+    if publication is None:
+        yield lambda: None
+        return
+    publisher = Publisher(publication)
+    publisher.start()
+    try:
+        yield lambda: publisher.problem
+    finally:
+        publisher.finish(hurry=stopping())

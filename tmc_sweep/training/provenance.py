@@ -1,0 +1,75 @@
+"""By what means this process trains: what a later training must have in common with it to give the same bits."""
+
+import os
+import platform
+import socket
+import subprocess
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Self
+
+import torch
+
+_PACKAGE = Path(__file__).parents[1]
+_GIT_SECONDS = 10.0
+_PACKAGES = ("tmc-sweep", "torch", "ray")
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Columns of the trial table that say where and with what a trial was trained."""
+
+    host: str
+    device: str
+    threads: int
+    engine: str
+    versions: str
+    git_commit: str | None
+    git_dirty: bool | None
+
+    @classmethod
+    def here(cls, device: str, engine: str) -> Self:
+        """Of this process as it is now, on torch's `device`."""
+        on_gpu = device.startswith("cuda")
+        tf32 = on_gpu and torch.get_float32_matmul_precision() == "high"
+        commit, dirty = _checkout()
+        packages = " ".join(f"{name} {version(name)}" for name in _PACKAGES)
+        return cls(
+            host=socket.gethostname(),
+            device=torch.cuda.get_device_name() if on_gpu else device,
+            threads=torch.get_num_threads(),
+            engine=f"{engine} tf32" if tf32 else engine,
+            versions=f"{packages} python {platform.python_version()}",
+            git_commit=commit,
+            git_dirty=dirty,
+        )
+
+
+@cache
+def _checkout() -> tuple[str | None, bool | None]:
+    """The commit of the checkout that this package lies in, and whether its files differ; None where there is none.
+
+    A package that was installed into a folder of another project's checkout is not tracked there.
+    """
+    commit = _git("rev-parse", "HEAD") if _git("ls-files", "--error-unmatch", "__init__.py") else None
+    return (commit, bool(_git("status", "--porcelain", "--", "."))) if commit else (None, None)
+
+
+def _git(*arguments: str) -> str | None:
+    """What git says of the package's folder, whatever repository the environment names; None if it does not know it."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    try:
+        said = subprocess.run(  # noqa: S603
+            ["git", "--no-optional-locks", *arguments],  # noqa: S607
+            cwd=_PACKAGE,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=_GIT_SECONDS,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return said.stdout.strip()
