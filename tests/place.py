@@ -16,9 +16,9 @@ _PATIENCE_SECONDS = 75.0  # some of Ray's agents outlive a kill by a minute: the
 class Place:
     """Everything that inherits `environment` is of this place, and its temporary files lie in one folder."""
 
-    def __init__(self) -> None:
+    def __init__(self, temporary: Path) -> None:
         self._marker = f"TMC_TEST_{uuid.uuid4().hex}"
-        self.temporary = Path(tempfile.mkdtemp(prefix="t-", dir="/tmp"))  # Ray's sockets need short paths
+        self.temporary = temporary
         self.environment = {self._marker: "1", "RAY_TMPDIR": str(self.temporary), "TMPDIR": str(self.temporary)}
 
     def processes(self, *kinds: str) -> dict[int, str]:
@@ -57,10 +57,20 @@ class Place:
 @contextmanager
 def own_place() -> Iterator[Place]:
     """A place, at whose end nothing runs and no temporary file is left, or this fails."""
-    place = Place()
+    temporary = Path(tempfile.mkdtemp(prefix="t-", dir="/tmp"))  # Ray's sockets need short paths
+    try:
+        with place_in(temporary) as place:
+            yield place
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def place_in(temporary: Path) -> Iterator[Place]:
+    """A place that shares the folder of temporary files with another."""
+    place = Place(temporary)
     try:
         yield place
         assert (place.running_after(_PATIENCE_SECONDS), place.files) == ([], [])
     finally:
         place.kill()
-        shutil.rmtree(place.temporary, ignore_errors=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from command import Ended, command, start
-from place import Place, own_place
+from place import Place, own_place, place_in
 from twin import expected, outcomes, table
 
 from tmc_sweep.data import load
@@ -103,7 +103,7 @@ def rows(folder: Path) -> int:
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     """Ray's head lost; SIGINT to the process group, as a terminal does; SIGTERM; the end; and a reader all along.
 
-    The lost head comes first and has a place of its own: some of Ray's agents wait a minute for it.
+    The lost head comes first, and what it leaves is not mixed up with the others: some agents wait a minute for it.
     """
     told = Story(tmp_path_factory.mktemp("story"))
     file = told.folder / "story.yaml"
@@ -113,7 +113,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         told.pid = pid
         told.meanwhile = command("run", file, "--results", told.folder / "results")
 
-    with own_place() as headless, own_place() as place, reading(told):
+    with own_place() as place, place_in(place.temporary) as headless, reading(told):
 
         def kill_head(_: object) -> None:
             (head,) = headless.processes("/gcs_server ")

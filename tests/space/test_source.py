@@ -72,7 +72,7 @@ def test_refused_with_position(text, expected):
 def test_bombs_are_refused_quickly_and_in_little_memory(text, rule):
     start = time.process_time()
     assert rule in refusal(text)
-    assert time.process_time() - start < 1
+    assert time.process_time() - start < 10  # seconds; a bomb takes minutes
 
 
 def test_a_bomb_takes_little_memory():
