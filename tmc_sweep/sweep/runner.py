@@ -1,15 +1,11 @@
 """A sweep from its search space to its summary: what is missing, trained by Ray Tune, recorded by one writer."""
 
-import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from ray import tune
-from ray.exceptions import RayActorError
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import Images, load
@@ -17,12 +13,13 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.space import load as load_space
-from tmc_sweep.sweep.allotment import Allotment, Allotter
+from tmc_sweep.sweep.allotment import Allotter
 from tmc_sweep.sweep.mailbox import Postman, open_mailbox
 from tmc_sweep.sweep.planner import missing
 from tmc_sweep.sweep.progress import Listener, TrialProgress
 from tmc_sweep.sweep.publisher import publishing
 from tmc_sweep.sweep.recorder import Recorder
+from tmc_sweep.sweep.schedule import train_all
 from tmc_sweep.sweep.scratch import scratch_folder
 from tmc_sweep.sweep.session import ray_session
 from tmc_sweep.sweep.signals import StopSignal, stop_signal
@@ -34,8 +31,6 @@ from tmc_sweep.tables.manifest import open_manifest
 from tmc_sweep.tables.published import Publication
 from tmc_sweep.tables.read import stored_trials
 from tmc_sweep.tables.summary import summarize, write_summary
-
-MAX_FAILURES = 3  # of a pack's process, before its trials count as failed
 
 
 @dataclass(frozen=True)
@@ -111,12 +106,11 @@ def _train(
         trainable = tune.with_parameters(
             PackTrainable, allotments=allotments, images=images, mailbox=mailbox, resources=resources
         )
-        tuner = _tuner(trainable, allotments, scratch)
         postman = Postman(mailbox, writer.deliver, stop.interrupt_tune, lambda: stop.number is not None)
         try:
             with stop.tuning():
                 postman.start()
-                grid = tuner.fit()
+                reasons = train_all(trainable, allotments, scratch, lambda: bool(stop.number or postman.error))
             postman.close()
         except BaseException:
             writer.leave()
@@ -125,36 +119,6 @@ def _train(
                 raise postman.error from None
             raise
         if stop.number is None:
-            for result in (grid[index] for index in range(len(grid))):
-                for config in allotments[(result.config or {})["pack"]].trials:
-                    writer.fail(config.trial_id, _reason(result.error))
-
-
-def _tuner(trainable: Any, allotments: Sequence[Allotment], scratch: Path) -> tune.Tuner:
-    """A fresh Tuner; its own state files are never read again."""
-    os.environ.update(
-        RAY_AIR_NEW_OUTPUT="0",
-        TUNE_DISABLE_AUTO_CALLBACK_LOGGERS="1",
-        TUNE_DISABLE_SIGINT_HANDLER="1",
-        TUNE_PRINT_ALL_TRIAL_ERRORS="0",
-    )
-    shares = [{"CPU": allotment.cpu, "GPU": allotment.gpu} for allotment in allotments]
-    return tune.Tuner(
-        tune.with_resources(trainable, lambda config: tune.PlacementGroupFactory([shares[config["pack"]]])),
-        param_space={"pack": tune.grid_search(list(range(len(allotments))))},
-        tune_config=tune.TuneConfig(reuse_actors=True),
-        run_config=tune.RunConfig(
-            name="tmc_sweep",
-            storage_path=str(scratch),
-            verbose=0,
-            failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
-            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-        ),
-    )
-
-
-def _reason(error: BaseException | None) -> str:
-    if isinstance(error, RayActorError):
-        return f"its process died {MAX_FAILURES + 1} times"
-    lines = [line.strip() for line in str(error or "its process ended early").splitlines() if line.strip()]
-    return re.sub(r"^tmc_sweep\.errors\.\w+: ", "", lines[-1]) if lines else type(error).__name__
+            for number, reason in reasons.items():
+                for config in allotments[number].trials:
+                    writer.fail(config.trial_id, reason)
