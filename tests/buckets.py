@@ -4,6 +4,7 @@ import os
 import select
 import socket
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -51,7 +52,7 @@ class Line:
 
 @contextmanager
 def bucket() -> Iterator[tuple[str, Line]]:
-    """The URI of a new bucket, and the line to it."""
+    """The URI of a new place in a bucket, and the line to it. Moto keeps buckets while the process lives."""
     from moto.server import ThreadedMotoServer
 
     os.environ.update(AWS_ACCESS_KEY_ID="testing", AWS_SECRET_ACCESS_KEY="testing", AWS_EC2_METADATA_DISABLED="true")
@@ -61,7 +62,7 @@ def bucket() -> Iterator[tuple[str, Line]]:
     endpoint = f"127.0.0.1:{line.port}"
     fs.S3FileSystem(endpoint_override=endpoint, scheme="http", allow_bucket_creation=True).create_dir(BUCKET)
     try:
-        yield f"s3://{BUCKET}/some/where?endpoint_override={endpoint}&scheme=http", line
+        yield f"s3://{BUCKET}/{uuid.uuid4().hex}?endpoint_override={endpoint}&scheme=http", line
     finally:
         line.close()
         server.stop()

@@ -34,7 +34,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     ),
     "sweep": (
         {*BASE, *MATHS, "space", "tables"},
-        {"grpc", "joblib", "numpy", "pandas", "pyarrow", "ray", "ruamel", "torch"},
+        {"grpc", "joblib", "numpy", "optuna", "pandas", "pyarrow", "ray", "ruamel", "torch"},
     ),
     "cluster": ({*BASE, "data", "space", "tables", "sweep"}, {"aiohttp", "ray", "ruamel", "torch"}),
     "cli": ({*BASE, *MATHS, "analysis", "cluster", "space", "tables", "report", "sweep"}, {"pandas", "rich", "typer"}),

@@ -58,6 +58,29 @@ def test_plan_tells_what_run_would_train(file, results: Path, change: tuple[str,
     assert command("plan", file(change), "--results", results, "--json").json["n_to_train"] == to_train
 
 
+def test_plan_tells_how_long_the_rest_takes_from_the_epochs_that_are_there(file, results: Path):
+    more = file(("epochs: 4", "epochs: 10"), ("[1e-3, 10]", "[1e-3, 1e-2]"))
+    plan = command("plan", more, "--results", results, "--slots", 3, "--json").json
+    seconds = table(results / "tiny").query("lr == 1e-3")["epoch_seconds"].mean()
+    known, unknown = plan["cells"]
+    assert (known["epochs_left"], known["epoch_seconds"]) == (12, pytest.approx(seconds))
+    assert (unknown["epochs_left"], unknown["epoch_seconds"]) == (20, None)
+    time = plan["time"]
+    assert (time["slots"], time["epochs_left"], time["unmeasured_epochs"]) == (3, 32, 20)
+    assert time["wall_seconds"]["low"] < time["wall_seconds"]["about"] < time["wall_seconds"]["high"]
+    line = command("plan", more, "--results", results, "--slots", 3).out.splitlines()[-1]
+    assert line.startswith("32 epochs left: about ")
+    assert line.endswith("trainer-hours; 20 of them in cells not measured yet, taken to be as the others")
+
+
+def test_plan_says_where_no_time_is_known_and_nothing_where_nothing_is_left(file, results: Path, tmp_path: Path):
+    lines = command("plan", file(), "--results", tmp_path).out.splitlines()
+    assert lines[-1] == "16 epochs left: how long they take is unknown, no epoch of this sweep is measured yet"
+    time = command("plan", file(), "--results", tmp_path, "--json").json["time"]
+    assert (time["trainer_hours"], time["wall_seconds"], time["unmeasured_epochs"]) == (None, None, 16)
+    assert " left" not in command("plan", file(), "--results", results).out.splitlines()[-1]
+
+
 def test_a_changed_search_space_is_pointed_out_line_by_line(file, results: Path):
     ended = command("plan", file(("objective: iwae", "objective: tmc"), ("seeds: 2", "seeds: 1")), "--results", results)
     assert ended.err.splitlines() == [

@@ -41,11 +41,28 @@ def test_nothing_is_foretold_before_the_first_epoch():
     assert progress.snapshot().remaining_seconds is None
 
 
-def test_the_rest_is_each_cells_epochs_at_its_own_pace_over_the_trials_running():
+def test_the_rest_is_each_cells_epochs_at_its_own_pace_and_ends_with_the_slowest_process():
     progress = Progress([trial(QUICK, Status.RUNNING), trial(SLOW, Status.RUNNING)])
     progress.update(trial(QUICK, Status.RUNNING, 4), seconds(QUICK, 1, 4, 2.0))
     progress.update(trial(SLOW, Status.RUNNING, 1), seconds(SLOW, 1, 1, 12.0))
-    assert progress.snapshot().remaining_seconds == (6 * 2 + 9 * 12) / 2
+    assert progress.snapshot().remaining_seconds == 9 * 12
+
+
+def test_what_is_pending_waits_for_the_processes_that_train_now():
+    pending = [trial(small(epochs=10, seed=seed), Status.PENDING) for seed in (1, 2, 3)]
+    progress = Progress([*pending, trial(QUICK, Status.RUNNING), trial(SLOW, Status.RUNNING)])
+    progress.update(trial(QUICK, Status.RUNNING, 9), seconds(QUICK, 1, 9, 2.0))
+    progress.update(trial(SLOW, Status.RUNNING, 5), seconds(SLOW, 1, 5, 4.0))
+    assert progress.snapshot().remaining_seconds == 1 * 2 + 10 * 2 + 10 * 2  # beside it 5 * 4 + 10 * 2
+
+
+def test_the_members_of_a_pack_share_its_seconds():
+    pair = [small(epochs=10, seed=seed) for seed in range(4)]
+    progress = Progress([trial(config, Status.PENDING) for config in pair])
+    for config in pair[:2]:
+        one = TrialProgress(config, Status.RUNNING, row(4, config=config), members=2)
+        progress.update(one, seconds(config, 1, 4, 3.0))
+    assert progress.snapshot().remaining_seconds == pytest.approx(6 * 3 + 10 * 3)
 
 
 def test_a_cell_not_yet_seen_takes_the_mean_pace_of_all_epochs():

@@ -141,9 +141,13 @@ def plan(
     results: Results = Path("results"),
     assignments: Set = None,
     max_trials: MaxTrials = MAX_TRIALS,
+    slots: Annotated[
+        int | None,
+        typer.Option("--slots", min=1, help="Processes that train at once; default: this machine's cores."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show the trials of a search space, per cell: how many are done, how many are left. Trains nothing."""
+    """Show the trials of a search space, per cell: what is done, what is left, how long it takes. Trains nothing."""
     from tmc_sweep.cli.changes import describe_changes
     from tmc_sweep.cli.plan import plan_of
     from tmc_sweep.cli.show import show_plan
@@ -151,7 +155,7 @@ def plan(
     space = _loaded(file, max_trials, assignments)
     for line in describe_changes(space, results):
         messages.print(line, markup=False)
-    show_plan(plan_of(space, results), as_json=as_json)
+    show_plan(plan_of(space, results, slots), as_json=as_json)
 
 
 @app.command()

@@ -11,6 +11,7 @@ from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tmc_sweep.cli.progress import duration
 from tmc_sweep.records import Status
 from tmc_sweep.tables.artefacts import over_seeds
 from tmc_sweep.tables.labels import label, telling_fields
@@ -26,7 +27,7 @@ _TEXTS = ("objective", "architecture", "proposal", "reason", "value", "baseline"
 _STATISTICS = ("std_epochs", "std_epochs_within", "std_seeds")
 _DIFFERENCES = ("mean_difference", "low", "high", "std_difference")
 _ALONE = ("a_seeds_only", "b_seeds_only")
-_DECIMALS = {"mean", "a_mean", "b_mean", *_STATISTICS, *_DIFFERENCES, "standard_error"}
+_DECIMALS = {"mean", "epoch_seconds", "a_mean", "b_mean", *_STATISTICS, *_DIFFERENCES, "standard_error"}
 _SHOWN = 20  # running trials; a terminal has so many lines
 _COUNTS = ("n_seeds", "n_epochs", "n_nonfinite")
 
@@ -138,12 +139,27 @@ def show_plan(plan: Mapping[str, Any], *, as_json: bool) -> None:
         show_json(plan)
         return
     cells = plan["cells"]
-    columns = [*telling_fields(cells), "epochs", "n_parameters", "n_seeds", "n_to_train"]
+    columns = [*telling_fields(cells), "epochs", "n_parameters", "n_seeds", "n_to_train", "epochs_left"]
+    columns += ["epoch_seconds"] if any(cell["epoch_seconds"] is not None for cell in cells) else []
     to_choose = f", {plan['n_cells_to_choose']} more cells to choose" if plan["n_cells_to_choose"] else ""
-    head = (
-        f"{plan['name']}: {plan['n_trials']} trials in {plan['n_cells']} cells, {plan['n_to_train']} to train{to_choose}"
-    )
+    head = f"{plan['name']}: {plan['n_trials']} trials in {plan['n_cells']} cells, {plan['n_to_train']} to train{to_choose}"
     _print_table(head, columns, [[_text(cell[name], name) for name in columns] for cell in cells])
+    if plan["time"]["epochs_left"]:
+        typer.echo(_time_line(plan["time"]))
+
+
+def _time_line(time: Mapping[str, Any]) -> str:
+    """How long what is left should take."""
+    left = f"{time['epochs_left']} epochs left"
+    if time["wall_seconds"] is None:
+        return f"{left}: how long they take is unknown, no epoch of this sweep is measured yet"
+    wall, hours = time["wall_seconds"], time["trainer_hours"]
+    ends = "" if wall["low"] is None else f" ({duration(wall['low'])} to {duration(wall['high'])})"
+    guess = f"; {time['unmeasured_epochs']} of them in cells not measured yet, taken to be as the others"
+    return (
+        f"{left}: about {duration(wall['about'])}{ends} on {time['slots']} slots, {hours['about']:.3g} trainer-hours"
+        f"{guess if time['unmeasured_epochs'] else ''}"
+    )
 
 
 def show_status(status: Mapping[str, Any], *, as_json: bool) -> None:

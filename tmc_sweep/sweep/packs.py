@@ -41,12 +41,12 @@ def share(config: dict[str, Any]) -> tune.PlacementGroupFactory:
 def one_after_another(
     first: list[PackConfig],
     next_packs: Callable[[], list[PackConfig]],
-    ended: Callable[[int, bool], None],
+    ended: Callable[[int], None],
     at_once: int,
 ) -> Searcher:
     """A searcher of these packs, that asks for more when one of so many slots is free, until there are none.
 
-    `ended` is told the number of each whose trial is over, and whether its process had died for good.
+    `ended` is told the number of each whose process has ended well.
     """
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(at_once)  # else one, with which an autoscaler adds node after node
     return ConcurrencyLimiter(_PackSearcher(first, next_packs, ended), max_concurrent=at_once)
@@ -57,7 +57,7 @@ class _PackSearcher(Searcher):
         self,
         first: list[PackConfig],
         next_packs: Callable[[], list[PackConfig]],
-        ended: Callable[[int, bool], None],
+        ended: Callable[[int], None],
     ) -> None:
         super().__init__()
         self._next = next_packs
@@ -77,7 +77,8 @@ class _PackSearcher(Searcher):
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Tell of its end."""
-        self._ended(self._numbers[trial_id], error)
+        if not error:
+            self._ended(self._numbers[trial_id])
 
     def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
         """Nothing: Tune's state is never read again."""

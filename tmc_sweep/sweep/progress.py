@@ -2,12 +2,12 @@
 
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.records import EpochRecord, Status
+from tmc_sweep.tables.pace import Paces, estimate
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,7 @@ class TrialProgress:
     status: Status
     last: EpochRecord | None
     reason: str | None = None
+    members: int = 1  # trials in its process, this one included
 
     @property
     def epochs_left(self) -> int:
@@ -48,16 +49,15 @@ class Progress:
     def __init__(self, trials: Sequence[TrialProgress]) -> None:
         self._lock = threading.Lock()
         self._trials = {trial.config.trial_id: trial for trial in trials}
-        self._pace: dict[str, _Pace] = defaultdict(_Pace)
+        self._paces = Paces()
         self._started = time.monotonic()
 
     def update(self, trial: TrialProgress, new: Sequence[EpochRecord] = ()) -> None:
         """Set one trial, and learn from its newly trained epochs how long one takes."""
         with self._lock:
             self._trials[trial.config.trial_id] = trial
-            for pace in (self._pace[trial.config.cell_id], self._pace[_ANY_CELL]) if new else ():
-                pace.epochs += len(new)
-                pace.seconds += sum(record.epoch_seconds for record in new)
+            for record in new:
+                self._paces[trial.config.cell_id].add(record.epoch_seconds / trial.members)
 
     def snapshot(self) -> Snapshot:
         """The sweep now."""
@@ -67,18 +67,11 @@ class Progress:
         return Snapshot(trials, time.monotonic() - self._started, remaining)
 
     def _remaining_seconds(self, trials: Sequence[TrialProgress]) -> float | None:
-        """Epochs left times their cell's mean seconds (all cells' where it has none), over the trials running now."""
-        if _ANY_CELL not in self._pace:
-            return None
-        mean = {cell: pace.seconds / pace.epochs for cell, pace in self._pace.items()}
-        work = sum(trial.epochs_left * mean.get(trial.config.cell_id, mean[_ANY_CELL]) for trial in trials)
-        return work / max(1, sum(trial.status is Status.RUNNING for trial in trials))
-
-
-@dataclass
-class _Pace:
-    epochs: int = 0
-    seconds: float = 0.0
-
-
-_ANY_CELL = ""
+        """On as many processes as train now, what is running first."""
+        running = [trial for trial in trials if trial.status is Status.RUNNING]
+        others = [trial for trial in trials if trial.status is not Status.RUNNING]
+        slots = round(sum(1 / trial.members for trial in running))
+        found = estimate(
+            [[(trial.config.cell_id, trial.epochs_left)] for trial in running + others], self._paces, slots
+        )
+        return found.wall_seconds if found and self._paces else None

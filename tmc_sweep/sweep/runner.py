@@ -1,15 +1,11 @@
 """A sweep from its search space to its summary: what is missing, trained by Ray Tune, recorded by one writer."""
 
-import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from ray import tune
-from ray.exceptions import RayActorError
 from ray.tune.search import Searcher
 
 from tmc_sweep.config import TrialConfig
@@ -20,11 +16,12 @@ from tmc_sweep.space import SearchSpace
 from tmc_sweep.space import load as load_space
 from tmc_sweep.sweep.allotment import Allotter
 from tmc_sweep.sweep.mailbox import Postman, open_mailbox
-from tmc_sweep.sweep.packs import PackConfig, Packs, one_after_another, share
+from tmc_sweep.sweep.packs import PackConfig, Packs, one_after_another
 from tmc_sweep.sweep.planner import missing
 from tmc_sweep.sweep.progress import Listener, TrialProgress
 from tmc_sweep.sweep.publisher import publishing
 from tmc_sweep.sweep.recorder import Recorder
+from tmc_sweep.sweep.schedule import train_all
 from tmc_sweep.sweep.scratch import scratch_folder
 from tmc_sweep.sweep.search import CellSearch, choosing, known_trials
 from tmc_sweep.sweep.session import ray_session
@@ -37,9 +34,6 @@ from tmc_sweep.tables.manifest import open_manifest
 from tmc_sweep.tables.published import Publication
 from tmc_sweep.tables.read import stored_trials
 from tmc_sweep.tables.summary import summarize, write_summary
-
-MAX_FAILURES = 3  # of a pack's process, before its trials count as failed
-_DIED = f"its process died {MAX_FAILURES + 1} times"
 
 
 @dataclass(frozen=True)
@@ -123,12 +117,11 @@ def _train(
         with stop.asked():
             source = _one_by_one(search, packs, allotter, writer) if search else packs.add(allotter, configs)
         trainable = tune.with_parameters(PackTrainable, images=images, mailbox=mailbox, resources=resources)
-        tuner = _tuner(trainable, source, scratch)
         postman = Postman(mailbox, writer.deliver, stop.interrupt_tune, lambda: stop.number is not None)
         try:
             with stop.tuning():
                 postman.start()
-                grid = tuner.fit()
+                reasons = train_all(trainable, source, scratch, lambda: bool(stop.number or postman.error))
             postman.close()
         except BaseException:
             writer.leave()
@@ -137,13 +130,13 @@ def _train(
                 raise postman.error from None
             raise
         if stop.number is None:
-            for result in (grid[index] for index in range(len(grid))):
-                for config in packs.allotments[(result.config or {})["pack"]["number"]].trials:
-                    writer.fail(config.trial_id, _reason(result.error))
+            for number, reason in reasons.items():
+                for config in packs.allotments[number].trials:
+                    writer.fail(config.trial_id, reason)
 
 
 def _one_by_one(search: CellSearch, packs: Packs, allotter: Allotter, writer: Writer) -> Searcher:
-    """The packs of the search's cells, each chosen when there is room for it."""
+    """The packs of the search's cells, each cell chosen when there is room for it."""
 
     def next_cell() -> list[PackConfig]:
         trials = search.next()
@@ -151,42 +144,9 @@ def _one_by_one(search: CellSearch, packs: Packs, allotter: Allotter, writer: Wr
         rows = {config.trial_id: writer.recorder.row(config.trial_id) for config in trials}
         return packs.add(allotter, missing(trials, rows))
 
-    def ended(number: int, died: bool) -> None:
+    def ended(number: int) -> None:
         for config in packs.allotments[number].trials:
-            if died:
-                writer.fail(config.trial_id, _DIED)
             search.ended(config)
 
     first = next_cell()
     return one_after_another(first, next_cell, ended, allotter.slots(first[0]["gpu"]) if first else 1)
-
-
-def _tuner(trainable: Any, packs: list[PackConfig] | Searcher, scratch: Path) -> tune.Tuner:
-    """A fresh Tuner; its own state files are never read again."""
-    os.environ.update(
-        RAY_AIR_NEW_OUTPUT="0",
-        TUNE_DISABLE_AUTO_CALLBACK_LOGGERS="1",
-        TUNE_DISABLE_SIGINT_HANDLER="1",
-        TUNE_PRINT_ALL_TRIAL_ERRORS="0",
-    )
-    return tune.Tuner(
-        tune.with_resources(trainable, share),
-        param_space={"pack": tune.grid_search(packs)} if isinstance(packs, list) else {},
-        tune_config=tune.TuneConfig(reuse_actors=True, num_samples=1)
-        if isinstance(packs, list)
-        else tune.TuneConfig(reuse_actors=True, num_samples=-1, search_alg=packs),
-        run_config=tune.RunConfig(
-            name="tmc_sweep",
-            storage_path=str(scratch),
-            verbose=0,
-            failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
-            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-        ),
-    )
-
-
-def _reason(error: BaseException | None) -> str:
-    if isinstance(error, RayActorError):
-        return _DIED
-    lines = [line.strip() for line in str(error or "its process ended early").splitlines() if line.strip()]
-    return re.sub(r"^tmc_sweep\.errors\.\w+: ", "", lines[-1]) if lines else type(error).__name__

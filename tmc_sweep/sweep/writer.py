@@ -1,6 +1,7 @@
 """The one writer of a running sweep: it applies letters, commits, and shows what is durable."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -41,9 +42,13 @@ class Writer:
             self._check_held()
             replies = [self._patience.lasting(partial(self.recorder.receive, letter)) for letter in letters]
             self._patience.lasting(self._commit)
+        ends = [
+            record.epoch_seconds for letter in letters if isinstance(letter, Report) for record in letter.records[-1:]
+        ]
+        together = Counter(ends)  # a pack's members took the very same time
         for letter in letters:
             new = letter.records if isinstance(letter, Report) else ()
-            self.progress.update(self._trial(letter.trial_id), new)
+            self.progress.update(self._trial(letter.trial_id, together[new[-1].epoch_seconds] if new else None), new)
         if letters:
             self.show()
         return replies
@@ -90,11 +95,16 @@ class Writer:
         self._check_held()
         self.recorder.commit()
 
-    def _trial(self, trial_id: str) -> TrialProgress:
+    def _trial(self, trial_id: str, members: int | None = None) -> TrialProgress:
         row = self.recorder.row(trial_id)
         reason = row["reason"]
-        status, last = Status(str(row["status"])), self.recorder.last(trial_id)
-        return TrialProgress(self._configs[trial_id], status, last, None if reason is None else str(reason))
+        return TrialProgress(
+            self._configs[trial_id],
+            Status(str(row["status"])),
+            self.recorder.last(trial_id),
+            None if reason is None else str(reason),
+            members or int(str(row["pack_size"] or 1)),
+        )
 
 
 def _closed() -> None:

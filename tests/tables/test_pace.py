@@ -1,0 +1,90 @@
+"""What epochs took, and what those that are left should take, on figures worked by hand."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from scipy import stats
+
+from tmc_sweep.config import TrialConfig
+from tmc_sweep.paths import SweepPaths
+from tmc_sweep.tables.epochs import EpochTable
+from tmc_sweep.tables.manifest import open_manifest, write_manifest
+from tmc_sweep.tables.pace import Paces, estimate, measured
+
+
+def paces(**seconds: Sequence[float]) -> Paces:
+    found = Paces()
+    for cell, values in seconds.items():
+        for value in values:
+            found[cell].add(value)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("slots", "wall"),
+    [(1, 60.0), (2, 40.0), (3, 30.0), (4, 30.0), (5, 20.0), (99, 20.0), (0, 60.0)],
+)
+def test_jobs_take_their_turns_on_the_slots(slots: int, wall: float):
+    jobs = [[("a", 5)], [("a", 5)], [("b", 10)], [("b", 10)], [("a", 5), ("b", 10)]]
+    found = estimate(jobs, paces(a=[2.0], b=[1.0]), slots)
+    assert found.seconds == 60
+    assert found.wall_seconds == wall
+
+
+def test_the_interval_is_that_of_single_epochs():
+    values = [1.0, 2.0, 3.0, 6.0]
+    low, high = stats.t.interval(0.95, 3, 3.0, stats.tstd(values) * (1 + 1 / 4) ** 0.5)
+    found = estimate([[("a", 10)]], paces(a=values), 1)
+    assert found.seconds == 30
+    assert found.spread == pytest.approx((high - low) / 2 / 3.0)
+    both = estimate([[("a", 10)], [("b", 30)]], paces(a=values, b=[1.0, 1.0]), 1)
+    assert both.spread == pytest.approx(10 * (high - low) / 2 / 60)
+
+
+def test_one_epoch_alone_has_no_interval():
+    assert estimate([[("a", 10)]], paces(a=[1.0]), 1).spread is None
+    assert estimate([[("b", 10)]], paces(a=[1.0], b=[1.0, 2.0]), 1).spread is not None
+
+
+def test_a_cell_not_measured_is_taken_to_be_as_the_others_and_said():
+    found = estimate([[("a", 10)], [("c", 5)]], paces(a=[1.0, 1.0, 1.0], b=[5.0]), 1)
+    assert (found.seconds, found.unmeasured_epochs) == (10 + 5 * 2, 5)
+    assert estimate([[("a", 10)]], Paces(), 1) is None
+
+
+def test_nothing_left_takes_no_time():
+    assert estimate([[("a", 0)], []], Paces(), 2) == (0, 0, 0, 0)
+
+
+def stored(paths: SweepPaths, packs: Sequence[Sequence[TrialConfig]], rows, seconds: dict[int, list[float]]) -> None:
+    manifest = open_manifest(paths)
+    write_manifest(paths, replace(manifest, packs=tuple(tuple(c.trial_id for c in pack) for pack in packs)))
+    table = EpochTable.open(paths)
+    for config in (config for pack in packs for config in pack):
+        values = seconds[config.seed]
+        records = rows(config, [-1.0] * len(values))
+        table.add(config, [replace(r, epoch_seconds=s) for r, s in zip(records, values, strict=True)])
+    table.commit()
+
+
+def test_epochs_of_a_pack_count_by_their_members_as_long_as_those_are_there(paths: SweepPaths, rows):
+    first, second, alone = (TrialConfig(seed=seed, epochs=9) for seed in range(3))
+    stored(paths, [[first, second], [alone]], rows, {0: [4.0, 6.0, 3.5], 1: [4.0, 6.0], 2: [4.0]})
+    pace = measured(paths)[first.cell_id]
+    assert (pace.epochs, pace.seconds) == (6, 2 + 3 + 3.5 + 2 + 3 + 4)
+
+
+def test_only_the_last_attempt_counts(paths: SweepPaths, rows):
+    config = TrialConfig(epochs=9)
+    open_manifest(paths)
+    table = EpochTable.open(paths)
+    table.add(config, [replace(r, epoch_seconds=100.0) for r in rows(config, [-1.0, -1.0])])
+    table.add(config, [replace(r, epoch_seconds=2.0, attempt=2) for r in rows(config, [-1.0], first=3)])
+    table.commit()
+    assert measured(paths)[config.cell_id].mean == 2.0
+
+
+def test_without_a_table_nothing_is_measured(paths: SweepPaths):
+    assert measured(paths) == {}
+    assert not paths.results.exists()
