@@ -49,6 +49,7 @@ def plan_of(space: SearchSpace, results: Path, slots: int | None = None) -> dict
         "n_trials": len(configs),
         "n_cells": len(cells),
         "n_to_train": len(left),
+        "n_begun": sum(epochs < config.epochs for config, epochs in zip(to_train, left.values(), strict=True)),
         "cells": [
             {
                 "cell_id": cell_id,
