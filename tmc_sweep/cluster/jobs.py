@@ -23,6 +23,10 @@ from tmc_sweep.space import SearchSpace
 
 DRAIN_SECONDS = 120  # for the job to end by itself; Ray's own 3 s are too few for checkpoints
 _ID = re.compile(r"tmc-sweep-(.+)-(\d+)")
+_NO_SCRIPT = (
+    "tmc-sweep: a job runs `tmc-sweep` on the head, but its PATH has none: install the head's Ray and tmc-sweep "
+    "together, and start it with their folder on PATH"
+)
 _ACTIVE = ("pending", "running")
 _STOPPED = 143  # as the run itself ends after SIGTERM
 _POLL_SECONDS = 0.5
@@ -106,10 +110,11 @@ def submit(server: JobServer, space: SearchSpace, results: Path | None, max_tria
         number = last.number + 1 if last else 1
         try:
             return _send(server, space, _command(space.name, results, max_trials), identity, number)
-        except CannotRunError:
-            last = _last(server, space.name)  # another may have been faster
+        except CannotRunError:  # another was faster, or it was sent and the answer was lost
+            last = _last(server, space.name)
             if last is None or last.number < number:
                 raise
+            attach = True
     if attach and last.identity == identity:
         return last
     raise SweepBusyError(
@@ -155,12 +160,15 @@ def _send(server: JobServer, space: SearchSpace, command: str, identity: str, nu
 def _command(name: str, results: Path | None, max_trials: int) -> str:
     """What the head's shell runs; `exec`, so that a stop reaches the run alone.
 
-    The console script is the one beside the head's Ray. Where `ray start` was given by its path, and its folder is not
-    on PATH, it is the one we run from, if the head is this machine.
+    The console script is that of the head's PATH. Where `ray start` was given by its path, its folder may not be there:
+    then the one beside ours, if the head is this machine. Relative folders of the head's variables are of its home.
     """
     folder = shlex.quote(str(results)) if results else '"${TMC_SWEEP_RESULTS:-$HOME/tmc_sweep_results}"'
     beside = shlex.quote(str(Path(sys.executable).parent))
-    return f'PATH="$PATH":{beside}; exec tmc-sweep run {name}.yaml --results {folder} --max-trials {max_trials}'
+    return (
+        f'PATH="$PATH":{beside}; command -v tmc-sweep > /dev/null || {{ echo {shlex.quote(_NO_SCRIPT)}; exit 3; }}; '
+        f'file="$PWD/{name}.yaml"; cd; exec tmc-sweep run "$file" --results {folder} --max-trials {max_trials}'
+    )
 
 
 def _job(details: JobDetails) -> Job | None:
