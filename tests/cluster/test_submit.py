@@ -84,7 +84,7 @@ def test_a_server_that_refuses_is_an_error():
 def test_another_results_folder_is_another_job(tmp_path: Path):
     server = Server()
     server.send(MINE)
-    with pytest.raises(SweepBusyError, match="with another search space or results folder"):
+    with pytest.raises(SweepBusyError, match="with another search space, results folder or copy"):
         server.send(MINE, attach=True, results=tmp_path)
     assert server.send(MINE, attach=True).number == 1
 
@@ -128,6 +128,16 @@ def test_the_head_runs_the_file_that_travelled(
     shown = run_entrypoint(server, tmp_path, **variable).stdout.splitlines()
     results_folder = says.format(home=home)
     assert shown == [str(home), "run", f"{tmp_path}/grid.yaml", "--results", results_folder, "--max-trials", "10"]
+
+
+def test_the_copy_of_a_job_is_part_of_what_it_does(tmp_path: Path):
+    server, space, uri = Server(), parse(MINE, ""), "s3://bucket/it's?scheme=http&region=x"
+    submit(server, space, None, 10, attach=False, publish=uri)
+    assert run_entrypoint(server, tmp_path).stdout.splitlines()[-2:] == ["--publish", uri]
+    with pytest.raises(SweepBusyError):
+        submit(server, space, None, 10, attach=True)
+    with pytest.raises(InputError, match="must hold no secret"):
+        submit(Server(), space, None, 10, attach=True, publish="s3://key:secret@bucket/path")
 
 
 def test_a_head_without_tmc_sweep_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
