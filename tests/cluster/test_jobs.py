@@ -179,7 +179,7 @@ def test_a_name_that_already_runs_is_turned_away_and_told_how_to_join(story: Sto
 def test_another_search_space_of_that_name_cannot_be_followed_into_it(story: Story):
     told = story.told["another"]
     assert (told.code, told.out, told.err.count("\n")) == (75, "", 1)
-    assert "job tmc-sweep-story-1, with another search space or results folder: follow it" in told.err
+    assert "job tmc-sweep-story-1, with another search space, results folder or copy: follow it" in told.err
 
 
 def test_the_same_search_space_joins_and_leaves_with_ctrl_c_while_the_job_runs_on(story: Story):
