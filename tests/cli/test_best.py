@@ -7,8 +7,10 @@ import pytest
 from command import command
 from invented import flat, sweep
 
+from tmc_sweep.paths import SweepPaths
 from tmc_sweep.space.load import load
 from tmc_sweep.tables.read import read_trials
+from tmc_sweep.tables.trials import TrialTable
 
 SPACE = """name: made
 base: {data: digits, objective: iwae, architecture: {latents: [12, 4], p_hidden: [20, 8]}, epochs: 60, batch_size: 64,
@@ -69,9 +71,6 @@ def test_a_file_that_is_there_is_replaced_only_if_asked_for(results: Path, tmp_p
 
 def test_cells_without_an_epoch_are_listed_too(results: Path, tmp_path: Path, file):
     shutil.copytree(results, tmp_path / "copy")
-    from tmc_sweep.paths import SweepPaths
-    from tmc_sweep.tables.trials import TrialTable
-
     trials = TrialTable.open(SweepPaths(tmp_path / "copy", "tiny"))
     trials.ensure(load(file(("[1e-3, 10]", "[1e-2]"))).trials())
     trials.commit()

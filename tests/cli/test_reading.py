@@ -68,7 +68,8 @@ def test_plan_tells_how_long_the_rest_takes_from_the_epochs_that_are_there(file,
     time = plan["time"]
     assert (time["slots"], time["epochs_left"], time["unmeasured_epochs"]) == (3, 32, 20)
     assert time["wall_seconds"]["low"] < time["wall_seconds"]["about"] < time["wall_seconds"]["high"]
-    line = command("plan", more, "--results", results, "--slots", 3).out.splitlines()[-1]
+    head, *_, line = command("plan", more, "--results", results, "--slots", 3).out.splitlines()
+    assert head == "tiny: 4 trials in 2 cells, 4 to train (2 of them begun)"
     assert line.startswith("32 epochs left: about ")
     assert line.endswith("trainer-hours; 20 of them in cells not measured yet, taken to be as the others")
 

@@ -1,4 +1,4 @@
-"""Packs through Ray Tune, with a trainable that trains nothing: whatever becomes of its processes, each is trained."""
+"""Packs through Ray Tune, with a trainable that trains nothing: whatever becomes of processes, each pack is trained."""
 
 import os
 from collections.abc import Callable

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from scipy import stats
 
@@ -32,19 +33,13 @@ def test_jobs_take_their_turns_on_the_slots(slots: int, wall: float):
     assert found.wall_seconds == wall
 
 
-def test_the_interval_is_that_of_single_epochs():
-    values = [1.0, 2.0, 3.0, 6.0]
-    low, high = stats.t.interval(0.95, 3, 3.0, stats.tstd(values) * (1 + 1 / 4) ** 0.5)
-    found = estimate([[("a", 10)]], paces(a=values), 1)
-    assert found.seconds == 30
-    assert found.spread == pytest.approx((high - low) / 2 / 3.0)
-    both = estimate([[("a", 10)], [("b", 30)]], paces(a=values, b=[1.0, 1.0]), 1)
-    assert both.spread == pytest.approx(10 * (high - low) / 2 / 60)
-
-
-def test_one_epoch_alone_has_no_interval():
-    assert estimate([[("a", 10)]], paces(a=[1.0]), 1).spread is None
-    assert estimate([[("b", 10)]], paces(a=[1.0], b=[1.0, 2.0]), 1).spread is not None
+def test_the_factor_is_that_of_single_epochs_within_their_cells():
+    a, b = [1.0, 2.0, 3.0, 6.0], [50.0, 70.0]
+    spread = np.sqrt((np.var(np.log(a)) * 4 + np.var(np.log(b)) * 2) / 4)
+    assert paces(a=a, b=b, c=[9.0]).factor == pytest.approx(np.exp(stats.t.ppf(0.975, 4) * spread))
+    assert paces(a=[2.0, 2.0]).factor == pytest.approx(1)
+    assert paces(a=[1.0], b=[3.0]).factor is None
+    assert paces(a=[0.0, 0.0]).factor == pytest.approx(1)
 
 
 def test_a_cell_not_measured_is_taken_to_be_as_the_others_and_said():
@@ -54,7 +49,7 @@ def test_a_cell_not_measured_is_taken_to_be_as_the_others_and_said():
 
 
 def test_nothing_left_takes_no_time():
-    assert estimate([[("a", 0)], []], Paces(), 2) == (0, 0, 0, 0)
+    assert estimate([[("a", 0)], []], Paces(), 2) == (0, 0, 0)
 
 
 def stored(paths: SweepPaths, packs: Sequence[Sequence[TrialConfig]], rows, seconds: dict[int, list[float]]) -> None:
@@ -72,7 +67,9 @@ def test_epochs_of_a_pack_count_by_their_members_as_long_as_those_are_there(path
     first, second, alone = (TrialConfig(seed=seed, epochs=9) for seed in range(3))
     stored(paths, [[first, second], [alone]], rows, {0: [4.0, 6.0, 3.5], 1: [4.0, 6.0], 2: [4.0]})
     pace = measured(paths)[first.cell_id]
-    assert (pace.epochs, pace.seconds) == (6, 2 + 3 + 3.5 + 2 + 3 + 4)
+    shares = [2, 3, 3.5, 2, 3, 4]
+    assert (pace.epochs, pace.seconds) == (6, sum(shares))
+    assert measured(paths).factor == pytest.approx(paces(**{first.cell_id: shares}).factor)
 
 
 def test_only_the_last_attempt_counts(paths: SweepPaths, rows):

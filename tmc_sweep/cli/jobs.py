@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tmc_sweep.cli.app import MAX_TRIALS, File, Json, MaxTrials, Name, Set, _loaded, app, messages
+from tmc_sweep.cli.app import MAX_TRIALS, File, Json, MaxTrials, Name, Publish, Set, _loaded, app, messages
 from tmc_sweep.cli.forward import forward, on_cluster
 from tmc_sweep.errors import SweepInterruptedError
 
@@ -32,6 +32,7 @@ def submit(
     assignments: Set = None,
     max_trials: MaxTrials = MAX_TRIALS,
     follow: Follow = False,
+    publish: Publish = None,
 ) -> None:
     """Send a sweep to a Ray cluster, which runs it on its head. With -f, join it if that is what already runs there."""
     space = _loaded(file, max_trials, assignments)
@@ -39,7 +40,7 @@ def submit(
     from tmc_sweep.cluster.server import find_server
 
     server = find_server()
-    job = jobs.submit(server, space, results, max_trials, attach=follow)
+    job = jobs.submit(server, space, results, max_trials, attach=follow, publish=publish)
     messages.print(
         f"{space.name} is job {job.id}: follow it with `tmc-sweep logs {space.name} -f`, "
         f"stop it with `tmc-sweep stop {space.name}`",

@@ -50,6 +50,7 @@ def plan_of(space: SearchSpace, results: Path, slots: int | None = None) -> dict
         "n_trials": len(configs),
         "n_cells": (n_cells := len(cells)),
         "n_to_train": len(left),
+        "n_begun": sum(epochs < config.epochs for config, epochs in zip(to_train, left.values(), strict=True)),
         "n_cells_to_choose": max(0, space.search.n_draws - n_cells) if space.adaptive else 0,
         "cells": [
             {
@@ -91,11 +92,10 @@ def _time(
         "slots": slots,
         "epochs_left": total,
         "unmeasured_epochs": found.unmeasured_epochs if found else total,
-        "trainer_hours": found and _range(found.seconds / 3600, found.spread),
-        "wall_seconds": found and _range(found.wall_seconds, found.spread),
+        "trainer_hours": found and _range(found.seconds / 3600, paces.factor),
+        "wall_seconds": found and _range(found.wall_seconds, paces.factor),
     }
 
 
-def _range(value: float, spread: float | None) -> dict[str, float | None]:
-    low, high = (None, None) if spread is None else (max(0.0, 1 - spread) * value, (1 + spread) * value)
-    return {"about": value, "low": low, "high": high}
+def _range(value: float, factor: float | None) -> dict[str, float | None]:
+    return {"about": value, "low": factor and value / factor, "high": factor and value * factor}

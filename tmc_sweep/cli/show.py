@@ -142,8 +142,8 @@ def show_plan(plan: Mapping[str, Any], *, as_json: bool) -> None:
     columns = [*telling_fields(cells), "epochs", "n_parameters", "n_seeds", "n_to_train", "epochs_left"]
     columns += ["epoch_seconds"] if any(cell["epoch_seconds"] is not None for cell in cells) else []
     head = f"{plan['name']}: {plan['n_trials']} trials in {plan['n_cells']} cells, {plan['n_to_train']} to train"
-    if plan["n_cells_to_choose"]:
-        head += f", {plan['n_cells_to_choose']} more cells to choose"
+    head += f" ({plan['n_begun']} of them begun)" if plan["n_begun"] else ""
+    head += f", {plan['n_cells_to_choose']} more cells to choose" if plan["n_cells_to_choose"] else ""
     _print_table(head, columns, [[_text(cell[name], name) for name in columns] for cell in cells])
     if plan["time"]["epochs_left"]:
         typer.echo(_time_line(plan["time"]))

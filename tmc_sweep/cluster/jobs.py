@@ -20,9 +20,14 @@ from tmc_sweep.cluster.server import JobServer, asking
 from tmc_sweep.errors import CannotRunError, InputError, SweepBusyError
 from tmc_sweep.paths import check_name
 from tmc_sweep.space import SearchSpace
+from tmc_sweep.tables.places import place
 
 DRAIN_SECONDS = 120  # for the job to end by itself; Ray's own 3 s are too few for checkpoints
 _ID = re.compile(r"tmc-sweep-(.+)-(\d+)")
+_NO_SCRIPT = (
+    "tmc-sweep: a job runs `tmc-sweep` on the head, but its PATH has none: install the head's Ray and tmc-sweep "
+    "together, and start it with their folder on PATH"
+)
 _ACTIVE = ("pending", "running")
 _STOPPED = 143  # as the run itself ends after SIGTERM
 _POLL_SECONDS = 0.5
@@ -91,30 +96,43 @@ def refreshed(server: JobServer, job: Job) -> Job:
         return _job(server.get_job_info(job.id)) or job
 
 
-def submit(server: JobServer, space: SearchSpace, results: Path | None, max_trials: int, *, attach: bool) -> Job:
+def submit(
+    server: JobServer,
+    space: SearchSpace,
+    results: Path | None,
+    max_trials: int,
+    *,
+    attach: bool,
+    publish: str | None = None,
+) -> Job:
     """Send the sweep to the cluster; SweepBusyError if a job of that name is active there.
 
-    With `attach`, an active job that does the same is as good. `results` is an absolute folder on the head.
+    With `attach`, an active job that does the same is as good. `results` is an absolute folder on the head, and
+    `publish` where it keeps a copy of the tables.
     """
     if results and not results.is_absolute():
         raise InputError(
             f"--results of a job must be an absolute folder of the head, but got {results}: write it whole"
         )
-    identity = hashlib.sha256(f"{results or ''}\n{space.text}".encode()).hexdigest()
+    if publish:
+        place(publish, space.name)  # or an InputError
+    command = _command(space.name, results, max_trials, publish)
+    identity = hashlib.sha256(f"{results or ''}\n{publish or ''}\n{space.text}".encode()).hexdigest()
     last = _last(server, space.name)
     if last is None or not last.active:
         number = last.number + 1 if last else 1
         try:
-            return _send(server, space, _command(space.name, results, max_trials), identity, number)
-        except CannotRunError:
-            last = _last(server, space.name)  # another may have been faster
+            return _send(server, space, command, identity, number)
+        except CannotRunError:  # another was faster, or it was sent and the answer was lost
+            last = _last(server, space.name)
             if last is None or last.number < number:
                 raise
+            attach = True
     if attach and last.identity == identity:
         return last
     raise SweepBusyError(
         f"a sweep must run once at a time, but {space.name!r} is {last.state} as job {last.id}"
-        f"{'' if last.identity == identity else ', with another search space or results folder'}: follow it with "
+        f"{'' if last.identity == identity else ', with another search space, results folder or copy'}: follow it with "
         f"`tmc-sweep logs {space.name} -f`, or stop it with `tmc-sweep stop {space.name}`"
     )
 
@@ -152,15 +170,19 @@ def _send(server: JobServer, space: SearchSpace, command: str, identity: str, nu
     return find_job(server, space.name)
 
 
-def _command(name: str, results: Path | None, max_trials: int) -> str:
+def _command(name: str, results: Path | None, max_trials: int, publish: str | None) -> str:
     """What the head's shell runs; `exec`, so that a stop reaches the run alone.
 
-    The console script is the one beside the head's Ray. Where `ray start` was given by its path, and its folder is not
-    on PATH, it is the one we run from, if the head is this machine.
+    The console script is that of the head's PATH. Where `ray start` was given by its path, its folder may not be there:
+    then the one beside ours, if the head is this machine. Relative folders of the head's variables are of its home.
     """
     folder = shlex.quote(str(results)) if results else '"${TMC_SWEEP_RESULTS:-$HOME/tmc_sweep_results}"'
+    copy = f" --publish {shlex.quote(publish)}" if publish else ""
     beside = shlex.quote(str(Path(sys.executable).parent))
-    return f'PATH="$PATH":{beside}; exec tmc-sweep run {name}.yaml --results {folder} --max-trials {max_trials}'
+    return (
+        f'PATH="$PATH":{beside}; command -v tmc-sweep > /dev/null || {{ echo {shlex.quote(_NO_SCRIPT)}; exit 3; }}; '
+        f'file="$PWD/{name}.yaml"; cd; exec tmc-sweep run "$file" --results {folder} --max-trials {max_trials}{copy}'
+    )
 
 
 def _job(details: JobDetails) -> Job | None:

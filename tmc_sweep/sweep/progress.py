@@ -69,9 +69,7 @@ class Progress:
     def _remaining_seconds(self, trials: Sequence[TrialProgress]) -> float | None:
         """On as many processes as train now, what is running first."""
         running = [trial for trial in trials if trial.status is Status.RUNNING]
-        others = [trial for trial in trials if trial.status is not Status.RUNNING]
-        slots = round(sum(1 / trial.members for trial in running))
-        found = estimate(
-            [[(trial.config.cell_id, trial.epochs_left)] for trial in running + others], self._paces, slots
-        )
+        pending = [trial for trial in trials if trial.status is Status.PENDING]
+        jobs = [[(trial.config.cell_id, trial.epochs_left)] for trial in running + pending]
+        found = estimate(jobs, self._paces, slots=round(sum(1 / trial.members for trial in running)))
         return found.wall_seconds if found and self._paces else None

@@ -30,7 +30,9 @@ The tables of a sweep named `grid` are Parquet files, whole at any moment, also 
 | `grid.latents.parquet` | two-dimensional last latents of the test images, by `tmc-sweep analyse` |
 | `.tmc/grid/` | lock, manifest and checkpoints: what a rerun continues from; `quarantine/`: what `repair` took out |
 
-`tmc-sweep report` and `tmc-sweep figures` write `grid.report.html` and `grid.figures/`, derived from these.
+`tmc-sweep report` and `tmc-sweep figures` write `grid.report.html` and `grid.figures/`, derived from these. With
+`--publish` there is a copy of the tables and the manifest elsewhere, under the same names; its
+`.tmc/grid/published.json` has the SHA-256 and size of each of its files.
 `tmc-sweep export grid --to csv -o DIR` writes the first two as CSV, `--to tensorboard` event files (`tensorboard
 --logdir DIR`), `--to mlflow` a file store (with `pip install mlflow-skinny`; MLflow opens it where
 MLFLOW_ALLOW_FILE_STORE=true, or takes it over by `mlflow migrate-filestore`). There each trial is a run, its fields are

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
@@ -19,36 +20,31 @@ from tmc_sweep.tables.manifest import read_manifest
 from tmc_sweep.tables.read import part_files, read_columns
 
 CONFIDENCE = 0.95
+_LEAST = 1e-9  # seconds, so that each has a logarithm
 Job = Sequence[tuple[str, int]]  # trials that one process trains: the cell of each, and its epochs left
 
 
 @dataclass
 class Pace:
-    """Seconds of a trial's epoch as measured so far."""
+    """Seconds of a trial's epoch as measured so far, as sums."""
 
     epochs: int = 0
     seconds: float = 0.0
-    squares: float = 0.0  # sum of the squared seconds
+    logs: float = 0.0
+    squared_logs: float = 0.0
 
     def add(self, seconds: float) -> None:
         """Count one more epoch."""
         self.epochs += 1
         self.seconds += seconds
-        self.squares += seconds * seconds
+        log = math.log(max(seconds, _LEAST))
+        self.logs += log
+        self.squared_logs += log**2
 
     @property
     def mean(self) -> float:
         """Mean seconds of an epoch."""
         return self.seconds / self.epochs
-
-    @property
-    def half_width(self) -> float | None:
-        """Half of the interval in which a single epoch lies (95 %, Student's t); None for one epoch alone."""
-        if self.epochs < 2:
-            return None
-        variance = max(0.0, self.squares - self.seconds * self.mean) / (self.epochs - 1)
-        t: float = stdtrit(self.epochs - 1, (1 + CONFIDENCE) / 2)
-        return t * math.sqrt(variance * (1 + 1 / self.epochs))
 
 
 class Paces(defaultdict[str, Pace]):
@@ -59,44 +55,42 @@ class Paces(defaultdict[str, Pace]):
 
     @property
     def of_all(self) -> Pace:
-        """Of all epochs together: what a cell not yet measured is taken to be, its spread included."""
-        cells = self.values()
-        return Pace(*(sum(getattr(cell, name) for cell in cells) for name in ("epochs", "seconds", "squares")))
+        """Of all epochs together: what a cell not yet measured is taken to be."""
+        return Pace(sum(pace.epochs for pace in self.values()), sum(pace.seconds for pace in self.values()))
+
+    @property
+    def factor(self) -> float | None:
+        """By how much single epochs are slower or quicker than their cell's others, in 95 % of them.
+
+        An estimate by and times it is an interval: as if all that is left were as quick, or as slow, as single epochs
+        have been, since what makes one slow, such as a busy machine, makes the next one slow too. From the spread of
+        logarithms within cells; None where no cell has two epochs.
+        """
+        freedom = sum(pace.epochs - 1 for pace in self.values())
+        if not freedom:
+            return None
+        squares = sum(pace.squared_logs - pace.logs**2 / pace.epochs for pace in self.values())
+        t: float = stdtrit(freedom, (1 + CONFIDENCE) / 2)
+        return math.exp(t * math.sqrt(max(0.0, squares) / freedom))
 
 
 class Estimate(NamedTuple):
-    """What training the epochs that are left should take, in seconds.
-
-    The interval is as if all of them were as quick, or as slow, as single ones have been (95 %): what makes one epoch
-    slow, such as a busy machine, makes the next one slow too. None where a pace is known from one epoch alone.
-    """
+    """What training the epochs that are left should take."""
 
     seconds: float  # of all processes together
     wall_seconds: float  # on so many slots, jobs begun in their order
-    spread: float | None  # half of the interval of either, as a part of it
     unmeasured_epochs: int  # of cells without a pace, taken to be as those of all others
 
 
 def estimate(jobs: Iterable[Job], paces: Paces, slots: int) -> Estimate | None:
     """What these jobs should take on so many slots; None if something is left and no epoch is measured."""
-    jobs = [[(cell, epochs) for cell, epochs in job if epochs] for job in jobs]
-    left: defaultdict[str, int] = defaultdict(int)
-    for cell, epochs in (trial for job in jobs for trial in job):
-        left[cell] += epochs
+    left = [[(cell, epochs) for cell, epochs in job if epochs] for job in jobs]
     others = paces.of_all
-    if left and not others.epochs:
+    if not others.epochs and any(left):
         return None
-    pace = {cell: paces.get(cell, others) for cell in left}
-    means = {cell: measured.mean for cell, measured in pace.items()}
-    seconds = sum(means[cell] * epochs for cell, epochs in left.items())
-    widths = [(pace[cell].half_width, epochs) for cell, epochs in left.items()]
-    known = [width * epochs for width, epochs in widths if width is not None]
-    return Estimate(
-        seconds,
-        _makespan([sum(means[cell] * epochs for cell, epochs in job) for job in jobs], slots),
-        (sum(known) / seconds if seconds else 0.0) if len(known) == len(widths) else None,
-        sum(epochs for cell, epochs in left.items() if cell not in paces),
-    )
+    durations = [sum(paces.get(cell, others).mean * epochs for cell, epochs in job) for job in left]
+    unmeasured = sum(epochs for job in left for cell, epochs in job if cell not in paces)
+    return Estimate(sum(durations), _makespan(durations, slots), unmeasured)
 
 
 def _makespan(durations: Iterable[float], slots: int) -> float:
@@ -119,9 +113,9 @@ def measured(paths: SweepPaths) -> Paces:
     rows = pd.concat(frames, ignore_index=True)
     rows = rows[rows["attempt"] == rows.groupby("trial_id")["attempt"].transform("max")]
     share = rows["epoch_seconds"] / _members(rows, paths)
-    sums = pd.DataFrame({"epochs": share, "seconds": share, "squares": share**2}).groupby(rows["cell_id"])
-    for cell, epochs, seconds, squares in sums.agg({"epochs": "size", "seconds": "sum", "squares": "sum"}).itertuples():
-        paces[cell] = Pace(epochs, seconds, squares)
+    logs = np.log(share.clip(lower=_LEAST))
+    sums = pd.DataFrame({"epochs": 1, "seconds": share, "logs": logs, "squared_logs": logs**2}).groupby(rows["cell_id"])
+    paces.update({cell: Pace(*of_cell) for cell, *of_cell in sums.sum().itertuples()})
     return paces
 
 

@@ -1,0 +1,149 @@
+"""Submitting beside others, and what the head's shell is told. No Ray runs here."""
+
+import os
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ray.dashboard.modules.job.pydantic_models import JobDetails
+from ray.job_submission import JobStatus
+
+from tmc_sweep.cluster.jobs import Job, submit
+from tmc_sweep.errors import CannotRunError, InputError, SweepBusyError
+from tmc_sweep.space.load import parse
+
+MINE = "{name: grid, base: {data: digits, epochs: 3}}"
+THEIRS = "{name: grid, base: {data: digits, epochs: 4}}"
+
+
+@dataclass
+class Server:
+    """Keeps jobs as Ray does; another is faster with `rival`, if there is one, or the answer is lost."""
+
+    rival: str | None = None
+    lost: bool = False
+    jobs: list[JobDetails] = field(default_factory=list)
+
+    def list_jobs(self) -> list[JobDetails]:
+        return self.jobs
+
+    def submit_job(self, **job: Any) -> None:
+        if self.rival:
+            other = Server(jobs=self.jobs)
+            text, self.rival = self.rival, None
+            submit(other, parse(text, ""), None, 10, attach=False)
+        if any(known.submission_id == job["submission_id"] for known in self.jobs):
+            raise RuntimeError(f"Request failed: ValueError: Job {job['submission_id']} already exists.")
+        self.files = {path.name: path.read_text() for path in Path(job["runtime_env"].pop("working_dir")).iterdir()}
+        self.jobs.append(JobDetails(type="SUBMISSION", status="RUNNING", **job))
+        if self.lost:
+            raise ConnectionError
+
+    def end(self) -> None:
+        self.jobs[-1].status = JobStatus.FAILED
+
+    def get_address(self) -> str:
+        return "http://there"
+
+    def send(self, text: str, *, attach: bool = False, results: Path | None = None) -> Job:
+        return submit(self, parse(text, "grid.yaml"), results, 10, attach=attach)
+
+
+def test_each_submission_has_a_number_of_its_own():
+    server = Server()
+    assert server.send(MINE).id == "tmc-sweep-grid-1"
+    server.end()
+    assert server.send(MINE, attach=True).id == "tmc-sweep-grid-2"
+
+
+@pytest.mark.parametrize("attach", [False, True])
+def test_of_two_at_one_moment_one_is_turned_away(attach: bool):
+    server = Server(rival=THEIRS)
+    with pytest.raises(SweepBusyError, match=r"job tmc-sweep-grid-1, with another search space"):
+        server.send(MINE, attach=attach)
+    assert len(server.jobs) == 1
+
+
+def test_of_two_that_ask_for_the_same_at_one_moment_both_have_it():
+    assert Server(rival=MINE).send(MINE).id == "tmc-sweep-grid-1"
+
+
+def test_an_answer_that_is_lost_is_asked_for_again():
+    assert Server(lost=True).send(MINE).id == "tmc-sweep-grid-1"
+
+
+def test_a_server_that_refuses_is_an_error():
+    server = Server(jobs=[])
+    server.submit_job = lambda **_: (_ for _ in ()).throw(RuntimeError("no agent"))  # type: ignore[method-assign]
+    with pytest.raises(CannotRunError, match="but it says no agent"):
+        server.send(MINE)
+
+
+def test_another_results_folder_is_another_job(tmp_path: Path):
+    server = Server()
+    server.send(MINE)
+    with pytest.raises(SweepBusyError, match="with another search space, results folder or copy"):
+        server.send(MINE, attach=True, results=tmp_path)
+    assert server.send(MINE, attach=True).number == 1
+
+
+def test_results_of_a_job_are_an_absolute_folder():
+    with pytest.raises(InputError, match="must be an absolute folder of the head, but got here: write it whole"):
+        Server().send(MINE, results=Path("here"))
+
+
+SHOWS = '#!/bin/sh\npwd\nfor each in "$@"; do echo "$each"; done\n'
+
+
+def run_entrypoint(server: Server, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command, in a folder with the files that travelled, where tmc-sweep shows its arguments."""
+    script, home = folder / "bin" / "tmc-sweep", folder / "home"
+    script.parent.mkdir()
+    home.mkdir()
+    script.write_text(SHOWS)
+    script.chmod(0o755)
+    path = {"PATH": f"{script.parent}:{os.defpath}", "HOME": str(home)}
+    return subprocess.run(
+        ["sh", "-c", server.jobs[0].entrypoint], env={**path, **environment}, cwd=folder, capture_output=True, text=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("results", "variable", "says"),
+    [
+        (None, {}, "{home}/tmc_sweep_results"),
+        (None, {"TMC_SWEEP_RESULTS": "/results of all"}, "/results of all"),
+        ("/it's $HOME", {"TMC_SWEEP_RESULTS": "/other"}, "/it's $HOME"),
+    ],
+)
+def test_the_head_runs_the_file_that_travelled(
+    tmp_path: Path, results: str | None, variable: dict[str, str], says: str
+):
+    server = Server()
+    server.send(MINE, results=Path(results) if results else None)
+    assert server.files == {"grid.yaml": MINE}
+    home = tmp_path / "home"
+    shown = run_entrypoint(server, tmp_path, **variable).stdout.splitlines()
+    results_folder = says.format(home=home)
+    assert shown == [str(home), "run", f"{tmp_path}/grid.yaml", "--results", results_folder, "--max-trials", "10"]
+
+
+def test_the_copy_of_a_job_is_part_of_what_it_does(tmp_path: Path):
+    server, space, uri = Server(), parse(MINE, ""), "s3://bucket/it's?scheme=http&region=x"
+    submit(server, space, None, 10, attach=False, publish=uri)
+    assert run_entrypoint(server, tmp_path).stdout.splitlines()[-2:] == ["--publish", uri]
+    with pytest.raises(SweepBusyError):
+        submit(server, space, None, 10, attach=True)
+    with pytest.raises(InputError, match="must hold no secret"):
+        submit(Server(), space, None, 10, attach=True, publish="s3://key:secret@bucket/path")
+
+
+def test_a_head_without_tmc_sweep_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("sys.executable", "/nowhere/python")
+    server = Server()
+    server.send(MINE)
+    ended = run_entrypoint(server, tmp_path, PATH="/usr/bin:/bin")
+    assert (ended.returncode, ended.stdout.count("\n")) == (3, 1)
+    assert "a job runs `tmc-sweep` on the head, but its PATH has none: install" in ended.stdout
