@@ -246,8 +246,14 @@ def test_a_sweep_that_a_plain_run_holds_ends_the_job_and_who_follows_it_with_75(
     assert jobs == {"other": ("failed", 75), "story": ("succeeded", 0)}
 
 
-@pytest.mark.parametrize("token", ["0" * 64, None])
-@pytest.mark.parametrize("address", ["http://127.0.0.1:{dashboard}", "127.0.0.1:{port}"])
+@pytest.mark.parametrize(
+    ("token", "address"),
+    [
+        ("0" * 64, "http://127.0.0.1:{dashboard}"),
+        ("0" * 64, "127.0.0.1:{port}"),
+        (None, "http://127.0.0.1:{dashboard}"),
+    ],
+)
 def test_a_wrong_token_is_refused(cluster: Cluster, tmp_path: Path, token: str | None, address: str):
     (tmp_path / ".ray").mkdir()
     if token:

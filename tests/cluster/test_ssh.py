@@ -1,0 +1,91 @@
+"""What is asked of a head, and its files: here `ssh` is a program that runs the script on this machine."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from stored import YAML, store
+
+from tmc_sweep.cluster.fetch import fetch
+from tmc_sweep.cluster.ssh import Head, HeadLostError
+from tmc_sweep.errors import CannotRunError, InputError
+from tmc_sweep.paths import SweepPaths
+from tmc_sweep.space.load import parse
+from tmc_sweep.tables.read import read_epochs
+
+SSH = """#!/bin/sh
+shift 6
+exec "$@"
+"""
+
+
+@pytest.fixture
+def head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Head:
+    """One whose home is empty."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("TMC_SWEEP_RESULTS", raising=False)
+    (tmp_path / "home").mkdir()
+    ssh = tmp_path / "ssh"
+    ssh.write_text(SSH)
+    ssh.chmod(0o755)
+    return Head(Path("c.yaml"), lambda script, terminal: [str(ssh), "bash", "-c", script])
+
+
+def test_it_answers_and_exit_codes_are_its_own(head: Head, capfd: pytest.CaptureFixture[str]):
+    assert head.ask("echo one; echo two >&2") == "one"
+    assert head.run("echo three; echo four >&2; exit 5") == 5
+    assert capfd.readouterr() == ("three\n", "four\n")
+    with pytest.raises(CannotRunError, match=r"ended with 5 \(why\): look at the head"):
+        head.ask("echo why >&2; exit 5")
+
+
+@pytest.mark.parametrize("verb", ["run", "ask"])
+def test_a_connection_that_fails_says_what_ssh_says(tmp_path: Path, verb: str):
+    cut = tmp_path / "ssh"
+    cut.write_text('#!/bin/sh\necho "ssh: cut off." > "$2"\nexit 255\n')
+    cut.chmod(0o755)
+    head = Head(Path("c.yaml"), lambda script, terminal: [str(cut)])
+    with pytest.raises(HeadLostError, match=r"the head of c.yaml must answer over SSH, but ssh: cut off: check that"):
+        getattr(head, verb)("true")
+
+
+def test_a_search_space_arrives_as_it_is(head: Head, tmp_path: Path):
+    space = parse("# ž $HOME `x` 'q' \"d\" ~\n" + YAML, "tiny.yaml")
+    for _ in range(2):
+        path = head.send(space)
+        assert head.ask(f"cat {path}") == space.text.strip()
+    assert [file.name for file in (tmp_path / "home").rglob("*") if file.is_file()] == ["tiny.yaml"]
+
+
+def test_one_that_is_too_large_for_a_command_is_refused(head: Head, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("tmc_sweep.cluster.ssh._ARGUMENT", 10)
+    with pytest.raises(InputError, match="must take at most 10 characters when packed"):
+        head.send(parse(YAML, "tiny.yaml"))
+
+
+def test_a_sweeps_tables_come_without_its_checkpoints(head: Head, tmp_path: Path):
+    there = store(tmp_path / "home" / "tmc_sweep_results")
+    here = fetch(head, "tiny", tmp_path / "here")
+    assert read_epochs(here.epochs).equals(read_epochs(there.epochs))
+    names = {str(path.relative_to(here.results)) for path in here.results.rglob("*") if path.is_file()}
+    tables = {"tiny/part-00000.parquet", "tiny.trials.parquet", "tiny.summary.parquet"}
+    assert names == {*tables, ".tmc/tiny/manifest.json", ".tmc/tiny/lock"}
+
+
+def test_tables_come_also_of_a_sweep_whose_private_files_were_removed(head: Head, tmp_path: Path):
+    there = store(tmp_path / "home" / "tmc_sweep_results")
+    shutil.rmtree(there.private)
+    assert len(read_epochs(fetch(head, "tiny", tmp_path / "here").epochs)) == len(read_epochs(there.epochs))
+
+
+@pytest.mark.parametrize("name", ["tiny", "../tiny"])
+def test_a_sweep_that_is_not_there(head: Head, tmp_path: Path, name: str):
+    with pytest.raises(InputError, match=r"no 'tiny': see|got '../tiny'"):
+        fetch(head, name, tmp_path / "here")
+    assert not (tmp_path / "here").exists()
+
+
+def test_paths_of_results_are_those_that_jobs_have(head: Head, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TMC_SWEEP_RESULTS", str(tmp_path / "else where"))
+    store(tmp_path / "else where")
+    assert fetch(head, "tiny", tmp_path / "here") == SweepPaths(tmp_path / "here", "tiny")
