@@ -17,6 +17,7 @@ from tmc_sweep.errors import CannotRunError
 from tmc_sweep.space.schema import Resources
 from tmc_sweep.sweep import address, session
 from tmc_sweep.sweep.address import running_here
+from tmc_sweep.sweep.head import Head
 from tmc_sweep.sweep.session import ray_session
 
 
@@ -88,6 +89,12 @@ def head(answer: Callable[[grpc.ServicerContext], str]) -> Iterator[str]:
     server.start()
     yield f"127.0.0.1:{port}"
     server.stop(None).wait()
+
+
+@pytest.mark.parametrize("code", [None, grpc.StatusCode.UNAUTHENTICATED])
+def test_whether_a_head_answers_who_has_no_token(code: grpc.StatusCode | None):
+    with head(lambda context: context.abort(code, "no") if code else "any") as address:
+        assert Head(address).is_open() == (code is None)
 
 
 @pytest.mark.parametrize(
