@@ -55,7 +55,7 @@ def wait_until(true: Callable[[], object]) -> None:
 
 def test_an_outage_is_told_once_and_so_is_its_end(caplog: pytest.LogCaptureFixture):
     copy = Copy(failures=3)
-    with publishing(copy, lambda: False) as behind:
+    with publishing(copy) as behind:
         wait_until(lambda: copy.updates >= 2)
         assert behind() == "the place is gone"
         wait_until(lambda: copy.updates >= 5)
@@ -68,7 +68,7 @@ def test_an_outage_is_told_once_and_so_is_its_end(caplog: pytest.LogCaptureFixtu
 
 @pytest.mark.parametrize("error", [StorageError("the place is gone"), ValueError("of no kind that is known")])
 def test_a_copy_that_stays_behind_is_told_at_the_end(error: Exception, caplog: pytest.LogCaptureFixture):
-    with publishing(Copy(10**9, error), lambda: False) as behind:
+    with publishing(Copy(10**9, error)) as behind:
         pass
     assert str(error) in behind()
     assert len(caplog.records) == 1
@@ -77,7 +77,7 @@ def test_a_copy_that_stays_behind_is_told_at_the_end(error: Exception, caplog: p
 def test_what_came_last_is_copied_without_a_wait(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(publisher, "INTERVAL_SECONDS", 1000.0)
     copy = Copy()
-    with publishing(copy, lambda: False):
+    with publishing(copy):
         wait_until(lambda: copy.updates)
     assert copy.updates == 2
     assert not [thread for thread in threading.enumerate() if thread.name == "tmc-sweep-publisher"]
@@ -95,6 +95,15 @@ def test_a_place_that_hangs_is_not_waited_for(hurry: bool, constant: str, monkey
     hanging.set()
     assert time.monotonic() - began < 30
     assert publishes.problem == "the copy at s3://bucket/copy was not finished within 0.3 s"
+
+
+def test_a_sweep_that_ends_with_an_error_says_so_soon(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(publisher, "_HURRY_SECONDS", 0.3)
+    monkeypatch.setattr(publisher, "_PAUSE_SECONDS", 60.0)
+    began = time.monotonic()
+    with pytest.raises(KeyError), publishing(Copy(10**9)):
+        raise KeyError
+    assert time.monotonic() - began < 30
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ _FIRST_SECONDS = 1.0
 _LAST_TRIES = 3
 _PAUSE_SECONDS = 5.0  # between the last tries
 _SILENT_SECONDS = 120.0  # for one file at the end
-_HURRY_SECONDS = 10.0  # for all of them after a signal
+_HURRY_SECONDS = 10.0  # for all of them after a signal or an error
 _log = logging.getLogger(__name__)
 
 
@@ -70,7 +70,7 @@ class Publisher:
 
 
 @contextmanager
-def publishing(publication: Publication | None, stopping: Callable[[], bool]) -> Iterator[Callable[[], str | None]]:
+def publishing(publication: Publication | None) -> Iterator[Callable[[], str | None]]:
     """Keep the copy up to date inside, if one is wanted, and once more at the end; yields what says why it is not."""
     if publication is None:
         yield lambda: None
@@ -79,5 +79,7 @@ def publishing(publication: Publication | None, stopping: Callable[[], bool]) ->
     publisher.start()
     try:
         yield lambda: publisher.problem
-    finally:
-        publisher.finish(hurry=stopping())
+    except BaseException:  # a signal's, or a mistake that should be told soon
+        publisher.finish(hurry=True)
+        raise
+    publisher.finish(hurry=False)

@@ -72,11 +72,7 @@ def run(
     configs = known_trials(space, stored) if space.adaptive else space.trials()
     to_train = [*missing(configs, stored), *(space.cells[:1] if space.adaptive else [])]
     images = _images(to_train)  # before anything is written
-    with (
-        sweep_lock(paths) as check_held,
-        stop_signal() as stop,
-        publishing(publication, lambda: stop.number is not None) as behind,
-    ):
+    with sweep_lock(paths) as check_held, stop_signal() as stop, publishing(publication) as behind:
         open_manifest(paths, space.text)
         recorder = Recorder.open(paths, configs, space.resources.checkpoint_gigabytes)
         rows = {config.trial_id: recorder.row(config.trial_id) for config in configs}

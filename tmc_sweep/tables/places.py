@@ -71,9 +71,10 @@ class Folder:
     def write(self, name: str, content: bytes) -> None:
         """As the protocol says, durably."""
         path = self.copy.results / name
-        if not path.parent.is_dir():
-            files.make_folder(path.parent)
-        files.write(path, content, self.copy.temporary)
+        if path.parent.is_dir():
+            files.write(path, content, self.copy.temporary)
+        else:
+            files.write_folder(path.parent, path.name, content, self.copy.temporary)
 
     def sizes(self, names: Sequence[str]) -> dict[str, int]:
         """As the protocol says."""
