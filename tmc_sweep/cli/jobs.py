@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tmc_sweep.cli.app import MAX_TRIALS, File, Json, MaxTrials, Name, Publish, Set, _loaded, app, messages
+from tmc_sweep.cli.app import MAX_TRIALS, File, Json, MaxTrials, Name, Set, _loaded, app, messages
 from tmc_sweep.cli.forward import forward, on_cluster
 from tmc_sweep.errors import SweepInterruptedError
 
@@ -32,7 +32,15 @@ def submit(
     assignments: Set = None,
     max_trials: MaxTrials = MAX_TRIALS,
     follow: Follow = False,
-    publish: Publish = None,
+    publish: Annotated[
+        str | None,
+        typer.Option(
+            "--publish",
+            metavar="PLACE",
+            help="Where the head keeps a copy of the tables; default: its TMC_SWEEP_PUBLISH.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Send a sweep to a Ray cluster, which runs it on its head. With -f, join it if that is what already runs there."""
     space = _loaded(file, max_trials, assignments)
