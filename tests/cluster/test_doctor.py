@@ -159,7 +159,7 @@ def test_the_lines_and_the_json_say_the_same(good):
     assert (lines.code, as_json.code) == (3, 3)
     said = [line.split(maxsplit=2) for line in lines.out.splitlines()]
     assert [state == "ok" for state, *_ in said] == [check["ok"] for check in as_json.json]
-    assert f"bad  token          {doctor.TOKEN} is open to others (mode 644): run `chmod 600" in lines.out
+    assert f"bad  {'token':<20} {doctor.TOKEN} is open to others (mode 644): run `chmod 600" in lines.out
     doctor.TOKEN.chmod(0o600)
     assert command("doctor").code == 0
     assert json.loads(as_json.out)[0]["what"] == "versions"

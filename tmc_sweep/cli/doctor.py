@@ -21,7 +21,7 @@ def doctor(results: Results = Path("results"), as_json: Json = False) -> None:
         checks.append(check)
         if not as_json:
             fix = f": {check.fix}" if check.fix else ""
-            typer.echo(f"{'ok' if check.ok else 'bad':<4} {check.what:<14} {check.found}{fix}")
+            typer.echo(f"{'ok' if check.ok else 'bad':<4} {check.what:<20} {check.found}{fix}")
     if as_json:
         typer.echo(json.dumps([check._asdict() for check in checks], indent=2))
     if not all(check.ok for check in checks):
