@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.optim.adam import adam
 
 from tmc_sweep.models import HierarchicalVAE
 from tmc_sweep.training.state import TrialState
@@ -17,45 +18,63 @@ class Member:
 
     def __init__(self, row: Tensor, shapes: Mapping[str, torch.Size], state: TrialState) -> None:
         """Train `row`, which holds the state's parameters, on its device."""
-        row = nn.Parameter(row)
         config = state.config
-        self.adam = torch.optim.Adam([row], lr=config.lr, betas=ADAM_BETAS, eps=config.adam_eps, fused=True)
+        self._lr, self._eps = config.lr, config.adam_eps
         moments = {
             key: _row([state.adam[name][key] for name in shapes]).to(row.device) for key in ("exp_avg", "exp_avg_sq")
         }
         step = next(iter(state.adam.values()))["step"].to(row.device, copy=True)
-        self.adam.state[row] = {"step": step, **moments}
+        self._adam = [*moments.values(), step]
         by_name = {key: _views(values, shapes) for key, values in moments.items()}
         self.state = TrialState(
             config,
-            _views(row.detach(), shapes),
+            _views(row, shapes),
             {name: {"step": step, **{key: by_name[key][name] for key in moments}} for name in shapes},
             list(state.history),
         )
-        self.row = row
+        self._row = row
         self.diverged = False
 
     def boundary(self) -> Boundary:
         """What an epoch changes, in memory of its own."""
-        return self.diverged, [tensor.detach().clone() for tensor in self._tensors()]
+        return self.diverged, [tensor.clone() for tensor in self._tensors()]
 
     def back_to(self, boundary: Boundary) -> None:
         """Undo what has changed since."""
         self.diverged, tensors = boundary
         for tensor, value in zip(self._tensors(), tensors, strict=True):
-            tensor.detach().copy_(value)
+            tensor.copy_(value)
 
     def _tensors(self) -> list[Tensor]:
-        return [self.row, *self.adam.state[self.row].values()]
+        return [self._row, *self._adam]
 
     def step(self, gradient: Tensor, finite_objective: Tensor) -> Tensor:
         """One Adam step, and the gradient's norm; no step ever again once objective or gradient is not finite."""
         norm: Tensor = gradient.norm()
         self.diverged = self.diverged or not bool(finite_objective & norm.isfinite())
         if not self.diverged:
-            self.row.grad = gradient
-            self.adam.step()
+            self._adam_step(gradient)
         return norm.double().cpu()
+
+    def _adam_step(self, gradient: Tensor) -> None:
+        """As a function: torch's class would import its compiler first, two seconds in each process that trains."""
+        exp_avg, exp_avg_sq, step = self._adam
+        adam(
+            [self._row],
+            [gradient],
+            [exp_avg],
+            [exp_avg_sq],
+            [],
+            [step],
+            fused=True,
+            amsgrad=False,
+            beta1=ADAM_BETAS[0],
+            beta2=ADAM_BETAS[1],
+            lr=self._lr,
+            weight_decay=0.0,
+            eps=self._eps,
+            maximize=False,
+        )
 
 
 def stacked(states: Sequence[TrialState], device: str) -> tuple[HierarchicalVAE, list[Member]]:
