@@ -132,6 +132,11 @@ def loaded_by(statement: str) -> set[str]:
         ("import tmc_sweep.training", {"pandas", "ray", "sklearn", "torchvision"}),
         ("import tmc_sweep.tables.read, tmc_sweep.tables.epochs, tmc_sweep.tables.summary", {"ray", "torch"}),
         ("from tmc_sweep import paired_differences, read_epochs, read_trials, summarize", {"ray", "torch"}),
+        (
+            "from tmc_sweep import train\nfrom tmc_sweep.config import TrialConfig\n"
+            "next(iter(train(TrialConfig.parse({'K': 1, 'train_images': 128}))))",
+            {"sympy", "triton"},  # torch's compiler
+        ),
         ("import tmc_sweep.space", {"pandas", "ray", "torch"}),
         ("import tmc_sweep.report.tables", {"matplotlib", "ray", "torch"}),
         ("import tmc_sweep.report.figures", {"ray", "torch"}),
