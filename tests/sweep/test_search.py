@@ -15,11 +15,11 @@ from test_stopping import epoch
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.records import Status
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.space.load import parse
 from tmc_sweep.sweep.curves import Curves
 from tmc_sweep.sweep.letters import Report
+from tmc_sweep.sweep.planner import missing
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.sweep.search import CellSearch, known_trials
 from tmc_sweep.sweep.study import Outcome, Study, picks
@@ -168,7 +168,8 @@ def test_the_journal_is_one_that_optuna_reads(study, paths: SweepPaths):
 class Run:
     """One run of the command, less Ray: a cell at a time, each of its seeds reports and ends."""
 
-    def __init__(self, paths: SweepPaths, of: SearchSpace) -> None:
+    def __init__(self, paths: SweepPaths, of: SearchSpace, diverges: bool = False) -> None:
+        self.diverges = diverges
         self.recorder = Recorder.open(paths, known_trials(of, stored_trials(paths)))
         known = known_trials(of, stored_trials(paths))
         curves = Curves("val_iwae", read_curves(paths, "val_iwae"))
@@ -176,7 +177,7 @@ class Run:
         self.recorder.choose(curves, None)
         status: Callable[[str], object] = lambda name: self.recorder.row(name)["status"]  # noqa: E731
         self.search = CellSearch(of, Study(of, paths), curves, status)
-        left = [config for config in known if status(config.trial_id) != Status.DONE]
+        left = missing(known, {config.trial_id: self.recorder.row(config.trial_id) for config in known})
         self.search.resume(known, left)
 
     def train(self, n: int) -> list[str]:
@@ -201,7 +202,8 @@ class Run:
 
     def _report(self, config: TrialConfig) -> None:
         attempt = self.recorder.receive(begin(config)).attempt
-        rows = tuple(epoch(config, number, height(config) + config.seed) for number in (1, 2))
+        value = math.nan if (self.diverges and config.seed) else height(config) + config.seed
+        rows = tuple(epoch(config, number, value) for number in (1, 2))
         self.recorder.receive(Report(config.trial_id, attempt, rows))
         self.recorder.commit()
 
@@ -232,3 +234,12 @@ def test_a_search_is_told_the_mean_of_the_seeds_over_the_statistics_epochs(paths
     stored = optuna.load_study(study_name="tiny", storage=JournalStorage(JournalFileBackend(str(paths.study))))
     (config, _) = run.search._space.trials_of(run.search._curves.cells.popitem()[1][0])
     assert stored.best_value == pytest.approx(height(config) + 0.5)
+
+
+def test_a_cell_with_a_seed_that_diverged_has_failed(paths: SweepPaths):
+    of = parse(space(samples=2).text.replace("name: tiny", "name: tiny\nseeds: 2"), "tiny.yaml")
+    with sweep_lock(paths):
+        Run(paths, of, diverges=True).train(1)
+        Run(paths, of).train(1)
+    stored = optuna.load_study(study_name="tiny", storage=JournalStorage(JournalFileBackend(str(paths.study))))
+    assert [trial.state for trial in stored.trials if trial.user_attrs] == [TrialState.FAIL, TrialState.COMPLETE]

@@ -59,6 +59,12 @@ def test_asha_stops_at_a_rung_what_is_not_among_the_best_half_of_those_that_have
     assert list(sweep.train(c, -1, -4, -1, -9)) == [c.trial_id]
 
 
+def test_of_two_equal_cells_both_go_on():
+    (a,), (b,) = of = cells(2)
+    sweep = Sweep(ASHA, of)
+    assert [sweep.train(config, -5, -5, -5) for config in (a, b)] == [{}, {}]
+
+
 def test_asha_has_rungs_at_the_grace_times_powers_of_the_reduction_and_nowhere_else():
     (a,), (b,) = of = cells(2)
     sweep = Sweep(ASHA.model_copy(update={"grace_epochs": 3}), of)
@@ -111,7 +117,7 @@ def test_a_cell_with_a_seed_that_diverged_is_the_worst():
     sweep = Sweep(ASHA, of)
     for config in first:
         sweep.train(config, -5, -5)
-    sweep.train(second[0], -1, NAN)
+    sweep.train(second[0], NAN)  # and does not keep the other from the rung
     assert sweep.train(second[1], -1, -1).keys() == {config.trial_id for config in second}
 
 
