@@ -70,7 +70,7 @@ def _read(file: Path) -> dict[str, Any]:
     if any(isinstance(document, dict) and "apiVersion" in document for document in documents):
         raise InputError(
             f"--cluster must be a file of `ray up`, but {file} is one of kubectl: forward the head's port with "
-            "`kubectl port-forward svc/tmc-sweep-head-svc 8265`, then use `tmc-sweep submit --publish` and `pull --from`"
+            "`kubectl port-forward svc/tmc-sweep-head-svc 8265`, then `tmc-sweep submit --publish` and `pull --from`"
         )
     match documents:
         case [{"cluster_name": str(), "provider": {"type": str()}, "auth": {"ssh_user": str()}} as config]:
