@@ -239,10 +239,10 @@ def test_a_sweep_that_a_plain_run_holds_ends_the_job_and_who_follows_it_with_75(
         told = cluster.command("submit", story.file, "-f", "--set", "name=other", "--results", tmp_path)
     assert told.code == 75, told.err
     assert f"another run holds sweep 'other': pid {os.getpid()} on " in told.out
-    again = cluster.command("logs", "other", "-f")
-    assert (again.code, again.out) == (75, told.out)
-    assert cluster.command("logs", "other").out == told.out
-    jobs = {job["name"]: (job["state"], job["exit_code"]) for job in cluster.command("ls", "--json").json}
+    looks = [("logs", "other", "-f"), ("logs", "other"), ("ls", "--json")]
+    again, log, listed = [ended(process) for process in [cluster.begin(*look) for look in looks]]
+    assert (again.code, again.out, log.out) == (75, told.out, told.out)
+    jobs = {job["name"]: (job["state"], job["exit_code"]) for job in listed.json}
     assert jobs == {"other": ("failed", 75), "story": ("succeeded", 0)}
 
 
