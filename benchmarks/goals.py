@@ -70,6 +70,8 @@ GOALS = (
     Goal("sweep, 24 trials × 100 epochs of digits: overhead %", 10.0, 5.0, "sweep", "overhead_percent", {"trials": 24}),
     Goal("durable writing, 24 trials × 20 epochs: % of wall", 2.0, 1.0, "driver", "writing_percent", {"trials": 24}),
     Goal("commit of a full part, 64 × 1200 epochs: ms", 50.0, 40.0, "commit", "commit_ms", {"epochs": 1200}),
+    Goal("scheduling, 500 packs queued on three nodes: seconds a pack", 0.5, 0.25, "scale", "seconds_per_pack"),
+    Goal("`run` on a running cluster: seconds to the first epoch", 15.0, 8.0, "scale", "first_epoch_seconds"),
     Goal("data path: CPU seconds per MNIST epoch", 0.2, 0.1, "data", "cpu_seconds", {"path": "ours"}),
     Goal("one H200, 1200 epochs, small, K = 20, 3 seeds in a pack: minutes", 20.0, 8.0),
 )

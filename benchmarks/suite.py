@@ -157,6 +157,22 @@ SUITE = (
         "its CPU and memory. The last two are stopped after their first epoch: what 400 more pending trials cost.",
     ),
     Benchmark(
+        "writer",
+        "benchmarks.writer",
+        "--trials 2 --epochs 1 --checkpoints 1 --rounds 1",
+        "What the one writer can take",
+        "Without Ray: every trial reports an epoch, one delivery makes all of them durable; the last also have a "
+        "checkpoint each, of the small model on MNIST.",
+    ),
+    Benchmark(
+        "scale",
+        "benchmarks.scale",
+        "--sweeps 2x2",
+        "What scheduling costs",
+        "`tmc-sweep run` on a running cluster of three simulated nodes with one slot each, epochs of milliseconds: "
+        "wall time beyond training, over packs. The driver's CPU and memory are its process's own.",
+    ),
+    Benchmark(
         "roofline",
         "benchmarks.roofline",
         "--architecture small --K 2 --size 256 --rounds 1",

@@ -60,7 +60,7 @@ def measure(count: int, epochs: int, payload: bytes, rounds: int) -> Row:
         for record in records[epochs:]:
             letters = [replace(_report(config, [record]), checkpoint=payload or None) for config in configs]
             started = time.perf_counter()
-            writer.deliver(list(letters))
+            writer.deliver([*letters])
             seconds.append(time.perf_counter() - started)
         writer.close()
     delivery_seconds = statistics.median(seconds)
@@ -75,8 +75,17 @@ def measure(count: int, epochs: int, payload: bytes, rounds: int) -> Row:
 
 
 def _begin(config: TrialConfig) -> Begin:
-    text = {name: "" for name in ("host", "device", "engine", "data_checksum", "versions")}
-    return Begin(trial_id=config.trial_id, pack=(config.trial_id,), n_parameters=0, threads=1, **text)
+    return Begin(
+        trial_id=config.trial_id,
+        pack=(config.trial_id,),
+        n_parameters=0,
+        host="",
+        device="cpu",
+        threads=1,
+        engine="eager",
+        data_checksum="",
+        versions="",
+    )
 
 
 def _report(config: TrialConfig, records: list[EpochRecord]) -> Report:
