@@ -238,7 +238,7 @@ def test_running_once_more_trains_nothing_and_needs_no_ray(story: Story, monkeyp
     assert read_trials(results / "story")["attempts"].tolist() == attempts
 
 
-@pytest.mark.parametrize(("images", "K"), [(200, 10), pytest.param(1400, 30, marks=pytest.mark.long)])
+@pytest.mark.parametrize(("images", "K"), [(400, 10), pytest.param(1400, 30, marks=pytest.mark.long)])
 def test_a_signal_in_a_long_epoch_drops_it_and_the_epoch_before_is_checkpointed(tmp_path: Path, images: int, K: int):
     """An epoch takes seconds, and would end before Tune does; or minutes, and Tune would kill its process."""
     file, paths = tmp_path / "long.yaml", SweepPaths(tmp_path / "results", "long")
