@@ -126,7 +126,8 @@ def test_the_peak_is_of_what_lives_at_once_and_not_of_what_lived_before() -> Non
 @pytest.mark.parametrize(
     "benchmark",
     [
-        pytest.param(b, id=b.name, marks=[pytest.mark.long] * (b.name in ("driver", "scale"))) for b in SUITE
+        pytest.param(b, id=b.name, marks=[pytest.mark.long] * (b.name in ("driver", "engine", "scale", "sweep")))
+        for b in SUITE
     ],  # as long as `sweep`
 )
 def test_each_benchmark_runs_and_its_rows_have_the_documented_fields(

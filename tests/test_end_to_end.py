@@ -86,7 +86,8 @@ def stage(
             process.kill()  # nothing, if it has ended
     seconds = time.monotonic() - told
     n_rows = rows(results / "story")
-    return Stage(Ended(process.returncode, out, err), seconds, n_rows, place.running_after(10), place.files)
+    left_running = place.running_after(10 if process.returncode != 3 else 0)  # a lost head's agents take a minute
+    return Stage(Ended(process.returncode, out, err), seconds, n_rows, left_running, place.files)
 
 
 def wait_for_rows(process: subprocess.Popen[str], results: Path) -> None:

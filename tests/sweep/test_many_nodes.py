@@ -78,7 +78,7 @@ def test_all_slots_of_three_nodes_are_used_and_the_packs_of_one_that_is_lost_are
             lost.extend(node for node in three_nodes.list_all_nodes() if node.node_id != here)
             three_nodes.remove_node(lost[-1], allow_graceful=False)
 
-    wanted = space(seeds=slots, epochs=10, gpu=gpu)
+    wanted = space(seeds=slots, epochs=60, gpu=gpu)
     result = run(wanted, paths.results, listen)
     assert (min(free), max(free)) == (0.0, float(sum(GPUS)))
     assert {trial.status for trial in result.trials} == {Status.DONE}
