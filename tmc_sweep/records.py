@@ -28,6 +28,7 @@ class Status(StrEnum):
 
 
 ENDED_EARLY = (Status.DIVERGED, Status.FAILED, Status.STOPPED)
+ENDED = (Status.DONE, *ENDED_EARLY)
 
 
 @dataclass(frozen=True)

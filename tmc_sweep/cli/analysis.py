@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from tmc_sweep.cli.app import Csv, Json, Last, Metric, Name, Quiet, Results, app, messages
+from tmc_sweep.cli.app import Csv, Json, Last, Metric, Name, Quiet, Results, app, check_one_format, messages
 from tmc_sweep.config import TrialConfig
-from tmc_sweep.errors import InputError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.tables.labels import label, telling_fields
 
@@ -99,8 +98,7 @@ def differences(
     from tmc_sweep.cli.status import declared_statistic
     from tmc_sweep.tables.paired import paired_differences
 
-    if as_json and as_csv:
-        raise InputError("differences must have one format, but got --json and --csv: leave one out")
+    check_one_format("differences", as_json, as_csv)
     paths = SweepPaths(results, name)
     statistic = declared_statistic(paths, last, metric)
     frame = paired_differences(paths.epochs, by, statistic.last, statistic.metric)

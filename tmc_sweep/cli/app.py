@@ -72,6 +72,12 @@ def main() -> None:
         sys.exit(_interrupted() if leaving.code == _SIGINT else leaving.code)  # typer's, and it says nothing
 
 
+def check_one_format(what: str, as_json: bool, as_csv: bool) -> None:
+    """InputError if both are asked for."""
+    if as_json and as_csv:
+        raise InputError(f"{what} must have one format, but got --json and --csv: leave one out")
+
+
 def _interrupted() -> int:
     messages.print("tmc-sweep: stopped by SIGINT", markup=False)
     return _SIGINT
@@ -274,8 +280,7 @@ def summary(
     from tmc_sweep.cli.status import declared_statistic
     from tmc_sweep.tables.summary import summarize
 
-    if as_json and as_csv:
-        raise InputError("a summary must have one format, but got --json and --csv: leave one out")
+    check_one_format("a summary", as_json, as_csv)
     paths = SweepPaths(results, name)
     statistic = declared_statistic(paths, last, metric)
     frame = summarize(paths.epochs, statistic.last, statistic.metric)

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tmc_sweep.cli.app import Csv, Json, Last, Metric, Results, app, messages
-from tmc_sweep.errors import InputError
+from tmc_sweep.cli.app import Csv, Json, Last, Metric, Results, app, check_one_format, messages
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.space.schema import Statistic
 
@@ -26,8 +25,7 @@ def compare(
     from tmc_sweep.cli.status import declared_statistic
     from tmc_sweep.tables.compare import compare as compared
 
-    if as_json and as_csv:
-        raise InputError("a comparison must have one format, but got --json and --csv: leave one out")
+    check_one_format("a comparison", as_json, as_csv)
     sweeps = [SweepPaths(results, name) for name in (first, second)]
     ours, theirs = (declared_statistic(paths, last, metric) for paths in sweeps)
     frame = compared(sweeps[0].epochs, sweeps[1].epochs, ours.last, ours.metric)

@@ -10,12 +10,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from tmc_sweep.records import Status
+from tmc_sweep.records import ENDED, Status
 from tmc_sweep.sweep.progress import Listener, Snapshot, TrialProgress
 from tmc_sweep.tables.labels import label, telling_fields
 
 _LINE_SECONDS = 15.0
-_ENDED = (Status.DONE, Status.DIVERGED, Status.FAILED, Status.STOPPED)
 _SHOWN = 20  # running trials; a terminal has so many lines
 
 
@@ -79,7 +78,7 @@ class LineView:
 
     def listen(self, snapshot: Snapshot) -> None:
         """Print what is new."""
-        ended = snapshot.with_status(*_ENDED)
+        ended = snapshot.with_status(*ENDED)
         if self._told is None:
             self._fields = telling_fields([trial.config.row() for trial in snapshot.trials])
             self._told = {trial.config.trial_id for trial in ended}

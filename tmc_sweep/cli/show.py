@@ -37,12 +37,18 @@ def show_json(value: object) -> None:
     typer.echo(json.dumps(value, indent=2, allow_nan=False))
 
 
-def show_summary(frame: pd.DataFrame, mode: Literal["max", "min"], *, as_json: bool, as_csv: bool) -> None:
-    """The summary, a row per cell, and the cell whose mean is best."""
+def _show_data(frame: pd.DataFrame, as_json: bool) -> None:
+    """The frame for programs: JSON, or else CSV."""
     if as_json:
         show_json(plain_rows(frame))
-    elif as_csv:
+    else:
         typer.echo(frame.to_csv(index=False), nl=False)
+
+
+def show_summary(frame: pd.DataFrame, mode: Literal["max", "min"], *, as_json: bool, as_csv: bool) -> None:
+    """The summary, a row per cell, and the cell whose mean is best."""
+    if as_json or as_csv:
+        _show_data(frame, as_json)
     elif frame.empty:
         typer.echo("no epochs yet")
     else:
@@ -100,10 +106,8 @@ def _evaluated_cell(rows: pd.DataFrame) -> dict[str, Any]:
 
 def show_differences(frame: pd.DataFrame, by: str, *, as_json: bool, as_csv: bool) -> None:
     """Paired differences, a row per pair of cells."""
-    if as_json:
-        show_json(plain_rows(frame))
-    elif as_csv:
-        typer.echo(frame.to_csv(index=False), nl=False)
+    if as_json or as_csv:
+        _show_data(frame, as_json)
     elif frame.empty:
         typer.echo(f"no two cells differ in {by} alone")
     else:
@@ -117,10 +121,8 @@ def show_differences(frame: pd.DataFrame, by: str, *, as_json: bool, as_csv: boo
 
 def show_comparison(frame: pd.DataFrame, names: tuple[str, str], *, as_json: bool, as_csv: bool) -> None:
     """Two sweeps, a row per cell of either."""
-    if as_json:
-        show_json(plain_rows(frame))
-    elif as_csv:
-        typer.echo(frame.to_csv(index=False), nl=False)
+    if as_json or as_csv:
+        _show_data(frame, as_json)
     elif frame.empty:
         typer.echo("no epochs yet")
     else:

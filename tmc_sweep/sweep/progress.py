@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tmc_sweep.config import TrialConfig
-from tmc_sweep.records import EpochRecord, Status
+from tmc_sweep.records import ENDED, EpochRecord, Status
 from tmc_sweep.tables.pace import Paces, estimate
 
 
@@ -23,8 +23,7 @@ class TrialProgress:
     @property
     def epochs_left(self) -> int:
         """Epochs still to train, were it to train to its end."""
-        ended = self.status in (Status.DIVERGED, Status.FAILED, Status.STOPPED, Status.DONE)
-        return 0 if ended else self.config.epochs - (self.last.epoch if self.last else 0)
+        return 0 if self.status in ENDED else self.config.epochs - (self.last.epoch if self.last else 0)
 
 
 @dataclass(frozen=True)

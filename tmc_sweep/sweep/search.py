@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.records import Status
+from tmc_sweep.records import ENDED, Status
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.sweep.curves import Curves
 from tmc_sweep.sweep.recorder import Recorder
@@ -51,7 +51,7 @@ class CellSearch:
     def ended(self, trial: TrialConfig) -> None:
         """Training of this trial is over; the study is told once all seeds of its cell have ended."""
         cell = _cell(trial)
-        if all(status in _ENDED for status in self._statuses(cell)):
+        if all(status in ENDED for status in self._statuses(cell)):
             self._study.tell(cell, self._outcome(cell))
 
     def _statuses(self, cell: TrialConfig) -> list[object]:
@@ -94,6 +94,3 @@ def choosing(
 
 def _cell(trial: TrialConfig, **fields: object) -> TrialConfig:
     return trial.model_copy(update={"seed": 0, **fields})
-
-
-_ENDED = (Status.DONE, Status.DIVERGED, Status.FAILED, Status.STOPPED)
