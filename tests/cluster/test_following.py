@@ -24,6 +24,9 @@ class Server:
     gone: bool = False
     said: list[str] = field(default_factory=list)
 
+    def get_job_logs(self, _: str) -> str:
+        return "".join(piece for piece in self.connections[0] if isinstance(piece, str))
+
     async def tail_job_logs(self, _: str) -> AsyncIterator[str]:
         for piece in self.connections.pop(0):
             if isinstance(piece, Exception):
@@ -46,10 +49,10 @@ class Server:
     def get_address(self) -> str:
         return "http://there"
 
-    def follow(self) -> None:
+    def follow(self, last: int | None = None) -> None:
         job = _job(self.get_job_info(""))
         assert job
-        assert follow(self, job, self.said.append).state == "succeeded"
+        assert follow(self, job, self.said.append, last).state == "succeeded"
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +66,14 @@ def test_after_a_break_nothing_is_shown_twice_and_nothing_is_missing(error: Exce
     server = Server([["one\n", "two", error], [error], ["on", "e\ntw", "o\nthree\n"]])
     server.follow()
     assert "".join(server.said) == "one\ntwo\nthree\n"
+
+
+@pytest.mark.parametrize(("last", "text"), [(2, "three\nfo"), (3, "two\nthree\nfo"), (9, "one\ntwo\nthree\nfo")])
+def test_who_joins_sees_the_last_lines_and_what_is_new(last: int, text: str):
+    log = ["one\n", "two\nthree\n", "fo"]
+    server = Server([[*log, ClientError()], [*log, "ur\n"]])
+    server.follow(last)
+    assert "".join(server.said) == text + "ur\n"
 
 
 def test_a_silent_connection_is_waited_for_while_the_server_is_there():

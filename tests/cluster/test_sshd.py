@@ -194,7 +194,7 @@ def test_it_goes_on_without_the_laptop_and_the_same_command_follows_it_again(lap
 
     again = laptop.start("tmc-sweep", "run", space, "--cluster", laptop.cluster)
     assert again.stderr is not None
-    assert again.stderr.readline().startswith("long is job tmc-sweep-long-1:")
+    assert again.stderr.readline().startswith("long runs already as job tmc-sweep-long-1:")
     laptop.sweep("stop", "long")
     out, _ = again.communicate(timeout=120)
     assert (again.returncode, out.partition(",")[0]) == (143, "test_objective")

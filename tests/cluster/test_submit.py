@@ -2,14 +2,16 @@
 
 import os
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command import command
 from ray.dashboard.modules.job.pydantic_models import JobDetails
 from ray.job_submission import JobStatus
 
+from tmc_sweep.cluster import following, server
 from tmc_sweep.cluster.jobs import Job, submit
 from tmc_sweep.errors import CannotRunError, InputError, SweepBusyError
 from tmc_sweep.space.load import parse
@@ -25,6 +27,7 @@ class Server:
     rival: str | None = None
     lost: bool = False
     jobs: list[JobDetails] = field(default_factory=list)
+    joined: bool = False
 
     def list_jobs(self) -> list[JobDetails]:
         return self.jobs
@@ -48,7 +51,8 @@ class Server:
         return "http://there"
 
     def send(self, text: str, *, attach: bool = False, results: Path | None = None) -> Job:
-        return submit(self, parse(text, "grid.yaml"), results, 10, attach=attach)
+        job, self.joined = submit(self, parse(text, "grid.yaml"), results, 10, attach=attach)
+        return job
 
 
 def test_each_submission_has_a_number_of_its_own():
@@ -56,6 +60,9 @@ def test_each_submission_has_a_number_of_its_own():
     assert server.send(MINE).id == "tmc-sweep-grid-1"
     server.end()
     assert server.send(MINE, attach=True).id == "tmc-sweep-grid-2"
+    assert not server.joined
+    assert server.send(MINE, attach=True).id == "tmc-sweep-grid-2"
+    assert server.joined
 
 
 @pytest.mark.parametrize("attach", [False, True])
@@ -92,6 +99,24 @@ def test_another_results_folder_is_another_job(tmp_path: Path):
 def test_results_of_a_job_are_an_absolute_folder():
     with pytest.raises(InputError, match="must be an absolute folder of the head, but got here: write it whole"):
         Server().send(MINE, results=Path("here"))
+
+
+def test_who_joins_follows_from_the_last_lines_and_who_starts_it_from_the_first(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    def follow(there: Server, job: Job, show: object, last: int | None) -> Job:
+        begun.append(last)
+        return replace(job, state="succeeded")
+
+    begun: list[int | None] = []
+    there = Server()
+    monkeypatch.setattr(server, "find_server", lambda: there)
+    monkeypatch.setattr(following, "follow", follow)
+    file = tmp_path / "grid.yaml"
+    file.write_text(MINE)
+    said = [command("submit", file, "-f").err.partition(":")[0] for _ in range(2)]
+    assert begun == [None, 10]
+    assert said == ["grid is job tmc-sweep-grid-1", "grid runs already as job tmc-sweep-grid-1"]
 
 
 SHOWS = '#!/bin/sh\npwd\nfor each in "$@"; do echo "$each"; done\n'

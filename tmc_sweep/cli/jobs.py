@@ -14,6 +14,8 @@ if TYPE_CHECKING:  # they load Ray
     from tmc_sweep.cluster.jobs import Job
     from tmc_sweep.cluster.server import JobServer
 
+_LAST_LINES = 10  # of a log that was there before us, as of `tail -f`
+
 Follow = Annotated[bool, typer.Option("--follow", "-f", help="Show what it says until it ends, and end as it does.")]
 
 
@@ -48,14 +50,14 @@ def submit(
     from tmc_sweep.cluster.server import find_server
 
     server = find_server()
-    job = jobs.submit(server, space, results, max_trials, attach=follow, publish=publish)
+    job, joined = jobs.submit(server, space, results, max_trials, attach=follow, publish=publish)
     messages.print(
-        f"{space.name} is job {job.id}: follow it with `tmc-sweep logs {space.name} -f`, "
-        f"stop it with `tmc-sweep stop {space.name}`",
+        f"{space.name} {'runs already as' if joined else 'is'} job {job.id}: follow it with "
+        f"`tmc-sweep logs {space.name} -f`, stop it with `tmc-sweep stop {space.name}`",
         markup=False,
     )
     if follow:
-        _follow(server, job)
+        _follow(server, job, _LAST_LINES if joined else None)
 
 
 @app.command()
@@ -101,12 +103,12 @@ def stop(name: Name) -> None:
     typer.echo(f"{name}: its job {job.id} is {jobs.stop(server, job).state}; submit it again to go on")
 
 
-def _follow(server: "JobServer", job: "Job") -> None:
-    """Show its log until it ends, and end as it did."""
+def _follow(server: "JobServer", job: "Job", last: int | None = None) -> None:
+    """Show its log until it ends, from its beginning or its `last` lines, and end as it did."""
     from tmc_sweep.cluster.following import follow
 
     try:
-        ended = follow(server, job, lambda text: typer.echo(text, nl=False))
+        ended = follow(server, job, lambda text: typer.echo(text, nl=False), last)
     except KeyboardInterrupt:
         raise SweepInterruptedError(
             f"{job.sweep} runs on: come back with `tmc-sweep logs {job.sweep} -f`, "

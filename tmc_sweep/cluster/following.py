@@ -19,16 +19,16 @@ def log_of(server: JobServer, job: Job) -> str:
         return str(server.get_job_logs(job.id))
 
 
-def follow(server: JobServer, job: Job, show: Callable[[str], None]) -> Job:
-    """Show the log from its beginning until the job has ended; the job as it then is.
+def follow(server: JobServer, job: Job, show: Callable[[str], None], last: int | None = None) -> Job:
+    """Show the log until the job has ended, from its beginning or its `last` lines; the job as it then is.
 
     CannotRunError if the server is gone for longer than a request may take.
     """
-    return asyncio.run(_follow(server, job, show))
+    skipped = [] if last is None else log_of(server, job).splitlines(keepends=True)[:-last]
+    return asyncio.run(_follow(server, job, Shown(show, sum(map(len, skipped)))))
 
 
-async def _follow(server: JobServer, job: Job, show: Callable[[str], None]) -> Job:
-    shown = Shown(show)
+async def _follow(server: JobServer, job: Job, shown: "Shown") -> Job:
     while True:
         with suppress(ClientError, RuntimeError):  # broken off
             await _tail(server, job, shown)
@@ -53,11 +53,11 @@ async def _tail(server: JobServer, job: Job, shown: "Shown") -> None:
 
 
 class Shown:
-    """Shows a text that is read from its beginning more than once, each character once."""
+    """Shows a text that is read from its beginning more than once, each character once, less those skipped."""
 
-    def __init__(self, show: Callable[[str], None]) -> None:
+    def __init__(self, show: Callable[[str], None], skipped: int) -> None:
         self._show = show
-        self._shown = 0
+        self._shown = skipped
         self._read = 0
 
     def rewind(self) -> None:

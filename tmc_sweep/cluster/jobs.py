@@ -104,11 +104,11 @@ def submit(
     *,
     attach: bool,
     publish: str | None = None,
-) -> Job:
-    """Send the sweep to the cluster; SweepBusyError if a job of that name is active there.
+) -> tuple[Job, bool]:
+    """Send the sweep to the cluster: its job, and whether that ran already.
 
-    With `attach`, an active job that does the same is as good. `results` is an absolute folder on the head, and
-    `publish` where it keeps a copy of the tables.
+    SweepBusyError if a job of that name is active there, unless it does the same and `attach` says that this is as
+    good. `results` is an absolute folder on the head, and `publish` where it keeps a copy of the tables.
     """
     if results and not results.is_absolute():
         raise InputError(
@@ -122,14 +122,14 @@ def submit(
     if last is None or not last.active:
         number = last.number + 1 if last else 1
         try:
-            return _send(server, space, command, identity, number)
+            return _send(server, space, command, identity, number), False
         except CannotRunError:  # another was faster, or it was sent and the answer was lost
             last = _last(server, space.name)
             if last is None or last.number < number:
                 raise
             attach = True
     if attach and last.identity == identity:
-        return last
+        return last, True
     raise SweepBusyError(
         f"a sweep must run once at a time, but {space.name!r} is {last.state} as job {last.id}"
         f"{'' if last.identity == identity else ', with another search space, results folder or copy'}: follow it with "
