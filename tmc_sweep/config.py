@@ -257,6 +257,11 @@ class TrialConfig(_Frozen):
         """Minibatches of one pass over the training images."""
         return math.ceil((self.train_images - self.validation_images) / self.batch_size)
 
+    @property
+    def evaluation_steps(self) -> int:
+        """Batches that an epoch's evaluation takes."""
+        return sum(math.ceil(n / self.batch_size) for n in (self.validation_images, self.test_images))
+
     def row(self) -> dict[str, object]:
         """The fields as plain table values, keyed by column."""
         return {name: getattr(self, name) for name in type(self).model_fields} | {

@@ -185,6 +185,13 @@ TRIAL_COLUMNS = (
     Column("config", "string", "", "the whole configuration as JSON", required=True),
     Column("git_commit", "string", "", "commit of the checkout that tmc_sweep was run from; null outside one"),
     Column("git_dirty", "bool", "", "whether its files differed from that commit"),
+    Column("gpu", "float64", "GPUs", "what its process had in the last attempt: below 1 a share of one, 0 on a CPU"),
+    Column(
+        "search_space",
+        "string",
+        "",
+        "the YAML of its last attempt: first 12 hex digits of the SHA-256 of its text, which is in the manifest",
+    ),
 )
 
 SUMMARY_COLUMNS = (

@@ -1,5 +1,6 @@
 """What `auto` comes to: pack sizes, shares of a GPU and engines, from given costs."""
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -25,7 +26,7 @@ def measuring(
         if engine == "compiled" and compiled is None:
             raise CannotRunError("no compiler")
         seconds = compiled if engine == "compiled" and compiled is not None else first + each * members
-        return Cost(seconds, busy * members, members * memory, 80 * GIB)
+        return Cost(seconds, busy * members, members * memory, 80 * GIB, seconds)
 
     return measure
 
@@ -62,7 +63,7 @@ def test_packs_are_as_small_as_nearly_the_fastest(first: float, each: float, n: 
 def test_a_few_members_measured_faster_than_one_do_not_make_many_free_of_cost():
     def measure(config: TrialConfig, members: int, gpu: float, engine: Engine) -> Cost:
         seconds = 1.0 if members == 1 else 0.9
-        return Cost(seconds, seconds, 0, 0)
+        return Cost(seconds, seconds, 0, 0, seconds)
 
     assert sizes(Allotter(Resources(), TWO_CORES, measure).allot(trials(250))) == [125, 125]
 
@@ -100,7 +101,7 @@ def test_a_shape_is_measured_once_for_one_member_and_once_for_a_few():
 
     def measure(config: TrialConfig, members: int, gpu: float, engine: Engine) -> Cost:
         asked.append((config.K, members))
-        return Cost(1.0, 1.0, 0, 0)
+        return Cost(1.0, 1.0, 0, 0, 1.0)
 
     configs = [small(K=K, seed=seed, lr=lr) for K in (1, 2) for seed in (0, 1, 2) for lr in (1e-3, 1e-2)]
     Allotter(Resources(), TWO_CORES, measure).allot(configs)
@@ -145,7 +146,9 @@ def test_on_a_gpu_packs_grow_where_its_hosts_cores_are_what_binds():
 
 def test_a_pack_whose_probe_ran_out_of_memory_is_not_made():
     def measure(config: TrialConfig, members: int, gpu: float, engine: Engine) -> Cost:
-        return Cost(1.0, 1.0, GIB, 80 * GIB) if members == 1 else Cost(float("inf"), float("inf"), 2**62, 80 * GIB)
+        return (
+            Cost(1.0, 1.0, GIB, 80 * GIB, 1.0) if members == 1 else Cost(math.inf, math.inf, 2**62, 80 * GIB, math.inf)
+        )
 
     assert sizes(Allotter(Resources(), ONE_GPU, measure).allot(trials(4, epochs=1))) == [1] * 4
 

@@ -47,7 +47,7 @@ def test_a_shape_is_measured_once_whatever_a_member_keeps_for_itself(monkeypatch
 @pytest.mark.parametrize("change", [{"K": 5}, {"batch_size": 32}, {"objective": "iwae"}, {"weight_norm": True}])
 def test_another_shape_is_measured_anew(change: dict[str, object], monkeypatch: pytest.MonkeyPatch):
     cost(configured(), members=1)
-    other = Cost(1.0, 1.0, 2, 3)
+    other = Cost(1.0, 1.0, 2, 3, 4.0)
     monkeypatch.setattr(probe, "measure", lambda *_: other)
     assert cost(configured(**change), members=1) == other
     assert cost(configured(), members=2) == other
@@ -55,7 +55,7 @@ def test_another_shape_is_measured_anew(change: dict[str, object], monkeypatch: 
 
 def test_another_number_of_threads_is_measured_anew(monkeypatch: pytest.MonkeyPatch):
     cost(configured(), members=1)
-    monkeypatch.setattr(probe, "measure", lambda *_: Cost(1.0, 1.0, 2, 3))
+    monkeypatch.setattr(probe, "measure", lambda *_: Cost(1.0, 1.0, 2, 3, 4.0))
     monkeypatch.setattr(torch, "get_num_threads", lambda: 64)
     assert cost(configured(), members=1).step_seconds == 1.0
 
@@ -76,7 +76,7 @@ def test_a_broken_note_is_measured_anew_and_replaced(content: str, home: Path, m
     measured = cost(configured(), members=1)
     (note,) = (home / ".cache" / "tmc_sweep" / "costs").iterdir()
     note.write_text(content)
-    other = Cost(1.0, 1.0, 2, 3)
+    other = Cost(1.0, 1.0, 2, 3, 4.0)
     monkeypatch.setattr(probe, "measure", lambda *_: other)
     assert cost(configured(), members=1) == other != measured
     forbid_measuring(monkeypatch)

@@ -67,7 +67,7 @@ class Allotter:
 
         def seconds(size: int) -> float:
             part = max(1, self.slots(self._gpu(group[0], size)) * len(group) // n_trials)
-            return math.ceil(math.ceil(len(group) / size) / part) * self._cost(group[0], size).step_seconds
+            return math.ceil(math.ceil(len(group) / size) / part) * self.cost(group[0], size).step_seconds
 
         makespans = [seconds(size) for size in range(1, len(group) + 1)]
         return 1 + next(i for i, makespan in enumerate(makespans) if makespan <= _MARGIN * min(makespans))
@@ -81,7 +81,7 @@ class Allotter:
             return self._resources.engine
         if not self._on_gpu:
             return "eager"  # compiled steps are no faster on a CPU
-        eager = self._cost(pack[0], len(pack)).step_seconds
+        eager = self.cost(pack[0], len(pack)).step_seconds
         if max(eager * config.steps_per_epoch * config.epochs for config in pack) < _WORTH_COMPILING_SECONDS:
             return "eager"
         try:
@@ -96,7 +96,7 @@ class Allotter:
             return 0.0
         if self._resources.gpu != "auto":
             return float(self._resources.gpu)
-        cost = self._cost(config, members) if engine == "eager" else self._measure(config, members, engine)
+        cost = self.cost(config, members) if engine == "eager" else self._measure(config, members, engine)
         of_memory = (_CONTEXT_BYTES + _FRAGMENTATION * cost.memory_bytes) / cost.device_bytes
         of_time = cost.busy_seconds / cost.step_seconds
         of_cores = self._resources.cpu * max(node["GPU"] / node["CPU"] for node in filter(_has_gpu, self._nodes))
@@ -105,13 +105,10 @@ class Allotter:
 
     def slots(self, gpu: float) -> int:
         """How many packs can train at once."""
-        cpu = self._resources.cpu
-        return sum(
-            min([int(node["CPU"] / cpu), *([int(node.get("GPU", 0) / gpu)] if gpu else [])]) for node in self._nodes
-        )
+        return sum(room(node, self._resources.cpu, gpu) for node in self._nodes)
 
-    def _cost(self, config: TrialConfig, members: int) -> Cost:
-        """Of an eager step, measured for one member and a few."""
+    def cost(self, config: TrialConfig, members: int) -> Cost:
+        """Of an eager pack, measured for one member and a few."""
         one = self._measure(config, 1, "eager")
         if members == 1:
             return one
@@ -121,12 +118,19 @@ class Allotter:
             first, other = getattr(one, name), getattr(few, name)
             return float(first + max(0.0, other - first) * (members - 1) / (_A_FEW - 1))
 
-        return Cost(at("step_seconds"), at("busy_seconds"), int(at("memory_bytes")), one.device_bytes)
+        return Cost(
+            at("step_seconds"), at("busy_seconds"), int(at("memory_bytes")), one.device_bytes, at("evaluation_seconds")
+        )
 
     def _measure(self, config: TrialConfig, members: int, engine: Engine) -> Cost:
         """Alone on a GPU where its share is still to be decided."""
         gpu = 0.0 if not self._on_gpu else 1.0 if self._resources.gpu == "auto" else float(self._resources.gpu)
         return self._measured(shape(config), members, gpu, engine)
+
+
+def room(node: Capacity, cpu: float, gpu: float) -> int:
+    """How many processes with so many cores and so much of a GPU this node holds."""
+    return min([int(node.get("CPU", 0) / cpu), *([int(node.get("GPU", 0) / gpu)] if gpu else [])])
 
 
 def _has_gpu(node: Capacity) -> bool:

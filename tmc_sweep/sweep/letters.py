@@ -22,6 +22,7 @@ class Begin:
     versions: str
     git_commit: str | None = None
     git_dirty: bool | None = None
+    gpu: float = 0.0  # below 1: a share of one
 
 
 @dataclass(frozen=True)

@@ -31,10 +31,13 @@ class PackRun:
         device: str,
         checkpoint_seconds: float,
         engine: Engine = "eager",
+        gpu: float = 0.0,
     ) -> None:
+        """`device` is torch's; `gpu`, for the record, is how much of it this process has."""
         self._images = images
         self._channel = channel
         self._device = device
+        self._gpu = gpu
         self._engine: Engine = engine
         self._checkpoint_seconds = checkpoint_seconds
         self._checkpointed = time.monotonic()
@@ -94,6 +97,7 @@ class PackRun:
             pack=tuple(member.trial_id for member in pack),
             n_parameters=count_parameters(config),
             data_checksum=self._images.checksum[:16],
+            gpu=self._gpu,
             **vars(Provenance.here(self._device, self._engine)),
         )
 

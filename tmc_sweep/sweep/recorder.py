@@ -17,7 +17,7 @@ from tmc_sweep.sweep.letters import Begin, Begun, Done, Letter, Reply, Report
 from tmc_sweep.sweep.stopping import Stopping
 from tmc_sweep.tables.checkpoints import CheckpointFiles, pass_over
 from tmc_sweep.tables.epochs import EpochTable
-from tmc_sweep.tables.manifest import Manifest, open_manifest, write_manifest
+from tmc_sweep.tables.manifest import Manifest, name_of, open_manifest, write_manifest
 from tmc_sweep.tables.parts import RecomputedEpochError
 from tmc_sweep.tables.trials import TrialRow, TrialTable
 
@@ -165,6 +165,7 @@ class Recorder:
             started=datetime.now(UTC),
             ended=None,
             pack_size=len(letter.pack),
+            search_space=name_of(self._manifest.search_space) if self._manifest.search_space else None,
             **{name: value for name, value in vars(letter).items() if name not in ("trial_id", "pack")},
         )
         self._budget.keep(letter.trial_id)

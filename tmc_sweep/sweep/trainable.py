@@ -35,9 +35,14 @@ class PackTrainable(tune.Trainable):
             allotment: Allotment = ray.get(mailbox.pack.remote(number))
             device = prepare(allotment.cpu, allotment.gpu, resources.tf32)
             of_pack = images[allotment.trials[0].data]
-            channel = MailboxChannel(mailbox)
             return PackRun(
-                allotment.trials, of_pack, channel, device, resources.checkpoint_seconds, engine=allotment.engine
+                allotment.trials,
+                of_pack,
+                MailboxChannel(mailbox),
+                device,
+                resources.checkpoint_seconds,
+                allotment.engine,
+                allotment.gpu,
             )
 
         self._begin = begin

@@ -39,7 +39,7 @@ def measuring(resources: Resources, check: Callable[[], None]) -> Measure:
         measured: list[Cost] = []
         if fits(lambda: measured.append(cost(config, members, device, engine))):
             return measured[0]
-        return Cost(math.inf, math.inf, 2**62, torch.cuda.mem_get_info()[1] if gpu else 0)
+        return Cost(math.inf, math.inf, 2**62, torch.cuda.mem_get_info()[1] if gpu else 0, math.inf)
 
     on_cpu = ray.remote(max_retries=1)(probe)
     on_gpu = ray.remote(max_retries=1, max_calls=1)(probe)  # its process ends, and with it what it holds of the GPU

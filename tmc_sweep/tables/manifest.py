@@ -1,5 +1,6 @@
-"""The manifest: which sweep this is, who made it, its search space as last run, and who is trained together."""
+"""The manifest: which sweep this is, who made it, its search spaces as run, and who is trained together."""
 
+import hashlib
 import json
 import secrets
 from dataclasses import asdict, dataclass, replace
@@ -25,6 +26,12 @@ class Manifest:
     tmc_sweep: str  # version that last ran the sweep
     search_space: str  # the YAML text that was last run; empty if the sweep was not run from one
     packs: tuple[tuple[str, ...], ...]  # names of the trials trained together, as last begun; each trial once
+    earlier_search_spaces: tuple[str, ...] = ()  # other texts that were run before, each once
+
+    def search_space_named(self, name: str | None) -> str | None:
+        """The text that a trial ran under, by the name that the trial table has for it; None if it is not on record."""
+        texts = (self.search_space, *self.earlier_search_spaces)
+        return next((text for text in texts if text and name_of(text) == name), None)
 
 
 def read_manifest(paths: SweepPaths) -> Manifest | None:
@@ -36,7 +43,8 @@ def read_manifest(paths: SweepPaths) -> Manifest | None:
         fields = json.loads(content)
         check_format(paths.manifest, int(fields["format_version"]))
         del fields["sha256"]
-        manifest = Manifest(**{**fields, "packs": tuple(map(tuple, fields["packs"]))})
+        packs, earlier = tuple(map(tuple, fields["packs"])), tuple(fields.get("earlier_search_spaces", ()))
+        manifest = Manifest(**{**fields, "packs": packs, "earlier_search_spaces": earlier})
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise refused(paths.manifest, f"it is damaged ({error!r})") from error
     if not is_sealed(content, _MARK):
@@ -53,14 +61,22 @@ def open_manifest(paths: SweepPaths, search_space: str | None = None, sweep_id: 
     stored = read_manifest(paths)
     created = datetime.now(UTC).isoformat()
     manifest = stored or Manifest(FORMAT_VERSION, sweep_id or _sweep_id(paths), created, "", "", ())
+    now = manifest.search_space if search_space is None else search_space
+    earlier = dict.fromkeys((*manifest.earlier_search_spaces, manifest.search_space))
     manifest = replace(
         manifest,
         tmc_sweep=version("tmc-sweep"),
-        search_space=manifest.search_space if search_space is None else search_space,
+        search_space=now,
+        earlier_search_spaces=tuple(text for text in earlier if text not in ("", now)),
     )
     if manifest != stored:
         write_manifest(paths, manifest)
     return manifest
+
+
+def name_of(search_space: str) -> str:
+    """What the trial table calls a search space's text: the first 12 hex digits of its SHA-256."""
+    return hashlib.sha256(search_space.encode()).hexdigest()[:12]
 
 
 def write_manifest(paths: SweepPaths, manifest: Manifest) -> None:

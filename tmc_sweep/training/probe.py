@@ -33,12 +33,17 @@ _FREE = {  # what makes no difference to a step's cost; at a rate at which nothi
 
 @dataclass(frozen=True)
 class Cost:
-    """One training step of a pack: its seconds, how many of them the device computes, and bytes on a GPU."""
+    """What a pack costs: seconds of a training step, how many of them the device computes, and bytes on a GPU."""
 
     step_seconds: float
     busy_seconds: float  # on a CPU all of them
     memory_bytes: int  # most that torch held on the GPU, evaluation included; 0 on a CPU
     device_bytes: int  # what the GPU has; 0 on a CPU
+    evaluation_seconds: float  # of one batch, all bounds
+
+    def epoch_seconds(self, config: TrialConfig) -> float:
+        """An epoch of this configuration, evaluation included."""
+        return config.steps_per_epoch * self.step_seconds + config.evaluation_steps * self.evaluation_seconds
 
 
 def shape(config: TrialConfig) -> TrialConfig:
@@ -49,18 +54,24 @@ def shape(config: TrialConfig) -> TrialConfig:
 
 def cost(config: TrialConfig, members: int, device: str = "cpu", engine: Engine = "eager") -> Cost:
     """The cost of `members` trials of this one's shape together, from the cache or measured now and cached."""
-    config = shape(config)
-    path = _cache() / f"{_key(config, members, device, engine)}.json"
-    try:
-        return Cost(**json.loads(path.read_bytes()))
-    except (OSError, ValueError, TypeError):
-        measured = measure(config, members, device, engine)
+    if known := remembered(config, members, device, engine):
+        return known
+    measured = measure(shape(config), members, device, engine)
+    path = _file(config, members, device, engine)
     with suppress(OSError):  # a home that one may not write to
         path.parent.mkdir(parents=True, exist_ok=True)
         aside = path.with_suffix(f".{os.getpid()}")
         aside.write_text(json.dumps(asdict(measured)))
         aside.replace(path)
     return measured
+
+
+def remembered(config: TrialConfig, members: int, device: str = "cpu", engine: Engine = "eager") -> Cost | None:
+    """The cost as `cost` measured it here before, with as many threads; None if it did not."""
+    try:
+        return Cost(**json.loads(_file(config, members, device, engine).read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def measure(config: TrialConfig, members: int, device: str, engine: Engine) -> Cost:
@@ -70,16 +81,13 @@ def measure(config: TrialConfig, members: int, device: str, engine: Engine) -> C
     images = torch.randint(0, 256, (n_images, config.n_features), dtype=torch.uint8, device=device)
     pack = Pack(states, Split(images, images[:0], images[: config.batch_size]), device, engine=engine)
     pack.train_epoch()
-    seconds = min(_training_seconds(pack) for _ in range(_EPOCHS)) / _STEPS
+    records = [pack.train_epoch()[0] for _ in range(_EPOCHS)]
+    seconds = min(record.epoch_seconds - record.eval_seconds for record in records) / _STEPS
+    evaluation = min(record.eval_seconds for record in records)
     if not device.startswith("cuda"):
-        return Cost(seconds, seconds, 0, 0)
+        return Cost(seconds, seconds, 0, 0, evaluation)
     busy = min(seconds, _computing_seconds(pack) / _STEPS)
-    return Cost(seconds, busy, torch.cuda.max_memory_reserved(), torch.cuda.mem_get_info()[1])
-
-
-def _training_seconds(pack: Pack) -> float:
-    record = pack.train_epoch()[0]
-    return record.epoch_seconds - record.eval_seconds
+    return Cost(seconds, busy, torch.cuda.max_memory_reserved(), torch.cuda.mem_get_info()[1], evaluation)
 
 
 def _computing_seconds(pack: Pack) -> float:
@@ -89,13 +97,10 @@ def _computing_seconds(pack: Pack) -> float:
     return float(sum(event.self_device_time_total for event in profiler.key_averages())) / 1e6
 
 
-def _cache() -> Path:
-    return Path.home() / ".cache" / "tmc_sweep" / "costs"
-
-
-def _key(config: TrialConfig, members: int, device: str, engine: Engine) -> str:
+def _file(config: TrialConfig, members: int, device: str, engine: Engine) -> Path:
     on = torch.cuda.get_device_name() if device.startswith("cuda") else platform.node()
     versions = [version("tmc-sweep"), torch.__version__]
     settings = [members, engine, on, torch.get_num_threads(), torch.get_float32_matmul_precision()]
-    text = json.dumps([config.model_dump(mode="json"), *settings, *versions], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    text = json.dumps([shape(config).model_dump(mode="json"), *settings, *versions], sort_keys=True)
+    key = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return Path.home() / ".cache" / "tmc_sweep" / "costs" / f"{key}.json"
