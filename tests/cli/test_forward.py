@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from signal import SIGTERM
 from typing import IO
 
 import pytest
@@ -11,6 +12,7 @@ from command import command
 from tmc_sweep.cli import forward
 from tmc_sweep.cluster import fetch, launcher
 from tmc_sweep.cluster.ssh import HeadLostError
+from tmc_sweep.errors import SweepInterruptedError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.space import SearchSpace
 
@@ -152,10 +154,11 @@ def test_one_that_stays_away_is_followed_again_by_the_same_command(head: StandIn
     assert ended.err.splitlines()[-1].endswith("what runs there goes on, the same command follows it again")
 
 
-def test_ctrl_c_ends_the_following_only(head: StandIn, file: Callable[..., Path]):
-    head.ends = [KeyboardInterrupt()]
+@pytest.mark.parametrize(("end", "code"), [(KeyboardInterrupt(), 130), (SweepInterruptedError("", SIGTERM), 143)])
+def test_a_signal_ends_the_following_only(head: StandIn, file: Callable[..., Path], end: BaseException, code: int):
+    head.ends = [end]
     ended = command("run", file(), "--cluster", "c.yaml")
-    assert ended.code == 130
+    assert ended.code == code
     assert "tiny runs on: the same command follows it again, `tmc-sweep stop tiny --cluster c.yaml`" in ended.err
 
 

@@ -1,6 +1,8 @@
 """What is asked of a head, and its files: here `ssh` is a program that runs the script on this machine."""
 
 import shutil
+import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ from stored import YAML, store
 
 from tmc_sweep.cluster.fetch import fetch
 from tmc_sweep.cluster.ssh import Head, HeadLostError
-from tmc_sweep.errors import CannotRunError, InputError
+from tmc_sweep.errors import CannotRunError, InputError, SweepInterruptedError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.space.load import parse
 from tmc_sweep.tables.read import read_epochs
@@ -47,6 +49,25 @@ def test_a_connection_that_fails_says_what_ssh_says(tmp_path: Path, verb: str):
     head = Head(Path("c.yaml"), lambda script, terminal: [str(cut)])
     with pytest.raises(HeadLostError, match=r"the head of c.yaml must answer over SSH, but ssh: cut off: check that"):
         getattr(head, verb)("true")
+
+
+@pytest.mark.parametrize("verb", ["run", "ask"])
+def test_sigterm_ends_ssh_too(head: Head, tmp_path: Path, verb: str):
+    goes_on = f"import pathlib, time; time.sleep(10); pathlib.Path('{tmp_path}/done').touch()"
+    before = signal.signal(signal.SIGTERM, lambda *_: pytest.fail("nobody handles it"))
+    try:
+        with pytest.raises(SweepInterruptedError) as stopped:
+            getattr(head, verb)(f'kill -TERM $PPID; exec {sys.executable} -c "{goes_on}"')
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert stopped.value.exit_code == 143
+    assert not (tmp_path / "done").exists()
+
+
+def test_a_head_that_answers_late_is_lost(head: Head, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("tmc_sweep.cluster.ssh._ANSWER_SECONDS", 0.1)
+    with pytest.raises(HeadLostError, match=r"but it does not within 0.1 s: check that"):
+        head.ask("exec sleep 60")
 
 
 def test_a_search_space_arrives_as_it_is(head: Head, tmp_path: Path):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import wraps
 from pathlib import Path
 from shlex import quote
-from signal import SIGINT
+from signal import SIGINT, SIGTERM
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -88,11 +88,11 @@ def run_there(context: typer.Context, cluster: Path) -> None:
     script = _script("submit", [head.send(space), "--follow"], _given(context, _RUN_HERE))
     try:
         code = _quietly(head, script) if given["quiet"] else _followed(head, script, sys.stderr)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SweepInterruptedError) as left:
         raise SweepInterruptedError(
             f"{space.name} runs on: the same command follows it again, "
             f"`tmc-sweep stop {space.name} --cluster {cluster}` stops it",
-            SIGINT,
+            SIGINT if isinstance(left, KeyboardInterrupt) else SIGTERM,
         ) from None
     if code in _TRAINED:
         paths = fetch(head, space.name, given["results"])

@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import signal
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -9,9 +10,10 @@ from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO
+from types import FrameType
+from typing import IO, Any
 
-from tmc_sweep.errors import CannotRunError, InputError
+from tmc_sweep.errors import CannotRunError, InputError, SweepInterruptedError
 from tmc_sweep.space import SearchSpace
 
 Compose = Callable[[str, bool], list[str]]  # a shell script, whether on a terminal: the ssh command that runs it there
@@ -47,13 +49,7 @@ class Head:
 
         On a `terminal` both its streams are one, and keys such as Ctrl-C reach it.
         """
-        with tempfile.NamedTemporaryFile("r", prefix="tmc_sweep-ssh-") as said:
-            command = self._command(script, terminal, said.name)
-            stdin = None if terminal else subprocess.DEVNULL
-            code = subprocess.run(command, stdin=stdin, stdout=out).returncode  # noqa: S603  # composed by Ray
-            if code == _SSH_FAILED:
-                raise self._lost(_last_line(said.read()) or "the connection broke")
-            return code
+        return self._ssh(script, terminal, stdin=None if terminal else subprocess.DEVNULL, stdout=out)[0]
 
     def ask(self, script: str) -> str:
         """What a shell script there writes; RefusedError if it fails, HeadLostError if it takes long."""
@@ -64,22 +60,13 @@ class Head:
 
     def fetch(self, script: str, out: IO[bytes], seconds: float | None = None) -> None:
         """Let `out` hold what a shell script there writes; RefusedError if it fails, HeadLostError."""
-        with tempfile.NamedTemporaryFile("r", prefix="tmc_sweep-ssh-") as said:
-            command = self._command(script, False, said.name)
-            try:
-                ran = subprocess.run(  # noqa: S603  # composed by Ray
-                    command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE, timeout=seconds
-                )
-            except subprocess.TimeoutExpired:
-                raise self._lost(f"it does not within {seconds:g} s") from None
-            complaint = _last_line(ran.stderr.decode(errors="replace"))
-            if ran.returncode == _SSH_FAILED:
-                raise self._lost(_last_line(said.read()) or complaint)
-        if ran.returncode:
+        streams = {"stdin": subprocess.DEVNULL, "stdout": out, "stderr": subprocess.PIPE}
+        code, complaint = self._ssh(script, False, seconds, **streams)
+        if code:
             raise RefusedError(
-                f"a command on the head of {self.file} must end well, but ended with {ran.returncode} "
+                f"a command on the head of {self.file} must end well, but ended with {code} "
                 f"({complaint.rstrip('.')}): look at the head",
-                ran.returncode,
+                code,
             )
 
     def check_version(self) -> None:
@@ -110,15 +97,43 @@ class Head:
         self.ask(f"mkdir -p {folder} && base64 -d <<< {packed} | gunzip > {aside} && mv {aside} {path}")
         return path
 
-    def _command(self, script: str, terminal: bool, said: str) -> list[str]:
+    def _ssh(self, script: str, terminal: bool, seconds: float | None = None, **streams: Any) -> tuple[int, str]:
+        """Exit code of a shell script there, and the last line of its standard error where that is a pipe."""
         ssh, *rest = self.compose(f"{_RESULTS}; {script}", terminal)
-        return [ssh, "-E", said, "-o", "BatchMode=yes", "-o", "LogLevel=ERROR", *rest]
+        with tempfile.NamedTemporaryFile("r", prefix="tmc_sweep-ssh-") as said:
+            command = [ssh, "-E", said.name, "-o", "BatchMode=yes", "-o", "LogLevel=ERROR", *rest]
+            try:
+                code, complaint = _ended(command, seconds, **streams)
+            except subprocess.TimeoutExpired:
+                raise self._lost(f"it does not within {seconds:g} s") from None
+            if code == _SSH_FAILED:
+                raise self._lost(_last_line(said.read()) or complaint or "the connection broke")
+        return code, complaint
 
     def _lost(self, why: str) -> HeadLostError:
         return HeadLostError(
             f"the head of {self.file} must answer over SSH, but {why.strip().rstrip('.')}: check that the cluster is "
             "up, its address, and the account and key under auth"
         )
+
+
+def _ended(command: list[str], seconds: float | None, **streams: Any) -> tuple[int, str]:
+    """Exit code of a program that ends when we do, also by SIGTERM, and the last line of its standard error."""
+
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        raise SweepInterruptedError("stopped by SIGTERM", number)
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        with subprocess.Popen(command, **streams) as program:  # noqa: S603  # composed by Ray
+            try:
+                _, complaint = program.communicate(timeout=seconds)
+            except BaseException:
+                program.terminate()  # and not `kill`, so that ssh gives the terminal back as it was
+                raise
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    return program.returncode, _last_line((complaint or b"").decode(errors="replace"))
 
 
 def _last_line(text: str) -> str:
