@@ -11,7 +11,7 @@ from command import command
 from ray.dashboard.modules.job.pydantic_models import JobDetails
 from ray.job_submission import JobStatus
 
-from tmc_sweep.cluster import following, server
+from tmc_sweep.cluster import following, jobs, server
 from tmc_sweep.cluster.jobs import Job, submit
 from tmc_sweep.errors import CannotRunError, InputError, SweepBusyError
 from tmc_sweep.space.load import parse
@@ -31,6 +31,12 @@ class Server:
 
     def list_jobs(self) -> list[JobDetails]:
         return self.jobs
+
+    def get_job_info(self, _: str) -> JobDetails:
+        return self.jobs[-1]
+
+    def stop_job(self, _: str) -> None:
+        pass
 
     def submit_job(self, **job: Any) -> None:
         if self.rival:
@@ -117,6 +123,17 @@ def test_who_joins_follows_from_the_last_lines_and_who_starts_it_from_the_first(
     said = [command("submit", file, "-f").err.partition(":")[0] for _ in range(2)]
     assert begun == [None, 10]
     assert said == ["grid is job tmc-sweep-grid-1", "grid runs already as job tmc-sweep-grid-1"]
+
+
+def test_a_stop_takes_as_long_as_it_says_and_ray_kills_before(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    there = Server()
+    there.send(MINE)
+    assert 60 <= int(there.jobs[0].runtime_env["env_vars"]["RAY_JOB_STOP_WAIT_TIME_S"]) <= jobs.STOP_SECONDS - 10
+    monkeypatch.setattr(jobs, "STOP_SECONDS", 0.1)
+    monkeypatch.setattr(server, "find_server", lambda: there)
+    ended = command("stop", "grid")
+    assert (ended.code, "grid: stopping, at most 0.1 s" in ended.err) == (3, True)
+    assert "must end within 0.1 s of being told to, but tmc-sweep-grid-1 is running" in ended.err
 
 
 SHOWS = '#!/bin/sh\npwd\nfor each in "$@"; do echo "$each"; done\n'

@@ -99,7 +99,7 @@ def stop(name: Name) -> None:
     if not job.active:
         typer.echo(f"{name}: nothing to stop, its job {job.id} has {job.state}")
         return
-    messages.print(f"{name}: stopping, at most {jobs.DRAIN_SECONDS} s", markup=False)
+    messages.print(f"{name}: stopping, at most {jobs.STOP_SECONDS} s", markup=False)
     typer.echo(f"{name}: its job {job.id} is {jobs.stop(server, job).state}; submit it again to go on")
 
 

@@ -22,7 +22,8 @@ from tmc_sweep.paths import check_name
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.tables.places import place
 
-DRAIN_SECONDS = 120  # for the job to end by itself; Ray's own 3 s are too few for checkpoints
+STOP_SECONDS = 120  # that a stop may take
+_DRAIN_SECONDS = STOP_SECONDS - 15  # of it, before Ray kills the job; its own 3 s are too few for checkpoints
 _ID = re.compile(r"tmc-sweep-(.+)-(\d+)")
 _NO_SCRIPT = (
     "tmc-sweep: a job runs `tmc-sweep` on the head, but its PATH has none: install the head's Ray and tmc-sweep "
@@ -142,11 +143,11 @@ def stop(server: JobServer, job: Job) -> Job:
     if job.active:
         with asking(server):
             server.stop_job(job.id)
-    patience = time.monotonic() + 1.5 * DRAIN_SECONDS
+    patience = time.monotonic() + STOP_SECONDS
     while (job := refreshed(server, job)).active:
         if time.monotonic() > patience:
             raise CannotRunError(
-                f"a job must end within {1.5 * DRAIN_SECONDS:g} s of being told to, but {job.id} is {job.state}: "
+                f"a job must end within {STOP_SECONDS:g} s of being told to, but {job.id} is {job.state}: "
                 "look at the head, and run the same command again"
             )
         time.sleep(_POLL_SECONDS)
@@ -165,7 +166,7 @@ def _send(server: JobServer, space: SearchSpace, command: str, identity: str, nu
             entrypoint=command,
             submission_id=name,
             metadata={"tmc_sweep": identity},
-            runtime_env={"working_dir": folder, "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": str(DRAIN_SECONDS)}},
+            runtime_env={"working_dir": folder, "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": str(_DRAIN_SECONDS)}},
         )
     return find_job(server, space.name)
 
