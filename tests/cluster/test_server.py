@@ -27,14 +27,20 @@ def _nothing_here(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
 
 
 @contextmanager
-def answering(status: int, **answers: str) -> Iterator[str]:
-    """`host:port` of an HTTP server with these answers to /api/version and so on, each with this status."""
+def answering(status: int, silence: float = 0.0, **answers: str) -> Iterator[str]:
+    """`host:port` of an HTTP server with these answers to /api/version and so on, each with this status.
+
+    It is silent for so many seconds before it answers anything but its version.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            what = self.path.split("/")[2]
+            if what != "version":
+                time.sleep(silence)
             self.send_response(status)
             self.end_headers()
-            self.wfile.write(answers.get(self.path.split("/")[2], "").encode())
+            self.wfile.write(answers.get(what, "").encode())
 
         def log_message(self, *_: object) -> None:
             pass
@@ -96,6 +102,13 @@ def test_what_takes_connections_and_never_answers(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(server, "_REQUEST_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
+        assert "must answer at http://127.0.0.1:" in refusal(address, monkeypatch)
+
+
+def test_what_falls_silent_after_it_has_answered(monkeypatch: pytest.MonkeyPatch):
+    assert server._WORK_SECONDS < 20
+    monkeypatch.setattr(server, "_WORK_SECONDS", 0.1)
+    with answering(200, silence=1.0, version=VERSION, jobs="[]") as address:
         assert "must answer at http://127.0.0.1:" in refusal(address, monkeypatch)
 
 

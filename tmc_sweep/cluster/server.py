@@ -19,7 +19,7 @@ from tmc_sweep.sweep.head import Head
 _HERE = "http://127.0.0.1:8265"
 _VERSION = "/api/version"
 _REQUEST_SECONDS = 8.0  # to connect, and again to hear its version
-_WORK_SECONDS = 60.0  # to hear something else: a busy head takes its time to start a job
+_WORK_SECONDS = 18.0  # to hear something else: a busy head takes its time to start a job
 
 
 class JobServer(JobSubmissionClient):
