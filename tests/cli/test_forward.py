@@ -75,6 +75,12 @@ def fetched(results: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, P
         ("ls --json", "ls --json"),
         ("logs tiny -f", "logs tiny --follow"),
         ("stop tiny", "stop tiny"),
+        ("best tiny --last 7", "best tiny --last=7"),
+        ("compare tiny other --csv", "compare tiny other --csv"),
+        ("differences tiny --by lr", "differences tiny --by=lr"),
+        ("verify tiny", "verify tiny"),
+        ("repair tiny", "repair tiny"),
+        ("prune tiny --keep-gigabytes 1.5", "prune tiny --keep-gigabytes=1.5"),
         ("doctor", "doctor"),
     ],
 )
@@ -104,6 +110,12 @@ def test_a_search_space_travels_with_its_overrides_in_it(head: StandIn, file: Ca
     assert head.scripts == ['exec tmc-sweep plan "$HOME"/sent.yaml --max-trials=50 --json']
     assert {trial.epochs for trial in head.spaces[0].trials()} == {9}
     assert head.spaces[0].text.startswith("# --set epochs=9\n")
+
+
+def test_a_file_is_not_written_there(head: StandIn):
+    ended = command("best", "tiny", "-o", "best.yaml", "--cluster", "c.yaml")
+    assert (ended.code, head.scripts) == (2, [])
+    assert "with `tmc-sweep pull tiny --cluster c.yaml` first" in ended.err
 
 
 def test_a_mistake_in_a_search_space_is_found_here(head: StandIn, file: Callable[..., Path]):

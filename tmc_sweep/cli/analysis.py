@@ -10,6 +10,7 @@ import typer
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from tmc_sweep.cli.app import Csv, Json, Last, Metric, Name, Quiet, Results, app, check_one_format, messages
+from tmc_sweep.cli.forward import forward, on_cluster
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.tables.labels import label, telling_fields
@@ -84,6 +85,7 @@ def analyse(
 
 
 @app.command()
+@on_cluster(forward)
 def differences(
     name: Name,
     by: Annotated[str, typer.Option("--by", help="Field whose values are compared.")] = "objective",

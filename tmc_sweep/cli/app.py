@@ -219,6 +219,7 @@ def status(
 
 
 @app.command()
+@on_cluster(forward)
 def verify(name: Name, results: Results = Path("results"), as_json: Json = False) -> None:
     """Check every stored file of a sweep, to the bit, and that they agree. Changes nothing; may run beside `run`."""
     from tmc_sweep.cli.show import show_findings
@@ -232,6 +233,7 @@ def verify(name: Name, results: Results = Path("results"), as_json: Json = False
 
 
 @app.command()
+@on_cluster(forward)
 def repair(name: Name, results: Results = Path("results")) -> None:
     """Set aside what `verify` finds broken, and bring its rows back from checkpoints. Deletes nothing."""
     from tmc_sweep.sweep.inspection import known_sweep
@@ -244,6 +246,7 @@ def repair(name: Name, results: Results = Path("results")) -> None:
 
 
 @app.command()
+@on_cluster(forward)
 def prune(
     name: Name,
     keep: Annotated[

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tmc_sweep.cli.app import Json, Last, Metric, Name, Results, app, messages
+from tmc_sweep.cli.forward import forward, on_cluster
 from tmc_sweep.errors import InputError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.space.schema import Resources, Statistic
@@ -16,7 +17,17 @@ if TYPE_CHECKING:
 _LONGEST = 64 - len("-best")  # of a name that leaves room for it
 
 
+def _there(context: typer.Context, cluster: Path) -> None:
+    if context.params["output"]:
+        raise InputError(
+            f"-o must write here, from tables that are here, but got --cluster {cluster}: leave one out, or bring the "
+            f"tables with `tmc-sweep pull {context.params['name']} --cluster {cluster}` first"
+        )
+    forward(context, cluster)
+
+
 @app.command()
+@on_cluster(_there)
 def best(
     name: Name,
     output: Annotated[

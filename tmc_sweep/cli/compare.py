@@ -6,11 +6,13 @@ from typing import Annotated
 import typer
 
 from tmc_sweep.cli.app import Csv, Json, Last, Metric, Results, app, check_one_format, messages
+from tmc_sweep.cli.forward import forward, on_cluster
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.space.schema import Statistic
 
 
 @app.command()
+@on_cluster(forward)
 def compare(
     first: Annotated[str, typer.Argument(metavar="A", help="Name of a sweep.", show_default=False)],
     second: Annotated[str, typer.Argument(metavar="B", help="Name of another.", show_default=False)],
