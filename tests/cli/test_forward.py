@@ -123,13 +123,15 @@ def test_a_mistake_in_a_search_space_is_found_here(head: StandIn, file: Callable
     assert (ended.code, head.scripts) == (2, [])
 
 
+@pytest.mark.parametrize("code", [0, 1, 137])
 def test_run_submits_follows_and_brings_the_tables(
-    head: StandIn, fetched: list[tuple[str, Path]], file: Callable[..., Path], tmp_path: Path
+    head: StandIn, fetched: list[tuple[str, Path]], file: Callable[..., Path], tmp_path: Path, code: int
 ):
+    head.ends = [code]
     ended = command("run", file(), "--results", tmp_path, "--cluster", "c.yaml")
     assert head.scripts == ['exec tmc-sweep submit "$HOME"/sent.yaml --follow']
     assert fetched == [("tiny", tmp_path)]
-    assert (ended.code, ended.out.partition(",")[0]) == (0, "test_iwae")
+    assert (ended.code, ended.out.partition(",")[0]) == (code, "test_iwae")
     assert ended.err.startswith("said there\ntables, brought here: ")
 
 

@@ -4,7 +4,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from command import Ended, start
 from place import Place, own_place
 from twin import expected, outcomes, table
 
+from tests.cluster.sshd import free_port
 from tmc_sweep.data import load
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
@@ -36,11 +36,6 @@ resources: {checkpoint_seconds: 3600, gpu: 0}
 """
 ROWS = 40
 PATIENCE_SECONDS = 150.0
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 @dataclass

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tmc_sweep.errors import CannotRunError, StorageError, SweepBusyError, SweepInterruptedError
+from tmc_sweep.errors import CannotRunError, InputError, SweepBusyError, SweepInterruptedError
 
 if TYPE_CHECKING:  # they load Ray
     from tmc_sweep.cluster.ssh import Head
@@ -30,7 +30,7 @@ Cluster = Annotated[
 ]
 Elsewhere = Callable[[typer.Context, Path], None]
 
-_TRAINED = (0, 1, StorageError.exit_code, 143)  # exit codes of a job that has been at its tables
+_NOT_BEGUN = (InputError.exit_code, CannotRunError.exit_code, SweepBusyError.exit_code)  # a job that changed no table
 _HERE = ("cluster", "file", "assignments")  # what is done before a verb is sent
 _RUN_HERE = (*_HERE, "results", "quiet", "verbose", "as_json")
 _PAUSES = (1.0, 5.0, 15.0)  # seconds, between one broken connection and the next try
@@ -48,15 +48,13 @@ def on_cluster(elsewhere: Elsewhere) -> Callable[[Callable[..., None]], Callable
             else:
                 elsewhere(context, cluster)
 
-        added = {"context": typer.Context, "cluster": Cluster}
-        defaults = {"context": inspect.Parameter.empty, "cluster": None}
-        own = inspect.signature(function, eval_str=True).parameters.values()
-        options = [
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name], annotation=annotation)
-            for name, annotation in added.items()
+        parameters = [
+            *inspect.signature(function, eval_str=True).parameters.values(),
+            inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
+            inspect.Parameter("cluster", inspect.Parameter.KEYWORD_ONLY, annotation=Cluster, default=None),
         ]
-        verb.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined]
-        verb.__annotations__ = {**{each.name: each.annotation for each in own}, **added}
+        verb.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        verb.__annotations__ = {each.name: each.annotation for each in parameters}
         return verb
 
     return with_option
@@ -94,7 +92,7 @@ def run_there(context: typer.Context, cluster: Path) -> None:
             f"`tmc-sweep stop {space.name} --cluster {cluster}` stops it",
             SIGINT if isinstance(left, KeyboardInterrupt) else SIGTERM,
         ) from None
-    if code in _TRAINED:
+    if code not in _NOT_BEGUN:
         paths = fetch(head, space.name, given["results"])
         statistic = space.statistic
         frame = summarize(paths.epochs, statistic.last, statistic.metric)
