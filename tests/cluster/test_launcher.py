@@ -113,8 +113,12 @@ def test_a_cloud_that_knows_of_no_head(write: Write, monkeypatch: pytest.MonkeyP
 
 
 def test_a_cloud_that_does_not_answer(write: Write, monkeypatch: pytest.MonkeyPatch):
+    def late(*_: object) -> str:
+        time.sleep(1)
+        raise TimeoutError
+
     monkeypatch.setattr(launcher, "_FIND_SECONDS", 0.1)
-    monkeypatch.setattr(launcher, "_composer", lambda *_: time.sleep(5))
+    monkeypatch.setattr(launcher, "_get_running_head_node", late)
     ended = asked(write("gpu.yaml", {}))
     assert (ended.code, "aws says 'nothing within 0.1 s'" in ended.err) == (3, True)
 

@@ -7,7 +7,8 @@ mixes a command's two streams and drops its exit code. So Ray composes the comma
 import logging
 import queue
 import threading
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
 from shlex import quote
@@ -37,7 +38,9 @@ def find_head(file: Path) -> Head:
     config = _read(file)
     kind = config["provider"]["type"]
     try:
-        return Head(file, _within(_FIND_SECONDS, file, config))
+        with _silence():
+            compose = _within(_FIND_SECONDS, file, config)
+        return Head(file, _silence()(compose))
     except ImportError as error:
         fix = f"pip install 'tmc-sweep[{kind}]'" if kind in _EXTRAS else "install it"
         raise CannotRunError(
@@ -103,31 +106,36 @@ def _within(seconds: float, file: Path, config: dict[str, Any]) -> Compose:
 
 def _composer(file: Path, config: dict[str, Any]) -> Compose:
     """What turns a shell script into the command that runs it on the head."""
-    with redirect_stdout(StringIO()), redirect_stderr(StringIO()):  # Ray tells each step
-        node = config["provider"].get("head_ip")  # one's own machine, which no cloud knows
-        if node is None:  # asked first: what follows makes keys and roles, also for a cluster that is not there
-            node = _get_running_head_node(config, str(file), None)
-        config = bootstrap_config(config)
-        provider = config["provider"]
-        composed = _Composed()
-        runner = _get_node_provider(provider, config["cluster_name"]).get_command_runner(
-            "",
-            node,
-            _with_absolute_key(config["auth"]),
-            config["cluster_name"],
-            composed,
-            provider.get("use_internal_ips", False) and not provider.get("use_external_head_ip", False),
-            config.get("docker"),
-        )
+    node = config["provider"].get("head_ip")  # one's own machine, which no cloud knows
+    if node is None:  # asked first: what follows makes keys and roles, also for a cluster that is not there
+        node = _get_running_head_node(config, str(file), None)
+    config = bootstrap_config(config)
+    provider = config["provider"]
+    composed = _Composed()
+    runner = _get_node_provider(provider, config["cluster_name"]).get_command_runner(
+        "",
+        node,
+        _with_absolute_key(config["auth"]),
+        config["cluster_name"],
+        composed,
+        provider.get("use_internal_ips", False) and not provider.get("use_external_head_ip", False),
+        config.get("docker"),
+    )
 
     def compose(script: str, terminal: bool) -> list[str]:
-        with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-            set_using_login_shells(terminal)
-            runner.run(script if terminal else _quiet(script), timeout=_CONNECT_SECONDS, with_output=True)
+        set_using_login_shells(terminal)
+        runner.run(script if terminal else _quiet(script), timeout=_CONNECT_SECONDS, with_output=True)
         return composed.command
 
     compose("true", False)  # finds the address
     return compose
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Ray tells each step. The streams are the whole process's, so only the main thread may take them away."""
+    with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+        yield
 
 
 def _with_absolute_key(auth: dict[str, Any]) -> dict[str, Any]:
