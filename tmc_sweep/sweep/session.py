@@ -75,7 +75,7 @@ def _left_at_the_end() -> Iterator[None]:
 
 def _fitting(resources: Resources) -> list[Capacity]:
     nodes = Nodes.of_cluster()
-    check_fits(resources, nodes.kinds)
+    check_fits(resources, nodes.kinds, nodes.unjoined)
     return nodes.at_once(resources)
 
 
