@@ -40,6 +40,11 @@ class Nodes:
         types = self.autoscaler.types if self.autoscaler.most > 0 else ()
         return [self.head, *self.workers, *(kind.resources for kind in types if kind.most > 0)]
 
+    @property
+    def unjoined(self) -> int:
+        """Machines of the cluster's file that do not run yet, where it does not say what they have: one's own."""
+        return 0 if self.autoscaler.types else max(0, self.autoscaler.most - len(self.workers))
+
     def at_once(self, resources: Resources) -> list[Capacity]:
         """All that run and may be added to them at once: where not all may, those that hold a trial, largest first."""
         running, may_be = Counter(map(_shape, self.workers)), Counter[_Shape]()
@@ -54,15 +59,19 @@ class Nodes:
         return [self.head, *self.workers, *added]
 
 
-def check_fits(resources: Resources, nodes: Sequence[Capacity]) -> None:
-    """CannotRunError if none of the nodes could ever hold a trial; `gpu: auto` needs some GPU where there are any."""
+def check_fits(resources: Resources, nodes: Sequence[Capacity], unjoined: int = 0) -> None:
+    """CannotRunError if none of the nodes could ever hold a trial; `gpu: auto` needs some GPU where there are any.
+
+    `unjoined`: how many more may come of which nothing is known.
+    """
     any_gpu = resources.gpu == "auto" and any(node.get("GPU", 0) for node in nodes)
     if not any(_holds(shape, resources) and (shape.gpu or not any_gpu) for shape in map(_shape, nodes)):
         has = ", ".join(sorted({f"{node.get('CPU', 0):g} CPU and {node.get('GPU', 0):g} GPU" for node in nodes}))
         gpu = "a share of a" if any_gpu else f"{_least_gpu(resources):g}"
+        more = f", and {unjoined} more have yet to join: wait until `tmc-sweep doctor` shows them, "
         raise CannotRunError(
             f"a trial must fit on one node, but asks for {resources.cpu:g} CPU and {gpu} GPU where the nodes have "
-            f"{has or 'nothing'}: lower resources.cpu or resources.gpu, or run on a larger cluster"
+            f"{has or 'nothing'}{more if unjoined else ': '}lower resources.cpu or resources.gpu, or run on a larger cluster"
         )
 
 
