@@ -71,7 +71,8 @@ def check_fits(resources: Resources, nodes: Sequence[Capacity], unjoined: int = 
         more = f", and {unjoined} more have yet to join: wait until `tmc-sweep doctor` shows them, "
         raise CannotRunError(
             f"a trial must fit on one node, but asks for {resources.cpu:g} CPU and {gpu} GPU where the nodes have "
-            f"{has or 'nothing'}{more if unjoined else ': '}lower resources.cpu or resources.gpu, or run on a larger cluster"
+            f"{has or 'nothing'}{more if unjoined else ': '}lower resources.cpu or resources.gpu, or run on a "
+            "larger cluster"
         )
 
 
