@@ -4,7 +4,7 @@ What runs there travels whole: no module of ours needs to be installed.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import ray
@@ -21,6 +21,7 @@ from tmc_sweep.cluster.machine import (
     gigabytes,
     gpu_problem,
 )
+from tmc_sweep.cluster.said import last_line
 
 ANSWER_SECONDS = 90.0  # for all nodes together: a new process of Ray and the probe
 _CLOCK_SECONDS = 10.0
@@ -88,7 +89,8 @@ def _answer(node: dict[str, Any], actor: Any, asked: Any) -> Node:
         return Node(name, gpus, machine, _clock_ahead(actor), "")
     except (RayError, ValueError, IndexError, TypeError) as error:
         late = isinstance(error, ray.exceptions.GetTimeoutError)
-        why = f"does not answer within {ANSWER_SECONDS:g} s" if late else f"cannot be looked at ({_last_line(error)})"
+        said = last_line(error) or type(error).__name__
+        why = f"does not answer within {ANSWER_SECONDS:g} s" if late else f"cannot be looked at ({said})"
         return Node(name, gpus, None, 0.0, why)
 
 
@@ -135,8 +137,3 @@ def _actor_on(node_id: str) -> Any:
 
     pinned = NodeAffinitySchedulingStrategy(node_id, soft=False)
     return ray.remote(Onlooker).options(num_cpus=0, max_restarts=0, scheduling_strategy=pinned).remote()
-
-
-def _last_line(error: BaseException) -> str:
-    lines: Sequence[str] = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__

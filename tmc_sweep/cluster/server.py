@@ -12,6 +12,7 @@ from ray.exceptions import AuthenticationError
 from ray.job_submission import JobSubmissionClient
 
 from tmc_sweep.cluster import TOKEN
+from tmc_sweep.cluster.said import last_line
 from tmc_sweep.errors import CannotRunError
 from tmc_sweep.sweep.address import CONNECT_SECONDS, answers, as_ray_reads, running_here
 from tmc_sweep.sweep.head import Head
@@ -106,15 +107,10 @@ def asking(server: JobServer) -> Iterator[None]:
     except (RuntimeError, ValueError, KeyError, TypeError) as error:
         raise CannotRunError(
             f"the job server at {url} must do what Ray {ray.__version__}'s does, but it says "
-            f"{_last_line(error):.200}: look at the head's dashboard log"
+            f"{last_line(error) or type(error).__name__:.200}: look at the head's dashboard log"
         ) from None
     except OSError:  # what requests raises; answers that are no JSON are ValueErrors too
         raise CannotRunError(
             f"a Ray cluster's job server must answer at {url}, but none does: start the cluster, bring its port here "
             "with `ray dashboard FILE`, or set RAY_ADDRESS"
         ) from None
-
-
-def _last_line(error: Exception) -> str:
-    """Ray's server answers with whole tracebacks."""
-    return next((line.strip() for line in reversed(str(error).splitlines()) if line.strip(". ")), type(error).__name__)

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
+from tmc_sweep.cluster.said import last_line
 from tmc_sweep.errors import CannotRunError, InputError, SweepInterruptedError
 from tmc_sweep.space import SearchSpace
 
@@ -107,7 +108,7 @@ class Head:
             except subprocess.TimeoutExpired:
                 raise self._lost(f"it does not within {seconds:g} s") from None
             if code == _SSH_FAILED:
-                raise self._lost(_last_line(said.read()) or complaint or "the connection broke")
+                raise self._lost(last_line(said.read()) or complaint or "the connection broke")
         return code, complaint
 
     def _lost(self, why: str) -> HeadLostError:
@@ -133,8 +134,4 @@ def _ended(command: list[str], seconds: float | None, **streams: Any) -> tuple[i
                 raise
     finally:
         signal.signal(signal.SIGTERM, previous)
-    return program.returncode, _last_line((complaint or b"").decode(errors="replace"))
-
-
-def _last_line(text: str) -> str:
-    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
+    return program.returncode, last_line((complaint or b"").decode(errors="replace"))

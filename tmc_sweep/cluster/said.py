@@ -1,0 +1,6 @@
+"""What another program or library said, in one line."""
+
+
+def last_line(text: object) -> str:
+    """The last line that has words, or "": of a traceback the error itself."""
+    return next((line.strip() for line in reversed(str(text).splitlines()) if line.strip(". ")), "")
