@@ -1,4 +1,4 @@
-"""The verbs that read: plan, validate, status, summary."""
+"""The verbs that read: validate, status, summary; and what of a search space has changed."""
 
 import csv
 from io import StringIO
@@ -22,64 +22,6 @@ def test_version_and_help():
     for verb in ("run", "plan", "validate", "status", "summary", "verify", "repair", "prune"):
         assert verb in overview.out
         assert command(verb, "--help").code == 0
-
-
-def test_plan_counts_parameters_without_reading_the_data(file, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("tmc_sweep.data.load", lambda *_: pytest.fail("the data was read"))
-    path = tmp_path / "mnist.yaml"
-    path.write_text(
-        "{name: mnist, base: {data: mnist}, space: {architecture: {grid_search: [small, large]}}, seeds: 3}"
-    )
-    plan = command("plan", path, "--results", tmp_path, "--json").json
-    assert [plan[name] for name in ("name", "n_trials", "n_cells", "n_to_train")] == ["mnist", 6, 2, 6]
-    assert [(cell["architecture"], cell["n_parameters"]) for cell in plan["cells"]] == [
-        ("small", 295_672),
-        ("large", 1_007_368),
-    ]
-    assert {trial["status"] for trial in plan["trials"]} == {"pending"}
-    assert [path.name for path in tmp_path.iterdir()] == ["mnist.yaml"]  # it leaves nothing behind
-    text = command("plan", path, "--results", tmp_path).out
-    assert text.startswith("mnist: 6 trials in 2 cells, 6 to train")
-    assert "1007368" in text
-
-
-@pytest.mark.parametrize(
-    ("change", "to_train"),
-    [
-        (("seeds: 2", "seeds: 2"), 0),
-        (("seeds: 2", "seeds: 3"), 2),
-        (("epochs: 4", "epochs: 5"), 2),  # those that diverged are not trained again
-        (("epochs: 4", "epochs: 3"), 0),
-        (("[1e-3, 10]", "[1e-3, 10, 1e-2]"), 2),
-        (("objective: iwae", "objective: tmc"), 4),
-    ],
-)
-def test_plan_tells_what_run_would_train(file, results: Path, change: tuple[str, str], to_train: int):
-    assert command("plan", file(change), "--results", results, "--json").json["n_to_train"] == to_train
-
-
-def test_plan_tells_how_long_the_rest_takes_from_the_epochs_that_are_there(file, results: Path):
-    more = file(("epochs: 4", "epochs: 10"), ("[1e-3, 10]", "[1e-3, 1e-2]"))
-    plan = command("plan", more, "--results", results, "--slots", 3, "--json").json
-    seconds = table(results / "tiny").query("lr == 1e-3")["epoch_seconds"].mean()
-    known, unknown = plan["cells"]
-    assert (known["epochs_left"], known["epoch_seconds"]) == (12, pytest.approx(seconds))
-    assert (unknown["epochs_left"], unknown["epoch_seconds"]) == (20, None)
-    time = plan["time"]
-    assert (time["slots"], time["epochs_left"], time["unmeasured_epochs"]) == (3, 32, 20)
-    assert time["wall_seconds"]["low"] < time["wall_seconds"]["about"] < time["wall_seconds"]["high"]
-    head, *_, line = command("plan", more, "--results", results, "--slots", 3).out.splitlines()
-    assert head == "tiny: 4 trials in 2 cells, 4 to train (2 of them begun)"
-    assert line.startswith("32 epochs left: about ")
-    assert line.endswith("trainer-hours; 20 of them in cells not measured yet, taken to be as the others")
-
-
-def test_plan_says_where_no_time_is_known_and_nothing_where_nothing_is_left(file, results: Path, tmp_path: Path):
-    lines = command("plan", file(), "--results", tmp_path).out.splitlines()
-    assert lines[-1] == "16 epochs left: how long they take is unknown, no epoch of this sweep is measured yet"
-    time = command("plan", file(), "--results", tmp_path, "--json").json["time"]
-    assert (time["trainer_hours"], time["wall_seconds"], time["unmeasured_epochs"]) == (None, None, 16)
-    assert " left" not in command("plan", file(), "--results", results).out.splitlines()[-1]
 
 
 def test_a_changed_search_space_is_pointed_out_line_by_line(file, results: Path):

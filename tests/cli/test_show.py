@@ -2,7 +2,7 @@
 
 import pytest
 
-from tmc_sweep.cli.show import _print_table
+from tmc_sweep.cli.show import print_table
 
 COLUMNS = ["objective", "weight_norm", "std_epochs_within"]
 ROWS = [["iwae", "False", "0.123"], ["tmc", "True", "1234567.891"]]
@@ -12,7 +12,7 @@ ROWS = [["iwae", "False", "0.123"], ["tmc", "True", "1234567.891"]]
 def test_no_value_is_cut_on_a_terminal_of_any_width(monkeypatch, capsys, width: int):
     monkeypatch.setenv("TTY_COMPATIBLE", "1")
     monkeypatch.setenv("COLUMNS", str(width))
-    _print_table("head", COLUMNS, ROWS)
+    print_table("head", COLUMNS, ROWS)
     shown = capsys.readouterr().out
     assert "…" not in shown
     assert all(value in shown for row in ROWS for value in row)
@@ -21,5 +21,5 @@ def test_no_value_is_cut_on_a_terminal_of_any_width(monkeypatch, capsys, width: 
 
 def test_headers_stay_on_one_line_where_no_terminal_sets_a_width(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "10")
-    _print_table("head", COLUMNS, ROWS)
+    print_table("head", COLUMNS, ROWS)
     assert capsys.readouterr().out.splitlines()[1].split() == COLUMNS

@@ -17,7 +17,7 @@ from tmc_sweep.sweep.letters import Begin, Begun, Done, Report
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.tables.checkpoints import CheckpointFiles
 from tmc_sweep.tables.epochs import EpochTable
-from tmc_sweep.tables.manifest import read_manifest
+from tmc_sweep.tables.manifest import open_manifest, read_manifest
 from tmc_sweep.tables.read import read_trials
 from tmc_sweep.tables.trials import TrialTable
 
@@ -382,3 +382,15 @@ def test_more_epochs_make_a_finished_trial_pending_and_fewer_leave_it_done(recor
 def test_a_trial_unknown_to_the_sweep_is_an_error(recorder: Recorder):
     with pytest.raises(KeyError):
         recorder.receive(replace(begin(), trial_id="0" * 12))
+
+
+def test_a_trial_keeps_the_search_space_of_its_last_attempt_and_what_it_had_of_a_gpu(paths: SweepPaths):
+    texts = ["name: tiny\n", "name: tiny\nseeds: 2\n"]
+    for text, config in zip(texts, (FIRST, OTHER), strict=True):
+        open_manifest(paths, text)
+        recorder = Recorder.open(paths, [FIRST, OTHER])
+        recorder.receive(begin(config, gpu=0.25))
+        recorder.commit()
+    manifest = read_manifest(paths)
+    ran_under = [manifest.search_space_named(trial(paths, config)["search_space"]) for config in (FIRST, OTHER)]
+    assert (ran_under, trial(paths, OTHER)["gpu"]) == (texts, 0.25)

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from tmc_sweep.errors import StorageError
-from tmc_sweep.tables.manifest import open_manifest, read_manifest, write_manifest
+from tmc_sweep.tables.manifest import name_of, open_manifest, read_manifest, write_manifest
 
 
 def test_the_id_stays_and_the_search_space_is_the_last_one(paths):
@@ -60,3 +60,13 @@ def test_a_manifest_without_its_packs_is_damaged(paths, packs):
     paths.manifest.write_text(json.dumps(fields | packs))
     with pytest.raises(StorageError, match=r"manifest\.json.*damaged"):
         open_manifest(paths)
+
+
+def test_every_search_space_that_was_run_stays_on_record_once(paths):
+    texts = ["name: grid\n", "name: grid\nseeds: 3\n", "name: grid\n", "name: grid\nseeds: 4\n"]
+    for text in texts:
+        open_manifest(paths, text)
+    manifest = open_manifest(paths)
+    assert (manifest.search_space, manifest.earlier_search_spaces) == (texts[3], (texts[1], texts[0]))
+    assert [manifest.search_space_named(name_of(text)) for text in texts] == texts
+    assert manifest.search_space_named(name_of("other")) is None

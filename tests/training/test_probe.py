@@ -66,6 +66,10 @@ def test_a_batch_is_no_larger_than_the_training_images():
     assert shape(configured(batch_size=100_000, validation_images=20)).batch_size == config.train_images
 
 
+def test_the_shape_of_a_shape_is_the_same():
+    assert shape(shape(configured())) == shape(configured())
+
+
 def test_where_nothing_can_be_noted_it_is_measured_each_time(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HOME", "/proc/nowhere")
     assert cost(configured(), members=1).step_seconds > 0

@@ -1,7 +1,6 @@
 """Training a stored trial again, from its first epoch, and whether every value comes out as it is on record."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,7 +11,7 @@ from tmc_sweep.errors import InputError
 from tmc_sweep.records import OUTCOME_COLUMNS, EpochRecord
 from tmc_sweep.tables.parts import same
 from tmc_sweep.tables.trial import StoredTrial
-from tmc_sweep.training import pack_key, train
+from tmc_sweep.training import pack_key, threads, train
 from tmc_sweep.training.provenance import Provenance
 
 Listener = Callable[[int, int], None]  # epochs done, of so many
@@ -60,7 +59,8 @@ def reproduce(trial: StoredTrial, epochs: int | None = None, listener: Listener 
     on_gpu = trial.row["device"] not in ("cpu", None) and torch.cuda.is_available()
     images = load(trial.config.data)
     config = trial.config.model_copy(update={"epochs": n})
-    with _threads(trial.row["threads"]):
+    recorded = trial.row["threads"]
+    with threads(int(str(recorded)) if recorded else None):
         here = Provenance.here("cuda" if on_gpu else "cpu", "eager")
         n_equal, difference = 0, None
         for record in train(config, images=images, device="cuda" if on_gpu else "cpu"):
@@ -74,17 +74,6 @@ def reproduce(trial: StoredTrial, epochs: int | None = None, listener: Listener 
         Means(name, trial.row[name], here) for name, here in found.items() if trial.row[name] not in (None, here)
     )
     return Reproduction(trial, n, n_equal, difference, means, tuple(_doubts(trial)))
-
-
-@contextmanager
-def _threads(recorded: object) -> Iterator[None]:
-    """As many torch threads as recorded, while inside."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(int(str(recorded or before)))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _difference(stored: EpochRecord, record: EpochRecord) -> Difference | None:

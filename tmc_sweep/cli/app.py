@@ -149,19 +149,36 @@ def plan(
     max_trials: MaxTrials = MAX_TRIALS,
     slots: Annotated[
         int | None,
-        typer.Option("--slots", min=1, help="Processes that train at once; default: this machine's cores."),
+        typer.Option("--slots", min=1, help="Packs that train at once; default: as `run` would find room for."),
     ] = None,
+    on: Annotated[
+        Path | None,
+        typer.Option(
+            "--on",
+            metavar="FILE",
+            help="Plan for the machines of this file of `ray up`, up or not, and their prices.",
+            show_default=False,
+        ),
+    ] = None,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="Measure a few steps here, of each shape that was never trained here.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Show the trials of a search space, per cell: what is done, what is left, how long it takes. Trains nothing."""
+    """Show what a search space would train: trials, packs, what is left, for how long and how much. Trains nothing."""
     from tmc_sweep.cli.changes import describe_changes
     from tmc_sweep.cli.plan import plan_of
-    from tmc_sweep.cli.show import show_plan
+    from tmc_sweep.cli.show_plan import show_plan
 
+    if on and (slots or probe):
+        raise InputError(
+            f"--on must be given without {'--slots' if slots else '--probe'}, which is about this machine, "
+            "but got both: leave one out"
+        )
     space = _loaded(file, max_trials, assignments)
     for line in describe_changes(space, results):
         messages.print(line, markup=False)
-    show_plan(plan_of(space, results, slots), as_json=as_json)
+    show_plan(plan_of(space, results, slots=slots, on=on, probe=probe), as_json=as_json)
 
 
 @app.command()

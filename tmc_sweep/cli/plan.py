@@ -1,101 +1,156 @@
-"""What a run of a search space would train."""
+"""What a run of a search space would train, for how long, and for how much."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tmc_sweep.cluster.machines import Machines
 from tmc_sweep.config import TrialConfig
+from tmc_sweep.errors import InputError
 from tmc_sweep.models import count_parameters
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
 from tmc_sweep.space import SearchSpace
-from tmc_sweep.sweep.planner import missing, packs, slots_here
+from tmc_sweep.sweep.forecast import Forecast, forecast
+from tmc_sweep.sweep.nodes import this_machine
+from tmc_sweep.sweep.planner import missing
 from tmc_sweep.sweep.search import known_trials
 from tmc_sweep.tables.manifest import read_manifest
-from tmc_sweep.tables.pace import Paces, estimate, measured
+from tmc_sweep.tables.pace import Estimate, Paces, estimate, measured
 from tmc_sweep.tables.read import stored_trials
-from tmc_sweep.training import pack_key
+from tmc_sweep.tables.trials import TrialRow
 
 
-def plan_of(space: SearchSpace, results: Path, slots: int | None = None) -> dict[str, Any]:
-    """Trials and cells with their parameters, which are left to train, and how long that should take, JSON-ready.
+def plan_of(
+    space: SearchSpace, results: Path, *, slots: int | None = None, on: Path | None = None, probe: bool = False
+) -> dict[str, Any]:
+    """Trials, cells and packs, what of them is left, and what that should take and cost, JSON-ready.
 
-    `slots` processes train at once; as many as this machine has cores for if None.
+    On `slots` processes at once; else on the machines of the cluster file `on`; else where `run` would train. `probe`
+    measures a few steps of each shape of which nothing is known on this machine. InputError on a bad cluster file,
+    CannotRunError if no machine fits a trial.
     """
     paths = SweepPaths(results, space.name)
     rows = stored_trials(paths)
     configs = known_trials(space, rows) if space.adaptive else space.trials()
     to_train = missing(configs, rows)
+    manifest = read_manifest(paths)
+    machines = _machines(space, slots, on)
+    if probe and not machines.here:
+        raise InputError("--probe measures this machine, but `run` would train on others: leave it out")
+    expected = forecast(
+        space,
+        to_train,
+        rows,
+        manifest.packs if manifest else (),
+        machines.nodes,
+        here=machines.here,
+        probe=probe,
+    )
     left = {config.trial_id: _epochs_left(config, rows.get(config.trial_id)) for config in to_train}
     paces = measured(paths)
-    trials = [
-        {
-            "trial_id": config.trial_id,
-            "cell_id": config.cell_id,
-            "seed": config.seed,
-            "status": rows[config.trial_id]["status"] if config.trial_id in rows else Status.PENDING,
-            "to_train": config.trial_id in left,
-        }
-        for config in configs
-    ]
-    cells = {config.cell_id: config for config in reversed(configs)}
-    n_seeds = Counter(config.cell_id for config in configs)
-    n_to_train = Counter(config.cell_id for config in to_train)
-    epochs_left: Counter[str] = Counter()
-    for config in to_train:
-        epochs_left[config.cell_id] += left[config.trial_id]
+    jobs = [[(config.cell_id, left[config.trial_id]) for config in pack.trials] for pack in expected.packs]
+    n_slots = slots or expected.slots
+    found = estimate(jobs, paces, n_slots, expected.epoch_seconds)
+    cells = _cells(configs, left, rows, paces, expected)
     return {
         "name": space.name,
         "n_trials": len(configs),
-        "n_cells": (n_cells := len(cells)),
+        "n_cells": len(cells),
         "n_to_train": len(left),
         "n_begun": sum(epochs < config.epochs for config, epochs in zip(to_train, left.values(), strict=True)),
-        "n_cells_to_choose": max(0, space.search.n_draws - n_cells) if space.adaptive else 0,
-        "cells": [
-            {
-                "cell_id": cell_id,
-                **{name: value for name, value in config.row().items() if name != "seed"},
-                "n_parameters": count_parameters(config),
-                "n_seeds": n_seeds[cell_id],
-                "n_to_train": n_to_train[cell_id],
-                "epochs_left": epochs_left[cell_id],
-                "epoch_seconds": paces[cell_id].mean if cell_id in paces else None,
-            }
-            for cell_id, config in reversed(cells.items())
-        ],
-        "trials": trials,
-        "time": _time(space, paths, to_train, left, paces, slots or slots_here(space.resources.cpu)),
+        "n_cells_to_choose": max(0, space.search.n_draws - len(cells)) if space.adaptive else 0,
+        "n_packs": len(expected.packs) if expected.packs_known else None,
+        "cells": cells,
+        "trials": [_trial(config, rows.get(config.trial_id), config.trial_id in left) for config in configs],
+        "time": {
+            "slots": n_slots,
+            "epochs_left": (epochs_left := sum(left.values())),
+            "unmeasured_epochs": found.unmeasured_epochs if found else epochs_left,
+            "trainer_hours": found and _range(found.seconds / 3600, paces.factor),
+            "wall_seconds": found and _range(found.wall_seconds, paces.factor),
+            "measured_on": _measured_on(rows, paces, expected),
+        },
+        "cost": _cost(machines, space, expected, found, paces),
     }
 
 
-def _epochs_left(config: TrialConfig, row: Mapping[str, object] | None) -> int:
+def _machines(space: SearchSpace, slots: int | None, on: Path | None) -> Machines:
+    if on is not None:
+        return Machines.of_file(on, space.resources)
+    return Machines([this_machine()], here=True) if slots else Machines.of_run(space.resources)
+
+
+def _epochs_left(config: TrialConfig, row: TrialRow | None) -> int:
     return max(0, config.epochs - int(str(row["epochs_done"]))) if row else config.epochs
 
 
-def _time(
-    space: SearchSpace,
-    paths: SweepPaths,
-    to_train: Sequence[TrialConfig],
-    left: Mapping[str, int],
-    paces: Paces,
-    slots: int,
-) -> dict[str, Any]:
-    """How long what is left should take in the packs that it is on record in, or will be; null where unknown."""
-    asked = None if space.resources.pack == "auto" else space.resources.pack
-    manifest = read_manifest(paths)
-    of_processes = packs(to_train, lambda _: asked or 1, pack_key, manifest.packs if manifest else (), asked)
-    jobs = [[(config.cell_id, left[config.trial_id]) for config in pack] for pack in of_processes]
-    found = estimate(jobs, paces, slots)
-    total = sum(left.values())
+def _trial(config: TrialConfig, row: TrialRow | None, to_train: bool) -> dict[str, Any]:
     return {
-        "slots": slots,
-        "epochs_left": total,
-        "unmeasured_epochs": found.unmeasured_epochs if found else total,
-        "trainer_hours": found and _range(found.seconds / 3600, paces.factor),
-        "wall_seconds": found and _range(found.wall_seconds, paces.factor),
+        "trial_id": config.trial_id,
+        "cell_id": config.cell_id,
+        "seed": config.seed,
+        "status": row["status"] if row else Status.PENDING,
+        "to_train": to_train,
     }
+
+
+def _cells(
+    configs: Sequence[TrialConfig],
+    left: Mapping[str, int],
+    rows: Mapping[str, TrialRow],
+    paces: Paces,
+    expected: Forecast,
+) -> list[dict[str, Any]]:
+    firsts = {config.cell_id: config for config in reversed(configs)}
+    n_seeds = Counter(config.cell_id for config in configs)
+    n_to_train = Counter(config.cell_id for config in configs if config.trial_id in left)
+    epochs_left: Counter[str] = Counter()
+    for config in configs:
+        epochs_left[config.cell_id] += left.get(config.trial_id, 0)
+    gpu = {**{str(row["cell_id"]): row["gpu"] for row in rows.values()}, **expected.gpu}
+    return [
+        {
+            "cell_id": cell_id,
+            **{name: value for name, value in config.row().items() if name != "seed"},
+            "n_parameters": count_parameters(config),
+            "n_seeds": n_seeds[cell_id],
+            "n_to_train": n_to_train[cell_id],
+            "epochs_left": epochs_left[cell_id],
+            "epoch_seconds": paces[cell_id].mean if cell_id in paces else expected.epoch_seconds.get(cell_id),
+            "peak_memory_bytes": paces[cell_id].peak_memory_bytes if cell_id in paces else None,
+            "gpu": gpu.get(cell_id),
+        }
+        for cell_id, config in reversed(firsts.items())
+    ]
 
 
 def _range(value: float, factor: float | None) -> dict[str, float | None]:
     return {"about": value, "low": factor and value / factor, "high": factor and value * factor}
+
+
+def _measured_on(rows: Mapping[str, TrialRow], paces: Paces, expected: Forecast) -> list[str]:
+    """The devices whose seconds these are."""
+    trained = {str(row["device"]) for row in rows.values() if row["device"]}
+    return [*sorted(trained), *(["this machine"] if expected.epoch_seconds.keys() - paces.keys() else [])]
+
+
+def _cost(
+    machines: Machines, space: SearchSpace, expected: Forecast, found: Estimate | None, paces: Paces
+) -> dict[str, Any] | None:
+    """As if all machines that the packs fill ran until the last has ended, and none before or after."""
+    if not expected.packs or found is None:
+        return None
+    gpu = max(pack.gpu for pack in expected.packs)
+    hourly = machines.hourly(len(expected.packs), space.resources.cpu, gpu)
+    if machines.prices is None or hourly is None:
+        return None
+    hours, factor = found.wall_seconds / 3600, paces.factor or 1.0
+    return {
+        "currency": machines.prices.currency,
+        "low": hours / factor * hourly.low,
+        "high": hours * factor * hourly.high,
+        "hour_low": hourly.low,
+        "hour_high": hourly.high,
+    }

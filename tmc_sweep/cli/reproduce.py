@@ -83,7 +83,16 @@ def _plain(found: "Reproduction") -> dict[str, Any]:
         "difference": difference,
         "means": [means._asdict() for means in found.means],
         "doubts": list(found.doubts),
+        "search_space": _search_space(found),
     }
+
+
+def _search_space(found: "Reproduction") -> str | None:
+    """The YAML that the trial last ran under."""
+    from tmc_sweep.tables.manifest import read_manifest
+
+    manifest, name = read_manifest(found.trial.paths), found.trial.row["search_space"]
+    return manifest.search_space_named(str(name)) if manifest and name else None
 
 
 @contextmanager

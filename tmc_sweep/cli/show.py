@@ -11,7 +11,6 @@ from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tmc_sweep.cli.progress import duration
 from tmc_sweep.records import Status
 from tmc_sweep.tables.artefacts import over_seeds
 from tmc_sweep.tables.labels import label, telling_fields
@@ -57,7 +56,7 @@ def show_summary(frame: pd.DataFrame, mode: Literal["max", "min"], *, as_json: b
         head = f"{rows[0]['metric']}, last {rows[0]['last']} epochs"
         reasons = ["reason"] if any(row["reason"] for row in rows) else []
         columns = [*names, "mean", *_STATISTICS, *_COUNTS, *reasons]
-        _print_table(head, columns, [[_text(row[name], name) for name in columns] for row in rows])
+        print_table(head, columns, [[as_text(row[name], name) for name in columns] for row in rows])
         _tell_best(ranked(frame, mode), mode, names)
 
 
@@ -73,7 +72,7 @@ def show_ranking(frame: pd.DataFrame, mode: Literal["max", "min"], *, as_json: b
         reasons = ["reason"] if any(row["reason"] for row in rows) else []
         columns = ["rank", *names, "mean", "std_epochs", "std_seeds", "n_seeds", "last_epoch", *reasons]
         head = f"{rows[0]['metric']}, last {rows[0]['last']} epochs ({mode})"
-        _print_table(head, columns, [[_text(row[name], name) for name in columns] for row in rows])
+        print_table(head, columns, [[as_text(row[name], name) for name in columns] for row in rows])
         _tell_best(frame, mode, names)
 
 
@@ -92,7 +91,7 @@ def show_evaluations(frame: pd.DataFrame, *, as_json: bool) -> None:
     bound, samples = frame["bound"].iloc[0], frame["samples"].iloc[0]
     columns = [*telling_fields(cells), "epoch", "mean", "std_seeds", "standard_error", "n_seeds", "seconds"]
     head = f"{bound} of the test images, {samples} samples"
-    _print_table(head, columns, [[_text(cell[name], name) for name in columns] for cell in cells])
+    print_table(head, columns, [[as_text(cell[name], name) for name in columns] for cell in cells])
 
 
 def _evaluated_cell(rows: pd.DataFrame) -> dict[str, Any]:
@@ -116,7 +115,7 @@ def show_differences(frame: pd.DataFrame, by: str, *, as_json: bool, as_csv: boo
         reasons = ["reason"] if any(row["reason"] for row in rows) else []
         columns = ["value", "baseline", *shared, *_DIFFERENCES, "n_seeds", *reasons]
         head = f"{rows[0]['metric']}, last {rows[0]['last']} epochs: {by}, value less baseline, 95 % intervals"
-        _print_table(head, columns, [[_text(row[name], name) for name in columns] for row in rows])
+        print_table(head, columns, [[as_text(row[name], name) for name in columns] for row in rows])
 
 
 def show_comparison(frame: pd.DataFrame, names: tuple[str, str], *, as_json: bool, as_csv: bool) -> None:
@@ -132,37 +131,9 @@ def show_comparison(frame: pd.DataFrame, names: tuple[str, str], *, as_json: boo
         optional = [name for name in (*_ALONE, "reason") if any(row[name] for row in rows)]
         columns = [*telling_fields(rows), "a_mean", "b_mean", *_DIFFERENCES, "n_seeds", *optional]
         head = f"{rows[0]['metric']}, last {rows[0]['last']} epochs: a is {names[0]}, b is {names[1]}; b less a"
-        _print_table(f"{head}, 95 % intervals", columns, [[_text(row[name], name) for name in columns] for row in rows])
-
-
-def show_plan(plan: Mapping[str, Any], *, as_json: bool) -> None:
-    """The plan, a row per cell."""
-    if as_json:
-        show_json(plan)
-        return
-    cells = plan["cells"]
-    columns = [*telling_fields(cells), "epochs", "n_parameters", "n_seeds", "n_to_train", "epochs_left"]
-    columns += ["epoch_seconds"] if any(cell["epoch_seconds"] is not None for cell in cells) else []
-    head = f"{plan['name']}: {plan['n_trials']} trials in {plan['n_cells']} cells, {plan['n_to_train']} to train"
-    head += f" ({plan['n_begun']} of them begun)" if plan["n_begun"] else ""
-    head += f", {plan['n_cells_to_choose']} more cells to choose" if plan["n_cells_to_choose"] else ""
-    _print_table(head, columns, [[_text(cell[name], name) for name in columns] for cell in cells])
-    if plan["time"]["epochs_left"]:
-        typer.echo(_time_line(plan["time"]))
-
-
-def _time_line(time: Mapping[str, Any]) -> str:
-    """How long what is left should take."""
-    left = f"{time['epochs_left']} epochs left"
-    if time["wall_seconds"] is None:
-        return f"{left}: how long they take is unknown, no epoch of this sweep is measured yet"
-    wall, hours = time["wall_seconds"], time["trainer_hours"]
-    ends = "" if wall["low"] is None else f" ({duration(wall['low'])} to {duration(wall['high'])})"
-    guess = f"; {time['unmeasured_epochs']} of them in cells not measured yet, taken to be as the others"
-    return (
-        f"{left}: about {duration(wall['about'])}{ends} on {time['slots']} slots, {hours['about']:.3g} trainer-hours"
-        f"{guess if time['unmeasured_epochs'] else ''}"
-    )
+        print_table(
+            f"{head}, 95 % intervals", columns, [[as_text(row[name], name) for name in columns] for row in rows]
+        )
 
 
 def show_status(status: Mapping[str, Any], *, as_json: bool) -> None:
@@ -172,7 +143,7 @@ def show_status(status: Mapping[str, Any], *, as_json: bool) -> None:
         return
     trials = status["trials"]
     columns = [name for name in trials[0] if name != "reason" or any(trial["reason"] for trial in trials)]
-    _print_table(headline(status), columns, [[_text(trial[name], name) for name in columns] for trial in trials])
+    print_table(headline(status), columns, [[as_text(trial[name], name) for name in columns] for trial in trials])
 
 
 def show_sweeps(sweeps: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
@@ -202,7 +173,7 @@ def show_gaps(gaps: Sequence["Gap"], head: str) -> None:
     for gap in gaps:
         cells.setdefault((gap.proposal, gap.K), []).append(f"{gap.gap:.3f} ± {gap.standard_error:.3f}")
     bounds = dict.fromkeys(gap.bound for gap in gaps)
-    _print_table(head, ["proposal", "K", *bounds], [[name, str(k), *texts] for (name, k), texts in cells.items()])
+    print_table(head, ["proposal", "K", *bounds], [[name, str(k), *texts] for (name, k), texts in cells.items()])
 
 
 def show_jobs(jobs: Sequence["Job"], *, as_json: bool) -> None:
@@ -223,14 +194,14 @@ def show_jobs(jobs: Sequence["Job"], *, as_json: bool) -> None:
     elif not rows:
         typer.echo("no jobs")
     else:
-        _print_table("jobs", list(rows[0]), [[_text(value, name) for name, value in row.items()] for row in rows])
+        print_table("jobs", list(rows[0]), [[as_text(value, name) for name, value in row.items()] for row in rows])
 
 
 def status_view(status: Mapping[str, Any]) -> RenderableType:
     """One sweep and its running trials, to be drawn again and again."""
     running = [trial for trial in status["trials"] if trial["status"] == Status.RUNNING]
     columns = [name for name in status["trials"][0] if name not in ("status", "reason")]
-    rows = [[_text(trial[name], name) for name in columns] for trial in running[:_SHOWN]]
+    rows = [[as_text(trial[name], name) for name in columns] for trial in running[:_SHOWN]]
     more = [Text(f"… and {len(running) - _SHOWN} more")] if len(running) > _SHOWN else []
     return Group(Text(headline(status)), *([_table(columns, rows)] if rows else []), *more)
 
@@ -249,7 +220,8 @@ def _amount(n_bytes: int) -> str:
     return f"{n_bytes / unit:.3g} {name}"
 
 
-def _text(value: object, name: str) -> str:
+def as_text(value: object, name: str) -> str:
+    """A value as a table shows it in the column of this name."""
     if value is None:
         return "-"
     if isinstance(value, float) and name in _DECIMALS:
@@ -257,7 +229,7 @@ def _text(value: object, name: str) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _print_table(head: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def print_table(head: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """The table whole, never with cut values: on a narrow terminal its headers stand on several lines."""
     console = Console(highlight=False)
     table = _table(columns, rows)

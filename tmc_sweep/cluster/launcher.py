@@ -18,9 +18,9 @@ from ray.autoscaler._private.command_runner import set_using_login_shells
 from ray.autoscaler._private.commands import _get_running_head_node
 from ray.autoscaler._private.providers import _get_node_provider
 from ray.autoscaler.sdk import bootstrap_config
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
+from tmc_sweep.cluster.description import documents
+from tmc_sweep.cluster.said import first_line
 from tmc_sweep.cluster.ssh import Compose, Head
 from tmc_sweep.errors import CannotRunError, InputError
 
@@ -52,7 +52,7 @@ def find_head(file: Path) -> Head:
 
 def _not_found(file: Path, kind: str, error: Exception) -> CannotRunError:
     said = getattr(error, "strerror", None) or getattr(error, "message", error)
-    why = _first_line(str(said)) or type(error).__name__
+    why = first_line(said) or type(error).__name__
     if isinstance(error, RuntimeError) and "not found" in why:
         return CannotRunError(f"the cluster of {file} must be up, but {kind} knows no head of it: run `ray up {file}`")
     credentials = "" if kind == "local" else ", your credentials"
@@ -64,18 +64,13 @@ def _not_found(file: Path, kind: str, error: Exception) -> CannotRunError:
 
 def _read(file: Path) -> dict[str, Any]:
     """The file's content, if that looks like one of `ray up`."""
-    if not file.is_file():
-        raise InputError(f"--cluster must be a file of `ray up`, but there is no {file}: name one, such as in cluster/")
-    try:
-        documents = list(YAML(typ="safe").load_all(file))
-    except (YAMLError, ValueError) as error:
-        raise InputError(f"{file} must be YAML, but {_first_line(str(error))}: correct it") from None
-    if any(isinstance(document, dict) and "apiVersion" in document for document in documents):
+    found = documents(file, "--cluster")
+    if any(isinstance(document, dict) and "apiVersion" in document for document in found):
         raise InputError(
             f"--cluster must be a file of `ray up`, but {file} is one of kubectl: forward the head's port with "
             "`kubectl port-forward svc/tmc-sweep-head-svc 8265`, then `tmc-sweep submit --publish` and `pull --from`"
         )
-    match documents:
+    match found:
         case [{"cluster_name": str(), "provider": {"type": str()}, "auth": {"ssh_user": str()}} as config]:
             return dict(config)
     raise InputError(
@@ -157,7 +152,3 @@ def _quiet(script: str) -> str:
     """As in a login of the head's account, whose .bashrc sets PATH where it is interactive, less what that says."""
     inner = f'. "$HOME"/.bashrc; exec 1>&4 2>&3 3>&- 4>&-; {script}'
     return f"bash --login -i -c {quote(inner)} 3>&2 4>&1 > /dev/null 2>&1"
-
-
-def _first_line(text: str) -> str:
-    return next((line.strip() for line in text.splitlines() if line.strip()), "")

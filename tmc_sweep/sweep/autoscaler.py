@@ -40,10 +40,8 @@ class Autoscaler:
     @classmethod
     def here(cls, gcs_port: str) -> Self:
         """The autoscaler of the cluster whose control service has this port on this machine; one of nothing if none."""
-        for described in (*_described_in_files(gcs_port), _described_by_kubernetes()):
-            with suppress(AttributeError, KeyError, TypeError, ValueError):
-                return cls.of(described)
-        return cls()
+        described = description(gcs_port)
+        return cls.of(described) if described else cls()
 
     @classmethod
     def of(cls, described: Any) -> Self:
@@ -52,6 +50,15 @@ class Autoscaler:
         types = {name: kind for name, kind in described["available_node_types"].items() if kind.get("resources")}
         head = described["head_node_type"]
         return cls(tuple(_node_type(kind, 0 if name == head else most) for name, kind in types.items()), most)
+
+
+def description(gcs_port: str) -> Any:
+    """What the autoscaler of the cluster whose control service has this port here was started with; None if unknown."""
+    for described in (*_described_in_files(gcs_port), _described_by_kubernetes()):
+        with suppress(AttributeError, KeyError, TypeError, ValueError):
+            Autoscaler.of(described)
+            return described
+    return None
 
 
 def _node_type(kind: Mapping[str, Any], most: int) -> NodeType:

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
+import joblib
 import ray
+import torch
 
 from tmc_sweep.errors import CannotRunError
 from tmc_sweep.space.schema import Resources
@@ -57,6 +59,11 @@ class Nodes:
             added += count * [{"CPU": shape.cpu, "GPU": shape.gpu}]
             room -= count
         return [self.head, *self.workers, *added]
+
+
+def this_machine() -> Capacity:
+    """Its cores and GPUs."""
+    return {"CPU": float(joblib.cpu_count()), "GPU": float(torch.cuda.device_count())}
 
 
 def check_fits(resources: Resources, nodes: Sequence[Capacity], unjoined: int = 0) -> None:

@@ -3,8 +3,6 @@
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
-import joblib
-
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.records import Status
 
@@ -19,11 +17,6 @@ def _is_missing(config: TrialConfig, row: Mapping[str, object] | None) -> bool:
         return True
     ended = row["status"] in (Status.DIVERGED, Status.STOPPED)
     return not ended and int(str(row["epochs_done"])) < config.epochs
-
-
-def slots_here(cpu: float) -> int:
-    """How many processes with so many cores each this machine trains at once."""
-    return max(1, int(joblib.cpu_count() / cpu))
 
 
 def packs(

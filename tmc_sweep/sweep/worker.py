@@ -28,29 +28,30 @@ def prepare(cpu: float, gpu: float, tf32: bool) -> str:
     return "cuda"
 
 
+def measured(config: TrialConfig, members: int, gpu: float, engine: Engine, resources: Resources) -> Cost:
+    """The cost of so many trials of one shape in this process; without end if they do not fit into its memory."""
+    device = prepare(resources.cpu, gpu, resources.tf32)
+    found: list[Cost] = []
+    if fits(lambda: found.append(cost(config, members, device, engine))):
+        return found[0]
+    return Cost(math.inf, math.inf, 2**62, torch.cuda.mem_get_info()[1] if gpu else 0, math.inf)
+
+
 def measuring(resources: Resources, check: Callable[[], None]) -> Measure:
     """The cost of a pack, measured by Ray on whichever node has room; CannotRunError if that cannot be done.
 
     While it waits it calls `check`, which may raise.
     """
-
-    def probe(config: TrialConfig, members: int, gpu: float, engine: Engine) -> Cost:
-        device = prepare(resources.cpu, gpu, resources.tf32)
-        measured: list[Cost] = []
-        if fits(lambda: measured.append(cost(config, members, device, engine))):
-            return measured[0]
-        return Cost(math.inf, math.inf, 2**62, torch.cuda.mem_get_info()[1] if gpu else 0, math.inf)
-
-    on_cpu = ray.remote(max_retries=1)(probe)
-    on_gpu = ray.remote(max_retries=1, max_calls=1)(probe)  # its process ends, and with it what it holds of the GPU
+    on_cpu = ray.remote(max_retries=1)(measured)
+    on_gpu = ray.remote(max_retries=1, max_calls=1)(measured)  # its process ends, and with it what it holds of the GPU
 
     def measure(config: TrialConfig, members: int, gpu: float, engine: Engine) -> Cost:
         task = (on_gpu if gpu else on_cpu).options(num_cpus=resources.cpu, num_gpus=gpu)
         try:
-            measured = task.remote(config, members, gpu, engine)
-            while not ray.wait([measured], timeout=_CHECK_SECONDS)[0]:
+            found = task.remote(config, members, gpu, engine, resources)
+            while not ray.wait([found], timeout=_CHECK_SECONDS)[0]:
                 check()
-            return ray.get(measured)
+            return ray.get(found)
         except RayError as error:
             reason = str(error).strip().splitlines()[-1].strip()
             raise CannotRunError(

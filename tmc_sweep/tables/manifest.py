@@ -28,7 +28,7 @@ class Manifest:
     packs: tuple[tuple[str, ...], ...]  # names of the trials trained together, as last begun; each trial once
     earlier_search_spaces: tuple[str, ...] = ()  # other texts that were run before, each once
 
-    def search_space_named(self, name: str | None) -> str | None:
+    def search_space_named(self, name: str) -> str | None:
         """The text that a trial ran under, by the name that the trial table has for it; None if it is not on record."""
         texts = (self.search_space, *self.earlier_search_spaces)
         return next((text for text in texts if text and name_of(text) == name), None)

@@ -7,8 +7,10 @@ what trials take adds up to what their processes take.
 import heapq
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -32,6 +34,7 @@ class Pace:
     seconds: float = 0.0
     logs: float = 0.0
     squared_logs: float = 0.0
+    peak_memory_bytes: int = 0  # most that its process held
 
     def add(self, seconds: float) -> None:
         """Count one more epoch."""
@@ -79,17 +82,23 @@ class Estimate(NamedTuple):
 
     seconds: float  # of all processes together
     wall_seconds: float  # on so many slots, jobs begun in their order
-    unmeasured_epochs: int  # of cells without a pace, taken to be as those of all others
+    unmeasured_epochs: int  # of cells of which nothing is known, taken to be as those of all others
 
 
-def estimate(jobs: Iterable[Job], paces: Paces, slots: int) -> Estimate | None:
-    """What these jobs should take on so many slots; None if something is left and no epoch is measured."""
+def estimate(
+    jobs: Iterable[Job], paces: Paces, slots: int, probed: Mapping[str, float] = MappingProxyType({})
+) -> Estimate | None:
+    """What these jobs should take on so many slots; None if something is left and no epoch is measured.
+
+    A cell without a pace takes the seconds an epoch that are `probed` for it, else as long as the others.
+    """
     left = [[(cell, epochs) for cell, epochs in job if epochs] for job in jobs]
-    others = paces.of_all
-    if not others.epochs and any(left):
+    known = {**probed, **{cell: pace.mean for cell, pace in paces.items()}}
+    if not known and any(left):
         return None
-    durations = [sum(paces.get(cell, others).mean * epochs for cell, epochs in job) for job in left]
-    unmeasured = sum(epochs for job in left for cell, epochs in job if cell not in paces)
+    others = paces.of_all.mean if paces else fmean(probed.values()) if probed else 0.0
+    durations = [sum(known.get(cell, others) * epochs for cell, epochs in job) for job in left]
+    unmeasured = sum(epochs for job in left for cell, epochs in job if cell not in known)
     return Estimate(sum(durations), _makespan(durations, slots), unmeasured)
 
 
@@ -103,7 +112,7 @@ def _makespan(durations: Iterable[float], slots: int) -> float:
 
 def measured(paths: SweepPaths) -> Paces:
     """The pace of each cell by the sweep's epoch table, from the last attempt of each trial; none without a table."""
-    names = ["trial_id", "cell_id", "epoch_seconds", "attempt"]
+    names = ["trial_id", "cell_id", "epoch_seconds", "peak_memory_bytes", "attempt"]
     frames = [
         read_columns(part, names).to_pandas().astype({"trial_id": str, "cell_id": str}) for part in part_files(paths)
     ]
@@ -114,8 +123,10 @@ def measured(paths: SweepPaths) -> Paces:
     rows = rows[rows["attempt"] == rows.groupby("trial_id")["attempt"].transform("max")]
     share = rows["epoch_seconds"] / _members(rows, paths)
     logs = np.log(share.clip(lower=_LEAST))
-    sums = pd.DataFrame({"epochs": 1, "seconds": share, "logs": logs, "squared_logs": logs**2}).groupby(rows["cell_id"])
-    paces.update({cell: Pace(*of_cell) for cell, *of_cell in sums.sum().itertuples()})
+    summed = pd.DataFrame({"epochs": 1, "seconds": share, "logs": logs, "squared_logs": logs**2})
+    of_cells = summed.groupby(rows["cell_id"]).sum()
+    of_cells["peak_memory_bytes"] = rows.groupby("cell_id")["peak_memory_bytes"].max()
+    paces.update({cell: Pace(*of_cell) for cell, *of_cell in of_cells.itertuples()})
     return paces
 
 

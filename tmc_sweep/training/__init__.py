@@ -3,7 +3,22 @@
 from tmc_sweep.training.checkpoint import decode, encode, stated
 from tmc_sweep.training.loop import train
 from tmc_sweep.training.pack import Engine, Pack, pack_key
-from tmc_sweep.training.probe import Cost, cost, shape
+from tmc_sweep.training.probe import Cost, cost, remembered, shape
 from tmc_sweep.training.state import TrialState
+from tmc_sweep.training.threads import threads
 
-__all__ = ["Cost", "Engine", "Pack", "TrialState", "cost", "decode", "encode", "pack_key", "shape", "stated", "train"]
+__all__ = [
+    "Cost",
+    "Engine",
+    "Pack",
+    "TrialState",
+    "cost",
+    "decode",
+    "encode",
+    "pack_key",
+    "remembered",
+    "shape",
+    "stated",
+    "threads",
+    "train",
+]

@@ -25,7 +25,6 @@ _FREE = {  # what makes no difference to a step's cost; at a rate at which nothi
     "adam_eps": 1e-4,
     "init": "glorot_uniform",
     "epochs": 1,
-    "train_images": 1,
     "validation_images": 0,
     "test_images": 1,
 }
@@ -49,7 +48,7 @@ class Cost:
 def shape(config: TrialConfig) -> TrialConfig:
     """One configuration for all that cost the same: those that differ in rate, seed, initial values, images, epochs."""
     largest_batch = min(config.batch_size, config.train_images - config.validation_images)
-    return config.model_copy(update={**_FREE, "batch_size": largest_batch})
+    return config.model_copy(update={**_FREE, "batch_size": largest_batch, "train_images": largest_batch})
 
 
 def cost(config: TrialConfig, members: int, device: str = "cpu", engine: Engine = "eager") -> Cost:

@@ -1,0 +1,218 @@
+"""What a run would train, for how long and for how much."""
+
+from pathlib import Path
+
+import pytest
+from command import command
+from twin import table
+
+from tmc_sweep.config import TrialConfig
+from tmc_sweep.paths import SweepPaths
+from tmc_sweep.space import load
+from tmc_sweep.tables.trials import TrialTable
+from tmc_sweep.training import Cost, probe
+
+CLUSTER = """cluster_name: mine
+provider: {type: aws, region: us-west-2}
+auth: {ssh_user: ubuntu}
+max_workers: 3
+head_node_type: head
+available_node_types:
+  head: {resources: {CPU: 0}, node_config: {}}
+  spot: {max_workers: 3, resources: {CPU: 8, GPU: 1}, node_config: {}}
+  sure: {max_workers: 3, resources: {CPU: 8, GPU: 1}, node_config: {}}
+"""
+PRICES = "metadata: {currency: EUR, price_per_hour: {head: 0.5, spot: 1, sure: 3}}\n"
+
+
+@pytest.fixture(autouse=True)
+def two_idle_cores(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A machine on which nothing was measured before."""
+    monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+    for module in ("tmc_sweep.cluster.machines", "tmc_sweep.cli.plan"):
+        monkeypatch.setattr(f"{module}.this_machine", lambda: {"CPU": 2.0, "GPU": 0.0})
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Path:
+    """A cluster file with prices."""
+    file = tmp_path / "cluster.yaml"
+    file.write_text(CLUSTER + PRICES)
+    return file
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> SweepPaths:
+    return SweepPaths(tmp_path / "results", "tiny")
+
+
+def measured(config: TrialConfig, members: int, *_: object) -> Cost:
+    """Packs gain a lot; evaluating a batch takes a tenth of a step."""
+    seconds = 1.0 + 0.01 * members
+    return Cost(seconds, seconds, 0, 0, seconds / 10)
+
+
+def test_plan_counts_parameters_without_reading_the_data(file, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("tmc_sweep.data.load", lambda *_: pytest.fail("the data was read"))
+    path = tmp_path / "mnist.yaml"
+    path.write_text(
+        "{name: mnist, base: {data: mnist}, space: {architecture: {grid_search: [small, large]}}, seeds: 3}"
+    )
+    plan = command("plan", path, "--results", tmp_path, "--json").json
+    assert [plan[name] for name in ("name", "n_trials", "n_cells", "n_to_train")] == ["mnist", 6, 2, 6]
+    assert [(cell["architecture"], cell["n_parameters"]) for cell in plan["cells"]] == [
+        ("small", 295_672),
+        ("large", 1_007_368),
+    ]
+    assert {trial["status"] for trial in plan["trials"]} == {"pending"}
+    assert [path.name for path in tmp_path.iterdir()] == ["mnist.yaml"]  # it leaves nothing behind
+    text = command("plan", path, "--results", tmp_path).out
+    assert text.startswith("mnist: 6 trials in 2 cells, 6 to train")
+    assert "1007368" in text
+
+
+@pytest.mark.parametrize(
+    ("change", "to_train"),
+    [
+        (("seeds: 2", "seeds: 2"), 0),
+        (("seeds: 2", "seeds: 3"), 2),
+        (("epochs: 4", "epochs: 5"), 2),  # those that diverged are not trained again
+        (("epochs: 4", "epochs: 3"), 0),
+        (("[1e-3, 10]", "[1e-3, 10, 1e-2]"), 2),
+        (("objective: iwae", "objective: tmc"), 4),
+    ],
+)
+def test_plan_tells_what_run_would_train(file, results: Path, change: tuple[str, str], to_train: int):
+    assert command("plan", file(change), "--results", results, "--json").json["n_to_train"] == to_train
+
+
+def test_plan_tells_how_long_the_rest_takes_from_the_epochs_that_are_there(file, results: Path):
+    more = file(("epochs: 4", "epochs: 10"), ("[1e-3, 10]", "[1e-3, 1e-2]"))
+    plan = command("plan", more, "--results", results, "--slots", 3, "--json").json
+    seconds = table(results / "tiny").query("lr == 1e-3")["epoch_seconds"].mean()
+    known, unknown = plan["cells"]
+    assert (known["epochs_left"], known["epoch_seconds"]) == (12, pytest.approx(seconds))
+    assert (unknown["epochs_left"], unknown["epoch_seconds"]) == (20, None)
+    time = plan["time"]
+    assert (time["slots"], time["epochs_left"], time["unmeasured_epochs"]) == (3, 32, 20)
+    assert time["wall_seconds"]["low"] < time["wall_seconds"]["about"] < time["wall_seconds"]["high"]
+    head, *_, line = command("plan", more, "--results", results, "--slots", 3).out.splitlines()
+    assert head == "tiny: 4 trials in 2 cells, 4 to train (2 of them begun)"
+    assert line.startswith("32 epochs left: about ")
+    assert line.endswith(
+        "trainer-hours, as measured on cpu; 20 of them in cells not measured yet, taken to be as the others"
+    )
+
+
+def test_plan_says_where_no_time_is_known_and_nothing_where_nothing_is_left(file, results: Path, tmp_path: Path):
+    lines = command("plan", file(), "--results", tmp_path).out.splitlines()
+    assert lines[-1] == (
+        "16 epochs left: how long they take is unknown, no epoch of this sweep is measured yet; --probe measures steps"
+    )
+    time = command("plan", file(), "--results", tmp_path, "--json").json["time"]
+    assert (time["trainer_hours"], time["wall_seconds"], time["unmeasured_epochs"]) == (None, None, 16)
+    assert " left" not in command("plan", file(), "--results", results).out.splitlines()[-1]
+
+
+def test_what_was_never_trained_is_measured_on_request_and_then_remembered(file, tmp_path: Path, monkeypatch):
+    path = file(("[1e-3, 10]", "[1e-4, 1e-3, 1e-2]"))  # 6 trials of one shape, on two cores
+    unknown = command("plan", path, "--results", tmp_path, "--json").json
+    assert (unknown["n_packs"], unknown["cells"][0]["epoch_seconds"]) == (None, None)
+    monkeypatch.setattr(probe, "measure", measured)
+    plan = command("plan", path, "--results", tmp_path, "--probe", "--json").json
+    assert plan["n_packs"] == 2
+    steps, batches = 13, 5  # 100 and 40 images in batches of 8
+    seconds = (steps + batches / 10) * 1.03
+    assert [cell["epoch_seconds"] for cell in plan["cells"]] == [pytest.approx(seconds / 3)] * 3
+    assert plan["time"]["wall_seconds"]["about"] == pytest.approx(4 * seconds)
+    assert (plan["time"]["measured_on"], plan["time"]["unmeasured_epochs"]) == (["this machine"], 0)
+    monkeypatch.setattr(probe, "measure", lambda *_: pytest.fail("measured again"))
+    assert command("plan", path, "--results", tmp_path, "--json").json == plan
+
+
+def test_seconds_on_record_count_before_those_of_a_few_steps(file, results: Path, monkeypatch):
+    monkeypatch.setattr(probe, "measure", measured)
+    more = file(("epochs: 4", "epochs: 10"), ("[1e-3, 10]", "[1e-3, 1e-2]"))
+    known, probed = command("plan", more, "--results", results, "--probe", "--json").json["cells"]
+    seconds = table(results / "tiny").query("lr == 1e-3")["epoch_seconds"].mean()
+    assert known["epoch_seconds"] == pytest.approx(seconds)
+    assert probed["epoch_seconds"] > 5
+    assert (known["peak_memory_bytes"] > 2**20, probed["peak_memory_bytes"]) == (True, None)
+    shown = command("plan", more, "--results", results).out
+    assert "peak_memory_mib" in shown.splitlines()[1]
+    assert ", as measured on cpu, this machine" in shown
+
+
+def test_a_cluster_file_says_how_many_train_at_once_and_what_it_costs(file, results: Path, cluster: Path):
+    asked = (file(("epochs: 4", "epochs: 10"), ("seeds: 2", "seeds: 6")), "--results", results, "--on", cluster)
+    plan = command("plan", *asked, "--set", "resources.gpu=0.5", "--set", "resources.pack=1", "--json").json
+    time, cost = plan["time"], plan["cost"]
+    assert (plan["n_packs"], time["slots"], time["measured_on"]) == (10, 6, ["cpu"])
+    assert (cost["currency"], cost["hour_low"], cost["hour_high"]) == ("EUR", 0.5 + 3 * 1, 0.5 + 3 * 3)
+    hours = {name: seconds / 3600 for name, seconds in time["wall_seconds"].items()}
+    assert (cost["low"], cost["high"]) == pytest.approx((hours["low"] * 3.5, hours["high"] * 9.5))
+    few = command("plan", *asked, "--set", "resources.gpu=0.25", "--set", "resources.pack=10", "--json").json["cost"]
+    assert (few["hour_low"], few["hour_high"]) == (1.5, 3.5)  # a worker that all packs fit on
+    assert command("plan", *asked).out.splitlines()[-1].startswith("cost: ")
+
+
+@pytest.mark.parametrize(("share", "slots"), [(None, 3), (0.25, 12)])
+def test_a_share_of_a_gpu_is_as_on_record_or_else_a_whole_one(file, paths, cluster: Path, share, slots: int):
+    space = load(file())
+    table = TrialTable.open(paths)
+    table.ensure(space.trials())
+    table.update(space.trials()[0].trial_id, gpu=share)
+    table.commit()
+    asked = ("plan", file(("epochs: 4", "epochs: 10")), "--results", paths.results, "--on", cluster, "--json")
+    plan = command(*asked).json
+    assert (plan["time"]["slots"], plan["n_packs"], plan["cells"][1]["gpu"]) == (slots, None, share)
+
+
+@pytest.mark.parametrize(
+    ("prices", "wrong"),
+    [
+        ("{head: 0.5, spot: 1}", "lacks sure"),
+        ("{head: 0.5, spot: 1, sur: 3}", "has 'sur': did you mean 'sure'"),
+        ("{head: 0.5, spot: 1, sure: -3}", "has -3 for sure"),
+        ("{head: 0.5, spot: 1, sure: .nan}", "has nan for sure"),
+        ("{head: 0.5, spot: 1, sure: true}", "has True for sure"),
+        ("{head: 0.5, spot: 1, sure: cheap}", "has 'cheap' for sure"),
+        ("3", "is 3"),
+    ],
+)
+def test_a_wrong_price_is_one_sentence(file, tmp_path: Path, prices: str, wrong: str):
+    priced = tmp_path / "cluster.yaml"
+    priced.write_text(f"{CLUSTER}metadata: {{price_per_hour: {prices}}}\n")
+    ended = command("plan", file(), "--results", tmp_path, "--on", priced)
+    rule = "metadata.price_per_hour must have a price for each node type and nothing else"
+    fix = "write, for example, {head: 0.5, spot: 0.5, sure: 0.5}"
+    assert (ended.code, ended.err) == (2, f"tmc-sweep: {priced}: {rule}, but {wrong}: {fix}\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "sentence"),
+    [
+        (
+            ["--on", "nowhere.yaml"],
+            2,
+            "--on must be a file of `ray up`, but there is no nowhere.yaml: name one, such as",
+        ),
+        (["--on", "{file}"], 2, "--on must be a file of `ray up` with available_node_types, but {file} has none: say"),
+        (["--on", "{cluster}", "--probe"], 2, "--on must be given without --probe, which is about this machine"),
+        (["--on", "{cluster}", "--slots", "3"], 2, "--on must be given without --slots, which is about this machine"),
+        (["--on", "{cluster}", "--set", "resources.cpu=9"], 3, "a trial must fit on one node, but asks for 9 CPU"),
+        (["--set", "resources.cpu=9"], 3, "a trial must fit on one node, but asks for 9 CPU and 0 GPU where"),
+    ],
+)
+def test_a_plan_that_cannot_be_made_is_one_sentence(file, cluster: Path, options, code: int, sentence: str):
+    names = {"file": file(), "cluster": cluster}
+    ended = command("plan", names["file"], *(option.format(**names) for option in options))
+    assert (ended.code, ended.out) == (code, "")
+    assert ended.err.startswith(f"tmc-sweep: {sentence.format(**names)}")
+
+
+def test_no_cost_without_prices(file, tmp_path: Path, results: Path, cluster: Path):
+    cluster.write_text(CLUSTER)
+    asked = (file(("epochs: 4", "epochs: 10")), "--results", results, "--on", cluster)
+    assert command("plan", *asked, "--json").json["cost"] is None
+    assert "cost" not in command("plan", *asked).out

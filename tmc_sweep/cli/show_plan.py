@@ -1,0 +1,64 @@
+"""A plan on stdout."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import typer
+
+from tmc_sweep.cli.progress import duration
+from tmc_sweep.cli.show import as_text, print_table, show_json
+from tmc_sweep.tables.labels import telling_fields
+
+_KNOWN = ("epoch_seconds", "peak_memory_mib", "gpu")  # columns that are shown where something is
+
+
+def show_plan(plan: Mapping[str, Any], *, as_json: bool) -> None:
+    """The plan, a row per cell."""
+    if as_json:
+        show_json(plan)
+        return
+    cells = [{**cell, "peak_memory_mib": _mib(cell["peak_memory_bytes"])} for cell in plan["cells"]]
+    columns = [*telling_fields(cells), "epochs", "n_parameters", "n_seeds", "n_to_train", "epochs_left"]
+    columns += [name for name in _KNOWN if any(cell[name] for cell in cells)]
+    print_table(_head(plan), columns, [[as_text(cell[name], name) for name in columns] for cell in cells])
+    if plan["time"]["epochs_left"]:
+        typer.echo(_time_line(plan["time"]))
+    if plan["cost"]:
+        typer.echo(_cost_line(plan["cost"]))
+
+
+def _mib(n_bytes: int | None) -> int | None:
+    return n_bytes and round(n_bytes / 2**20)
+
+
+def _head(plan: Mapping[str, Any]) -> str:
+    head = f"{plan['name']}: {plan['n_trials']} trials in {plan['n_cells']} cells, {plan['n_to_train']} to train"
+    head += f" ({plan['n_begun']} of them begun)" if plan["n_begun"] else ""
+    head += f" in {plan['n_packs']} packs" if plan["n_packs"] else ""
+    return head + (f", {plan['n_cells_to_choose']} more cells to choose" if plan["n_cells_to_choose"] else "")
+
+
+def _time_line(time: Mapping[str, Any]) -> str:
+    """How long what is left should take."""
+    left = f"{time['epochs_left']} epochs left"
+    if time["wall_seconds"] is None:
+        return f"{left}: how long they take is unknown, no epoch of this sweep is measured yet; --probe measures steps"
+    wall, hours = time["wall_seconds"], time["trainer_hours"]
+    ends = "" if wall["low"] is None else f" ({duration(wall['low'])} to {duration(wall['high'])})"
+    guess = f"; {time['unmeasured_epochs']} of them in cells not measured yet, taken to be as the others"
+    return (
+        f"{left}: about {duration(wall['about'])}{ends} on {time['slots']} slots, {hours['about']:.3g} trainer-hours, "
+        f"as measured on {', '.join(time['measured_on'])}{guess if time['unmeasured_epochs'] else ''}"
+    )
+
+
+def _cost_line(cost: Mapping[str, Any]) -> str:
+    """What the machines cost until then."""
+    whole = _span(cost["low"], cost["high"])
+    hour = _span(cost["hour_low"], cost["hour_high"])
+    return f"cost: {whole} {cost['currency']} at {hour} an hour, from the first pack to the last"
+
+
+def _span(low: float, high: float) -> str:
+    ends = dict.fromkeys((f"{low:.3g}", f"{high:.3g}"))
+    return " to ".join(ends)

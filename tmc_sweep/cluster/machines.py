@@ -1,0 +1,130 @@
+"""The machines that a sweep may train on, and what an hour of each costs, by a cluster file's own prices.
+
+Ray reads nothing in a cluster file's `metadata`: prices are there, by node type, as `price_per_hour` and `currency`.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import ray
+
+from tmc_sweep.cluster.description import documents
+from tmc_sweep.errors import InputError
+from tmc_sweep.explain import did_you_mean
+from tmc_sweep.space.schema import Resources
+from tmc_sweep.sweep.allotment import Capacity, room
+from tmc_sweep.sweep.autoscaler import Autoscaler, description
+from tmc_sweep.sweep.nodes import Nodes, check_fits, this_machine
+from tmc_sweep.sweep.session import cluster_address, joined
+
+
+class Range(NamedTuple):
+    """What something costs at least, and at most."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Prices:
+    """Of an hour of one machine."""
+
+    currency: str
+    head: float
+    workers: Mapping[tuple[float, float], Range]  # by CPUs and GPUs; types of one size may differ, such as spot ones
+
+    @classmethod
+    def of(cls, described: Mapping[str, Any], source: str) -> Self | None:
+        """Of a cluster file as read; None if it has none, InputError if a node type lacks a price."""
+        metadata = described.get("metadata") or {}
+        prices = metadata.get("price_per_hour")
+        if prices is None:
+            return None
+        types, head = described["available_node_types"], described["head_node_type"]
+        if wrong := _wrong(prices, types):
+            raise InputError(
+                f"{source}: metadata.price_per_hour must have a price for each node type and nothing else, but "
+                f"{wrong.rstrip('?')}: write, for example, {{{', '.join(f'{name}: 0.5' for name in types)}}}"
+            )
+        of_size: dict[tuple[float, float], list[float]] = {}
+        for name, kind in types.items():
+            if name != head:
+                of_size.setdefault(_size(kind.get("resources") or {}), []).append(float(prices[name]))
+        workers = {size: Range(min(found), max(found)) for size, found in of_size.items()}
+        return cls(str(metadata.get("currency", "")), float(prices[head]), workers)
+
+
+@dataclass(frozen=True)
+class Machines:
+    """Those that run and those that may be added, the largest first."""
+
+    nodes: Sequence[Capacity]  # of a cluster, its head first
+    prices: Prices | None = None
+    here: bool = False  # this machine alone
+
+    @classmethod
+    def of_run(cls, resources: Resources) -> Self:
+        """As `run` would find them: the cluster that it would join, else this machine; CannotRunError likewise."""
+        if address := cluster_address():
+            with joined(address):
+                port = ray.get_runtime_context().gcs_address.rpartition(":")[2]
+                return cls._of(Nodes.of_cluster(), resources, description(port), "the cluster's file")
+        check_fits(resources, [this_machine()])
+        return cls([this_machine()], here=True)
+
+    @classmethod
+    def of_file(cls, file: Path, resources: Resources) -> Self:
+        """Of a file of `ray up`, whether its cluster is up or not; InputError if it does not say what they have."""
+        match documents(file, "--on"):
+            case [{"available_node_types": dict(types), "head_node_type": str(head)} as described] if head in types:
+                described.setdefault("max_workers", 2)  # as Ray does
+                nodes = Nodes(_capacity(types[head].get("resources") or {}), (), Autoscaler.of(described))
+                return cls._of(nodes, resources, described, str(file))
+        raise InputError(
+            f"--on must be a file of `ray up` with available_node_types, but {file} has none: "
+            "say how many packs train at once with --slots"
+        )
+
+    @classmethod
+    def _of(cls, nodes: Nodes, resources: Resources, described: Any, source: str) -> Self:
+        check_fits(resources, nodes.kinds, nodes.unjoined)
+        return cls(nodes.at_once(resources), Prices.of(described, source) if described else None)
+
+    def hourly(self, n_packs: int, cpu: float, gpu: float) -> Range | None:
+        """What an hour of the head costs, and of as many workers as hold these packs; None without prices."""
+        if self.prices is None:
+            return None
+        low = high = self.prices.head
+        n_packs -= room(self.nodes[0], cpu, gpu)
+        for node in self.nodes[1:]:
+            if n_packs <= 0:
+                break
+            n_packs -= room(node, cpu, gpu)
+            price = self.prices.workers.get(_size(node), Range(0.0, 0.0))
+            low, high = low + price.low, high + price.high
+        return Range(low, high)
+
+
+def _capacity(resources: Mapping[str, Any]) -> Capacity:
+    return {name: float(amount) for name, amount in resources.items()}
+
+
+def _size(resources: Mapping[str, Any]) -> tuple[float, float]:
+    return float(resources.get("CPU", 0)), float(resources.get("GPU", 0))
+
+
+def _wrong(prices: object, types: Mapping[str, Any]) -> str | None:
+    if not isinstance(prices, dict):
+        return f"is {prices!r:.80}"
+    if strange := [name for name in prices if name not in types]:
+        return f"has {strange[0]!r:.80}{did_you_mean(str(strange[0]), types)}"
+    if missing := [name for name in types if name not in prices]:
+        return f"lacks {missing[0]}"
+    return next((f"has {value!r:.80} for {name}" for name, value in prices.items() if not _is_price(value)), None)
+
+
+def _is_price(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0

@@ -1,0 +1,90 @@
+"""How trials would be packed, and what is known of their cost beforehand: what `run` will do, without Ray."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tmc_sweep.config import TrialConfig
+from tmc_sweep.space import SearchSpace
+from tmc_sweep.space.schema import Resources
+from tmc_sweep.sweep.allotment import Allotment, Allotter, Capacity
+from tmc_sweep.sweep.worker import measured, prepare
+from tmc_sweep.tables.trials import TrialRow, config_of
+from tmc_sweep.training import Cost, Engine, remembered, shape, threads
+
+_NO_LIMIT = 2**62  # bytes
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Packs of what is left, as far as they can be known beforehand."""
+
+    packs: tuple[Allotment, ...]
+    packs_known: bool  # else `run` is still to measure what packing gains, and may make fewer
+    slots: int  # how many of them train at once
+    epoch_seconds: Mapping[str, float]  # of a trial, by cell: from a few steps on this machine
+    gpu: Mapping[str, float]  # share of a GPU, by cell, where it is known
+
+
+def forecast(
+    space: SearchSpace,
+    configs: Sequence[TrialConfig],
+    rows: Mapping[str, TrialRow],
+    recorded: Sequence[Sequence[str]],
+    nodes: Sequence[Capacity],
+    *,
+    here: bool,
+    probe: bool = False,
+) -> Forecast:
+    """Of these trials on these nodes. `rows` are on record by trial, `recorded` the packs of earlier runs.
+
+    `here`: the only node is this machine, so that what was measured on it counts; `probe` measures what was not.
+    """
+    resources, shares = space.resources, _shares(rows)
+    known = _Known(resources, shares, here=here, probe=probe)
+    allotter = Allotter(resources, nodes, known, cells_apart=space.chooses)
+    with threads():
+        packs = allotter.allot(configs, recorded)
+        guessed = set(known.guessed)
+        seconds: dict[str, float] = {}
+        for pack in packs:
+            for config in pack.trials:
+                cost = allotter.cost(config, len(pack.trials))
+                if shape(config) not in known.guessed:
+                    seconds[config.cell_id] = cost.epoch_seconds(config) / len(pack.trials)
+    gpu = {
+        config.cell_id: pack.gpu
+        for pack in packs
+        for config in pack.trials
+        if resources.gpu != "auto" or shape(config) not in guessed or shape(config) in shares
+    }
+    slots = allotter.slots(max((pack.gpu for pack in packs), default=0.0))
+    packs_known = resources.pack != "auto" or space.chooses or not guessed
+    return Forecast(tuple(packs), packs_known, max(1, slots), seconds, gpu)
+
+
+class _Known:
+    """What a pack costs: measured on this machine, or else a guess by which packing gains nothing."""
+
+    def __init__(self, resources: Resources, shares: Mapping[TrialConfig, float], *, here: bool, probe: bool) -> None:
+        self._resources = resources
+        self._shares = shares
+        self._here = here
+        self._probe = probe
+        self.guessed: set[TrialConfig] = set()  # shapes
+
+    def __call__(self, config: TrialConfig, members: int, gpu: float, engine: Engine) -> Cost:
+        if self._here and (known := self._measured(config, members, gpu, engine)):
+            return known
+        self.guessed.add(config)
+        return Cost(members, members * self._shares.get(config, 1.0), 0, _NO_LIMIT, members)
+
+    def _measured(self, config: TrialConfig, members: int, gpu: float, engine: Engine) -> Cost | None:
+        if self._probe:
+            return measured(config, members, gpu, engine, self._resources)
+        return remembered(config, members, prepare(self._resources.cpu, gpu, self._resources.tf32), engine)
+
+
+def _shares(rows: Mapping[str, TrialRow]) -> dict[TrialConfig, float]:
+    """The share of a GPU that trials of one shape last had."""
+    had = [(config_of(row), row["gpu"]) for row in rows.values()]
+    return {shape(config): float(str(gpu)) for config, gpu in had if config and gpu}
