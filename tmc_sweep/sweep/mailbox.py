@@ -59,11 +59,14 @@ class Mailbox:
         return await answer
 
     async def put_packs(self, packs: Mapping[int, Any]) -> None:
-        """Have these packs, by number, for the processes that will train them."""
+        """Have references to these packs, by number, for the processes that will train them.
+
+        What they hold need not be known here, which would import torch.
+        """
         self._packs |= packs
 
     async def pack(self, number: int) -> Any:
-        """The pack of this number."""
+        """The reference to the pack of this number."""
         return self._packs[number]
 
     async def stopping(self) -> bool:

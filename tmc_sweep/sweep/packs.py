@@ -28,7 +28,7 @@ class Packs:
         """What Tune needs to know of these trials' packs, those that were trained together again so."""
         new = dict(enumerate(allotter.allot(trials, self._recorded), len(self.allotments)))
         self.allotments += new.values()
-        ray.get(self._mailbox.put_packs.remote(new))
+        ray.get(self._mailbox.put_packs.remote({number: ray.put(pack) for number, pack in new.items()}))
         return [{"number": number, "cpu": pack.cpu, "gpu": pack.gpu} for number, pack in new.items()]
 
 

@@ -32,7 +32,7 @@ class PackTrainable(tune.Trainable):
         """Be ready for the pack that the mailbox has by the number in `config`, on a GPU if given a share of one."""
 
         def begin(number: int) -> PackRun:
-            allotment: Allotment = ray.get(mailbox.pack.remote(number))
+            allotment: Allotment = ray.get(ray.get(mailbox.pack.remote(number)))
             device = prepare(allotment.cpu, allotment.gpu, resources.tf32)
             of_pack = images[allotment.trials[0].data]
             return PackRun(
