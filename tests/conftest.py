@@ -10,6 +10,17 @@ import pytest
 import torch
 from jaxtyping import install_import_hook
 
+LONGEST = (  # files that take most of a minute or more
+    "test_end_to_end",
+    "test_ray",
+    "test_jobs",
+    "test_kill_loop",
+    "test_many_nodes",
+    "test_sshd",
+    "test_enumeration",
+    "test_storage_faults",
+    "test_long_epoch",
+)
 _STATUS = pytest.StashKey[int]()
 _home = tempfile.TemporaryDirectory(prefix="tmc_sweep-home-", ignore_cleanup_errors=True)
 os.environ |= {"HOME": _home.name, "OMP_NUM_THREADS": "1"}  # Ray writes a token into HOME when it is imported
@@ -17,6 +28,11 @@ os.environ.pop("RAY_ADDRESS", None)
 torch.set_num_threads(1)
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it, and so its commands
 install_import_hook(["tmc_sweep.objectives", "tmc_sweep.models"], "beartype.beartype")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first: one that begins last leaves the other worker idle."""
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -32,7 +32,15 @@ FACTS = {
     "cifar10": (4, 3, {**IWAE_AND_TMC, "data": {"cifar10"}, "architecture": {"small", "large"}, "K": {20}}),
     "quickstart": (8, 3, {**IWAE_AND_TMC, "data": {"digits"}, "K": {5, 10}}),
 }
-SCALE = ("data=digits", "epochs=2", "train_images=200", "test_images=50", "seeds=1", "resources.gpu=0")
+SCALE = (
+    "data=digits",
+    "epochs=2",
+    "train_images=200",
+    "test_images=50",
+    "seeds=1",
+    "resources.gpu=0",
+    "resources.pack=2",
+)
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in FILES.glob("*.yaml")))

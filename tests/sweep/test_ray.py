@@ -31,7 +31,7 @@ base: {data: digits, objective: iwae, architecture: {latents: [12, 4]}, train_im
 space: {K: {grid_search: [1, 2]}}
 seeds: 2
 statistic: {last: 2}
-resources: {gpu: 0}
+resources: {gpu: 0, pack: 2}
 """
 
 
@@ -75,13 +75,14 @@ def test_a_sweep_grows_by_epochs_seeds_and_values_and_trains_only_the_rest(digit
         pd.testing.assert_frame_equal(known, before, check_exact=True)  # time and all
         before = frame
 
-    first = space()
+    one, more = ("[1, 2]", "[1]"), ("epochs: 3", "epochs: 5")
+    first = space(one)
     before = check(run(first, paths.results), first, digits)
-    assert attempts(paths) == [1, 1, 1, 1]
-    run_and_compare(more := ("epochs: 3", "epochs: 5"))
-    assert attempts(paths) == [2, 2, 2, 2]
-    run_and_compare(more, ("seeds: 2", "seeds: 3"), ("[1, 2]", "[1, 2, 3]"))
-    assert attempts(paths) == [2, 2, 2, 2, 1, 1, 1, 1, 1]
+    assert attempts(paths) == [1, 1]
+    run_and_compare(one, more)
+    assert attempts(paths) == [2, 2]
+    run_and_compare(more, ("seeds: 2", "seeds: 3"))
+    assert attempts(paths) == [2, 2, 1, 1, 1, 1]
 
 
 def test_packs_give_the_rows_of_trials_alone_and_what_is_shown_is_in_the_table(digits: Images, paths: SweepPaths):
@@ -94,7 +95,7 @@ def test_packs_give_the_rows_of_trials_alone_and_what_is_shown_is_in_the_table(d
             if trial.last is not None:
                 assert last[trial.config.trial_id] >= trial.last.epoch
 
-    wanted = space(("{gpu: 0}", "{gpu: 0, pack: 3}"), ("seeds: 2", "seeds: 4"))
+    wanted = space(("pack: 2", "pack: 3"), ("seeds: 2", "seeds: 4"))
     check(run(wanted, paths.results, listen), wanted, digits)
     assert [trial.status for trial in shown[0].trials] == [Status.PENDING] * 8  # as soon as Ray is there
     assert [trial.last.epoch for trial in shown[-1].trials] == [3] * 8
@@ -103,11 +104,11 @@ def test_packs_give_the_rows_of_trials_alone_and_what_is_shown_is_in_the_table(d
 def test_a_resumed_sweep_trains_together_what_it_did_up_to_the_pack_that_is_asked_for(
     digits: Images, paths: SweepPaths
 ):
-    first = space(("{gpu: 0}", "{gpu: 0, pack: 3}"), ("seeds: 2", "seeds: 4"), ("[1, 2]", "[1]"))
+    first = space(("pack: 2", "pack: 3, cpu: 1.5"), ("seeds: 2", "seeds: 4"), ("[1, 2]", "[1]"))  # one at a time
     run(first, paths.results)
     assert packs(paths, first) == [[0, 1, 2], [3]]
     more = [("seeds: 2", "seeds: [4, 3, 2, 1, 0]"), ("[1, 2]", "[1]"), ("epochs: 3", "epochs: 4")]
-    wanted = space(("{gpu: 0}", "{gpu: 0, pack: 2}"), *more)
+    wanted = space(("pack: 2", "pack: 2, cpu: 1.5"), *more)
     check(run(wanted, paths.results), wanted, digits)
     assert packs(paths, wanted) == [[0, 1], [2], [3], [4]]
 
@@ -117,6 +118,7 @@ def test_trials_that_diverge_or_fail_stop_no_other_and_say_why(digits: Images, p
         ("space: {K", "space: {lr: {grid_search: [1e-3, 10]}, K"),
         ("[1, 2]", "[1]"),
         ("batch_size: 64", "batch_size: 8"),
+        ("pack: 2", "pack: 2, cpu: 1.5"),
     )
     good, _, bad, _ = wanted.trials()
     sweep(paths, [good.model_copy(update={"epochs": 1})], digits)
@@ -153,7 +155,7 @@ def test_a_training_process_that_is_killed_goes_on_from_its_checkpoint_and_no_ot
             os.kill(killed[0], signal.SIGKILL)
 
     wanted = space(
-        ("seeds: 2", "seeds: 1"), ("epochs: 3", "epochs: 60"), ("{gpu: 0}", "{gpu: 0, checkpoint_seconds: 0.1}")
+        ("seeds: 2", "seeds: 1"), ("epochs: 3", "epochs: 60"), ("{gpu: 0", "{gpu: 0, checkpoint_seconds: 0.1")
     )
     frame = check(run(wanted, paths.results, listen), wanted, digits)
     assert sorted(attempts(paths)) == [1, 2]
@@ -179,7 +181,7 @@ def test_a_process_killed_over_and_over_fails_its_trial_after_three_retries_and_
         ("seeds: 2", "seeds: 1"),
         ("[1, 2]", "[1]"),
         ("epochs: 3", "epochs: 60"),
-        ("{gpu: 0}", "{gpu: 0, checkpoint_seconds: 0}"),
+        ("{gpu: 0", "{gpu: 0, checkpoint_seconds: 0"),
     )
     result = run(wanted, paths.results, listen)
     assert (statuses(result), attempts(paths)) == ([Status.FAILED], [4])

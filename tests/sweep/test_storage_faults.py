@@ -29,7 +29,7 @@ base: {data: digits, objective: iwae, architecture: {latents: [12, 4]}, train_im
        batch_size: 64, K: 2, epochs: 12}
 seeds: 2
 statistic: {last: 2}
-resources: {gpu: 0, pack: 1, checkpoint_seconds: 0.05}
+resources: {gpu: 0, pack: 2, checkpoint_seconds: 0.05}
 """,
     "tiny.yaml",
 )
