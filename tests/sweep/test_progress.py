@@ -1,5 +1,8 @@
 """How far a sweep is, and how long the rest should take."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 from test_recorder import row
 from twin import small
@@ -84,3 +87,12 @@ def test_a_sweep_at_its_end_has_nothing_left():
     assert snapshot.remaining_seconds == 0
     assert [found.config for found in snapshot.with_status(Status.DONE, Status.FAILED)] == [QUICK]
     assert snapshot.elapsed_seconds >= 0
+
+
+def test_the_time_between_epochs_counts_as_it_does_in_a_plan():
+    progress = Progress([trial(QUICK, Status.PENDING)])
+    first, second = (replace(r, epoch_seconds=2.0) for r in (row(1, config=QUICK), row(2, config=QUICK)))
+    second = replace(second, time=first.time + timedelta(seconds=3))
+    progress.update(TrialProgress(QUICK, Status.RUNNING, first), [first])
+    progress.update(TrialProgress(QUICK, Status.RUNNING, second), [second])
+    assert progress.snapshot().remaining_seconds == pytest.approx((QUICK.epochs - 2) * 2.5)

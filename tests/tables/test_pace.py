@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.tables.epochs import EpochTable
 from tmc_sweep.tables.manifest import open_manifest, write_manifest
-from tmc_sweep.tables.pace import Paces, estimate, measured
+from tmc_sweep.tables.pace import Paces, estimate, lasted, measured
 
 
 def paces(**seconds: Sequence[float]) -> Paces:
@@ -85,3 +86,36 @@ def test_only_the_last_attempt_counts(paths: SweepPaths, rows):
 def test_without_a_table_nothing_is_measured(paths: SweepPaths):
     assert measured(paths) == {}
     assert not paths.results.exists()
+
+
+@pytest.mark.parametrize(
+    ("own", "since", "seconds"),
+    [
+        (2.0, 2.5, 2.5),  # half a second until the next one began
+        (2.0, 3.0, 3.0),
+        (2.0, 4.0, 2.0),  # another pack's turn
+        (2.0, 3600.0, 2.0),  # the machine slept
+        (0.01, 0.08, 0.08),
+        (2.0, 1.9, 2.0),  # its clock was set back
+        (2.0, float("nan"), 2.0),
+    ],
+)
+def test_what_passes_between_epochs_counts_and_interruptions_do_not(own: float, since: float, seconds: float):
+    assert lasted(own, since) == seconds
+
+
+def test_only_epochs_that_follow_one_another_in_one_attempt_are_apart_by_what_passes_between_them(paths, rows):
+    config = TrialConfig(epochs=9)
+    open_manifest(paths)
+    table = EpochTable.open(paths)
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    for attempt, first, ends in ((1, 1, [2.0, 4.5]), (2, 3, [7.2, 9.4])):  # the second went on after 2.7 s
+        records = rows(config, [-1.0] * 2, first=first)
+        times = [start + timedelta(seconds=end) for end in ends]
+        table.add(
+            config,
+            [replace(r, epoch_seconds=2.0, attempt=attempt, time=t) for r, t in zip(records, times, strict=True)],
+        )
+    table.commit()
+    pace = measured(paths)[config.cell_id]
+    assert (pace.epochs, pace.seconds) == (2, pytest.approx(2.0 + 2.2))  # of the last attempt

@@ -1,5 +1,6 @@
 """How far a sweep is: what is durable, and how long the rest should take. Views draw it; nothing here prints."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -7,7 +8,7 @@ from dataclasses import dataclass
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.records import ENDED, EpochRecord, Status
-from tmc_sweep.tables.pace import Paces, estimate
+from tmc_sweep.tables.pace import Paces, estimate, lasted
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,13 @@ class Progress:
     def update(self, trial: TrialProgress, new: Sequence[EpochRecord] = ()) -> None:
         """Set one trial, and learn from its newly trained epochs how long one takes."""
         with self._lock:
+            known = self._trials.get(trial.config.trial_id)
+            before = known.last if known else None
             self._trials[trial.config.trial_id] = trial
             for record in new:
-                self._paces[trial.config.cell_id].add(record.epoch_seconds / trial.members)
+                seconds = lasted(record.epoch_seconds, _seconds_between(before, record)).item()
+                self._paces[trial.config.cell_id].add(seconds / trial.members)
+                before = record
 
     def snapshot(self) -> Snapshot:
         """The sweep now."""
@@ -72,3 +77,10 @@ class Progress:
         jobs = [[(trial.config.cell_id, trial.epochs_left)] for trial in running + pending]
         found = estimate(jobs, self._paces, slots=round(sum(1 / trial.members for trial in running)))
         return found.wall_seconds if found and self._paces else None
+
+
+def _seconds_between(before: EpochRecord | None, record: EpochRecord) -> float:
+    """From the end of the epoch before to this one's; NaN if they were not trained one after the other."""
+    if before is None or (before.attempt, before.epoch + 1) != (record.attempt, record.epoch):
+        return math.nan
+    return (record.time - before.time).total_seconds()

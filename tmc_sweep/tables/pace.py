@@ -1,7 +1,7 @@
 """How long epochs took, and how long those that are left should take; the same for a plan and for a sweep that runs.
 
-Seconds are those of training processes: an epoch of a pack counts for each of its members by their number, so that
-what trials take adds up to what their processes take.
+Seconds are those of training processes: from the end of one epoch to that of the next, and an epoch of a pack counts
+for each of its members by their number, so that what trials take adds up to what their processes take.
 """
 
 import heapq
@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from scipy.special import stdtrit
 
@@ -22,6 +23,7 @@ from tmc_sweep.tables.manifest import read_manifest
 from tmc_sweep.tables.read import part_files, read_columns
 
 CONFIDENCE = 0.95
+_BETWEEN_SECONDS = 0.1  # at most, beside half an epoch
 _LEAST = 1e-9  # seconds, so that each has a logarithm
 Job = Sequence[tuple[str, int]]  # trials that one process trains: the cell of each, and its epochs left
 
@@ -110,9 +112,18 @@ def _makespan(durations: Iterable[float], slots: int) -> float:
     return max(free)
 
 
+def lasted(epoch_seconds: npt.ArrayLike, since_last: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Seconds of epochs, those between the last one's end and this one's beginning included; NaN: none is known.
+
+    A longer interruption, such as a machine asleep or another pack's turn, is no part of it.
+    """
+    own, since = np.asarray(epoch_seconds, np.float64), np.asarray(since_last, np.float64)
+    return np.where((since > own) & (since < 1.5 * own + _BETWEEN_SECONDS), since, own)
+
+
 def measured(paths: SweepPaths) -> Paces:
     """The pace of each cell by the sweep's epoch table, from the last attempt of each trial; none without a table."""
-    names = ["trial_id", "cell_id", "epoch_seconds", "peak_memory_bytes", "attempt"]
+    names = ["trial_id", "cell_id", "epoch", "epoch_seconds", "peak_memory_bytes", "attempt", "time"]
     frames = [
         read_columns(part, names).to_pandas().astype({"trial_id": str, "cell_id": str}) for part in part_files(paths)
     ]
@@ -121,13 +132,19 @@ def measured(paths: SweepPaths) -> Paces:
         return paces
     rows = pd.concat(frames, ignore_index=True)
     rows = rows[rows["attempt"] == rows.groupby("trial_id")["attempt"].transform("max")]
-    share = rows["epoch_seconds"] / _members(rows, paths)
+    share = pd.Series(lasted(rows["epoch_seconds"], _since_last(rows)), rows.index) / _members(rows, paths)
     logs = np.log(share.clip(lower=_LEAST))
     summed = pd.DataFrame({"epochs": 1, "seconds": share, "logs": logs, "squared_logs": logs**2})
     of_cells = summed.groupby(rows["cell_id"]).sum()
     of_cells["peak_memory_bytes"] = rows.groupby("cell_id")["peak_memory_bytes"].max()
     paces.update({cell: Pace(*of_cell) for cell, *of_cell in of_cells.itertuples()})
     return paces
+
+
+def _since_last(rows: pd.DataFrame) -> "pd.Series[float]":
+    of_trials = rows.sort_values(["trial_id", "epoch"]).groupby("trial_id", sort=False)
+    since: pd.Series[float] = of_trials["time"].diff().dt.total_seconds()
+    return since.where(of_trials["epoch"].diff() == 1)
 
 
 def _members(rows: pd.DataFrame, paths: SweepPaths) -> "pd.Series[int]":
