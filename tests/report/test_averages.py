@@ -1,5 +1,7 @@
 """Curves averaged over seeds, and the part of an axis that shows them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from invented import sweep
@@ -60,6 +62,21 @@ def test_a_curve_far_below_all_others_is_left_out_and_counted():
     limits = Limits.around([*good, learning(-540.0, plunge=1.0)])
     assert limits.low > -130
     assert limits.n_below == 1
+
+
+def test_a_curve_that_went_absurdly_far_does_not_hide_the_others():
+    good = [learning(-90.0 - i, speed=3.0) for i in range(5)]
+    wild = learning(-1e9, plunge=1.0)
+    wild.mean[30] = -1e13
+    limits = Limits.around([*good, wild])
+    assert limits.low > -130
+    assert limits.n_below == 1
+
+
+def test_curves_that_were_stopped_early_do_not_widen_the_axis():
+    good = [learning(-90.0 - i, speed=9.0) for i in range(2)]
+    stopped = [replace(learning(-90.0, epochs=15, speed=9.0), stopped=True) for _ in range(4)]
+    assert Limits.around([*good, *stopped]).low == Limits.around(good).low
 
 
 def test_a_curve_that_has_just_begun_does_not_widen_the_axis():

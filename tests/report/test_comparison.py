@@ -106,7 +106,36 @@ def test_seconds_are_medians_beside_a_value_or_a_range():
     assert found.departures == ("on cpu, not Tesla P100",)
     assert [ours("seconds-k20", seconds).difference for seconds in (40.0, 55.0, 61.0)] == [-10.0, 0.0, 1.0]
     assert ours("seconds-tmc", 1.0, pack_size=3).departures[-1] == "in packs of 3"
+    assert ours("seconds-tmc", 1.0, gpu=0.25).departures[-1] == "on 0.25 of a GPU"
+    assert ours("seconds-tmc", 1.0, gpu=1.0).departures == ("on cpu, not Tesla P100",)
     assert ours("seconds-tmc", 1.0, device=None).departures == ("on an unknown device, not Tesla P100",)
+
+
+def test_seconds_are_those_of_the_cells_nearest_to_the_article_and_of_packs_of_one_size(tmp_path: Path):
+    """Weight normalisation doubles the seconds, a pack of two adds a half; lr is no difference."""
+    space = "weight_norm: {grid_search: [false, true]}, lr: {grid_search: [1e-4, 1e-3]}"
+    text = f"{{name: grid, base: {{data: mnist, epochs: 5}}, space: {{{space}}}}}"
+    pack = lambda c: 2 if c.lr == 1e-4 else 1  # noqa: E731
+    found = {
+        each.departures[1:]: each.value
+        for each in compare(
+            invented.sweep(
+                tmp_path,
+                text,
+                invented.flat(lambda c: -92.0, epochs=5),
+                seconds=lambda c: (2.0 if c.weight_norm else 1.0) * (1.5 if pack(c) == 2 else 1.0),
+                known=lambda c: {"pack_size": pack(c), "host": str(c.weight_norm) + str(c.lr)},
+            )
+        )
+        if each.number.id == "seconds-tmc"
+    }
+    assert found == {("in packs of 2",): pytest.approx(1.53), (): pytest.approx(1.02)}
+
+
+def test_seconds_measured_beside_other_processes_say_so(tmp_path: Path):
+    sweep = invented.sweep(tmp_path, TABLE1, lambda config: np.full(4, -100.0))  # all trials at once
+    (found,) = [each for each in compare(sweep) if each.number.id == "seconds-tmc"]
+    assert found.departures[-2] == "up to 6 processes at once on a machine"
 
 
 def test_a_trial_that_diverged_has_seconds_and_one_that_failed_at_once_does_not_count(tmp_path: Path):

@@ -1,5 +1,7 @@
 """Learning curves: what is drawn, in which panel and colour, and what the caption admits."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from invented import Curve, flat, sweep
@@ -9,6 +11,7 @@ from tmc_sweep.report.figures.cells import cells_of
 from tmc_sweep.report.figures.curves import curves
 from tmc_sweep.report.figures.figure import Figure
 from tmc_sweep.report.figures.style import PALE
+from tmc_sweep.report.figures.words import wrapped
 
 GRID = """
 name: grid
@@ -110,6 +113,29 @@ search: {algorithm: random, num_samples: 12}
     assert set(legend(best)) == {line.get_label() for line in lines[:6]} | {"other cells"}
 
 
+def test_names_have_three_digits_where_these_tell_cells_apart(tmp_path):
+    text = "{{name: n, base: {{data: digits, epochs: 1}}, space: {{lr: {{grid_search: [{}]}}}}}}"
+    names = [
+        [cell.label for cell in cells_of(sweep(tmp_path / lrs, text.format(lrs), lambda _: np.array([-1.0]))).all]
+        for lrs in ("0.0123456, 0.0234567", "0.0123456, 0.0123467")
+    ]
+    assert names == [["lr=0.0123", "lr=0.0235"], ["lr=0.0123456", "lr=0.0123467"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "lines"),
+    [
+        ("K=5 lr=0.001", 12, "K=5 lr=0.001"),
+        ("K=5 lr=0.001", 11, "K=5\nlr=0.001"),
+        ("12-4 proposal=nonfactorised", 19, "12-4 proposal=\nnonfactorised"),
+        ("one\ntwo three", 8, "one\ntwo\nthree"),
+        ("", 8, ""),
+    ],
+)
+def test_long_words_break_after_a_sign(text: str, width: int, lines: str):
+    assert wrapped(text, width) == lines
+
+
 def test_the_objective_has_the_colours_where_it_is_compared(tmp_path):
     text = """
 name: table1
@@ -129,6 +155,49 @@ def test_with_two_fields_of_panels_each_column_has_its_own_axis(tmp_path):
     assert all(panel.get_ylim() == axes[0].get_ylim() for panel in axes[::2])
     assert axes[1].get_ylim()[1] < axes[0].get_ylim()[0]
     assert "Each column of panels has an axis of its own." in drawn.caption
+
+
+def test_columns_show_as_many_fields_as_there_is_room_for(tmp_path):
+    text = """
+name: wide
+base: {data: digits, epochs: 3}
+space:
+  objective: {grid_search: [iwae, tmc]}
+  architecture: {grid_search: [small, {latents: [16, 8, 4], q_hidden: [64, 32, 16], p_hidden: [32, 16, 8]}]}
+  init: {grid_search: [glorot_uniform, torch]}
+  proposal: {grid_search: [factorised, nonfactorised]}
+"""
+    drawn = figure(tmp_path, text, lambda config: np.array([-3.0, -2.0, -1.0])).draw()
+    assert drawn.axes[0].get_gridspec().get_geometry() == (2, 4)
+    drawn.draw_without_rendering()
+    titles = [axes.title.get_window_extent() for axes in drawn.axes]
+    assert all(left.x1 < right.x0 for left, right in pairwise(titles) if left.x0 < right.x0)
+    assert min(title.x0 for title in titles) >= 0
+    assert max(title.x1 for title in titles) <= drawn.bbox.x1
+    above, below = drawn.axes[0], drawn.axes[4]
+    assert below.title.get_window_extent().y1 < above.get_window_extent().y0
+
+
+def test_the_legend_reads_row_by_row(tmp_path):
+    lrs = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1]
+    space = f"{{lr: {{grid_search: {lrs}}}, K: {{grid_search: [1, 5]}}}}"
+    text = f"{{name: n, base: {{data: mnist, epochs: 60}}, space: {space}}}"
+    drawn = figure(tmp_path, text, flat(lambda config: -90.0)).draw()
+    drawn.draw_without_rendering()
+    places = {text.get_text(): text.get_window_extent() for text in drawn.legends[0].get_texts()}
+    assert sorted(places, key=lambda name: (-round(places[name].y0), places[name].x0)) == [f"lr={lr:g}" for lr in lrs]
+
+
+def test_a_cell_stopped_early_ends_in_a_bar(tmp_path):
+    curve = lambda config: flat(lambda _: -90.0)(config)[: 20 if config.K == 1 else 60]  # noqa: E731
+    known = lambda config: {"status": "stopped"} if config.K == 1 else {}  # noqa: E731
+    tables = sweep(tmp_path, GRID, curve, known=known)
+    drawn = curves(tables, cells_of(tables))
+    bars = [line for line in panels(drawn)[0].lines if line.get_marker() == "|"]
+    assert [bar.get_xdata().tolist() for bar in bars] == [[20], [20]]
+    assert not [line for axes in panels(drawn)[1:] for line in axes.lines if line.get_marker() == "|"]
+    assert legend(drawn)[-1] == "stopped early"
+    assert "(2 of 6)" in drawn.caption
 
 
 def test_before_the_first_epoch_it_says_so(tmp_path):

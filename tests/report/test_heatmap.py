@@ -96,7 +96,14 @@ def test_failed_stopped_and_pending_cells_say_so(tmp_path):
     status = tables.trials["status"].mask(tables.trials["lr"] == 1e-2, Status.STOPPED)
     summary = tables.summary.assign(mean=tables.summary["mean"].mask(tables.summary["lr"] == 1e-2))
     shown = texts(of(replace(tables, trials=tables.trials.assign(status=status), summary=summary)).draw().axes[0])
-    assert (shown["1", "0.0001"], shown["1", "0.01"]) == ("no epochs\nyet", "stopped")
+    assert (shown["1", "0.0001"], shown["1", "0.01"]) == ("no epochs\nyet", "stopped\nat epoch 60")
+
+
+def test_a_cell_far_below_the_others_has_the_lowest_colour_and_the_bar_an_arrow(tmp_path):
+    far = of(sweep(tmp_path / "far", GRID, flat(lambda config: -1e4 if config.lr == 1e-4 else -90.0 - config.K)))
+    near = of(sweep(tmp_path / "near", GRID, flat(lambda config: -90.0 - config.K)))
+    assert [figure.draw().axes[-1]._colorbar.extend for figure in (far, near)] == ["min", "neither"]
+    assert ["(arrow)" in figure.caption for figure in (far, near)] == [True, False]
 
 
 def test_other_fields_get_a_map_each_on_one_scale(tmp_path):

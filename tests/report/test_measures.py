@@ -12,6 +12,7 @@ from trials import trial
 
 from tmc_sweep.report.evidence import Trial, evidence
 from tmc_sweep.report.measures import Measure, Reading
+from tmc_sweep.report.text import basis
 from tmc_sweep.tables.paired import paired_differences
 
 TMC_LESS_IWAE = {"name": "contrast", "plus": [{"objective": "tmc"}], "minus": [{"objective": "iwae"}]}
@@ -98,6 +99,17 @@ def test_seconds_are_a_ratio_of_medians_between_quartiles():
     (apart,) = readings(measure, [replace(tmc, machine={**tmc.machine, "host": "two"}), iwae])
     assert (apart.value, apart.low) == (1.5, None)
     assert apart.why.startswith("timed on other machines")
+
+
+def test_seconds_measured_side_by_side_say_so_and_compare_only_with_as_many():
+    measure = {"name": "seconds_ratio", "plus": {"objective": "tmc"}, "minus": {"objective": "iwae"}}
+    crowded = [replace(each, beside=3) for each in pairs()]
+    (reading,) = readings(measure, crowded)
+    assert (reading.beside, reading.low) == (3, 1.0)
+    assert "up to 3 processes at once on a machine" in basis(reading)
+    (apart,) = readings(measure, [replace(each, beside=1 + (each.fields["objective"] == "tmc")) for each in crowded])
+    assert (apart.value, apart.low) == (1.0, None)
+    assert apart.why.endswith("beside more trials")
 
 
 def test_change_is_of_the_last_epochs_since_the_named_ones():

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from tmc_sweep.records import EVALUATION_COLUMNS, TRIAL_COLUMNS
 from tmc_sweep.report import figures
 from tmc_sweep.report.page import page
 from tmc_sweep.report.tables import SweepTables
-from tmc_sweep.report.views import MAX_ROWS, differences, table
+from tmc_sweep.report.views import MAX_ROWS, differences, table, trials
 from tmc_sweep.tables.artefacts import EVALUATIONS
 
 GRID = """# for <b>people</b> & machines
@@ -173,6 +174,21 @@ def test_a_figure_of_many_marks_is_embedded_as_png(half: SweepTables, monkeypatc
     assert 'src="data:image/png;base64,iVBOR' in page([half])
 
 
+@pytest.mark.usefixtures("undrawn")
+def test_a_sweep_whose_cells_were_stopped_is_over(tmp_path: Path):
+    known = lambda c: {"status": "stopped", "reason": "asha"} if c.lr == 1e-2 else {}  # noqa: E731
+    shown = invented.sweep(tmp_path, GRID, lambda c: np.full(9 if c.lr == 1e-2 else 60, -90.0), known=known)
+    assert "<span>276 of 276 epochs" in page([shown])
+
+
+def test_a_trial_says_how_it_was_packed_and_why_it_ended_beside_its_status(half: SweepTables):
+    heads = [head.title for head in trials(half).heads]
+    assert heads[heads.index("status") + 1] == "reason"
+    assert heads[-1] == "pack_size"
+    assert "gpu" not in heads
+    assert "gpu" in [head.title for head in trials(replace(half, trials=half.trials.assign(gpu=0.5))).heads]
+
+
 def test_a_table_that_is_too_long_says_how_many_rows_are_left_out():
     made = table("Trials", TRIAL_COLUMNS, ["K"], [{"K": k} for k in range(MAX_ROWS + 2)])
     assert (len(made.rows), made.left_out) == (MAX_ROWS, 2)
@@ -200,6 +216,7 @@ def test_differences_name_the_fields_that_vary_but_no_evaluation_that_follows_k(
         ("value", -91.25, "−91.250", "-91.25"),
         ("value", float("nan"), "not finite", ""),
         ("value", None, "", ""),
+        ("value", -937066990.072, "−9.37067e+08", "-937066990.072"),
         ("weight_norm", True, "true", "True"),
         ("lr", 1e-05, "1e-05", "1e-05"),
         ("time", invented.TIME, "2025-01-01 00:00 UTC", "2025-01-01 00:00:00+00:00"),

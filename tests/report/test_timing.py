@@ -51,11 +51,19 @@ def test_one_slow_epoch_moves_no_bar(tmp_path):
 def test_packs_of_different_sizes_stand_by_the_names(tmp_path):
     measured = tables(tmp_path, known=lambda config: {"pack_size": 2 if config.K == 20 else 1})
     (axes,) = of(measured).draw().axes
-    assert [label.get_text() for label in axes.get_yticklabels()][1:3] == [
-        "tmc K=20 (pack of 2)",
-        "iwae K=50 (pack of 1)",
-    ]
-    assert "in packs of 1–2 and share this time" in of(measured).caption
+    names = [label.get_text().replace("\u00a0", " ") for label in axes.get_yticklabels()]
+    assert names[1:3] == ["tmc K=20 (pack of 2)", "iwae K=50 (pack of 1)"]
+    assert "Packs of 1–2 trials train together" in of(measured).caption
+
+
+def test_the_caption_says_what_else_ran_on_the_machine_and_on_the_gpu(tmp_path):
+    """All at the same time, in packs of two."""
+    measured = tables(tmp_path, known=lambda config: {"pack_size": 2, "gpu": 0.25 if config.K == 20 else 1.0})
+    assert "Up to 4 processes trained at once on a machine" in of(measured).caption
+    assert "had 0.25 of a GPU each" in of(measured).caption
+    alone = tables(tmp_path / "alone", known=lambda config: {"host": config.trial_id})
+    assert "at once" not in of(alone).caption
+    assert "GPU" not in of(alone).caption
 
 
 def test_the_caption_names_the_machine(tmp_path):

@@ -10,7 +10,7 @@ from tmc_sweep.records import Status
 from tmc_sweep.report.evidence import Trial
 
 ARTICLE = {"data": "mnist", "objective": "tmc", "architecture": "small", "K": 20, "lr": 1e-3}
-MACHINE = {"device": "cpu", "host": "one", "threads": 1, "engine": "eager", "pack_size": 1}
+MACHINE = {"device": "cpu", "host": "one", "threads": 1, "engine": "eager", "pack_size": 1, "gpu": 0.0}
 
 
 def trial(values: float | np.ndarray = -1.0, epochs: int = 60, seed: int = 0, **fields: object) -> Trial:
@@ -34,6 +34,7 @@ def of(config: TrialConfig, objective: np.ndarray, **changes: Any) -> Trial:
         "status": status,
         "asked": config.epochs,
         "machine": MACHINE,
+        "beside": 1,
         "objective": objective,
         "seconds": np.full(len(objective), 2.0),
         "accuracy": None,

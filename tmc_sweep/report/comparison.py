@@ -12,10 +12,13 @@ from tmc_sweep.report.evidence import LAST, Trial, evidence, window
 from tmc_sweep.report.published import Number, published
 from tmc_sweep.report.setting import departures
 from tmc_sweep.report.tables import SweepTables
+from tmc_sweep.report.text import side_by_side
 from tmc_sweep.tables.summary import statistics
 
 QUARTILES = ("lower quartile", "upper quartile")  # spreads of seconds, over epochs
 _MODEL = ("objective", "architecture")  # a cell of another one is not compared at all
+_NO_MATTER = ("lr", "adam_eps", "init")  # for seconds
+_TIMED_ON = ("device", "threads", "engine", "pack_size", "gpu")
 
 
 @dataclass(frozen=True)
@@ -62,20 +65,27 @@ def comparison(number: Number, trials: Sequence[Trial], unfinished: int = 0) -> 
 def _nearest(number: Number, trials: Sequence[Trial]) -> list[list[Trial]]:
     """The trials, cell by cell, that differ in the fewest of the fields that the number's setting names.
 
-    Seconds depend on these fields alone: cells that agree in them are taken together, others do not count.
+    For seconds none of these may differ, and the others count: cells that agree in all on which seconds depend, and
+    were timed alike, are taken together.
     """
     groups: dict[tuple[Any, ...], list[Trial]] = {}
     distance: dict[tuple[Any, ...], int] = {}
     timed = number.metric == "epoch_seconds"
     for trial in trials:
-        apart = departures(number.cell, trial.fields).keys() & number.cell.keys()
+        different = departures(number.cell, trial.fields).keys()
+        apart = different & number.cell.keys()
         if apart & {*_MODEL} or (timed and (apart or not trial.last_epoch)):
             continue
-        key = (tuple(trial.fields[name] for name in number.cell), "" if timed else trial.cell_id)
+        key = _timed_alike(trial) if timed else (trial.cell_id,)
         groups.setdefault(key, []).append(trial)
-        distance[key] = len(apart)
+        distance[key] = len(different - {*_NO_MATTER} if timed else apart)
     nearest = min(distance.values(), default=0)
     return [found for key, found in groups.items() if distance[key] == nearest]
+
+
+def _timed_alike(trial: Trial) -> tuple[Any, ...]:
+    fields = (value for name, value in trial.fields.items() if name not in _NO_MATTER)
+    return (*fields, *(trial.machine[name] for name in _TIMED_ON))
 
 
 def _objective(trials: Sequence[Trial], first: int, last: int) -> tuple[float, dict[str, float | None]]:
@@ -106,6 +116,8 @@ def _circumstances(number: Number, trials: Sequence[Trial], epochs: tuple[int, i
     first, last = epochs
     devices = sorted({str(trial.machine["device"] or "an unknown device") for trial in trials})
     packs = sorted({int(trial.machine["pack_size"] or 1) for trial in trials})
+    shares = sorted({trial.machine["gpu"] or 0.0 for trial in trials})
+    most = max(trial.beside for trial in trials)
     timed = number.metric == "epoch_seconds"
     seeds = len({trial.seed for trial in trials})
     told = {
@@ -113,7 +125,9 @@ def _circumstances(number: Number, trials: Sequence[Trial], epochs: tuple[int, i
         f"mean of {last - first + 1} epochs, not {LAST}": not timed and last - first + 1 < LAST,
         f"{seeds} of {number.seeds} seeds": number.seeds is not None and seeds < number.seeds,
         f"on {', '.join(devices)}, not {number.device}": timed,
+        f"on {' and '.join(f'{share:g}' for share in shares)} of a GPU": timed and 0 < shares[0] < 1,
         f"in packs of {', '.join(map(str, packs))}": timed and packs != [1],
+        side_by_side(most): timed and most > 1,
         f"{unfinished} {'trial' if unfinished == 1 else 'trials'} unfinished": unfinished > 0,
     }
     return [text for text, so in told.items() if so]

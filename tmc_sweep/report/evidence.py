@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tmc_sweep.records import CELL_COLUMNS, ENDED_EARLY, Status
+from tmc_sweep.report.neighbours import at_once
 from tmc_sweep.report.tables import SweepTables
 from tmc_sweep.tables.read import plain_rows
 
@@ -16,7 +17,7 @@ Array = NDArray[np.float64]
 
 LAST = 50  # epochs of the article's statistic
 _CELL = [column.name for column in CELL_COLUMNS]
-_MACHINE = ["device", "host", "threads", "engine", "pack_size"]
+_MACHINE = ["device", "host", "threads", "engine", "pack_size", "gpu"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class Trial:
     seed: int
     status: Status
     asked: int  # epochs
-    machine: Mapping[str, Any]  # what its seconds depend on: device, host, threads, engine, pack_size
+    machine: Mapping[str, Any]  # what its seconds depend on: device, host, threads, engine, pack_size, gpu
+    beside: int  # processes that trained on its host at once, its own included
     objective: Array  # test_objective [epochs], nats per image
     seconds: Array  # epoch_seconds [epochs]
     accuracy: float | None  # of its latents' nearest neighbours
@@ -46,8 +48,13 @@ def evidence(sweep: SweepTables) -> list[Trial]:
     """Every trial of the sweep that has an epoch or has ended."""
     curves = _by_trial(sweep.epochs.sort_values(["trial_id", "epoch"]))
     latents, evaluations = _by_trial(_newest(sweep.latents)), _by_trial(_newest(sweep.evaluations))
+    beside = at_once(sweep.trials, sweep.epochs)
     return [
-        _trial(sweep.name, row, *(frames.get(row["trial_id"]) for frames in (curves, latents, evaluations)))
+        _trial(
+            sweep.name,
+            row | {"beside": beside.get(row["trial_id"], 1)},
+            *(frames.get(row["trial_id"]) for frames in (curves, latents, evaluations)),
+        )
         for row in plain_rows(sweep.trials)
         if row["trial_id"] in curves or row["status"] in ENDED_EARLY
     ]
@@ -73,6 +80,7 @@ def _trial(
         status=Status(row["status"]) if np.isfinite(objective).all() else Status.DIVERGED,
         asked=row["epochs"],
         machine={name: row[name] for name in _MACHINE},
+        beside=row["beside"],
         objective=objective,
         seconds=seconds,
         accuracy=None if latents is None else float((latents["label"] == latents["predicted"]).mean()),

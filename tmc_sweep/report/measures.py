@@ -36,6 +36,7 @@ class Reading:
     epochs: tuple[int, int] | None = None  # first and last that count
     n_seeds: int = 0
     why: str = ""  # no value or no interval
+    beside: int = 1  # processes that trained at once on the machine, where seconds are measured
 
 
 class Contrast(Kept):
@@ -69,7 +70,8 @@ class SecondsRatio(Kept):
             if not (len(above) and len(below)):
                 continue
             (low, median, high), (least, middle, most) = (np.percentile(s, (25, 50, 75)) for s in (above, below))
-            alike = len({tuple(trial.machine.values()) for pair in seeds for trial in pair}) == 1
+            beside = {max(pair[side].beside for pair in seeds) for side in (0, 1)}
+            alike = len({tuple(trial.machine.values()) for pair in seeds for trial in pair}) == len(beside) == 1
             yield Reading(
                 where,
                 float(median / middle),
@@ -79,7 +81,8 @@ class SecondsRatio(Kept):
                 "between quartiles of epochs",
                 (1, min(trial.last_epoch for pair in seeds for trial in pair)),
                 len(seeds),
-                "" if alike else "timed on other machines, or in packs of other sizes",
+                "" if alike else "timed on other machines, in packs of other sizes, or beside more trials",
+                max(beside),
             )
 
 

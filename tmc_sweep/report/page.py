@@ -36,6 +36,7 @@ _PROVENANCE = {
     "threads": "Threads",
     "engine": "Engine",
     "pack_size": "Trials in a pack",
+    "gpu": "GPUs of a process",
 }
 
 
@@ -116,7 +117,7 @@ def _section(sweep: SweepTables) -> Section:
         name=sweep.name,
         counts={str(status): counts[status] for status in Status if status in counts},
         epochs_done=len(sweep.epochs),
-        epochs=int(sweep.trials["epochs"].sum()),
+        epochs=_epochs(sweep.trials),
         last_row=moment(sweep.epochs["time"].max()) if len(sweep.epochs) else "",
         comparisons=tuple(views.beside(source, found) for source, found in sources.items()),
         notes={source: note for source, note in published().notes.items() if source in sources},
@@ -128,6 +129,12 @@ def _section(sweep: SweepTables) -> Section:
     )
 
 
+def _epochs(trials: pd.DataFrame) -> int:
+    """Those asked for, less those that trials which diverged or were stopped will never have."""
+    over = trials["status"].isin([Status.DIVERGED, Status.STOPPED])
+    return int(trials["epochs"].where(~over, trials["epochs_done"]).sum())
+
+
 def _picture(figure: figures.Figure) -> Picture:
     drawn = figures.svg(figure).encode()
     kind, content = ("svg+xml", drawn) if len(drawn) <= MAX_SVG_BYTES else ("png", figures.png(figure))
@@ -136,6 +143,7 @@ def _picture(figure: figures.Figure) -> Picture:
 
 def _provenance(trials: pd.DataFrame) -> dict[str, tuple[str, ...]]:
     """What the trials were trained with and on, each different value once."""
+    trials = trials.assign(gpu=trials["gpu"].where(trials["gpu"] > 0))
     known = {title: _distinct(trials[name]) for name, title in _PROVENANCE.items()}
     data = trials.dropna(subset="data_checksum")
     known["Data (SHA-256)"] = _distinct(data["data"] + " " + data["data_checksum"])

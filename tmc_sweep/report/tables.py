@@ -30,6 +30,7 @@ class SweepTables:
     trials: pd.DataFrame
     summary: pd.DataFrame  # of `statistic`
     statistic: Statistic  # what the search space declares
+    searched: bool  # whether it draws cells, or chooses them one by one
     search_space: str  # YAML as last run; empty if the sweep was not run from one
     evaluations: pd.DataFrame  # no rows where none were computed, as the next two
     reconstructions: pd.DataFrame
@@ -51,6 +52,7 @@ class SweepTables:
             trials,
             summarize(paths.epochs, statistic.last, statistic.metric),
             statistic,
+            space is not None and space.search.algorithm != "grid",
             text,
             read_evaluations(paths.epochs),
             read_reconstructions(paths.epochs),

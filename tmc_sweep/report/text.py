@@ -12,6 +12,7 @@ from tmc_sweep.report.measures import Reading
 from tmc_sweep.report.published import Number
 from tmc_sweep.tables.labels import label
 
+_HUGE = 1e7
 _NAMING = ("data", "objective", "architecture", "K", "lr")
 
 
@@ -29,8 +30,10 @@ def shown(value: object) -> str:
 
 
 def decimals(value: float | None, digits: int = 3, sign: str = "-") -> str:
-    """A number with so many decimals; nothing for None."""
-    return "" if value is None else minus(f"{value:{sign}.{digits}f}") if math.isfinite(value) else "not finite"
+    """A number with so many decimals, a huge one with six digits; nothing for None."""
+    if value is None or not math.isfinite(value):
+        return "" if value is None else "not finite"
+    return minus(f"{value:{sign}.{digits}f}" if abs(value) < _HUGE else f"{value:{sign}.6g}")
 
 
 def minus(text: str) -> str:
@@ -85,6 +88,11 @@ def measured(reading: Reading) -> str:
     return f"{value} [{', '.join(interval)}]" if reading.interval else value
 
 
+def side_by_side(processes: int) -> str:
+    """That others trained on the same machine, which may slow each."""
+    return f"up to {processes} processes at once on a machine"
+
+
 def basis(reading: Reading) -> str:
     """What a reading rests on."""
     n = reading.n_seeds
@@ -94,4 +102,6 @@ def basis(reading: Reading) -> str:
         parts.append(f"epoch {last}" if first == last else f"epochs {first} to {last}")
     if reading.interval:
         parts.append(f"[ ]: {reading.interval}")
+    if reading.beside > 1:
+        parts.append(side_by_side(reading.beside))
     return ", ".join([*parts, *([reading.why] if reading.why and n > 1 else [])])

@@ -76,7 +76,7 @@ def summary(sweep: SweepTables) -> Table:
     """The declared statistic, a row per cell."""
     rows = plain_rows(sweep.summary)
     reasons = ["reason"] if any(row["reason"] for row in rows) else []
-    names = [*(telling_fields(rows) if rows else ()), *_STATISTICS, *_COUNTS, *reasons]
+    names = [*(telling_fields(rows) if rows else ()), "mean", *reasons, *_STATISTICS[1:], *_COUNTS]
     title = f"Summary: {sweep.statistic.metric}, last {sweep.statistic.last} epochs"
     return table(title, SUMMARY_COLUMNS, names, rows)
 
@@ -86,7 +86,8 @@ def trials(sweep: SweepTables) -> Table:
     rows = plain_rows(sweep.trials)
     reasons = ["reason"] if any(row["reason"] for row in rows) else []
     fields = telling_fields(rows) if rows else ()
-    names = ["trial_id", *fields, "seed", "status", "epochs_done", "epochs", "attempts", "host", "device", *reasons]
+    machine = ["host", "device", *(["gpu"] if any(row["gpu"] for row in rows) else []), "pack_size"]
+    names = ["trial_id", *fields, "seed", "status", *reasons, "epochs_done", "epochs", "attempts", *machine]
     return table("Trials", TRIAL_COLUMNS, names, rows)
 
 
@@ -106,8 +107,8 @@ def differences(sweep: SweepTables) -> Table:
     if all(row.get("eval_k") in (None, row.get("K")) for row in rows):
         fields = [name for name in fields if name != "eval_k"]
     reasons = ["reason"] if any(row["reason"] for row in rows) else []
-    measured = ["mean_difference", "low", "high", "std_difference", "n_seeds"]
-    return table("Paired differences", _DIFFERENCES, ["by", "value", "baseline", *fields, *measured, *reasons], rows)
+    measured = ["mean_difference", *reasons, "low", "high", "std_difference", "n_seeds"]
+    return table("Paired differences", _DIFFERENCES, ["by", "value", "baseline", *fields, *measured], rows)
 
 
 def table(title: str, columns: Iterable[Column], names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Table:

@@ -7,12 +7,13 @@ from tmc_sweep.report.figures.grid import heatmap
 from tmc_sweep.report.figures.latents import latents
 from tmc_sweep.report.figures.model import model
 from tmc_sweep.report.figures.reconstructions import reconstructions
+from tmc_sweep.report.figures.search import search
 from tmc_sweep.report.figures.timing import timing
 from tmc_sweep.report.tables import SweepTables
 
 __all__ = ["Figure", "of", "png", "svg", "write"]
 
-_KINDS = (curves, heatmap, timing, reconstructions, latents, model)
+_KINDS = (search, curves, heatmap, timing, reconstructions, latents, model)
 
 
 def of(sweep: SweepTables) -> list[Figure]:

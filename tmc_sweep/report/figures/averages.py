@@ -1,6 +1,7 @@
 """Curves averaged over seeds, and how much of an axis shows them."""
 
-from collections.abc import Collection
+import math
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -14,7 +15,7 @@ from tmc_sweep.report.tables import SweepTables
 Array = NDArray[np.float64]
 
 _BEGINNING = 0.1  # of the epochs: what the axis need not show
-_FAR = 8, 0.25  # an end is far below if by so many times the typical curve's depth, and such a part of all depths
+_FAR = 8, 0.25  # an end is far below if by so many times a typical body's depth, and such a part of a whole curve's
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Curve:
     std: Array | None  # over seeds, ddof 1; None for one seed
     n_seeds: int
     diverged_epoch: int | None  # the first in which a seed diverged
+    stopped: bool = False  # by a scheduler, before its last epoch
 
     def after(self, epoch: float) -> Array:
         """The mean in the epochs after this one, or at least in the last."""
@@ -43,16 +45,21 @@ class Limits:
 
     @classmethod
     def around(cls, curves: Collection[Curve]) -> Self:
-        """Every curve's end and half of the curves from a tenth on, but no end that is far below all others."""
+        """Every curve's end and half of the curves from a tenth on, but no end that is far below all others.
+
+        Curves that were stopped early do not count if there are others.
+        """
         curves = [curve for curve in curves if len(curve.epoch)]
         if not curves:
             return cls(0.0, 1.0, 0, 0)
         begun = _BEGINNING * max(curve.epoch[-1] for curve in curves)
         grown = [curve for curve in curves if curve.epoch[-1] > begun]
+        grown = [curve for curve in grown if not curve.stopped] or grown
         bodies = [curve.after(begun) for curve in grown]
         high, typical = max(body.max() for body in bodies), float(np.median([body.min() for body in bodies]))
-        lowest = min(curve.mean.min() for curve in curves)
-        far = max(_FAR[0] * (high - typical), _FAR[1] * (high - lowest))
+        lows = [curve.mean.min() for curve in curves]
+        lowest = min(lows)
+        far = max(_FAR[0] * (high - typical), _FAR[1] * (high - float(np.median(lows))))
         low = min([typical, *(body[-1] for body in bodies if high - body[-1] <= far)])
         if high - lowest < 1.5 * (high - low):
             low = lowest
@@ -63,16 +70,24 @@ class Limits:
         return cls(low, high + margin, cut_epoch, len(curves) - len(back))
 
 
+def foot(values: Sequence[float], times: int = _FAR[0]) -> float:
+    """The least of the values that are at most so many times as far below the best as the median."""
+    high = max(values)
+    far = times * (high - float(np.median(values))) or math.inf
+    return min(value for value in values if high - value <= far)
+
+
 def seed_averages(sweep: SweepTables) -> dict[str, Curve]:
     """The curve of each cell that has rows, by cell_id."""
     diverged = sweep.trials[sweep.trials["status"] == Status.DIVERGED].groupby("cell_id")["epochs_done"].min()
+    stopped = set(sweep.trials.loc[sweep.trials["status"] == Status.STOPPED, "cell_id"])
     return {
-        str(cell_id): _average(rows, sweep.statistic.metric, diverged.get(cell_id))
+        str(cell_id): _average(rows, sweep.statistic.metric, diverged.get(cell_id), stopped=cell_id in stopped)
         for cell_id, rows in sweep.epochs.groupby("cell_id")
     }
 
 
-def _average(rows: pd.DataFrame, metric: str, diverged_epoch: int | None) -> Curve:
+def _average(rows: pd.DataFrame, metric: str, diverged_epoch: int | None, *, stopped: bool) -> Curve:
     seeds = rows.pivot(index="epoch", columns="trial_id", values=metric)
     values = seeds.to_numpy()
     whole = np.isfinite(values).all(axis=1)
@@ -83,4 +98,5 @@ def _average(rows: pd.DataFrame, metric: str, diverged_epoch: int | None) -> Cur
         values[whole].std(axis=1, ddof=1) if several else None,
         values.shape[1],
         diverged_epoch,
+        stopped,
     )

@@ -55,8 +55,13 @@ class Cells:
 
     @property
     def columns(self) -> int | None:
-        """How many panels make a row if columns show the values of the last panel field; None where they cannot."""
-        rows, columns = {key[:-1] for key in self.panels}, {key[-1:] for key in self.panels}
+        """How many panels make a row if columns show the values of the last panel fields; None where they cannot."""
+        known = [None, *(self._columns(fields) for fields in range(1, len(self.panel_fields)))]
+        return next((number for number in reversed(known) if number), None)
+
+    def _columns(self, fields: int) -> int | None:
+        """The same for so many fields."""
+        rows, columns = {key[:-fields] for key in self.panels}, {key[-fields:] for key in self.panels}
         whole = len(self.panels) == len(rows) * len(columns)
         return len(columns) if whole and len(rows) > 1 and len(columns) <= MAX_COLUMNS else None
 
@@ -76,8 +81,19 @@ def cells_of(sweep: SweepTables) -> Cells:
     varying = tuple(differing_fields(rows)) if rows else ()
     hue = _hue(rows, varying)
     colours = _by_value(rows, hue) if hue else _by_rank(rows, ranking(sweep))
-    cells = (Cell(row["cell_id"], row, _label(row, varying), colour) for row, colour in zip(rows, colours, strict=True))
+    names = _labels(rows, varying)
+    cells = (Cell(row["cell_id"], row, *look) for row, *look in zip(rows, names, colours, strict=True))
     return Cells(tuple(cells), varying, hue)
+
+
+def _labels(rows: Sequence[Mapping[str, Any]], varying: Sequence[str]) -> list[str]:
+    """The name of each, numbers with three digits where these tell them apart."""
+    short = [_label({name: _rounded(value) for name, value in row.items()}, varying) for row in rows]
+    return short if len(set(short)) == len(rows) else [_label(row, varying) for row in rows]
+
+
+def _rounded(value: Any) -> Any:
+    return float(f"{value:.3g}") if isinstance(value, float) else value
 
 
 def _label(row: Mapping[str, Any], varying: Sequence[str]) -> str:
@@ -116,6 +132,12 @@ def ranking(sweep: SweepTables) -> list[str]:
     """The cells that have a statistic, the best first."""
     known = sweep.summary.dropna(subset="mean").sort_values("mean", ascending=sweep.statistic.mode == "min")
     return known["cell_id"].tolist()
+
+
+def mean_of(epochs: pd.DataFrame, row: Mapping[Any, Any]) -> float:
+    """The statistic of a summary's row whose window is shorter than the one asked for."""
+    window = epochs["epoch"].between(row["first_epoch"], row["last_epoch"]) & (epochs["cell_id"] == row["cell_id"])
+    return float(epochs[window].groupby("trial_id")[row["metric"]].mean().mean())
 
 
 def first_seeds(rows: pd.DataFrame) -> pd.DataFrame:

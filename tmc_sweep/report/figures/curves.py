@@ -45,9 +45,9 @@ def _draw(
         figure = canvas(1.0)
         note(figure.subplots(), "no epochs yet")
         return figure
-    figure, panels = panel_grid(len(cells.panels), "epoch", with_unit(metric), columns=cells.columns)
-    for axes, (values, members), own in zip(panels, cells.panels.items(), cycle(limits), strict=False):
-        axes.set_title(label(dict(zip(cells.panel_fields, values, strict=True)), cells.panel_fields))
+    titles = [label(dict(zip(cells.panel_fields, values, strict=True)), cells.panel_fields) for values in cells.panels]
+    figure, panels = panel_grid(titles, "epoch", with_unit(metric), columns=cells.columns)
+    for axes, members, own in zip(panels, cells.panels.values(), cycle(limits), strict=False):
         pale_first = sorted(members, key=lambda cell: cell.colour != PALE)
         _draw_panel(axes, [(cell, averaged[cell.cell_id]) for cell in pale_first if cell.cell_id in averaged], own)
     legend_below(figure, _legend(cells, averaged))
@@ -73,13 +73,19 @@ def _draw_panel(axes: Axes, curves: Sequence[tuple[Cell, Curve]], limits: Limits
 def _draw_curve(axes: Axes, cell: Cell, curve: Curve) -> None:
     marker, width = "." if len(curve.epoch) == 1 else "", 0.9 if len(curve.epoch) > _MANY else 1.3
     axes.plot(curve.epoch, curve.mean, color=cell.colour, marker=marker, linewidth=width, label=cell.label)
-    if curve.std is not None:
+    if curve.stopped:
+        axes.plot(curve.epoch[-1:], curve.mean[-1:], **_bar(cell.colour))
+    if curve.std is not None and cell.colour != PALE:
         band = (curve.mean - curve.std, curve.mean + curve.std)
         axes.fill_between(curve.epoch, *band, color=cell.colour, alpha=0.2, linewidth=0, label=cell.label)
 
 
 def _cross(colour: str) -> dict[str, Any]:
     return {"color": colour, "marker": "X", "markersize": 7, "markeredgecolor": "white", "linestyle": ""}
+
+
+def _bar(colour: str) -> dict[str, Any]:
+    return {"color": colour, "marker": "|", "markersize": 8, "markeredgewidth": 1.6, "linestyle": ""}
 
 
 def _legend(cells: Cells, averaged: Mapping[str, Curve]) -> list[Line2D]:
@@ -91,6 +97,8 @@ def _legend(cells: Cells, averaged: Mapping[str, Curve]) -> list[Line2D]:
         handles.append(Line2D([], [], color=PALE, label="other cells"))
     if any(curve.diverged_epoch is not None for curve in averaged.values()):
         handles.append(Line2D([], [], label="diverged", **_cross(DARK)))
+    if any(curve.stopped for curve in averaged.values()):
+        handles.append(Line2D([], [], label="stopped early", **_bar(DARK)))
     return handles
 
 
@@ -107,6 +115,8 @@ def _caption(cells: Cells, averaged: Mapping[str, Curve], limits: Sequence[Limit
         yield f"Lines: mean over {span(counts)} seeds, up to the last epoch that all have; bands: ± one std (ddof 1)."
     if any(curve.diverged_epoch is not None for curve in averaged.values()):
         yield "A cross marks where a seed of the cell diverged, which ends its line."
+    if n_stopped := sum(curve.stopped for curve in averaged.values()):
+        yield f"A bar ends the line of each cell that the scheduler stopped early ({n_stopped} of {len(averaged)})."
     if cut_epoch := max(own.cut_epoch for own in limits):
         yield f"The axis leaves out the beginning: curves lie below it until epoch {cut_epoch} at most."
     if n_below := sum(own.n_below for own in limits):

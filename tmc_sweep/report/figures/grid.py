@@ -15,18 +15,21 @@ from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
 
 from tmc_sweep.records import ENDED_EARLY, Status
-from tmc_sweep.report.figures.cells import Cell, Cells, ranking
+from tmc_sweep.report.figures.averages import foot
+from tmc_sweep.report.figures.cells import Cell, Cells, mean_of, ranking
 from tmc_sweep.report.figures.figure import Figure
 from tmc_sweep.report.figures.style import canvas
-from tmc_sweep.report.figures.words import counted, metric_name, number, signed
+from tmc_sweep.report.figures.words import counted, is_number, metric_name, number, signed, wrapped
 from tmc_sweep.report.tables import SweepTables
 from tmc_sweep.tables.labels import label
+
+Kind = Literal["known", "short", "diverged", "stopped", "missing"]
 
 _FIRST = ("K", "lr")
 _MAX_VALUES = 12  # of either number
 _MAX_MAPS = 6
 _COLOURS = "cividis"
-_FAR = 8  # times as far below the best as the median: shown as if it were no further
+_KINDS: dict[Status, Kind] = {Status.DIVERGED: "diverged", Status.FAILED: "missing", Status.STOPPED: "stopped"}
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Entry:
     """What the map shows of one cell."""
 
     text: str
-    kind: Literal["known", "short", "diverged", "missing"]
+    kind: Kind
     value: float | None = None  # for the colour; None: no colour
 
 
@@ -65,7 +68,7 @@ def heatmap(sweep: SweepTables, cells: Cells) -> Figure | None:
 
 def grid_of(cells: Cells) -> Grid | None:
     """The grid, over K and lr where these vary; None if two numbers do not vary, or not as a grid."""
-    numeric = [name for name in cells.varying if all(_is_number(cell.fields[name]) for cell in cells.all)]
+    numeric = [name for name in cells.varying if all(is_number(cell.fields[name]) for cell in cells.all)]
     numeric.sort(key=lambda name: _FIRST.index(name) if name in _FIRST else len(_FIRST))
     if len(numeric) < 2:
         return None
@@ -78,10 +81,6 @@ def grid_of(cells: Cells) -> Grid | None:
     sizes = len(grid.values(y)), len(grid.values(x))
     full = len(cells.all) > 0.5 * sizes[0] * sizes[1] * len(maps)
     return grid if full and max(sizes) <= _MAX_VALUES and len(maps) <= _MAX_MAPS else None
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def entries(sweep: SweepTables, cells: Cells) -> dict[str, Entry]:
@@ -103,11 +102,13 @@ def _entry(sweep: SweepTables, row: Mapping[Any, Any] | None, statuses: Sequence
     for status in ENDED_EARLY:
         if count := statuses.count(status):
             some = f"\n{count} of {len(statuses)} seeds" if count < len(statuses) else ""
-            return Entry(f"{status}{some}", "diverged" if status == Status.DIVERGED else "missing")
+            if status == Status.STOPPED and row is not None:
+                some = f"\nat epoch {row['last_epoch']}"
+            return Entry(f"{status}{some}", _KINDS[status])
     if row is None or not row["n_epochs"]:
         return Entry("no epochs\nyet", "missing")
     if row["n_epochs"] < row["last"] and not row["n_nonfinite"]:
-        mean = _mean_of(sweep.epochs, row)
+        mean = mean_of(sweep.epochs, row)
         text = f"{signed(mean)}\n{row['n_epochs']} of {row['last']} ep."
         return Entry(text, "short", mean if coloured else None)
     return Entry("not\nmeasured", "missing")
@@ -116,12 +117,6 @@ def _entry(sweep: SweepTables, row: Mapping[Any, Any] | None, statuses: Sequence
 def spread_column(sweep: SweepTables) -> str:
     """`std_seeds` where any cell has it, else `std_epochs`."""
     return "std_seeds" if sweep.summary["std_seeds"].notna().any() else "std_epochs"
-
-
-def _mean_of(epochs: pd.DataFrame, row: Mapping[Any, Any]) -> float:
-    """The statistic of a window that is shorter than the one asked for."""
-    window = epochs["epoch"].between(row["first_epoch"], row["last_epoch"]) & (epochs["cell_id"] == row["cell_id"])
-    return float(epochs[window].groupby("trial_id")[row["metric"]].mean().mean())
 
 
 def _draw(sweep: SweepTables, grid: Grid, shown: Mapping[str, Entry]) -> matplotlib.figure.Figure:
@@ -135,7 +130,8 @@ def _draw(sweep: SweepTables, grid: Grid, shown: Mapping[str, Entry]) -> matplot
     for axes in panels.flat[len(grid.maps) :]:
         axes.set_axis_off()
     for axes, (values, cells) in zip(panels.flat, grid.maps.items(), strict=False):
-        axes.set_title(label(dict(zip(grid.others, values, strict=True)), grid.others))
+        title = label(dict(zip(grid.others, values, strict=True)), grid.others)
+        axes.set_title(wrapped(title, 66 // columns))
         _frame(axes, grid)
         for cell in cells:
             at = xs.index(cell.fields[grid.x]), ys.index(cell.fields[grid.y])
@@ -149,13 +145,11 @@ def _draw(sweep: SweepTables, grid: Grid, shown: Mapping[str, Entry]) -> matplot
 
 
 def _colours(values: Sequence[float]) -> ScalarMappable:
-    """Values to colours; those far below the median get the lowest one's."""
-    high, middle = max(values, default=1.0), float(np.median(values)) if values else 0.0
-    low = min([value for value in values if high - value <= _FAR * (high - middle)], default=0.0)
-    clipped = bool(values) and min(values) < low
-    colours = ScalarMappable(Normalize(low, high if high > low else low + 1), mpl.colormaps[_COLOURS])
-    colours.colorbar_extend = "min" if clipped else "neither"  # type: ignore[attr-defined]
-    return colours
+    """Values to colours; those far below the others get the lowest one's, to which the bar then has an arrow."""
+    low, high = (foot(values), max(values)) if values else (0.0, 1.0)
+    colours = mpl.colormaps[_COLOURS]
+    colours.colorbar_extend = "min" if min(values, default=low) < low else "neither"  # type: ignore[assignment]
+    return ScalarMappable(Normalize(low, high if high > low else low + 1), colours)
 
 
 def _frame(axes: Axes, grid: Grid) -> None:
@@ -189,8 +183,13 @@ def _caption(sweep: SweepTables, cells: Cells, grid: Grid, shown: Mapping[str, E
             over = "seeds (ddof 1)" if spread_column(sweep) == "std_seeds" else "these epochs"
             yield f"±: std over {over}."
         yield "The best cell has a black frame."
+    values = [entry.value for entry in shown.values() if entry.value is not None]
+    if values and min(values) < foot(values):
+        yield "Cells far below the others have the lowest colour (arrow)."
     kinds = {entry.kind for entry in shown.values()}
     if "diverged" in kinds:
         yield "Hatched: a seed diverged, so that the cell has no mean."
+    if "stopped" in kinds:
+        yield "Cells that the scheduler stopped early have no mean over the last epochs."
     if "short" in kinds:
         yield f"Cells with fewer than {statistic.last} epochs (ep.) show the mean of those that all their seeds have."

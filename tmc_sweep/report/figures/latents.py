@@ -13,7 +13,7 @@ from matplotlib.patheffects import withStroke
 from tmc_sweep.report.figures.cells import Cell, Cells, first_seeds, foremost, left_out
 from tmc_sweep.report.figures.figure import Figure
 from tmc_sweep.report.figures.style import legend_below, panel_grid
-from tmc_sweep.report.figures.words import span, wrapped
+from tmc_sweep.report.figures.words import span
 from tmc_sweep.report.tables import SweepTables
 
 _MAX_CELLS = 12
@@ -39,10 +39,11 @@ def accuracies(rows: pd.DataFrame) -> pd.Series:
 
 
 def _draw(rows: pd.DataFrame, cells: Sequence[Cell]) -> matplotlib.figure.Figure:
-    figure, panels = panel_grid(len(cells), "first dimension", "second dimension", ratio=1.0)
-    for axes, cell in zip(panels, cells, strict=True):
-        own = rows[rows["cell_id"] == cell.cell_id]
-        axes.set_title(f"{wrapped(cell.label, 90 // min(len(cells), 3))}\n10-NN accuracy {accuracies(own).iloc[0]:.1%}")
+    points = [rows[rows["cell_id"] == cell.cell_id] for cell in cells]
+    shares = [f"10-NN accuracy {accuracies(own).iloc[0]:.1%}" for own in points]
+    titles = [f"{cell.label}\n{share}" for cell, share in zip(cells, shares, strict=True)]
+    figure, panels = panel_grid(titles, "first dimension", "second dimension", ratio=1.0)
+    for axes, own in zip(panels, points, strict=True):
         _draw_points(axes, own)
     shown = rows[rows["cell_id"].isin([cell.cell_id for cell in cells])]
     panels[0].set(xlim=_limits(shown["x"]), ylim=_limits(shown["y"]))

@@ -9,10 +9,13 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from tmc_sweep.report.figures.words import wrapped
+
 WIDTH = 6.5  # inches: the text of a printed page; on a screen of 600 pixels letters are still 11 pixels high
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31")  # Okabe and Ito
 DARK = "#333333"
 MAX_COLUMNS = 4
+_TITLE_WIDTHS = 76, 37, 26, 19  # characters over a panel, by the number of columns
 PALE = "#D4D4D4"  # what stands back
 
 _STYLE: dict[Any, Any] = {
@@ -64,16 +67,19 @@ def canvas(height: float, layout: Literal["constrained"] | None = "constrained")
 
 
 def panel_grid(
-    number: int, xlabel: str, ylabel: str, *, columns: int | None = None, ratio: float = 0.0
+    titles: Sequence[str], xlabel: str, ylabel: str, *, columns: int | None = None, ratio: float = 0.0
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of so many panels of the same size, row by row. All have the same axes.
+    """A figure of panels of the same size, row by row, with these titles. All have the same axes.
 
     Where `columns` are given, only panels of one column have the same y-axis. `ratio` is height by width, if any.
     """
+    number = len(titles)
     sharey: Literal["all", "col"] = "col" if columns else "all"
     columns = columns or (number if number <= 3 else 2 if number == 4 else 3 if number <= 9 else MAX_COLUMNS)
     rows = -(-number // columns)
+    titles = [wrapped(title, _TITLE_WIDTHS[columns - 1]) for title in titles]
     height = ratio * WIDTH / columns or (3.2, 2.4, 2.0, 1.6)[columns - 1]
+    height += 0.14 * max(title.count("\n") for title in titles)
     figure = canvas(height * rows + 0.8)
     grid = figure.subplots(rows, columns, sharex=True, sharey=sharey, squeeze=False)
     if rows == 1:
@@ -83,6 +89,8 @@ def panel_grid(
     for axes in grid.flat[number:]:
         axes.remove()
     panels = list(grid.flat[:number])
+    for axes, title in zip(panels, titles, strict=True):
+        axes.set_title(title, fontsize=9 if columns <= 2 else 8)
     for axes in panels[-columns:]:
         axes.set_xlabel(xlabel)
         axes.tick_params(labelbottom=True)
@@ -91,10 +99,12 @@ def panel_grid(
 
 
 def legend_below(figure: Figure, handles: Sequence[Artist]) -> None:
-    """The figure's legend, in as many columns as there is room for."""
+    """The figure's legend, row by row, in as many columns as there is room for and its rows need."""
     longest = max(len(line) for handle in handles for line in str(handle.get_label()).splitlines())
-    width = 0.45 + 0.075 * longest  # inches
-    figure.legend(handles=handles, loc="outside lower center", ncols=max(1, int(WIDTH / width)))
+    rows = -(-len(handles) // max(1, int(WIDTH / (0.45 + 0.07 * longest))))  # from inches
+    columns = -(-len(handles) // rows)
+    by_column = [handle for first in range(columns) for handle in handles[first::columns]]  # as matplotlib has it
+    figure.legend(handles=by_column, loc="outside lower center", ncols=columns)
 
 
 def note(axes: Axes, text: str) -> None:

@@ -11,6 +11,7 @@ from tmc_sweep.report.figures.cells import Cells
 from tmc_sweep.report.figures.figure import Figure
 from tmc_sweep.report.figures.style import DARK, canvas
 from tmc_sweep.report.figures.words import span, wrapped
+from tmc_sweep.report.neighbours import at_once
 from tmc_sweep.report.tables import SweepTables
 
 _MAX_CELLS = 40
@@ -42,8 +43,8 @@ def quartiles(sweep: SweepTables, cells: Cells) -> pd.DataFrame:
 def _packs(sweep: SweepTables) -> dict[str, str]:
     """By cell_id, how many trials shared the time, where that is not the same for all."""
     sizes = sweep.trials.dropna(subset="pack_size").groupby("cell_id")["pack_size"]
-    known = {str(cell_id): span(size) for cell_id, size in sizes}
-    return {cell_id: f" (pack of {size})" for cell_id, size in known.items()} if len(set(known.values())) > 1 else {}
+    known = {str(cell_id): f" (pack\u00a0of\u00a0{span(size)})" for cell_id, size in sizes}
+    return known if len(set(known.values())) > 1 else {}
 
 
 def _draw(seconds: pd.DataFrame) -> matplotlib.figure.Figure:
@@ -74,4 +75,8 @@ def _caption(sweep: SweepTables, cells: Cells, n_known: int) -> Iterator[str]:
     threads, packs = begun["threads"].dropna(), begun["pack_size"].dropna()
     yield f"Measured on {devices}" + (f", torch threads: {span(threads)}." if len(threads) else ".")
     if len(packs) and packs.max() > 1:
-        yield f"Trials are trained together in packs of {span(packs)} and share this time."
+        yield f"Packs of {span(packs)} trials train together: an epoch's time is that of all its pack's members."
+    if (most := max(at_once(begun, sweep.epochs).values(), default=1)) > 1:
+        yield f"Up to {most} processes trained at once on a machine, which may slow each."
+    if len(shares := begun["gpu"].dropna()[lambda share: share.between(0, 1, inclusive="neither")]):
+        yield f"Processes had {span(shares)} of a GPU each."
