@@ -218,7 +218,8 @@ def test_submitting_again_goes_on_and_equals_a_sweep_never_stopped(story: Story)
         outcomes(frame), expected(parse(YAML, "story.yaml").trials(), load("digits")), check_exact=True
     )
     assert "best (max): iwae" in told.out
-    assert told.out.count("Running entrypoint") == 1  # nothing of the job before
+    (began,) = [line for line in told.out.splitlines() if "Running entrypoint" in line]  # and none of the job before
+    assert began == "Running entrypoint for job tmc-sweep-story-2: exec sh run.sh"
 
 
 def test_what_was_sent_is_stored_as_by_a_plain_run(story: Story):

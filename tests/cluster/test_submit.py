@@ -146,6 +146,8 @@ def run_entrypoint(server: Server, folder: Path, **environment: str) -> subproce
     home.mkdir()
     script.write_text(SHOWS)
     script.chmod(0o755)
+    for name, text in server.files.items():
+        (folder / name).write_text(text)
     path = {"PATH": f"{script.parent}:{os.defpath}", "HOME": str(home)}
     return subprocess.run(
         ["sh", "-c", server.jobs[0].entrypoint], env={**path, **environment}, cwd=folder, capture_output=True, text=True
@@ -165,7 +167,7 @@ def test_the_head_runs_the_file_that_travelled(
 ):
     server = Server()
     server.send(MINE, results=Path(results) if results else None)
-    assert server.files == {"grid.yaml": MINE}
+    assert (server.files["grid.yaml"], len(server.files)) == (MINE, 2)
     home = tmp_path / "home"
     shown = run_entrypoint(server, tmp_path, **variable).stdout.splitlines()
     results_folder = says.format(home=home)

@@ -117,13 +117,13 @@ def submit(
         )
     if publish:
         place(publish, space.name)  # or an InputError
-    command = _command(space.name, results, max_trials, publish)
+    script = _script(space.name, results, max_trials, publish)
     identity = hashlib.sha256(f"{results or ''}\n{publish or ''}\n{space.text}".encode()).hexdigest()
     last = _last(server, space.name)
     if last is None or not last.active:
         number = last.number + 1 if last else 1
         try:
-            return _send(server, space, command, identity, number), False
+            return _send(server, space, script, identity, number), False
         except CannotRunError:  # another was faster, or it was sent and the answer was lost
             last = _last(server, space.name)
             if last is None or last.number < number:
@@ -158,12 +158,13 @@ def _last(server: JobServer, name: str) -> Job | None:
     return next((job for job in list_jobs(server) if job.sweep == name), None)
 
 
-def _send(server: JobServer, space: SearchSpace, command: str, identity: str, number: int) -> Job:
+def _send(server: JobServer, space: SearchSpace, script: str, identity: str, number: int) -> Job:
     name = f"tmc-sweep-{space.name}-{number}"
     with tempfile.TemporaryDirectory(prefix="tmc_sweep-job-") as folder, asking(server):
         Path(folder, f"{space.name}.yaml").write_text(space.text, encoding="utf-8", newline="")
+        Path(folder, "run.sh").write_text(script, encoding="utf-8")
         server.submit_job(
-            entrypoint=command,
+            entrypoint="exec sh run.sh",  # the log begins with it
             submission_id=name,
             metadata={"tmc_sweep": identity},
             runtime_env={"working_dir": folder, "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": str(_DRAIN_SECONDS)}},
@@ -171,7 +172,7 @@ def _send(server: JobServer, space: SearchSpace, command: str, identity: str, nu
     return find_job(server, space.name)
 
 
-def _command(name: str, results: Path | None, max_trials: int, publish: str | None) -> str:
+def _script(name: str, results: Path | None, max_trials: int, publish: str | None) -> str:
     """What the head's shell runs; `exec`, so that a stop reaches the run alone.
 
     The console script is that of the head's PATH. Where `ray start` was given by its path, its folder may not be there:
@@ -180,10 +181,12 @@ def _command(name: str, results: Path | None, max_trials: int, publish: str | No
     folder = shlex.quote(str(results)) if results else '"${TMC_SWEEP_RESULTS:-$HOME/tmc_sweep_results}"'
     copy = f" --publish {shlex.quote(publish)}" if publish else ""
     beside = shlex.quote(str(Path(sys.executable).parent))
-    return (
-        f'PATH="$PATH":{beside}; command -v tmc-sweep > /dev/null || {{ echo {shlex.quote(_NO_SCRIPT)}; exit 3; }}; '
-        f'file="$PWD/{name}.yaml"; cd; exec tmc-sweep run "$file" --results {folder} --max-trials {max_trials}{copy}'
-    )
+    return f"""PATH="$PATH":{beside}
+command -v tmc-sweep > /dev/null || {{ echo {shlex.quote(_NO_SCRIPT)}; exit 3; }}
+file="$PWD/{name}.yaml"
+cd
+exec tmc-sweep run "$file" --results {folder} --max-trials {max_trials}{copy}
+"""
 
 
 def _job(details: JobDetails) -> Job | None:
