@@ -15,7 +15,7 @@ from tmc_sweep.records import EVALUATION_COLUMNS, TRIAL_COLUMNS
 from tmc_sweep.report import figures
 from tmc_sweep.report.page import page
 from tmc_sweep.report.tables import SweepTables
-from tmc_sweep.report.views import MAX_ROWS, differences, table, trials
+from tmc_sweep.report.views import MAX_ROWS, differences, summary, table, trials
 from tmc_sweep.tables.artefacts import EVALUATIONS
 
 GRID = """# for <b>people</b> & machines
@@ -187,6 +187,15 @@ def test_a_trial_says_how_it_was_packed_and_why_it_ended_beside_its_status(half:
     assert heads[-1] == "pack_size"
     assert "gpu" not in heads
     assert "gpu" in [head.title for head in trials(replace(half, trials=half.trials.assign(gpu=0.5))).heads]
+
+
+def test_the_summary_of_a_search_begins_with_its_best(tmp_path: Path):
+    search = "space: {lr: {uniform: [0.001, 1]}}, search: {algorithm: random, num_samples: 5}"
+    grid = "space: {lr: {grid_search: [0.1, 0.2, 0.3]}}"
+    for text, first in ((search, max), (grid, min)):
+        text = f"{{name: some, base: {{data: digits, epochs: 60}}, {text}}}"
+        shown = invented.sweep(tmp_path / first.__name__, text, invented.flat(lambda config: config.lr - 30))
+        assert summary(shown).rows[0][3].text == f"{first(shown.trials['lr']):.6g}"
 
 
 def test_a_table_that_is_too_long_says_how_many_rows_are_left_out():

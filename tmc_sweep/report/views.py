@@ -12,6 +12,7 @@ from tmc_sweep.report.text import decimals, place, printed, shown
 from tmc_sweep.tables.artefacts import over_seeds
 from tmc_sweep.tables.labels import telling_fields
 from tmc_sweep.tables.paired import CONFIDENCE
+from tmc_sweep.tables.ranking import ranked
 from tmc_sweep.tables.read import plain_rows
 from tmc_sweep.tables.runs import CELL_FIELDS
 
@@ -73,11 +74,12 @@ class Table:
 
 
 def summary(sweep: SweepTables) -> Table:
-    """The declared statistic, a row per cell."""
-    rows = plain_rows(sweep.summary)
+    """The declared statistic, a row per cell; of a search the best first."""
+    rows = plain_rows(ranked(sweep.summary, sweep.statistic.mode) if sweep.searched else sweep.summary)
     reasons = ["reason"] if any(row["reason"] for row in rows) else []
     names = [*(telling_fields(rows) if rows else ()), "mean", *reasons, *_STATISTICS[1:], *_COUNTS]
-    title = f"Summary: {sweep.statistic.metric}, last {sweep.statistic.last} epochs"
+    order = ", the best first" if sweep.searched else ""
+    title = f"Summary: {sweep.statistic.metric}, last {sweep.statistic.last} epochs{order}"
     return table(title, SUMMARY_COLUMNS, names, rows)
 
 
