@@ -3,17 +3,14 @@
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from tmc_sweep.cli.forward import forward, on_cluster, run_there
+from tmc_sweep.cli.forward import forward, load_space, on_cluster, run_there
 from tmc_sweep.errors import InputError, StorageError, TmcSweepError
 from tmc_sweep.paths import SweepPaths
-
-if TYPE_CHECKING:
-    from tmc_sweep.space import SearchSpace
 
 MAX_TRIALS = 100_000
 
@@ -86,15 +83,6 @@ def _interrupted() -> int:
 _SIGINT = 130  # the exit code
 
 
-def _loaded(file: Path, max_trials: int, assignments: list[str] | None) -> "SearchSpace":
-    from tmc_sweep.space import load
-
-    space = load(file, max_trials, assignments or ())
-    for sentence in space.replaced:
-        messages.print(sentence, markup=False)
-    return space
-
-
 @app.callback(invoke_without_command=True)
 def _options(
     show_version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
@@ -121,7 +109,7 @@ def run(
     from tmc_sweep.cli.progress import progress_view
     from tmc_sweep.cli.show import show_summary
 
-    space = _loaded(file, max_trials, assignments)
+    space = load_space(file, max_trials, assignments)
     for line in describe_changes(space, results):
         messages.print(line, markup=False)
     from tmc_sweep.sweep.runner import run as run_sweep
@@ -175,7 +163,7 @@ def plan(
             f"--on must be given without {'--slots' if slots else '--probe'}, which is about this machine, "
             "but got both: leave one out"
         )
-    space = _loaded(file, max_trials, assignments)
+    space = load_space(file, max_trials, assignments)
     for line in describe_changes(space, results):
         messages.print(line, markup=False)
     show_plan(plan_of(space, results, slots=slots, on=on, probe=probe), as_json=as_json)
@@ -186,7 +174,7 @@ def validate(file: File, assignments: Set = None, max_trials: MaxTrials = MAX_TR
     """Check a search space and the data sets it names. Trains nothing."""
     from tmc_sweep.data import load as load_data
 
-    space = _loaded(file, max_trials, assignments)
+    space = load_space(file, max_trials, assignments)
     data = sorted({cell.data for cell in space.cells})
     for name in data:
         load_data(name)

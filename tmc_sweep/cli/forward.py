@@ -37,6 +37,16 @@ _PAUSES = (1.0, 5.0, 15.0)  # seconds, between one broken connection and the nex
 _LASTING_SECONDS = 60.0  # of a connection after which the next break is a new one
 
 
+def load_space(file: Path, max_trials: int, assignments: list[str] | None) -> "SearchSpace":
+    """The search space that a command names, and a line for each search that `--set` replaces; InputError as `load`."""
+    from tmc_sweep.space import load
+
+    space = load(file, max_trials, assignments or ())
+    for sentence in space.replaced:
+        typer.echo(sentence, err=True)
+    return space
+
+
 def on_cluster(elsewhere: Elsewhere) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a verb the option `--cluster FILE`, with which `elsewhere` is called in its place."""
 
@@ -64,7 +74,8 @@ def forward(context: typer.Context, cluster: Path) -> None:
     """The verb with its own arguments, there, and its exit code; a search space travels with its overrides in it."""
     from tmc_sweep.cluster.launcher import find_head
 
-    space = _space(context.params) if "file" in context.params else None
+    given = context.params
+    space = load_space(given["file"], given["max_trials"], given["assignments"]) if "file" in given else None
     head = find_head(cluster)
     head.check_version()
     file = [head.send(space)] if space else []
@@ -80,7 +91,7 @@ def run_there(context: typer.Context, cluster: Path) -> None:
     from tmc_sweep.tables.summary import summarize
 
     given = context.params
-    space = _space(given)
+    space = load_space(given["file"], given["max_trials"], given["assignments"])
     head = find_head(cluster)
     head.check_version()
     script = _script("submit", [head.send(space), "--follow"], _given(context, _RUN_HERE))
@@ -99,15 +110,6 @@ def run_there(context: typer.Context, cluster: Path) -> None:
         show_summary(frame, statistic.mode, as_json=given["as_json"], as_csv=False)
         typer.echo(f"tables, brought here: {paths.epochs} (every epoch), {paths.trials}, {paths.summary}", err=True)
     _end(code, cluster)
-
-
-def _space(given: dict[str, Any]) -> "SearchSpace":
-    from tmc_sweep.space import load
-
-    space = load(given["file"], given["max_trials"], given["assignments"] or ())
-    for sentence in space.replaced:
-        typer.echo(sentence, err=True)
-    return space
 
 
 def _given(context: typer.Context, left_out: tuple[str, ...]) -> Iterator[str]:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tmc_sweep.cli.app import MAX_TRIALS, File, Json, MaxTrials, Name, Set, _loaded, app, messages
-from tmc_sweep.cli.forward import forward, on_cluster
+from tmc_sweep.cli.app import MAX_TRIALS, File, Json, MaxTrials, Name, Set, app, messages
+from tmc_sweep.cli.forward import forward, load_space, on_cluster
 from tmc_sweep.errors import SweepInterruptedError
 
 if TYPE_CHECKING:  # they load Ray
@@ -45,7 +45,7 @@ def submit(
     ] = None,
 ) -> None:
     """Send a sweep to a Ray cluster, which runs it on its head. With -f, join it if that is what already runs there."""
-    space = _loaded(file, max_trials, assignments)
+    space = load_space(file, max_trials, assignments)
     from tmc_sweep.cluster import jobs
     from tmc_sweep.cluster.server import find_server
 
