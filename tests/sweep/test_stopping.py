@@ -14,7 +14,7 @@ from tmc_sweep.sweep.curves import Curves
 from tmc_sweep.sweep.letters import Begun, Done, Report
 from tmc_sweep.sweep.planner import missing
 from tmc_sweep.sweep.recorder import Recorder
-from tmc_sweep.sweep.stopping import Stopping
+from tmc_sweep.sweep.stopping import Stopping, fair_order
 from tmc_sweep.tables.read import read_curves
 
 NAN = float("nan")
@@ -119,6 +119,15 @@ def test_a_cell_with_a_seed_that_diverged_is_the_worst():
         sweep.train(config, -5, -5)
     sweep.train(second[0], NAN)  # and does not keep the other from the rung
     assert sweep.train(second[1], -1, -1).keys() == {config.trial_id for config in second}
+
+
+def test_cells_begin_in_an_order_that_the_file_has_no_part_in():
+    of = cells(12, seeds=2)
+    up, down = ([config for cell in order for config in cell] for order in (of, of[::-1]))
+    ordered = fair_order(up)
+    assert ordered == fair_order(down)
+    assert ordered not in (up, down)
+    assert [config.seed for config in ordered] == [0, 1] * 12  # cell by cell
 
 
 def test_nothing_is_stopped_at_the_last_epoch():
