@@ -216,3 +216,20 @@ def test_no_cost_without_prices(file, tmp_path: Path, results: Path, cluster: Pa
     asked = (file(("epochs: 4", "epochs: 10")), "--results", results, "--on", cluster)
     assert command("plan", *asked, "--json").json["cost"] is None
     assert "cost" not in command("plan", *asked).out
+
+
+def test_what_a_search_is_yet_to_choose_is_taken_to_be_as_a_random_one_would(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(probe, "measure", measured)
+    search = tmp_path / "search.yaml"
+    search.write_text(
+        "{name: search, base: {data: digits, architecture: {latents: [12, 4]}, batch_size: 100, train_images: 150,"
+        " validation_images: 50, test_images: 50, eval_k: 5, epochs: 3}, space: {lr: {loguniform: [1e-4, 1e-2]}},"
+        " seeds: 2, statistic: {metric: val_iwae, last: 1}, search: {algorithm: tpe, num_samples: 8}}"
+    )
+    plan = command("plan", search, "--results", tmp_path, "--probe", "--slots", 2, "--json").json
+    assert [plan[name] for name in ("n_trials", "n_cells_to_choose", "n_packs")] == [0, 8, 8]
+    epoch = 1.02 * (1 + 2 / 10)  # one step, two batches evaluated; of a pack of two
+    assert plan["time"]["wall_seconds"]["about"] == pytest.approx(8 / 2 * 3 * epoch)
+    assert plan["time"]["epochs_left"] == 8 * 2 * 3
+    shown = command("plan", search, "--results", tmp_path).out.splitlines()
+    assert shown[0] == "search: 0 trials in 0 cells, 0 to train in 8 packs, 8 more cells to choose"

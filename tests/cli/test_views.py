@@ -116,3 +116,25 @@ def test_the_view_is_live_on_a_terminal_lines_elsewhere_and_nothing_if_quiet():
 )
 def test_durations(seconds: float, text: str):
     assert duration(seconds) == text
+
+
+def test_what_a_search_is_yet_to_choose_counts_in_the_whole():
+    standing = replace(snapshot(Status.DONE, Status.RUNNING), n_to_choose=6)
+    assert (
+        progress.overall(standing, 61.0) == "8 trials: 1 running, 1 done, 6 to choose; 1 min 1 s, about 3 min 5 s left"
+    )
+    view, out = LineView(console(), verbose=False), console()
+    view._console = out
+    view.listen(replace(snapshot(Status.RUNNING), n_to_choose=7))
+    view.listen(standing)
+    assert printed(out)[0].startswith("1/8 iwae 12-4 K=2")
+
+
+def test_the_fields_that_tell_trials_apart_are_those_of_all_that_are_known_by_now():
+    other = TrialProgress(small(weight_norm=True), Status.RUNNING, RECORD)
+    one = snapshot(Status.RUNNING)
+    for view in (LiveView(), LineView(console(), verbose=False)):
+        view.listen(one)
+        assert "weight_norm" not in view._fields
+        view.listen(replace(one, trials=(*one.trials, other)))
+        assert "weight_norm" in view._fields

@@ -96,3 +96,12 @@ def test_the_time_between_epochs_counts_as_it_does_in_a_plan():
     progress.update(TrialProgress(QUICK, Status.RUNNING, first), [first])
     progress.update(TrialProgress(QUICK, Status.RUNNING, second), [second])
     assert progress.snapshot().remaining_seconds == pytest.approx((QUICK.epochs - 2) * 2.5)
+
+
+def test_what_a_search_is_yet_to_choose_is_taken_to_last_as_long_as_the_rest():
+    progress = Progress([trial(QUICK, Status.PENDING)], expected=4)
+    assert progress.snapshot().n_to_choose == 3
+    progress.update(trial(QUICK, Status.RUNNING, 4), seconds(QUICK, 1, 4, 2.0))
+    assert progress.snapshot().remaining_seconds == 2.0 * (6 + 3 * 10)
+    progress.update(trial(SLOW, Status.PENDING))
+    assert (progress.snapshot().n_to_choose, progress.snapshot().remaining_seconds) == (2, 2.0 * (6 + 3 * 10))

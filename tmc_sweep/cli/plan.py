@@ -34,39 +34,39 @@ def plan_of(
     paths = SweepPaths(results, space.name)
     rows = stored_trials(paths)
     configs = known_trials(space, rows) if space.adaptive else space.trials()
-    to_train = missing(configs, rows)
+    to_train, to_choose = missing(configs, rows), _to_choose(space, configs)
     manifest = read_manifest(paths)
     machines = _machines(space, slots, on)
     if probe and not machines.here:
         raise InputError("--probe measures this machine, but `run` would train on others: leave it out")
     expected = forecast(
         space,
-        to_train,
+        [*to_train, *to_choose],
         rows,
         manifest.packs if manifest else (),
         machines.nodes,
         here=machines.here,
         probe=probe,
     )
-    left = {config.trial_id: _epochs_left(config, rows.get(config.trial_id)) for config in to_train}
+    left = {config.trial_id: _epochs_left(config, rows.get(config.trial_id)) for config in [*to_train, *to_choose]}
     paces = measured(paths)
     jobs = [[(config.cell_id, left[config.trial_id]) for config in pack.trials] for pack in expected.packs]
-    n_slots = slots or expected.slots
-    found = estimate(jobs, paces, n_slots, expected.epoch_seconds)
-    cells = _cells(configs, left, rows, paces, expected)
+    found = estimate(jobs, paces, slots or expected.slots, expected.epoch_seconds)
+    cells = _cells(configs, to_train, left, rows, paces, expected)
+    epochs_left = sum(left.values())
     return {
         "name": space.name,
         "n_trials": len(configs),
         "n_cells": len(cells),
-        "n_to_train": len(left),
-        "n_begun": sum(epochs < config.epochs for config, epochs in zip(to_train, left.values(), strict=True)),
-        "n_cells_to_choose": max(0, space.search.n_draws - len(cells)) if space.adaptive else 0,
+        "n_to_train": len(to_train),
+        "n_begun": sum(left[config.trial_id] < config.epochs for config in to_train),
+        "n_cells_to_choose": len(to_choose) // len(space.seeds),
         "n_packs": len(expected.packs) if expected.packs_known else None,
         "cells": cells,
         "trials": [_trial(config, rows.get(config.trial_id), config.trial_id in left) for config in configs],
         "time": {
-            "slots": n_slots,
-            "epochs_left": (epochs_left := sum(left.values())),
+            "slots": slots or expected.slots,
+            "epochs_left": epochs_left,
             "unmeasured_epochs": found.unmeasured_epochs if found else epochs_left,
             "trainer_hours": found and _range(found.seconds / 3600, paces.factor),
             "wall_seconds": found and _range(found.wall_seconds, paces.factor),
@@ -74,6 +74,15 @@ def plan_of(
         },
         "cost": _cost(machines, space, expected, found, paces),
     }
+
+
+def _to_choose(space: SearchSpace, configs: Sequence[TrialConfig]) -> list[TrialConfig]:
+    """The trials that a search is yet to choose, as if it chose at random."""
+    if not space.adaptive:
+        return []
+    known = {config.cell_id for config in configs}
+    others = [cell for cell in space.cells if cell.cell_id not in known]
+    return [trial for cell in others[: max(0, space.search.n_draws - len(known))] for trial in space.trials_of(cell)]
 
 
 def _machines(space: SearchSpace, slots: int | None, on: Path | None) -> Machines:
@@ -98,6 +107,7 @@ def _trial(config: TrialConfig, row: TrialRow | None, to_train: bool) -> dict[st
 
 def _cells(
     configs: Sequence[TrialConfig],
+    to_train: Sequence[TrialConfig],
     left: Mapping[str, int],
     rows: Mapping[str, TrialRow],
     paces: Paces,
@@ -105,10 +115,10 @@ def _cells(
 ) -> list[dict[str, Any]]:
     firsts = {config.cell_id: config for config in reversed(configs)}
     n_seeds = Counter(config.cell_id for config in configs)
-    n_to_train = Counter(config.cell_id for config in configs if config.trial_id in left)
+    n_to_train = Counter(config.cell_id for config in to_train)
     epochs_left: Counter[str] = Counter()
-    for config in configs:
-        epochs_left[config.cell_id] += left.get(config.trial_id, 0)
+    for config in to_train:
+        epochs_left[config.cell_id] += left[config.trial_id]
     gpu = {**{str(row["cell_id"]): row["gpu"] for row in rows.values()}, **expected.gpu}
     return [
         {

@@ -41,7 +41,8 @@ class LiveView:
 
     def listen(self, snapshot: Snapshot) -> None:
         """Remember what to draw next."""
-        self._fields = self._fields or telling_fields([trial.config.row() for trial in snapshot.trials])
+        if self._snapshot is None or len(snapshot.trials) > len(self._snapshot.trials):
+            self._fields = _fields(snapshot)
         self._snapshot = snapshot
 
     def render(self) -> RenderableType:
@@ -59,8 +60,9 @@ class LiveView:
         return Group(table, *more, self._bar(self._snapshot), Text(overall(self._snapshot, elapsed)))
 
     def _bar(self, snapshot: Snapshot) -> Table:
-        total = sum(trial.config.epochs for trial in snapshot.trials)
-        left = sum(trial.epochs_left for trial in snapshot.trials)
+        to_come = snapshot.n_to_choose * snapshot.trials[0].config.epochs if snapshot.trials else 0
+        total = sum(trial.config.epochs for trial in snapshot.trials) + to_come
+        left = sum(trial.epochs_left for trial in snapshot.trials) + to_come
         line = Table.grid()  # a bar alone ends no line
         line.add_row(ProgressBar(total=total, completed=total - left, width=60))
         return line
@@ -74,18 +76,20 @@ class LineView:
         self._verbose = verbose
         self._told: set[str] | None = None
         self._fields: list[str] = []
+        self._known = 0  # trials
         self._last_line = time.monotonic()
 
     def listen(self, snapshot: Snapshot) -> None:
         """Print what is new."""
         ended = snapshot.with_status(*ENDED)
         if self._told is None:
-            self._fields = telling_fields([trial.config.row() for trial in snapshot.trials])
             self._told = {trial.config.trial_id for trial in ended}
+        if len(snapshot.trials) > self._known:
+            self._known, self._fields = len(snapshot.trials), _fields(snapshot)
         for trial in ended:
             if trial.config.trial_id not in self._told:
                 self._told.add(trial.config.trial_id)
-                self._print(f"{len(self._told)}/{len(snapshot.trials)} {self._line(trial)}")
+                self._print(f"{len(self._told)}/{len(snapshot.trials) + snapshot.n_to_choose} {self._line(trial)}")
         if time.monotonic() - self._last_line >= _LINE_SECONDS:
             self._last_line = time.monotonic()
             self._print(overall(snapshot, snapshot.elapsed_seconds))
@@ -102,13 +106,20 @@ class LineView:
         self._console.print(line, markup=False)
 
 
+def _fields(snapshot: Snapshot) -> list[str]:
+    """Those in which the trials differ: more, as a search chooses."""
+    return telling_fields([trial.config.row() for trial in snapshot.trials])
+
+
 def overall(snapshot: Snapshot, elapsed_seconds: float) -> str:
     """The whole sweep in one line."""
     counts = {status: len(snapshot.with_status(status)) for status in Status}
     remaining = snapshot.remaining_seconds
     parts = [f"{counts[status]} {status}" for status in Status if counts[status]]
+    parts += [f"{snapshot.n_to_choose} to choose"] if snapshot.n_to_choose else []
     eta = "" if remaining is None else f", about {duration(remaining)} left"
-    return f"{len(snapshot.trials)} trials: {', '.join(parts)}; {duration(elapsed_seconds)}{eta}"
+    n_trials = len(snapshot.trials) + snapshot.n_to_choose
+    return f"{n_trials} trials: {', '.join(parts)}; {duration(elapsed_seconds)}{eta}"
 
 
 def duration(seconds: float) -> str:

@@ -34,6 +34,7 @@ class Snapshot:
     trials: tuple[TrialProgress, ...]
     elapsed_seconds: float
     remaining_seconds: float | None
+    n_to_choose: int = 0  # trials that a search has yet to choose
 
     def with_status(self, *statuses: Status) -> tuple[TrialProgress, ...]:
         """The trials that stand so."""
@@ -46,9 +47,11 @@ Listener = Callable[[Snapshot], None]
 class Progress:
     """Kept by the writer's thread, read by any."""
 
-    def __init__(self, trials: Sequence[TrialProgress]) -> None:
+    def __init__(self, trials: Sequence[TrialProgress], expected: int = 0) -> None:
+        """Of these trials, and of those still to come until they are as many as `expected`."""
         self._lock = threading.Lock()
         self._trials = {trial.config.trial_id: trial for trial in trials}
+        self._expected = expected
         self._paces = Paces()
         self._started = time.monotonic()
 
@@ -67,14 +70,19 @@ class Progress:
         """The sweep now."""
         with self._lock:
             trials = tuple(self._trials.values())
-            remaining = self._remaining_seconds(trials)
-        return Snapshot(trials, time.monotonic() - self._started, remaining)
+            to_choose = max(0, self._expected - len(trials))
+            remaining = self._remaining_seconds(trials, to_choose)
+        return Snapshot(trials, time.monotonic() - self._started, remaining, to_choose)
 
-    def _remaining_seconds(self, trials: Sequence[TrialProgress]) -> float | None:
-        """On as many processes as train now, what is running first."""
+    def _remaining_seconds(self, trials: Sequence[TrialProgress], to_choose: int) -> float | None:
+        """On as many processes as train now, what is running first; what is not yet chosen is taken to be as the rest.
+
+        Those that a scheduler may stop are taken to train to their end.
+        """
         running = [trial for trial in trials if trial.status is Status.RUNNING]
         pending = [trial for trial in trials if trial.status is Status.PENDING]
         jobs = [[(trial.config.cell_id, trial.epochs_left)] for trial in running + pending]
+        jobs += [[("", trials[0].config.epochs)]] * to_choose if trials else []
         found = estimate(jobs, self._paces, slots=round(sum(1 / trial.members for trial in running)))
         return found.wall_seconds if found and self._paces else None
 

@@ -17,6 +17,7 @@ class Writer:
     """A recorder in the hands of one thread at a time, until it is closed; and how the sweep stands.
 
     `check_held` raises if the sweep's lock is no longer ours. Storage that is full is waited for, unless `stopping`.
+    `expected`: how many trials there are to be, of a search that chooses them.
     """
 
     def __init__(
@@ -26,6 +27,7 @@ class Writer:
         listener: Listener | None,
         check_held: Callable[[], None],
         stopping: Callable[[], bool],
+        expected: int = 0,
     ) -> None:
         self.recorder = recorder
         self._check_held = check_held
@@ -34,7 +36,7 @@ class Writer:
         self._writing = threading.Lock()
         self._configs = {config.trial_id: config for config in configs}
         self._listener = listener
-        self.progress = Progress([self._trial(trial_id) for trial_id in self._configs])
+        self.progress = Progress([self._trial(trial_id) for trial_id in self._configs], expected)
 
     def deliver(self, letters: list[Letter]) -> list[Reply]:
         """Apply and commit; what the replies acknowledge is durable."""
