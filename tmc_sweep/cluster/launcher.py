@@ -134,8 +134,8 @@ def _silence() -> Iterator[None]:
 
 
 def _with_absolute_key(auth: dict[str, Any]) -> dict[str, Any]:
-    keys = {name: str(Path(auth[name]).expanduser()) for name in ("ssh_private_key",) if name in auth}
-    return {**auth, **keys}
+    key = auth.get("ssh_private_key")
+    return {**auth, "ssh_private_key": str(Path(key).expanduser())} if key else auth
 
 
 class _Composed:
