@@ -233,3 +233,4 @@ def test_what_a_search_is_yet_to_choose_is_taken_to_be_as_a_random_one_would(tmp
     assert plan["time"]["epochs_left"] == 8 * 2 * 3
     shown = command("plan", search, "--results", tmp_path).out.splitlines()
     assert shown[0] == "search: 0 trials in 0 cells, 0 to train in 8 packs, 8 more cells to choose"
+    assert shown[1].startswith("48 epochs left: about ")

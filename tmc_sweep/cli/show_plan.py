@@ -20,7 +20,10 @@ def show_plan(plan: Mapping[str, Any], *, as_json: bool) -> None:
     cells = [{**cell, "peak_memory_mib": _mib(cell["peak_memory_bytes"])} for cell in plan["cells"]]
     columns = [*telling_fields(cells), "epochs", "n_parameters", "n_seeds", "n_to_train", "epochs_left"]
     columns += [name for name in _KNOWN if any(cell[name] for cell in cells)]
-    print_table(_head(plan), columns, [[as_text(cell[name], name) for name in columns] for cell in cells])
+    if cells:
+        print_table(_head(plan), columns, [[as_text(cell[name], name) for name in columns] for cell in cells])
+    else:
+        typer.echo(_head(plan))
     if plan["time"]["epochs_left"]:
         typer.echo(_time_line(plan["time"]))
     if plan["cost"]:
