@@ -172,6 +172,7 @@ def plan(
 @app.command()
 def validate(file: File, assignments: Set = None, max_trials: MaxTrials = MAX_TRIALS) -> None:
     """Check a search space and the data sets it names. Trains nothing."""
+    from tmc_sweep.cli.show import counted
     from tmc_sweep.data import load as load_data
 
     space = load_space(file, max_trials, assignments)
@@ -180,7 +181,8 @@ def validate(file: File, assignments: Set = None, max_trials: MaxTrials = MAX_TR
         load_data(name)
     n_cells = space.search.n_draws if space.adaptive else len(space.cells)
     chosen = ", each chosen from what came of those before," if space.adaptive else ","
-    typer.echo(f"{file}: {n_cells * len(space.seeds)} trials in {n_cells} cells{chosen} data {', '.join(data)}")
+    size = f"{counted(n_cells * len(space.seeds), 'trials')} in {counted(n_cells, 'cells')}"
+    typer.echo(f"{file}: {size}{chosen} data {', '.join(data)}")
 
 
 @app.command()

@@ -163,7 +163,7 @@ def show_findings(name: str, findings: "Findings", *, as_json: bool) -> None:
     elif findings.problems:
         typer.echo("\n".join(problem.sentence for problem in findings.problems))
     else:
-        said = ", ".join(f"{count} {what[: -1 if count == 1 else None]}" for what, count in counts.items())
+        said = ", ".join(counted(count, what) for what, count in counts.items())
         typer.echo(f"{name}: {said}: all as they were written")
 
 
@@ -218,6 +218,11 @@ def headline(status: Mapping[str, Any]) -> str:
 def _amount(n_bytes: int) -> str:
     unit, name = next(((unit, name) for unit, name in ((1e9, "GB"), (1e6, "MB")) if n_bytes >= unit), (1e3, "kB"))
     return f"{n_bytes / unit:.3g} {name}"
+
+
+def counted(number: int, what: str) -> str:
+    """`3 trials`, `1 trial`."""
+    return f"{number} {what[:-1] if number == 1 else what}"
 
 
 def as_text(value: object, name: str) -> str:

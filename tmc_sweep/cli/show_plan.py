@@ -6,7 +6,7 @@ from typing import Any
 import typer
 
 from tmc_sweep.cli.progress import duration
-from tmc_sweep.cli.show import as_text, print_table, show_json
+from tmc_sweep.cli.show import as_text, counted, print_table, show_json
 from tmc_sweep.tables.labels import telling_fields
 
 _KNOWN = ("epoch_seconds", "peak_memory_mib", "gpu")  # columns that are shown where something is
@@ -35,9 +35,10 @@ def _mib(n_bytes: int | None) -> int | None:
 
 
 def _head(plan: Mapping[str, Any]) -> str:
-    head = f"{plan['name']}: {plan['n_trials']} trials in {plan['n_cells']} cells, {plan['n_to_train']} to train"
+    trials, cells = counted(plan["n_trials"], "trials"), counted(plan["n_cells"], "cells")
+    head = f"{plan['name']}: {trials} in {cells}, {plan['n_to_train']} to train"
     head += f" ({plan['n_begun']} of them begun)" if plan["n_begun"] else ""
-    head += f" in {plan['n_packs']} packs" if plan["n_packs"] else ""
+    head += f" in {counted(plan['n_packs'], 'packs')}" if plan["n_packs"] else ""
     return head + (f", {plan['n_cells_to_choose']} more cells to choose" if plan["n_cells_to_choose"] else "")
 
 
