@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from tmc_sweep.report.figures.cells import cells_of
 from tmc_sweep.report.figures.curves import curves
 from tmc_sweep.report.figures.figure import Figure
-from tmc_sweep.report.figures.style import PALE
+from tmc_sweep.report.figures.style import PALE, style
 from tmc_sweep.report.figures.words import wrapped
 
 GRID = """
@@ -167,9 +167,10 @@ space:
   init: {grid_search: [glorot_uniform, torch]}
   proposal: {grid_search: [factorised, nonfactorised]}
 """
-    drawn = figure(tmp_path, text, lambda config: np.array([-3.0, -2.0, -1.0])).draw()
+    with style("curves"):
+        drawn = figure(tmp_path, text, lambda config: np.array([-3.0, -2.0, -1.0])).draw()
+        drawn.draw_without_rendering()
     assert drawn.axes[0].get_gridspec().get_geometry() == (2, 4)
-    drawn.draw_without_rendering()
     titles = [axes.title.get_window_extent() for axes in drawn.axes]
     assert all(left.x1 < right.x0 for left, right in pairwise(titles) if left.x0 < right.x0)
     assert min(title.x0 for title in titles) >= 0

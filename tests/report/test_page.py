@@ -184,7 +184,7 @@ def test_a_sweep_whose_cells_were_stopped_is_over(tmp_path: Path):
 def test_a_trial_says_how_it_was_packed_and_why_it_ended_beside_its_status(half: SweepTables):
     heads = [head.title for head in trials(half).heads]
     assert heads[heads.index("status") + 1] == "reason"
-    assert heads[-1] == "pack_size"
+    assert "pack_size" in heads
     assert "gpu" not in heads
     assert "gpu" in [head.title for head in trials(replace(half, trials=half.trials.assign(gpu=0.5))).heads]
 

@@ -10,7 +10,7 @@ from tmc_sweep.report.comparison import QUARTILES, Comparison
 from tmc_sweep.report.tables import SweepTables
 from tmc_sweep.report.text import decimals, place, printed, shown
 from tmc_sweep.tables.artefacts import over_seeds
-from tmc_sweep.tables.labels import telling_fields
+from tmc_sweep.tables.labels import differing_fields, telling_fields
 from tmc_sweep.tables.paired import CONFIDENCE
 from tmc_sweep.tables.ranking import ranked
 from tmc_sweep.tables.read import plain_rows
@@ -84,11 +84,11 @@ def summary(sweep: SweepTables) -> Table:
 
 
 def trials(sweep: SweepTables) -> Table:
-    """Every trial and where it stands."""
+    """Every trial and where it stands; of its fields those in which they differ."""
     rows = plain_rows(sweep.trials)
     reasons = ["reason"] if any(row["reason"] for row in rows) else []
-    fields = telling_fields(rows) if rows else ()
-    machine = ["host", "device", *(["gpu"] if any(row["gpu"] for row in rows) else []), "pack_size"]
+    fields = differing_fields(rows) if rows else ()
+    machine = ["pack_size", *(["gpu"] if any(row["gpu"] for row in rows) else []), "host", "device"]
     names = ["trial_id", *fields, "seed", "status", *reasons, "epochs_done", "epochs", "attempts", *machine]
     return table("Trials", TRIAL_COLUMNS, names, rows)
 

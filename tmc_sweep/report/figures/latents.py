@@ -82,9 +82,8 @@ def _caption(sweep: SweepTables, rows: pd.DataFrame, shown: Sequence[Cell], cell
     yield from cells.shared()
     yield "Accuracy: how often most of the 10 nearest other images have an image's class. First seed of each cell."
     yield from left_out(rows, shown)
-    of_all = accuracies(sweep.latents)
-    for cell in shown:
-        of_seeds = of_all[cell.cell_id].to_numpy()
-        if len(of_seeds) > 1:
-            spread = f"{of_seeds.mean():.1%} ± {of_seeds.std(ddof=1):.1%}"
-            yield f"{cell.label}: {spread} over {len(of_seeds)} seeds (std, ddof 1)."
+    of_cells = accuracies(sweep.latents).groupby(level=0).agg(["mean", "std"]).dropna()
+    known = [(cell.label, *of_cells.loc[cell.cell_id]) for cell in shown if cell.cell_id in of_cells.index]
+    if known:
+        spreads = "; ".join(f"{name} {mean:.1%} ± {std:.1%}" for name, mean, std in known)
+        yield f"Accuracy over seeds, mean ± std (ddof 1): {spreads}."

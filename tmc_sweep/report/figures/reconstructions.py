@@ -22,7 +22,9 @@ Pixels = NDArray[np.uint8]
 _MAX_CELLS = 12
 _MAX_ROWS = 16  # with more, ten images of each cell must do
 _COLUMNS = 10
-_NAMES_WIDTH, _BETWEEN = 1.3, 0.15  # inches: the rows' names, and from block to block
+_NAMES_WIDTHS = {1.3: 18, 2.2: 32}  # inches of the rows' names, and characters that these have room for
+_LINES = 3  # of a name beside its row
+_BETWEEN = 0.15  # inches from block to block
 _GAP = 0.12  # between images, of one's width
 
 
@@ -65,19 +67,30 @@ def blocks(rows: pd.DataFrame, cells: Sequence[Cell]) -> Iterator[Block]:
 
 
 def _draw(blocks: Sequence[Block]) -> matplotlib.figure.Figure:
-    size = (WIDTH - _NAMES_WIDTH) / _COLUMNS
+    names = _names_width([name for block in blocks for name in block.names])
+    size = (WIDTH - names) / _COLUMNS
     heights = [size * len(block.names) for block in blocks]
     total = sum(heights) + _BETWEEN * (len(blocks) - 1)
     figure = canvas(total, layout=None)
     top = total
     for block, height in zip(blocks, heights, strict=True):
-        left, bottom = _NAMES_WIDTH / WIDTH, (top - height) / total
-        _draw_block(figure.add_axes((left, bottom, 1 - left, height / total)), block)
+        left, bottom = names / WIDTH, (top - height) / total
+        _draw_block(figure.add_axes((left, bottom, 1 - left, height / total)), block, _NAMES_WIDTHS[names])
         top -= height + _BETWEEN
     return figure
 
 
-def _draw_block(axes: Axes, block: Block) -> None:
+def _names_width(names: Sequence[str]) -> float:
+    """The least with which none takes too many lines, or the greatest."""
+    fitting = (
+        width
+        for width, characters in _NAMES_WIDTHS.items()
+        if all(wrapped(name, characters).count("\n") < _LINES for name in names)
+    )
+    return next(fitting, max(_NAMES_WIDTHS))
+
+
+def _draw_block(axes: Axes, block: Block, characters: int) -> None:
     """Dark on white, as ink on paper."""
     n_rows, n_columns = block.images.shape[:2]
     axes.imshow(
@@ -89,7 +102,7 @@ def _draw_block(axes: Axes, block: Block) -> None:
         extent=(-0.5, n_columns - 0.5, n_rows - 0.5, -0.5),
     )
     axes.set_xlim(-0.5, _COLUMNS - 0.5)
-    axes.set_yticks(range(n_rows), [wrapped(name, 18) for name in block.names])
+    axes.set_yticks(range(n_rows), [wrapped(name, characters) for name in block.names])
     axes.set_xticks([])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)

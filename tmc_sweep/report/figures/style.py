@@ -15,7 +15,7 @@ WIDTH = 6.5  # inches: the text of a printed page; on a screen of 600 pixels let
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31")  # Okabe and Ito
 DARK = "#333333"
 MAX_COLUMNS = 4
-_TITLE_WIDTHS = 76, 37, 26, 19  # characters over a panel, by the number of columns
+_TITLE_WIDTHS = 78, 38, 27, 20  # characters over a panel, by the number of columns
 PALE = "#D4D4D4"  # what stands back
 
 _STYLE: dict[Any, Any] = {
