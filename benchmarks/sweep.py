@@ -57,7 +57,7 @@ def measure(trials: int, epochs: int, folder: Path) -> Row:
     file = folder / "overhead.yaml"
     file.write_text(SEARCH_SPACE.format(trials=trials, epochs=epochs))
     started, clock = datetime.now(UTC), time.perf_counter()
-    _run(file, folder)
+    run(file, folder)
     wall_seconds = time.perf_counter() - clock
     table = read_epochs(folder / "overhead")
     if len(table) != trials * epochs:
@@ -75,7 +75,8 @@ def measure(trials: int, epochs: int, folder: Path) -> Row:
     }
 
 
-def _run(file: Path, results: Path) -> None:
+def run(file: Path, results: Path) -> None:
+    """`tmc-sweep run`, with a home of its own and a Ray of its own; SystemExit unless it ends well."""
     tmc_sweep = Path(sys.executable).with_name("tmc-sweep")
     environment = {**os.environ, "HOME": str(results), "RAY_ADDRESS": "local"}
     ended = subprocess.run(
