@@ -10,7 +10,7 @@ import pytest
 import torch
 from jaxtyping import install_import_hook
 
-LONGEST = (  # files that take most of a minute or more
+LONGEST = (  # files that take twenty seconds to minutes
     "test_end_to_end",
     "test_ray",
     "test_jobs",
@@ -20,6 +20,13 @@ LONGEST = (  # files that take most of a minute or more
     "test_enumeration",
     "test_storage_faults",
     "test_long_epoch",
+    "test_schedule",
+    "test_search_ray",
+    "test_two_nodes",
+    "test_search_spaces",
+    "test_repair",
+    "test_inspection",
+    "test_pack",
 )
 _STATUS = pytest.StashKey[int]()
 _home = tempfile.TemporaryDirectory(prefix="tmc_sweep-home-", ignore_cleanup_errors=True)

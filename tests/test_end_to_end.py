@@ -17,6 +17,7 @@ from command import Ended, command, start
 from place import Place, own_place, place_in
 from twin import expected, n_rows, outcomes, table
 
+import tmc_sweep.sweep.runner  # noqa: F401 - or the second run would load it while the first one trains to its end
 from tmc_sweep.data import load
 from tmc_sweep.records import EPOCH_COLUMNS
 from tmc_sweep.space.load import parse

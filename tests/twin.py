@@ -60,6 +60,18 @@ class DirectChannel:
         pass
 
 
+@contextmanager
+def unchecked() -> Iterator[None]:
+    """Without the checks of shapes, which are half of a small trial's time and have tests of their own."""
+    before = jaxtyping.config.jaxtyping_disable
+    jaxtyping.config.update("jaxtyping_disable", True)
+    try:
+        yield
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", before)
+
+
+@unchecked()
 def sweep(
     paths: SweepPaths, configs: Sequence[TrialConfig], images: Images, *, size: int = 1, text: str | None = None
 ) -> list[str]:
@@ -108,19 +120,9 @@ def outcomes(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[["trial_id", "epoch", *OUTCOME_COLUMNS]].reset_index(drop=True)
 
 
+@unchecked()
 def expected(configs: Sequence[TrialConfig], images: Images) -> pd.DataFrame:
     """The same trials trained alone, without Ray, tables or interruption."""
-    with unchecked():
-        rows = [record for config in configs for record in train(config, images=images)]
+    rows = [record for config in configs for record in train(config, images=images)]
     frame = pd.DataFrame([record.to_json() for record in rows]).sort_values(["trial_id", "epoch"])
     return outcomes(frame).astype(dict.fromkeys(OUTCOME_COLUMNS, float))
-
-
-@contextmanager
-def unchecked() -> Iterator[None]:
-    """Without the checks of shapes, which are half of a small trial's time."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    try:
-        yield
-    finally:
-        jaxtyping.config.update("jaxtyping_disable", False)

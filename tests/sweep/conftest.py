@@ -34,8 +34,8 @@ def local_ray() -> Iterator[Place]:
         ray.shutdown()
 
 
-def _start(place: Place, tries: int = 2) -> None:
-    """Ray's own processes have once not found each other for its 30 s."""
+def _start(place: Place, tries: int = 3) -> None:
+    """On a machine that is busy Ray's own processes may not find each other within its 30 s."""
     try:
         ray.init(
             address="local",
@@ -47,9 +47,10 @@ def _start(place: Place, tries: int = 2) -> None:
             _temp_dir=str(place.temporary),
             _node_ip_address="127.0.0.1",
         )
-    except Exception as error:
+    except Exception:
+        ray.shutdown()
         place.kill()
-        if tries == 1 or "timed out during startup" not in str(error):
+        if tries == 1:
             raise
         _start(place, tries - 1)
 
