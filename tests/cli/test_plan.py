@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 from command import command
 
 from tmc_sweep.config import TrialConfig
@@ -29,8 +30,8 @@ PRICES = "metadata: {currency: EUR, price_per_hour: {head: 0.5, spot: 1, sure: 3
 def two_idle_cores(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """A machine on which nothing was measured before."""
     monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
-    for module in ("tmc_sweep.cluster.machines", "tmc_sweep.cli.plan"):
-        monkeypatch.setattr(f"{module}.this_machine", lambda: {"CPU": 2.0, "GPU": 0.0})
+    for module in ("tmc_sweep.cluster.fleet", "tmc_sweep.cli.plan"):
+        monkeypatch.setattr(f"{module}.capacity_here", lambda: {"CPU": 2.0, "GPU": 0.0})
 
 
 @pytest.fixture
@@ -128,6 +129,14 @@ def test_what_was_never_trained_is_measured_on_request_and_then_remembered(file,
     assert (plan["time"]["measured_on"], plan["time"]["unmeasured_epochs"]) == (["this machine"], 0)
     monkeypatch.setattr(probe, "measure", lambda *_: pytest.fail("measured again"))
     assert command("plan", path, "--results", tmp_path, "--json").json == plan
+
+
+def test_measuring_leaves_torch_as_it_was(file, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(probe, "measure", lambda *_: Cost(float(torch.get_num_threads()), 0.0, 0, 0, 0.0))
+    asked = ("--results", tmp_path, "--set", "resources.cpu=2", "--set", "resources.pack=1", "--probe", "--json")
+    before = torch.get_num_threads()
+    cell = command("plan", file(), *asked).json["cells"][0]
+    assert (torch.get_num_threads(), cell["epoch_seconds"]) == (before, 13 * 2)
 
 
 def test_seconds_on_record_count_before_those_of_a_few_steps(file, results: Path, monkeypatch):
@@ -234,3 +243,9 @@ def test_what_a_search_is_yet_to_choose_is_taken_to_be_as_a_random_one_would(tmp
     shown = command("plan", search, "--results", tmp_path).out.splitlines()
     assert shown[0] == "search: 0 trials in 0 cells, 0 to train in 8 packs, 8 more cells to choose"
     assert shown[1].startswith("48 epochs left: about ")
+
+
+def test_a_plan_is_for_one_cluster(file, cluster: Path):
+    ended = command("plan", file(), "--on", cluster, "--cluster", cluster)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.endswith(f"but got --on {cluster} and --cluster {cluster}: leave one out\n")

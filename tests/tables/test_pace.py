@@ -49,6 +49,12 @@ def test_a_cell_not_measured_is_taken_to_be_as_the_others_and_said():
     assert estimate([[("a", 10)]], Paces(), 1) is None
 
 
+def test_a_cell_on_record_takes_as_long_as_there_and_another_as_its_few_steps():
+    probed = {"a": 7.0, "b": 5.0}
+    assert estimate([[("a", 10)], [("b", 2)], [("c", 3)]], paces(a=[1.0]), 1, probed) == (10 + 2 * 5 + 3 * 1, 23, 3)
+    assert estimate([[("b", 2)], [("c", 3)]], Paces(), 1, {"b": 5.0, "d": 1.0}) == (2 * 5 + 3 * 3, 19, 3)
+
+
 def test_nothing_left_takes_no_time():
     assert estimate([[("a", 0)], []], Paces(), 2) == (0, 0, 0)
 

@@ -128,8 +128,17 @@ def run(
         raise typer.Exit(1)
 
 
+def _plan_there(context: typer.Context, cluster: Path) -> None:
+    if on := context.params["on"]:
+        raise InputError(
+            "--on plans here for machines that need not be up, --cluster on the head of some that are, but got "
+            f"--on {on} and --cluster {cluster}: leave one out"
+        )
+    forward(context, cluster)
+
+
 @app.command()
-@on_cluster(forward)
+@on_cluster(_plan_there)
 def plan(
     file: File,
     results: Results = Path("results"),

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tmc_sweep.cluster.machines import Machines
+from tmc_sweep.cluster.fleet import Fleet
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.errors import InputError
 from tmc_sweep.models import count_parameters
@@ -13,7 +13,7 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.sweep.forecast import Forecast, forecast
-from tmc_sweep.sweep.nodes import this_machine
+from tmc_sweep.sweep.nodes import capacity_here
 from tmc_sweep.sweep.planner import missing
 from tmc_sweep.sweep.search import known_trials
 from tmc_sweep.tables.manifest import read_manifest
@@ -36,16 +36,16 @@ def plan_of(
     configs = known_trials(space, rows) if space.adaptive else space.trials()
     to_train, to_choose = missing(configs, rows), _to_choose(space, configs)
     manifest = read_manifest(paths)
-    machines = _machines(space, slots, on)
-    if probe and not machines.here:
+    fleet = _fleet(space, slots, on)
+    if probe and not fleet.here:
         raise InputError("--probe measures this machine, but `run` would train on others: leave it out")
     expected = forecast(
         space,
         [*to_train, *to_choose],
         rows,
         manifest.packs if manifest else (),
-        machines.nodes,
-        here=machines.here,
+        fleet.nodes,
+        here=fleet.here,
         probe=probe,
     )
     left = {config.trial_id: _epochs_left(config, rows.get(config.trial_id)) for config in [*to_train, *to_choose]}
@@ -72,7 +72,7 @@ def plan_of(
             "wall_seconds": found and _range(found.wall_seconds, paces.factor),
             "measured_on": _measured_on(rows, paces, expected),
         },
-        "cost": _cost(machines, space, expected, found, paces),
+        "cost": _cost(fleet, space, expected, found, paces),
     }
 
 
@@ -85,10 +85,10 @@ def _to_choose(space: SearchSpace, configs: Sequence[TrialConfig]) -> list[Trial
     return [trial for cell in others[: max(0, space.search.n_draws - len(known))] for trial in space.trials_of(cell)]
 
 
-def _machines(space: SearchSpace, slots: int | None, on: Path | None) -> Machines:
+def _fleet(space: SearchSpace, slots: int | None, on: Path | None) -> Fleet:
     if on is not None:
-        return Machines.of_file(on, space.resources)
-    return Machines([this_machine()], here=True) if slots else Machines.of_run(space.resources)
+        return Fleet.of_file(on, space.resources)
+    return Fleet([capacity_here()], here=True) if slots else Fleet.of_run(space.resources)
 
 
 def _epochs_left(config: TrialConfig, row: TrialRow | None) -> int:
@@ -147,18 +147,18 @@ def _measured_on(rows: Mapping[str, TrialRow], paces: Paces, expected: Forecast)
 
 
 def _cost(
-    machines: Machines, space: SearchSpace, expected: Forecast, found: Estimate | None, paces: Paces
+    fleet: Fleet, space: SearchSpace, expected: Forecast, found: Estimate | None, paces: Paces
 ) -> dict[str, Any] | None:
     """As if all machines that the packs fill ran until the last has ended, and none before or after."""
     if not expected.packs or found is None:
         return None
     gpu = max(pack.gpu for pack in expected.packs)
-    hourly = machines.hourly(len(expected.packs), space.resources.cpu, gpu)
-    if machines.prices is None or hourly is None:
+    hourly = fleet.hourly(len(expected.packs), space.resources.cpu, gpu)
+    if fleet.prices is None or hourly is None:
         return None
     hours, factor = found.wall_seconds / 3600, paces.factor or 1.0
     return {
-        "currency": machines.prices.currency,
+        "currency": fleet.prices.currency,
         "low": hours / factor * hourly.low,
         "high": hours * factor * hourly.high,
         "hour_low": hourly.low,

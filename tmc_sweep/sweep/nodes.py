@@ -44,7 +44,7 @@ class Nodes:
 
     @property
     def unjoined(self) -> int:
-        """Machines of the cluster's file that do not run yet, where it does not say what they have: one's own."""
+        """Fleet of the cluster's file that do not run yet, where it does not say what they have: one's own."""
         return 0 if self.autoscaler.types else max(0, self.autoscaler.most - len(self.workers))
 
     def at_once(self, resources: Resources) -> list[Capacity]:
@@ -61,7 +61,7 @@ class Nodes:
         return [self.head, *self.workers, *added]
 
 
-def this_machine() -> Capacity:
+def capacity_here() -> Capacity:
     """Its cores and GPUs."""
     return {"CPU": float(joblib.cpu_count()), "GPU": float(torch.cuda.device_count())}
 

@@ -16,7 +16,7 @@ from tmc_sweep.sweep import TOKEN
 from tmc_sweep.sweep.address import CONNECT_SECONDS, answers, as_ray_reads, running_here
 from tmc_sweep.sweep.allotment import Capacity
 from tmc_sweep.sweep.head import Head, cluster_lost
-from tmc_sweep.sweep.nodes import Nodes, check_fits, this_machine
+from tmc_sweep.sweep.nodes import Nodes, capacity_here, check_fits
 from tmc_sweep.sweep.scratch import scratch_folder
 
 OBJECT_STORE_BYTES = 500 * 2**20  # data sets and checkpoints in flight; Ray's default is 30 % of the memory
@@ -37,7 +37,7 @@ def ray_session(resources: Resources) -> Iterator[list[Capacity]]:
         with joined(address):
             yield _fitting(resources)
     else:
-        here = this_machine()
+        here = capacity_here()
         check_fits(resources, [here])
         with scratch_folder() as folder, _left_at_the_end():
             _start(here, folder)

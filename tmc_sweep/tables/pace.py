@@ -142,9 +142,9 @@ def measured(paths: SweepPaths) -> Paces:
 
 
 def _since_last(rows: pd.DataFrame) -> "pd.Series[float]":
-    of_trials = rows.sort_values(["trial_id", "epoch"]).groupby("trial_id", sort=False)
-    since: pd.Series[float] = of_trials["time"].diff().dt.total_seconds()
-    return since.where(of_trials["epoch"].diff() == 1)
+    """The rows are of one attempt at each trial, so that no epoch is missing between two."""
+    since: pd.Series[float] = rows.sort_values("epoch").groupby("trial_id")["time"].diff().dt.total_seconds()
+    return since.reindex(rows.index)
 
 
 def _members(rows: pd.DataFrame, paths: SweepPaths) -> "pd.Series[int]":

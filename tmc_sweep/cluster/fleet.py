@@ -17,7 +17,7 @@ from tmc_sweep.explain import did_you_mean
 from tmc_sweep.space.schema import Resources
 from tmc_sweep.sweep.allotment import Capacity, room
 from tmc_sweep.sweep.autoscaler import Autoscaler, description
-from tmc_sweep.sweep.nodes import Nodes, check_fits, this_machine
+from tmc_sweep.sweep.nodes import Nodes, capacity_here, check_fits
 from tmc_sweep.sweep.session import cluster_address, joined
 
 
@@ -58,7 +58,7 @@ class Prices:
 
 
 @dataclass(frozen=True)
-class Machines:
+class Fleet:
     """Those that run and those that may be added, the largest first."""
 
     nodes: Sequence[Capacity]  # of a cluster, its head first
@@ -72,8 +72,8 @@ class Machines:
             with joined(address):
                 port = ray.get_runtime_context().gcs_address.rpartition(":")[2]
                 return cls._of(Nodes.of_cluster(), resources, description(port), "the cluster's file")
-        check_fits(resources, [this_machine()])
-        return cls([this_machine()], here=True)
+        check_fits(resources, [capacity_here()])
+        return cls([capacity_here()], here=True)
 
     @classmethod
     def of_file(cls, file: Path, resources: Resources) -> Self:
