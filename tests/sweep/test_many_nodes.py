@@ -154,7 +154,7 @@ def _cluster_file(gcs_address: str) -> dict[str, object]:
 def test_a_cluster_without_workers_grows_for_a_plain_run_to_what_it_may_have_and_shrinks_when_idle(
     autoscaled: Place, digits: Images, paths: SweepPaths
 ):
-    wanted = space(seeds=5, epochs=3)
+    wanted = space(seeds=3, epochs=3, gpu=0.5)
     file = autoscaled.temporary / "tiny.yaml"
     file.write_text(wanted.text)
     process = start(
