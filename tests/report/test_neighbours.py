@@ -21,6 +21,8 @@ def timetable(*spans: tuple[str, str, int, int, int]) -> tuple[pd.DataFrame, pd.
 def test_processes_that_overlap_count_and_those_that_follow_one_another_do_not():
     tables = timetable(("a", "one", 1, 0, 5), ("b", "one", 1, 4, 8), ("c", "one", 1, 8, 9), ("d", "two", 1, 0, 9))
     assert at_once(*tables) == {"a": 2, "b": 2, "c": 1, "d": 1}
+    tables = timetable(("a", "one", 1, 0, 5), ("b", "one", 1, 5, 8), ("c", "one", 1, 5, 8))
+    assert at_once(*tables) == {"a": 1, "b": 2, "c": 2}
 
 
 def test_the_most_at_one_moment_counts_not_all_that_came_and_went():

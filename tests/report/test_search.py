@@ -26,7 +26,8 @@ STOPPED_BELOW, LOST_ABOVE = 3e-4, 3e-2  # lr
 
 
 def level(config: TrialConfig) -> float:
-    return -30.0 - np.log10(config.lr / 3e-3) ** 2
+    """Those that are stopped are above all others then."""
+    return -30.0 - np.log10(config.lr / 3e-3) ** 2 if config.lr > STOPPED_BELOW else -10.0
 
 
 def curve(config: TrialConfig) -> np.ndarray:
@@ -76,6 +77,7 @@ def test_a_line_is_the_best_statistic_so_far_whatever_stopped_cells_had(tables: 
     assert line.get_xdata().tolist() == list(range(1, 13))
     shown = np.nan_to_num(line.get_ydata(), nan=-np.inf)
     assert shown.tolist() == [max(known[: i + 1]) for i in range(len(known))]
+    assert panels["K"].get_ylim()[1] > max(y for _, y in marks(panels["K"])) > max(known)
     assert best.get_xydata().tolist() == [[1 + int(np.argmax(known)), max(known)]]
 
 

@@ -106,9 +106,10 @@ def _outcome(
 
 
 def _marks(sweep: SweepTables, found: Sequence[Outcome]) -> Marks:
-    """The axis shows every finished cell but those far below the others, and no more."""
+    """The axis shows all but what is far below the cells that have a statistic."""
+    values = [outcome.value for outcome in found if outcome.kind != "lost"]
     known = [outcome.value for outcome in found if outcome.kind == "known"]
-    low, high = foot(known, _FAR) if sweep.statistic.mode == "max" else min(known), max(known)
+    low, high = foot(known, _FAR) if sweep.statistic.mode == "max" else min(values), max(values)
     margin = 0.06 * (high - low) or 0.5
     best = next(iter(ranking(sweep)))
     position = next(i for i, outcome in enumerate(found) if outcome.cell.cell_id == best)
