@@ -96,6 +96,9 @@ def test_the_time_between_epochs_counts_as_it_does_in_a_plan():
     progress.update(TrialProgress(QUICK, Status.RUNNING, first), [first])
     progress.update(TrialProgress(QUICK, Status.RUNNING, second), [second])
     assert progress.snapshot().remaining_seconds == pytest.approx((QUICK.epochs - 2) * 2.5)
+    again = replace(row(3, config=QUICK), epoch_seconds=2.5, attempt=2, time=second.time + timedelta(seconds=3))
+    progress.update(TrialProgress(QUICK, Status.RUNNING, again), [again])
+    assert progress.snapshot().remaining_seconds == pytest.approx((QUICK.epochs - 3) * 2.5)
 
 
 def test_what_a_search_is_yet_to_choose_is_taken_to_last_as_long_as_the_rest():

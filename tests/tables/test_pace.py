@@ -111,17 +111,19 @@ def test_what_passes_between_epochs_counts_and_interruptions_do_not(own: float, 
 
 
 def test_only_epochs_that_follow_one_another_in_one_attempt_are_apart_by_what_passes_between_them(paths, rows):
-    config = TrialConfig(epochs=9)
+    resumed, other = TrialConfig(epochs=9), TrialConfig(epochs=9, seed=1)
+    start = datetime(2026, 1, 1, tzinfo=UTC)
     open_manifest(paths)
     table = EpochTable.open(paths)
-    start = datetime(2026, 1, 1, tzinfo=UTC)
-    for attempt, first, ends in ((1, 1, [2.0, 4.5]), (2, 3, [7.2, 9.4])):  # the second went on after 2.7 s
-        records = rows(config, [-1.0] * 2, first=first)
-        times = [start + timedelta(seconds=end) for end in ends]
-        table.add(
-            config,
-            [replace(r, epoch_seconds=2.0, attempt=attempt, time=t) for r, t in zip(records, times, strict=True)],
-        )
+
+    def add(config: TrialConfig, attempt: int, first: int, ends: Sequence[float]) -> None:
+        records = zip(rows(config, [-1.0] * len(ends), first=first), ends, strict=True)
+        changes = {"epoch_seconds": 2.0, "attempt": attempt}
+        table.add(config, [replace(r, time=start + timedelta(seconds=end), **changes) for r, end in records])
+
+    add(resumed, 1, 1, [2.0, 4.5])
+    add(resumed, 2, 3, [7.2, 9.4])  # its first epoch after 2.7 s in which it was begun again
+    add(other, 1, 1, [2.0, 4.8, 7.7])
     table.commit()
-    pace = measured(paths)[config.cell_id]
-    assert (pace.epochs, pace.seconds) == (2, pytest.approx(2.0 + 2.2))  # of the last attempt
+    pace = measured(paths)[resumed.cell_id]
+    assert (pace.epochs, pace.seconds) == (5, pytest.approx((2.0 + 2.2) + (2.0 + 2.8 + 2.9)))
