@@ -142,9 +142,9 @@ def measured(paths: SweepPaths) -> Paces:
 
 
 def _since_last(rows: pd.DataFrame) -> "pd.Series[float]":
-    """The rows are of one attempt at each trial, so that no epoch is missing between two."""
-    since: pd.Series[float] = rows.sort_values("epoch").groupby("trial_id")["time"].diff().dt.total_seconds()
-    return since.reindex(rows.index)
+    """The rows are of one attempt at each trial, in the order of epochs, of which none is missing between two."""
+    since: pd.Series[float] = rows.groupby("trial_id")["time"].diff().dt.total_seconds()
+    return since
 
 
 def _members(rows: pd.DataFrame, paths: SweepPaths) -> "pd.Series[int]":
