@@ -85,7 +85,7 @@ def stage(
 
 
 def wait_for_rows(process: subprocess.Popen[str], results: Path) -> None:
-    before, patience = n_rows(results / "story"), time.monotonic() + 120
+    before, patience = n_rows(results / "story"), time.monotonic() + 300
     while process.poll() is None and n_rows(results / "story") < before + 10 and time.monotonic() < patience:
         time.sleep(0.1)
 
