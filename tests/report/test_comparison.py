@@ -92,6 +92,14 @@ def test_of_a_grid_the_nearest_cells_are_compared(tmp_path: Path):
     assert found == [("table1-tmc-small", 20, 1e-3), ("seconds-tmc", 20, None), ("seconds-k20", 20, None)]
 
 
+def test_of_cells_as_near_in_what_the_article_names_the_most_alike_is_compared(tmp_path: Path):
+    space = "{weight_norm: {grid_search: [false, true]}, batch_size: {grid_search: [64, 128]}}"
+    text = f"{{name: grid, base: {{data: mnist}}, space: {space}}}"
+    sweep = invented.sweep(tmp_path, text, invented.flat(lambda c: -92.0 - c.weight_norm))
+    (found,) = [each for each in compare(sweep) if each.number.id == "table1-tmc-small"]
+    assert (found.where["weight_norm"], found.where["batch_size"]) == (False, 128)
+
+
 def test_seconds_are_medians_beside_a_value_or_a_range():
     def ours(number: str, seconds: float, **machine: object):
         one = trial(epochs=5, objective="tmc")

@@ -88,6 +88,7 @@ def test_each_field_has_a_panel_with_a_mark_per_cell_at_its_value(tables: SweepT
         values = [outcome.cell.fields[name] for outcome in outcomes(tables, cells_of(tables))]
         assert marks(panels[name]) == sorted(zip(values, heights, strict=True))
     assert [panels[name].get_xscale() for name in ("K", "lr")] == ["linear", "log"]
+    assert [text.get_text() for text in panels["lr"].get_xticklabels()][1:-1] == ["1e-4", "0.001", "0.01"]
     assert [text.get_text() for text in panels["objective"].get_xticklabels()] == ["iwae", "tmc"]
     objectives = [outcome.cell.fields["objective"] for outcome in outcomes(tables, cells_of(tables))]
     at = [float(round(x)) for x, _ in marks(panels["objective"])]

@@ -52,6 +52,7 @@ def test_combinations_make_each_choice_once():
         ({"train_images": 10_000}, ["10000 of 60000 training images"]),
         ({"init": "torch"}, ["init torch, not glorot_uniform"]),
         ({"adam_eps": 1e-8}, ["adam_eps 1e-08, not 0.0001"]),
+        ({"adam_eps": 9.591414621338726e-07}, ["adam_eps 9.59141e-07, not 0.0001"]),
         ({"prior": "learned", "weight_norm": True}, ["prior learned, not standard", "weight_norm true, not false"]),
         ({"data": "digits"}, ["data digits, not mnist"]),
         ({"architecture": {"latents": [12, 4]}}, ["architecture 12-4, not small or large"]),

@@ -63,13 +63,13 @@ def comparison(number: Number, trials: Sequence[Trial], unfinished: int = 0) -> 
 
 
 def _nearest(number: Number, trials: Sequence[Trial]) -> list[list[Trial]]:
-    """The trials, cell by cell, that differ in the fewest of the fields that the number's setting names.
+    """The trials, cell by cell, that differ in the fewest of the fields that the number's setting names, then of all.
 
     For seconds none of these may differ, and the others count: cells that agree in all on which seconds depend, and
     were timed alike, are taken together.
     """
     groups: dict[tuple[Any, ...], list[Trial]] = {}
-    distance: dict[tuple[Any, ...], int] = {}
+    distance: dict[tuple[Any, ...], tuple[int, int]] = {}
     timed = number.metric == "epoch_seconds"
     for trial in trials:
         different = departures(number.cell, trial.fields).keys()
@@ -78,9 +78,8 @@ def _nearest(number: Number, trials: Sequence[Trial]) -> list[list[Trial]]:
             continue
         key = _timed_alike(trial) if timed else (trial.cell_id,)
         groups.setdefault(key, []).append(trial)
-        distance[key] = len(different - {*_NO_MATTER} if timed else apart)
-    nearest = min(distance.values(), default=0)
-    return [found for key, found in groups.items() if distance[key] == nearest]
+        distance[key] = len(apart), len(different - {*_NO_MATTER} if timed else different)
+    return [found for key, found in groups.items() if distance[key] == min(distance.values())]
 
 
 def _timed_alike(trial: Trial) -> tuple[Any, ...]:

@@ -72,4 +72,4 @@ def _departure(name: str, row: Mapping[str, Any], meant: tuple[Any, ...]) -> str
 
 
 def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)

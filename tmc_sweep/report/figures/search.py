@@ -176,12 +176,17 @@ def _numbers(axes: Axes, values: Array) -> Array:
     low, high = values.min(), values.max()
     if low > 0 and high / low >= 10:
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if high / low >= 100 else (1.0, 2.0, 5.0)))
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if high / low >= 100 else (1.0, 2.0, 5.0), numticks=5))
         axes.xaxis.set_minor_formatter(NullFormatter())
     else:
         axes.xaxis.set_major_locator(MaxNLocator(4))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _power(value) if 0 < value < 1e-3 else number(value)))
     return values
+
+
+def _power(value: float) -> str:
+    """Short: `1e-4`."""
+    return f"{value:.0e}".replace("e-0", "e-")
 
 
 def _name(value: object) -> str:
