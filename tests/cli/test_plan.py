@@ -243,6 +243,16 @@ def test_what_a_search_is_yet_to_choose_is_taken_to_be_as_a_random_one_would(tmp
     shown = command("plan", search, "--results", tmp_path).out.splitlines()
     assert shown[0] == "search: 0 trials in 0 cells, 0 to train in 8 packs, 8 more cells to choose"
     assert shown[1].startswith("48 epochs left: about ")
+    trials = TrialTable.open(SweepPaths(tmp_path, "search"))
+    space = load(search)
+    first = space.trials_of(space.cells[0])
+    trials.ensure(first)
+    for trial in first:
+        trials.update(trial.trial_id, status="done", epochs_done=3)
+    trials.commit()
+    later = command("plan", search, "--results", tmp_path, "--json").json
+    assert [later[name] for name in ("n_trials", "n_to_train", "n_cells_to_choose")] == [2, 0, 7]
+    assert later["time"]["epochs_left"] == 7 * 2 * 3
 
 
 def test_a_plan_is_for_one_cluster(file, cluster: Path):
