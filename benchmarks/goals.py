@@ -54,6 +54,19 @@ def _step(architecture: str, objective: str) -> dict[str, object]:
     return {"architecture": architecture, "objective": objective, "K": 20}
 
 
+def _tpe(objective: str) -> Goal:
+    name = f"best of 40 cells, {objective}: searches of 10 in which TPE's is not below random's"
+    return Goal(name, 8.0, 10.0, "tpe_over_random", "tpe_not_worse", {"objective": objective, "searches": 10})
+
+
+def _asha(by: str, what: str) -> tuple[Goal, Goal]:
+    rows = {"scheduler": "asha", "by": by}
+    return (
+        Goal(f"ASHA, 40 cells, {what}: % of the grid's epochs", 40.0, 30.0, "search_stopping", "epochs_percent", rows),
+        Goal(f"ASHA, 40 cells, {what}: % best found", 100.0, 100.0, "search_stopping", "best_found_percent", rows),
+    )
+
+
 GOALS = (
     Goal("small TMC step, K = 20: reference/ours", 3.5, 4.5, "step", "ratio", _step("small", "tmc")),
     Goal("large TMC step, K = 20: reference/ours", 4.0, 5.0, "step", "ratio", _step("large", "tmc")),
@@ -73,5 +86,9 @@ GOALS = (
     Goal("scheduling, 500 packs queued on three nodes: seconds a pack", 0.5, 0.25, "scale", "seconds_per_pack"),
     Goal("`run` on a running cluster: seconds to the first epoch", 15.0, 8.0, "scale", "first_epoch_seconds"),
     Goal("data path: CPU seconds per MNIST epoch", 0.2, 0.1, "data", "cpu_seconds", {"path": "ours"}),
+    _tpe("formula"),
+    _tpe("digits"),
+    *_asha("run", "run"),
+    *_asha("replay", "random orders, worst of three grids"),
     Goal("one H200, 1200 epochs, small, K = 20, 3 seeds in a pack: minutes", 20.0, 8.0),
 )

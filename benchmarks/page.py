@@ -1,16 +1,31 @@
 """The measured part of docs/performance.md, between two markers; what is around them is written by hand."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from textwrap import fill
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.command import text
 from benchmarks.goals import goal_rows
+from benchmarks.search import tpe_over_random
 from benchmarks.step import tmc_over_iwae
 from benchmarks.suite import SUITE, Measured, Rows
 
 BEGIN = "<!-- benchmarks: from here on written by `python -m benchmarks` -->\n"
 END = "<!-- benchmarks: end -->\n"
+
+
+class Derived(NamedTuple):
+    """A table that follows from a benchmark's rows."""
+
+    name: str
+    about: str
+    rows: Callable[[Rows], Rows]
+
+
+DERIVED = {
+    "step": Derived("tmc_over_iwae", "What TMC costs over IWAE, ours over ours:", tmc_over_iwae),
+    "search": Derived("tpe_over_random", "The searches of each objective together:", tpe_over_random),
+}
 
 
 def replace_section(page: str, section: str) -> str:
@@ -30,7 +45,7 @@ def section(machine: Mapping[str, Any], measured: Mapping[str, Measured]) -> str
             result = measured[benchmark.name]
             parts += [f"## {benchmark.title}", f"```sh\n{result['command']}\n```", _wrapped(benchmark.about)]
             parts.append(table(result["rows"]))
-            parts += _ours_over_ours(result["rows"]) if benchmark.name == "step" else []
+            parts += _derived(benchmark.name, result["rows"])
     return "\n\n".join(parts) + "\n"
 
 
@@ -44,12 +59,13 @@ def table(rows: Sequence[Mapping[str, object]]) -> str:
 
 def _all_rows(measured: Mapping[str, Measured]) -> dict[str, Rows]:
     rows = {name: result["rows"] for name, result in measured.items()}
-    return {**rows, "tmc_over_iwae": tmc_over_iwae(rows.get("step", []))}
+    return {**rows, **{derived.name: derived.rows(rows.get(of, [])) for of, derived in DERIVED.items()}}
 
 
-def _ours_over_ours(rows: Rows) -> list[str]:
-    compared = tmc_over_iwae(rows)
-    return ["What TMC costs over IWAE, ours over ours:", table(compared)] if compared else []
+def _derived(benchmark: str, rows: Rows) -> list[str]:
+    if benchmark not in DERIVED or not (derived := DERIVED[benchmark].rows(rows)):
+        return []
+    return [DERIVED[benchmark].about, table(derived)]
 
 
 def _where(machine: Mapping[str, Any], measured: Mapping[str, Measured]) -> str:

@@ -173,6 +173,22 @@ SUITE = (
         "wall time beyond training, over packs. The driver's CPU and memory are its process's own.",
     ),
     Benchmark(
+        "search",
+        "benchmarks.search",
+        "--searches 1 --cells 2 --epochs 2",
+        "TPE against random search",
+        "The best of 40 cells × 2 seeds over K, learning rate, width and weight normalisation: how far it is below the "
+        "best of all after 10, 20 and 40 cells. [search.md](search.md) says more.",
+    ),
+    Benchmark(
+        "search_stopping",
+        "benchmarks.search_stopping",
+        "--K 2 --lr 1e-2 --epochs 2 --seeds 0 --orders 2",
+        "Stopping cells early",
+        "A grid of 40 cells × 2 seeds on digits by `tmc-sweep run`, in full and with either scheduler; and the "
+        "schedulers replayed from the grid's epochs, with its cells in random orders; so too for other seeds.",
+    ),
+    Benchmark(
         "roofline",
         "benchmarks.roofline",
         "--architecture small --K 2 --size 256 --rounds 1",

@@ -24,6 +24,8 @@ from tmc_sweep.config import OBJECTIVES, TrialConfig
 from tmc_sweep.models import HierarchicalVAE
 from tmc_sweep.training.randomness import Purpose
 
+LONG = ("driver", "engine", "scale", "search_stopping", "sweep")
+
 
 @pytest.fixture(autouse=True)
 def same_noise() -> None:
@@ -125,10 +127,7 @@ def test_the_peak_is_of_what_lives_at_once_and_not_of_what_lived_before() -> Non
 
 @pytest.mark.parametrize(
     "benchmark",
-    [
-        pytest.param(b, id=b.name, marks=[pytest.mark.long] * (b.name in ("driver", "engine", "scale", "sweep")))
-        for b in SUITE
-    ],  # as long as `sweep`
+    [pytest.param(b, id=b.name, marks=[pytest.mark.long] * (b.name in LONG)) for b in SUITE],  # as long as `sweep`
 )
 def test_each_benchmark_runs_and_its_rows_have_the_documented_fields(
     benchmark: Benchmark, capsys: pytest.CaptureFixture[str]
@@ -198,6 +197,7 @@ def test_every_goal_that_can_be_measured_here_names_a_column_of_its_benchmark() 
     rows = {benchmark.name: importlib.import_module(benchmark.command.split()[0]).Row for benchmark in SUITE}
     fields = {name: {*row.__annotations__} for name, row in rows.items()}
     fields["tmc_over_iwae"] = {"architecture", "K", "tmc_over_iwae"}
+    fields["tpe_over_random"] = {"objective", "searches", "tpe_not_worse"}
     goals = [goal for goal in GOALS if goal.benchmark]
     assert all({goal.column, *goal.where} <= fields[goal.benchmark] for goal in goals)
 
