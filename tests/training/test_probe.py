@@ -34,6 +34,12 @@ def test_on_a_gpu_it_also_takes_memory_and_computes_part_of_the_time(engine: pro
     assert 2**20 < measured.memory_bytes < measured.device_bytes
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_memory_that_the_process_held_before_does_not_count():
+    torch.empty(2**30, dtype=torch.uint8, device="cuda")
+    assert cost(configured(), 1, "cuda").memory_bytes < 2**30
+
+
 def test_a_rate_at_which_training_would_diverge_does_not_matter():
     assert cost(configured(lr=10.0), members=1).step_seconds > 0
 

@@ -79,6 +79,9 @@ def measure(config: TrialConfig, members: int, device: str, engine: Engine) -> C
     states = [TrialState.initial(config.model_copy(update={"seed": seed})) for seed in range(members)]
     images = torch.randint(0, 256, (n_images, config.n_features), dtype=torch.uint8, device=device)
     pack = Pack(states, Split(images, images[:0], images[: config.batch_size]), device, engine=engine)
+    if device.startswith("cuda"):  # what this process measured before is no part of it
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
     pack.train_epoch()
     records = [pack.train_epoch()[0] for _ in range(_EPOCHS)]
     seconds = min(record.epoch_seconds - record.eval_seconds for record in records) / _STEPS
