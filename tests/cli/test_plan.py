@@ -30,8 +30,7 @@ PRICES = "metadata: {currency: EUR, price_per_hour: {head: 0.5, spot: 1, sure: 3
 def two_idle_cores(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """A machine on which nothing was measured before."""
     monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
-    for module in ("tmc_sweep.cluster.fleet", "tmc_sweep.cli.plan"):
-        monkeypatch.setattr(f"{module}.capacity_here", lambda: {"CPU": 2.0, "GPU": 0.0})
+    monkeypatch.setattr("tmc_sweep.cluster.fleet.capacity_here", lambda: {"CPU": 2.0, "GPU": 0.0})
 
 
 @pytest.fixture
@@ -108,7 +107,8 @@ def test_plan_tells_how_long_the_rest_takes_from_the_epochs_that_are_there(file,
 def test_plan_says_where_no_time_is_known_and_nothing_where_nothing_is_left(file, results: Path, tmp_path: Path):
     lines = command("plan", file(), "--results", tmp_path).out.splitlines()
     assert lines[-1] == (
-        "16 epochs left: how long they take is unknown, no epoch of this sweep is measured yet; --probe measures steps"
+        "16 epochs left: how long they take is unknown, no epoch of this sweep is measured yet; "
+        "on this machine --probe measures steps"
     )
     time = command("plan", file(), "--results", tmp_path, "--json").json["time"]
     assert (time["trainer_hours"], time["wall_seconds"], time["unmeasured_epochs"]) == (None, None, 16)
@@ -210,6 +210,11 @@ def test_a_wrong_price_is_one_sentence(file, tmp_path: Path, prices: str, wrong:
         (["--on", "{cluster}", "--probe"], 2, "--on must be given without --probe, which is about this machine"),
         (["--on", "{cluster}", "--slots", "3"], 2, "--on must be given without --slots, which is about this machine"),
         (["--on", "{cluster}", "--set", "resources.cpu=9"], 3, "a trial must fit on one node, but asks for 9 CPU"),
+        (
+            ["--slots", "3", "--set", "resources.gpu=0.5", "--probe"],
+            2,
+            "--probe measures this machine, but `run` would",
+        ),
         (["--set", "resources.cpu=9"], 3, "a trial must fit on one node, but asks for 9 CPU and 0 GPU where"),
     ],
 )
@@ -218,6 +223,44 @@ def test_a_plan_that_cannot_be_made_is_one_sentence(file, cluster: Path, options
     ended = command("plan", names["file"], *(option.format(**names) for option in options))
     assert (ended.code, ended.out) == (code, "")
     assert ended.err.startswith(f"tmc-sweep: {sentence.format(**names)}")
+
+
+@pytest.mark.parametrize(
+    ("change", "wrong"),
+    [
+        (("max_workers: 3\n", "max_workers: lots\n"), "must have numbers for max_workers and in the resources of each"),
+        (("max_workers: 3\n", "max_workers:\n"), "must have numbers for max_workers and in the resources of each node"),
+        (("{CPU: 0}", "{CPU: none}"), "must have numbers for max_workers and in the resources of each node type, but"),
+        (("{CPU: 0}", "[0]"), "must have numbers for max_workers and in the resources of each node type, but"),
+        (("resources: {CPU: 0}", "resources: {}"), "must say what its machines have, but head has no resources: write"),
+        (("head: {resources: {CPU: 0}, node_config: {}}", "head:"), "must have numbers for max_workers and in the"),
+    ],
+)
+def test_a_cluster_file_that_does_not_say_what_it_has_is_one_sentence(file, cluster: Path, change, wrong: str):
+    cluster.write_text(CLUSTER.replace(*change))
+    ended = command("plan", file(), "--on", cluster)
+    assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
+    assert ended.err.startswith(f"tmc-sweep: {cluster} {wrong}")
+
+
+@pytest.mark.parametrize(
+    ("change", "hour"),
+    [
+        (("sure: {max_workers: 3", "sure: {max_workers: 0"), (0.5 + 3 * 1, 0.5 + 3 * 1)),
+        (("head: {resources: {CPU: 0}", "head: {max_workers: 3, resources: {CPU: 8, GPU: 1}"), (4 * 0.5, 0.5 + 3 * 3)),
+    ],
+)
+def test_an_hour_costs_what_the_types_that_may_come_cost(file, results: Path, cluster: Path, change, hour):
+    cluster.write_text((CLUSTER + PRICES).replace(*change))
+    asked = (file(("epochs: 4", "epochs: 10"), ("seeds: 2", "seeds: 6")), "--results", results, "--on", cluster)
+    cost = command("plan", *asked, "--set", "resources.gpu=1", "--set", "resources.pack=1", "--json").json["cost"]
+    assert (cost["hour_low"], cost["hour_high"]) == hour
+
+
+def test_so_many_slots_may_be_of_machines_that_this_one_is_unlike(file, tmp_path: Path):
+    asked = ("--results", tmp_path, "--slots", 3, "--set", "resources.gpu=0.5", "--json")
+    plan = command("plan", file(), *asked).json
+    assert (plan["time"]["slots"], plan["cells"][0]["gpu"], plan["n_packs"]) == (3, 0.5, None)
 
 
 def test_no_cost_without_prices(file, tmp_path: Path, results: Path, cluster: Path):

@@ -13,7 +13,6 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.sweep.forecast import Forecast, forecast
-from tmc_sweep.sweep.nodes import capacity_here
 from tmc_sweep.sweep.planner import missing
 from tmc_sweep.sweep.search import known_trials
 from tmc_sweep.tables.manifest import read_manifest
@@ -88,7 +87,7 @@ def _to_choose(space: SearchSpace, configs: Sequence[TrialConfig]) -> list[Trial
 def _fleet(space: SearchSpace, slots: int | None, on: Path | None) -> Fleet:
     if on is not None:
         return Fleet.of_file(on, space.resources)
-    return Fleet([capacity_here()], here=True) if slots else Fleet.of_run(space.resources)
+    return Fleet.unnamed(space.resources) if slots else Fleet.of_run(space.resources)
 
 
 def _epochs_left(config: TrialConfig, row: TrialRow | None) -> int:

@@ -44,14 +44,18 @@ def _head(plan: Mapping[str, Any]) -> str:
 
 def _time_line(time: Mapping[str, Any]) -> str:
     """How long what is left should take."""
-    left = f"{time['epochs_left']} epochs left"
+    left = f"{counted(time['epochs_left'], 'epochs')} left"
     if time["wall_seconds"] is None:
-        return f"{left}: how long they take is unknown, no epoch of this sweep is measured yet; --probe measures steps"
+        return (
+            f"{left}: how long they take is unknown, no epoch of this sweep is measured yet; "
+            "on this machine --probe measures steps"
+        )
     wall, hours = time["wall_seconds"], time["trainer_hours"]
     ends = "" if wall["low"] is None else f" ({duration(wall['low'])} to {duration(wall['high'])})"
     guess = f"; {time['unmeasured_epochs']} of them in cells not measured yet, taken to be as the others"
+    slots = counted(time["slots"], "slots")
     return (
-        f"{left}: about {duration(wall['about'])}{ends} on {time['slots']} slots, {hours['about']:.3g} trainer-hours, "
+        f"{left}: about {duration(wall['about'])}{ends} on {slots}, {hours['about']:.3g} trainer-hours, "
         f"as measured on {', '.join(time['measured_on'])}{guess if time['unmeasured_epochs'] else ''}"
     )
 

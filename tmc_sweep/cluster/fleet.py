@@ -17,7 +17,7 @@ from tmc_sweep.explain import did_you_mean
 from tmc_sweep.space.schema import Resources
 from tmc_sweep.sweep.allotment import Capacity, room
 from tmc_sweep.sweep.autoscaler import Autoscaler, description
-from tmc_sweep.sweep.nodes import Nodes, capacity_here, check_fits
+from tmc_sweep.sweep.nodes import Nodes, any_fits, capacity_here, check_fits
 from tmc_sweep.sweep.session import cluster_address, joined
 
 
@@ -39,9 +39,8 @@ class Prices:
     @classmethod
     def of(cls, described: Mapping[str, Any], source: str) -> Self | None:
         """Of a cluster file as read; None if it has none, InputError if a node type lacks a price."""
-        metadata = described.get("metadata") or {}
-        prices = metadata.get("price_per_hour")
-        if prices is None:
+        metadata = described.get("metadata")
+        if not isinstance(metadata, dict) or (prices := metadata.get("price_per_hour")) is None:
             return None
         types, head = described["available_node_types"], described["head_node_type"]
         if wrong := _wrong(prices, types):
@@ -51,7 +50,7 @@ class Prices:
             )
         of_size: dict[tuple[float, float], list[float]] = {}
         for name, kind in types.items():
-            if name != head:
+            if kind.get("max_workers", name != head):  # of its type some may come
                 of_size.setdefault(_size(kind.get("resources") or {}), []).append(float(prices[name]))
         workers = {size: Range(min(found), max(found)) for size, found in of_size.items()}
         return cls(str(metadata.get("currency", "")), float(prices[head]), workers)
@@ -76,13 +75,18 @@ class Fleet:
         return cls([capacity_here()], here=True)
 
     @classmethod
+    def unnamed(cls, resources: Resources) -> Self:
+        """Machines of which nothing is known but that they hold a trial, as this one if it does."""
+        here = [capacity_here()]
+        return cls(here, here=any_fits(resources, here))
+
+    @classmethod
     def of_file(cls, file: Path, resources: Resources) -> Self:
         """Of a file of `ray up`, whether its cluster is up or not; InputError if it does not say what they have."""
         match documents(file, "--on"):
             case [{"available_node_types": dict(types), "head_node_type": str(head)} as described] if head in types:
                 described.setdefault("max_workers", 2)  # as Ray does
-                nodes = Nodes(_capacity(types[head].get("resources") or {}), (), Autoscaler.of(described))
-                return cls._of(nodes, resources, described, str(file))
+                return cls._of(_nodes(types, head, described, file), resources, described, str(file))
         raise InputError(
             f"--on must be a file of `ray up` with available_node_types, but {file} has none: "
             "say how many packs train at once with --slots"
@@ -94,7 +98,7 @@ class Fleet:
         return cls(nodes.at_once(resources), Prices.of(described, source) if described else None)
 
     def hourly(self, n_packs: int, cpu: float, gpu: float) -> Range | None:
-        """What an hour of the head costs, and of as many workers as hold these packs; None without prices."""
+        """What an hour of the head costs, and of as many workers as hold these packs; None without a price of each."""
         if self.prices is None:
             return None
         low = high = self.prices.head
@@ -103,9 +107,24 @@ class Fleet:
             if n_packs <= 0:
                 break
             n_packs -= room(node, cpu, gpu)
-            price = self.prices.workers.get(_size(node), Range(0.0, 0.0))
+            if (price := self.prices.workers.get(_size(node))) is None:
+                return None
             low, high = low + price.low, high + price.high
         return Range(low, high)
+
+
+def _nodes(types: Mapping[str, Any], head: str, described: Mapping[str, Any], file: Path) -> Nodes:
+    try:
+        if silent := [name for name, kind in types.items() if not kind.get("resources")]:
+            raise InputError(
+                f"{file} must say what its machines have, but {silent[0]} has no resources: "
+                "write them there, or say how many packs train at once with --slots"
+            )
+        return Nodes(_capacity(types[head]["resources"]), (), Autoscaler.of(described))
+    except (AttributeError, TypeError, ValueError, OverflowError) as error:
+        raise InputError(
+            f"{file} must have numbers for max_workers and in the resources of each node type, but {error}: correct it"
+        ) from None
 
 
 def _capacity(resources: Mapping[str, Any]) -> Capacity:

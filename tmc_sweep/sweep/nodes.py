@@ -71,8 +71,8 @@ def check_fits(resources: Resources, nodes: Sequence[Capacity], unjoined: int = 
 
     `unjoined`: how many more may come of which nothing is known.
     """
-    any_gpu = resources.gpu == "auto" and any(node.get("GPU", 0) for node in nodes)
-    if not any(_holds(shape, resources) and (shape.gpu or not any_gpu) for shape in map(_shape, nodes)):
+    if not any_fits(resources, nodes):
+        any_gpu = _any_gpu(resources, nodes)
         has = ", ".join(sorted({f"{node.get('CPU', 0):g} CPU and {node.get('GPU', 0):g} GPU" for node in nodes}))
         gpu = "a share of a" if any_gpu else f"{_least_gpu(resources):g}"
         more = f", and {unjoined} more have yet to join: wait until `tmc-sweep doctor` shows them, "
@@ -81,6 +81,12 @@ def check_fits(resources: Resources, nodes: Sequence[Capacity], unjoined: int = 
             f"{has or 'nothing'}{more if unjoined else ': '}lower resources.cpu or resources.gpu, or run on a "
             "larger cluster"
         )
+
+
+def any_fits(resources: Resources, nodes: Sequence[Capacity]) -> bool:
+    """Whether one of the nodes could ever hold a trial."""
+    any_gpu = _any_gpu(resources, nodes)
+    return any(_holds(shape, resources) and (shape.gpu or not any_gpu) for shape in map(_shape, nodes))
 
 
 class _Shape(NamedTuple):
@@ -101,6 +107,10 @@ def _holds(shape: _Shape, resources: Resources) -> bool:
 def _worth(shape: _Shape, resources: Resources) -> tuple[bool, Sequence[float]]:
     """Trials can run on it, and how many, relative to other shapes."""
     return _holds(shape, resources), shape if resources.gpu else shape[::-1]
+
+
+def _any_gpu(resources: Resources, nodes: Sequence[Capacity]) -> bool:
+    return resources.gpu == "auto" and any(node.get("GPU", 0) for node in nodes)
 
 
 def _least_gpu(resources: Resources) -> float:
