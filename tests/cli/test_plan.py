@@ -9,6 +9,7 @@ from command import command
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.space import load
+from tmc_sweep.tables.manifest import open_manifest
 from tmc_sweep.tables.pace import measured as measured_paces
 from tmc_sweep.tables.trials import TrialTable
 from tmc_sweep.training import Cost, probe
@@ -284,7 +285,7 @@ def test_what_a_search_is_yet_to_choose_is_taken_to_be_as_a_random_one_would(tmp
     assert plan["time"]["wall_seconds"]["about"] == pytest.approx(8 / 2 * 3 * epoch)
     assert plan["time"]["epochs_left"] == 8 * 2 * 3
     shown = command("plan", search, "--results", tmp_path).out.splitlines()
-    assert shown[0] == "search: 0 trials in 0 cells, 0 to train in 8 packs, 8 more cells to choose"
+    assert shown[0] == "search: 0 trials in 0 cells, 0 to train, 8 more cells to choose, in 8 packs"
     assert shown[1].startswith("48 epochs left: about ")
     trials = TrialTable.open(SweepPaths(tmp_path, "search"))
     space = load(search)
@@ -293,6 +294,13 @@ def test_what_a_search_is_yet_to_choose_is_taken_to_be_as_a_random_one_would(tmp
     for trial in first:
         trials.update(trial.trial_id, status="done", epochs_done=3)
     trials.commit()
+    search.write_text(search.read_text().replace("num_samples: 8", "num_samples: 9"))
+    open_manifest(SweepPaths(tmp_path, "search"), space.text)
+    said = command("plan", search, "--results", tmp_path).err
+    assert said.startswith(
+        "the search space of search has changed since its last run: 16 new trials, 2 known, 0 only in the table"
+    )
+    search.write_text(space.text)
     later = command("plan", search, "--results", tmp_path, "--json").json
     assert [later[name] for name in ("n_trials", "n_to_train", "n_cells_to_choose")] == [2, 0, 7]
     assert later["time"]["epochs_left"] == 7 * 2 * 3

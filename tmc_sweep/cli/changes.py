@@ -7,6 +7,7 @@ from pathlib import Path
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.space import SearchSpace, SpaceError
 from tmc_sweep.space.source import document, tree
+from tmc_sweep.sweep.search import known_trials
 from tmc_sweep.tables.manifest import read_manifest
 from tmc_sweep.tables.read import stored_trials
 
@@ -20,13 +21,15 @@ def describe_changes(space: SearchSpace, results: Path) -> Iterator[str]:
     before, now = _lines(manifest.search_space), _lines(space.text)
     if before == now:
         return
-    stored = stored_trials(paths).keys()
+    stored = stored_trials(paths)
     if not stored:
         return
-    asked = {config.trial_id for config in space.trials()}
+    asked = {config.trial_id for config in known_trials(space, stored)}
+    known = asked & stored.keys()
+    n_asked = max(len(asked), space.search.n_draws * len(space.seeds) if space.adaptive else 0)
     yield (
-        f"the search space of {space.name} has changed since its last run: {len(asked - stored)} new trials, "
-        f"{len(asked & stored)} known, {len(stored - asked)} only in the table, which keeps them"
+        f"the search space of {space.name} has changed since its last run: {n_asked - len(known)} new trials, "
+        f"{len(known)} known, {len(stored.keys() - asked)} only in the table, which keeps them"
     )
     for line in list(difflib.unified_diff(before, now, lineterm="", n=0))[2:]:
         if not line.startswith("@@"):

@@ -32,7 +32,7 @@ def plan_of(
     """
     paths = SweepPaths(results, space.name)
     rows = stored_trials(paths)
-    configs = known_trials(space, rows) if space.adaptive else space.trials()
+    configs = known_trials(space, rows)
     to_train, to_choose = missing(configs, rows), _to_choose(space, configs)
     manifest = read_manifest(paths)
     fleet = _fleet(space, slots, on)

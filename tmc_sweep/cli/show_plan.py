@@ -38,8 +38,9 @@ def _head(plan: Mapping[str, Any]) -> str:
     trials, cells = counted(plan["n_trials"], "trials"), counted(plan["n_cells"], "cells")
     head = f"{plan['name']}: {trials} in {cells}, {plan['n_to_train']} to train"
     head += f" ({plan['n_begun']} of them begun)" if plan["n_begun"] else ""
-    head += f" in {counted(plan['n_packs'], 'packs')}" if plan["n_packs"] else ""
-    return head + (f", {plan['n_cells_to_choose']} more cells to choose" if plan["n_cells_to_choose"] else "")
+    to_choose = plan["n_cells_to_choose"]
+    head += f", {counted(to_choose, 'more cells')} to choose" if to_choose else ""
+    return head + (f"{',' if to_choose else ''} in {counted(plan['n_packs'], 'packs')}" if plan["n_packs"] else "")
 
 
 def _time_line(time: Mapping[str, Any]) -> str:

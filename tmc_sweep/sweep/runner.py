@@ -70,7 +70,7 @@ def run(
     paths = SweepPaths(Path(results), space.name)
     publication = Publication(paths, publish) if publish else None
     stored = stored_trials(paths)
-    configs = known_trials(space, stored) if space.adaptive else space.trials()
+    configs = known_trials(space, stored)
     to_train = [*missing(configs, stored), *(space.cells[:1] if space.adaptive else [])]
     images = _images(to_train)  # before anything is written
     with sweep_lock(paths) as check_held, stop_signal() as stop, publishing(publication) as behind:

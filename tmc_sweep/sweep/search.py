@@ -67,7 +67,9 @@ class CellSearch:
 
 
 def known_trials(space: SearchSpace, stored: Mapping[str, TrialRow]) -> list[TrialConfig]:
-    """The trials, as long as the space now says, of those cells on record that are of this space."""
+    """The space's trials; of a search that chooses them those of its cells on record, as long as it now says."""
+    if not space.adaptive:
+        return space.trials()
     epochs = space.cells[0].epochs
     cells = (_cell(config, epochs=epochs) for row in stored.values() if (config := config_of(row)))
     return [trial for cell in dict.fromkeys(cells) if picks(space, cell) for trial in space.trials_of(cell)]
