@@ -149,6 +149,14 @@ SUITE = (
         "the slots.",
     ),
     Benchmark(
+        "plan",
+        "benchmarks.plan",
+        "--sweeps digits --epochs 2",
+        "What a plan says, and what it took",
+        "`tmc-sweep plan` before `tmc-sweep run`: from a few steps (`--probe`), then from a fifth of the epochs. The "
+        "plan is of training; the command also starts and stops Ray. `off_percent` is of what training took.",
+    ),
+    Benchmark(
         "driver",
         "benchmarks.driver",
         "--sweeps 2x1 --pending",

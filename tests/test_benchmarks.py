@@ -24,7 +24,7 @@ from tmc_sweep.config import OBJECTIVES, TrialConfig
 from tmc_sweep.models import HierarchicalVAE
 from tmc_sweep.training.randomness import Purpose
 
-LONG = ("driver", "engine", "scale", "search_stopping", "sweep")
+LONG = ("driver", "engine", "plan", "scale", "search_stopping", "sweep")
 
 
 @pytest.fixture(autouse=True)
