@@ -9,6 +9,7 @@ import typer
 from tmc_sweep.cli.app import MAX_TRIALS, File, Json, MaxTrials, Name, Set, app, messages
 from tmc_sweep.cli.forward import forward, load_space, on_cluster
 from tmc_sweep.errors import SweepInterruptedError
+from tmc_sweep.said import first_line
 
 if TYPE_CHECKING:  # they load Ray
     from tmc_sweep.cluster.jobs import Job
@@ -124,5 +125,5 @@ def _end_of(job: "Job") -> str:
     """How a job ended whose run did not say it in its log."""
     if job.state == "stopped":
         return f"tmc-sweep: job {job.id} was stopped: submit it again to go on"
-    why = (job.message.splitlines() or ["Ray does not say why"])[0]
+    why = first_line(job.message) or "Ray does not say why"
     return f"tmc-sweep: job {job.id} must run on the head, but {why:.200}: look at its dashboard"

@@ -6,8 +6,8 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from tmc_sweep.cluster.said import first_line
 from tmc_sweep.errors import InputError
+from tmc_sweep.said import first_line
 
 
 def documents(file: Path, option: str) -> list[Any]:

@@ -12,8 +12,8 @@ from ray.exceptions import AuthenticationError
 from ray.job_submission import JobSubmissionClient
 
 from tmc_sweep.cluster import TOKEN
-from tmc_sweep.cluster.said import last_line
 from tmc_sweep.errors import CannotRunError
+from tmc_sweep.said import last_line
 from tmc_sweep.sweep.address import CONNECT_SECONDS, answers, as_ray_reads, running_here
 from tmc_sweep.sweep.head import Head
 

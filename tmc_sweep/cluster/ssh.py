@@ -13,8 +13,8 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
-from tmc_sweep.cluster.said import last_line
 from tmc_sweep.errors import CannotRunError, InputError, SweepInterruptedError
+from tmc_sweep.said import last_line
 from tmc_sweep.space import SearchSpace
 
 Compose = Callable[[str, bool], list[str]]  # a shell script, whether on a terminal: the ssh command that runs it there

@@ -14,6 +14,7 @@ from ray import tune
 from ray.exceptions import RayActorError
 from ray.tune.search import Searcher
 
+from tmc_sweep.said import last_line
 from tmc_sweep.sweep.packs import PackConfig, share
 
 MAX_FAILURES = 3  # of a pack's process, before its trials count as failed
@@ -70,5 +71,5 @@ def _given_up_early(trial: Any) -> bool:
 def _reason(error: Any) -> str:
     if isinstance(error, RayActorError):
         return f"its process died {MAX_FAILURES + 1} times"
-    lines = [line.strip() for line in str(error or "its process ended early").splitlines() if line.strip()]
-    return re.sub(r"^tmc_sweep\.errors\.\w+: ", "", lines[-1]) if lines else type(error).__name__
+    said = last_line(error or "its process ended early") or type(error).__name__
+    return re.sub(r"^tmc_sweep\.errors\.\w+: ", "", said)

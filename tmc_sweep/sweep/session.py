@@ -11,6 +11,7 @@ import ray
 from ray.exceptions import RayError
 
 from tmc_sweep.errors import CannotRunError, TmcSweepError
+from tmc_sweep.said import first_line
 from tmc_sweep.space.schema import Resources
 from tmc_sweep.sweep import TOKEN
 from tmc_sweep.sweep.address import CONNECT_SECONDS, answers, as_ray_reads, running_here
@@ -94,7 +95,7 @@ def _connect(address: str) -> None:
         ray.init(address=address, **_QUIET)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         raise CannotRunError(
-            f"joining the Ray cluster at {address} must work, but {str(error).splitlines()[0]}: check that it runs "
+            f"joining the Ray cluster at {address} must work, but {first_line(error)}: check that it runs "
             f"Ray {ray.__version__} and that its token is in {TOKEN}"
         ) from None
 

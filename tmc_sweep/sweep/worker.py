@@ -9,6 +9,7 @@ from ray.exceptions import RayError
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.errors import CannotRunError
+from tmc_sweep.said import last_line
 from tmc_sweep.space.schema import Resources
 from tmc_sweep.sweep.allotment import Measure
 from tmc_sweep.sweep.memory import fits
@@ -53,9 +54,8 @@ def measuring(resources: Resources, check: Callable[[], None]) -> Measure:
                 check()
             return ray.get(found)
         except RayError as error:
-            reason = str(error).strip().splitlines()[-1].strip()
             raise CannotRunError(
-                f"measuring what a pack of {members} costs must work, but {reason}: "
+                f"measuring what a pack of {members} costs must work, but {last_line(error)}: "
                 "set resources.pack, resources.gpu and resources.engine instead of auto"
             ) from None
 
