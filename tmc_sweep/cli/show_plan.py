@@ -65,7 +65,8 @@ def _cost_line(cost: Mapping[str, Any]) -> str:
     """What the machines cost until then."""
     whole = _span(cost["low"], cost["high"])
     hour = _span(cost["hour_low"], cost["hour_high"])
-    return f"cost: {whole} {cost['currency']} at {hour} an hour, from the first pack to the last"
+    currency = f" {cost['currency']}" if cost["currency"] else ""
+    return f"cost: {whole}{currency} at {hour} an hour, from the first pack to the last"
 
 
 def _span(low: float, high: float) -> str:
