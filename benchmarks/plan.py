@@ -35,7 +35,7 @@ space:
   K: {grid_search: [5, 20]}
 """,
 }
-EPOCHS = {"digits": 100, "mnist": 30}
+EPOCHS = {"digits": 60, "mnist": 20}
 FIRST = 5  # one in so many epochs is trained before the second plan
 
 
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Plan and run the sweeps, and print a table, or JSON."""
     parser = command.parser(__doc__, rounds=None)
     parser.add_argument("--sweeps", nargs="+", choices=SWEEPS, default=[*SWEEPS])
-    parser.add_argument("--epochs", type=int, help="of each trial (default: 100 of the digits, 30 of MNIST)")
+    parser.add_argument("--epochs", type=int, help="of each trial (default: 60 of the digits, 20 of MNIST)")
     options = command.parse(parser, arguments)
     rows = [row for name in options.sweeps for row in measure(name, options.epochs or EPOCHS[name])]
     command.show(rows, as_json=options.json)

@@ -243,20 +243,22 @@ def test_a_sweep_that_a_plain_run_holds_ends_the_job_and_who_follows_it_with_75(
 
 
 @pytest.mark.parametrize(
-    ("token", "address"),
+    ("token", "address", "mode"),
     [
-        ("0" * 64, "http://127.0.0.1:{dashboard}"),
-        ("0" * 64, "127.0.0.1:{port}"),
-        (None, "http://127.0.0.1:{dashboard}"),
+        ("0" * 64, "http://127.0.0.1:{dashboard}", "disabled"),
+        ("0" * 64, "127.0.0.1:{port}", "token"),
+        (None, "http://127.0.0.1:{dashboard}", "disabled"),
+        (None, "http://127.0.0.1:{dashboard}", "token"),
+        (None, "127.0.0.1:{port}", "token"),
     ],
 )
-def test_a_wrong_token_is_refused(cluster: Cluster, tmp_path: Path, token: str | None, address: str):
+def test_a_wrong_token_is_refused(cluster: Cluster, tmp_path: Path, token: str | None, address: str, mode: str):
     (tmp_path / ".ray").mkdir()
     if token:
         (tmp_path / ".ray" / "auth_token").write_text(token)
     address = address.format(dashboard=cluster.dashboard, port=cluster.port)
-    told = cluster.command("ls", HOME=str(tmp_path), RAY_ADDRESS=address)
-    assert (told.code, told.out, told.err.count("\n")) == (3, "", 1)
+    told = cluster.command("ls", HOME=str(tmp_path), RAY_ADDRESS=address, RAY_AUTH_MODE=mode)
+    assert (told.code, told.out, told.err.count("\n")) == (3, "", 1), told.err
     assert f"its token, but it refuses ours: copy the head's ~/.ray/auth_token to {tmp_path}" in told.err
 
 

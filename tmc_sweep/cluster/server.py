@@ -53,9 +53,16 @@ def find_server() -> JobServer:
     for chatty in ("ray", "ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk"):
         logging.getLogger(chatty).setLevel(logging.CRITICAL)
     url = os.environ.get("RAY_API_SERVER_ADDRESS") or _url(os.environ.get("RAY_ADDRESS", ""))
-    server = JobServer(_checked(url if "://" in url else f"http://{url}"))
+    server = _server(_checked(url if "://" in url else f"http://{url}"))
     server.check_version()
     return server
+
+
+def _server(url: str) -> JobServer:
+    try:
+        return JobServer(url)
+    except AuthenticationError:  # tokens are in use here, and there is none
+        raise _refused(url) from None
 
 
 def _url(address: str) -> str:
@@ -100,10 +107,7 @@ def asking(server: JobServer) -> Iterator[None]:
     try:
         yield
     except AuthenticationError:
-        raise CannotRunError(
-            f"jobs of the Ray cluster at {url} need its token, but it refuses ours: copy the head's "
-            f"~/.ray/auth_token to {TOKEN}"
-        ) from None
+        raise _refused(url) from None
     except (RuntimeError, ValueError, KeyError, TypeError) as error:
         raise CannotRunError(
             f"the job server at {url} must do what Ray {ray.__version__}'s does, but it says "
@@ -114,3 +118,10 @@ def asking(server: JobServer) -> Iterator[None]:
             f"a Ray cluster's job server must answer at {url}, but none does: start the cluster, bring its port here "
             "with `ray dashboard FILE`, or set RAY_ADDRESS"
         ) from None
+
+
+def _refused(url: str) -> CannotRunError:
+    return CannotRunError(
+        f"jobs of the Ray cluster at {url} need its token, but it refuses ours: copy the head's "
+        f"~/.ray/auth_token to {TOKEN}"
+    )

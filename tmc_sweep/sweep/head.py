@@ -7,6 +7,7 @@ import ray
 from ray._private.gcs_utils import create_gcs_channel
 from ray.core.generated.gcs_service_pb2 import CheckAliveRequest, InternalKVGetRequest  # type: ignore[attr-defined]
 from ray.core.generated.gcs_service_pb2_grpc import InternalKVGcsServiceStub, NodeInfoGcsServiceStub
+from ray.exceptions import AuthenticationError
 
 from tmc_sweep.errors import CannotRunError
 from tmc_sweep.sweep import TOKEN
@@ -30,6 +31,8 @@ class Head:
         """CannotRunError unless it answers soon, accepts our token and runs our version of Ray."""
         try:
             version = self._check_alive(CheckAliveRequest(), timeout=_JOIN_SECONDS).ray_version
+        except AuthenticationError:  # tokens are in use here, and there is none
+            raise _unjoinable(self._address, grpc.StatusCode.UNAUTHENTICATED) from None
         except grpc.RpcError as error:
             raise _unjoinable(self._address, error.code()) from None
         if version != ray.__version__:
