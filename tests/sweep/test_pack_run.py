@@ -414,3 +414,11 @@ def test_a_trial_lost_to_another_process_does_not_begin_again_in_a_half(
     run.train_epoch()
     begun = [letter.trial_id for letter in run._channel.sent[3:] if isinstance(letter, Begin)]
     assert begun == [config.trial_id for config in configs[1:]]
+
+
+def test_what_the_process_has_of_a_gpu_is_on_record(digits: Images, paths: SweepPaths):
+    config = small()
+    recorder = Recorder.open(paths, [config])
+    finish(PackRun([config], digits, DirectChannel(recorder), "cpu", NEVER, gpu=0.25))
+    recorder.commit()
+    assert recorder.row(config.trial_id)["gpu"] == 0.25

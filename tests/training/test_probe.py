@@ -91,3 +91,8 @@ def test_a_broken_note_is_measured_anew_and_replaced(content: str, home: Path, m
     assert cost(configured(), members=1) == other != measured
     forbid_measuring(monkeypatch)
     assert cost(configured(), members=1) == other
+
+
+def test_more_images_are_the_same_shape():
+    config = configured()
+    assert shape(config.model_copy(update={"train_images": 10 * config.train_images})) == shape(config)
