@@ -188,9 +188,8 @@ def validate(file: File, assignments: Set = None, max_trials: MaxTrials = MAX_TR
     data = sorted({cell.data for cell in space.cells})
     for name in data:
         load_data(name)
-    n_cells = space.search.n_draws if space.adaptive else len(space.cells)
     chosen = ", each chosen from what came of those before," if space.adaptive else ","
-    size = f"{counted(n_cells * len(space.seeds), 'trials')} in {counted(n_cells, 'cells')}"
+    size = f"{counted(space.n_cells * len(space.seeds), 'trials')} in {counted(space.n_cells, 'cells')}"
     typer.echo(f"{file}: {size}{chosen} data {', '.join(data)}")
 
 

@@ -26,7 +26,7 @@ def describe_changes(space: SearchSpace, results: Path) -> Iterator[str]:
         return
     asked = {config.trial_id for config in known_trials(space, stored)}
     known = asked & stored.keys()
-    n_asked = max(len(asked), space.search.n_draws * len(space.seeds) if space.adaptive else 0)
+    n_asked = max(len(asked), space.n_cells * len(space.seeds))
     yield (
         f"the search space of {space.name} has changed since its last run: {n_asked - len(known)} new trials, "
         f"{len(known)} known, {len(stored.keys() - asked)} only in the table, which keeps them"

@@ -77,11 +77,9 @@ def plan_of(
 
 def _to_choose(space: SearchSpace, configs: Sequence[TrialConfig]) -> list[TrialConfig]:
     """The trials that a search is yet to choose, as if it chose at random."""
-    if not space.adaptive:
-        return []
     known = {config.cell_id for config in configs}
     others = [cell for cell in space.cells if cell.cell_id not in known]
-    return [trial for cell in others[: max(0, space.search.n_draws - len(known))] for trial in space.trials_of(cell)]
+    return [trial for cell in others[: max(0, space.n_cells - len(known))] for trial in space.trials_of(cell)]
 
 
 def _fleet(space: SearchSpace, slots: int | None, on: Path | None) -> Fleet:

@@ -72,6 +72,11 @@ class SearchSpace:
         """Whether what cells come to decides which are trained, or for how long."""
         return self.adaptive or self.scheduler is not None
 
+    @property
+    def n_cells(self) -> int:
+        """How many cells there are, or are to be once a search has chosen them."""
+        return self.search.n_draws if self.adaptive else len(self.cells)
+
     def size(self) -> int:
         """At most how many trials there are; nothing is multiplied out."""
         if self.adaptive:

@@ -81,7 +81,7 @@ def run(
         left = fair_order(left) if space.scheduler else left
         images |= _images([config for config in left if config.data not in images])
         search = choosing(space, paths, configs, left, recorder) if space.chooses else None
-        expected = space.search.n_draws * len(space.seeds) if space.adaptive else 0
+        expected = space.n_cells * len(space.seeds)
         writer = Writer(recorder, configs, listener, check_held, lambda: stop.number is not None, expected)
         try:
             if left or (search and search.open):

@@ -39,7 +39,7 @@ class CellSearch:
     @property
     def open(self) -> bool:
         """Whether cells may be chosen that were not yet."""
-        return len(self._study) < self._space.search.n_draws
+        return len(self._study) < self._space.n_cells
 
     def next(self) -> list[TrialConfig]:
         """The trials of the cell to train now; empty if there is none."""
