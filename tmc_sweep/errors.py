@@ -1,6 +1,16 @@
 """Every exception a user may meet: one sentence (rule, got, fix) and the exit code of the command that hits it."""
 
+import os
+from shlex import quote
 from typing import ClassVar
+
+CLUSTER_FILE = "TMC_SWEEP_CLUSTER_FILE"  # in the environment of a head that somebody asks with `--cluster FILE`
+
+
+def command(words: str) -> str:
+    """`tmc-sweep WORDS`, as who reads it must write it: with `--cluster FILE` if that is how they asked."""
+    file = os.environ.get(CLUSTER_FILE)
+    return f"`tmc-sweep {words}{f' --cluster {quote(file)}' if file else ''}`"
 
 
 class TmcSweepError(Exception):

@@ -3,6 +3,7 @@
 import shutil
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,11 @@ def test_it_answers_and_exit_codes_are_its_own(head: Head, capfd: pytest.Capture
     assert capfd.readouterr() == ("three\n", "four\n")
     with pytest.raises(CannotRunError, match=r"ended with 5 \(why\): look at the head"):
         head.ask("echo why >&2; exit 5")
+
+
+def test_commands_that_it_names_can_be_copied(head: Head):
+    script = f"""exec {sys.executable} -c 'from tmc_sweep.errors import command; print(command("logs x -f"))'"""
+    assert replace(head, file=Path("my c.yaml")).ask(script) == "`tmc-sweep logs x -f --cluster 'my c.yaml'`"
 
 
 @pytest.mark.parametrize("verb", ["run", "ask"])

@@ -169,8 +169,9 @@ def assert_trained(results: Path, file: Path, epochs: int) -> None:
 
 def test_a_sweep_runs_there_and_its_tables_come_back(laptop: Laptop):
     ran = laptop.sweep("run", laptop.space("small", 3))
-    assert ran.stdout.startswith("test_objective, last 2 epochs")
-    assert "1/1 iwae" in ran.stderr
+    assert ran.stderr.startswith("small is job tmc-sweep-small-1: follow it with `tmc-sweep logs small -f --cluster ")
+    assert "1/1 iwae" in ran.stdout
+    assert ran.stdout.count("test_objective, last 2 epochs") == 1
     assert len(table(laptop.results / "small")) == 3
     assert_trained(laptop.results / "small", laptop.space("small", 3), 3)
     status = laptop.run("tmc-sweep", "status", "small").stdout
@@ -188,7 +189,7 @@ def test_it_goes_on_without_the_laptop_and_the_same_command_follows_it_again(lap
 
     other = laptop.sweep("run", laptop.space("long", 5), code=75)
     assert "another search space" in other.stderr
-    assert f"add `--cluster {laptop.cluster}`" in other.stderr
+    assert f"stop it with `tmc-sweep stop long --cluster {laptop.cluster}`" in other.stderr
 
     wait_until(lambda: laptop.sweep("pull", "long") and len(table(laptop.results / "long")) > seen)
 
@@ -196,8 +197,8 @@ def test_it_goes_on_without_the_laptop_and_the_same_command_follows_it_again(lap
     assert again.stderr is not None
     assert again.stderr.readline().startswith("long runs already as job tmc-sweep-long-1:")
     laptop.sweep("stop", "long")
-    out, _ = again.communicate(timeout=120)
-    assert (again.returncode, out.partition(",")[0]) == (143, "test_objective")
+    again.communicate(timeout=120)
+    assert again.returncode == 143
     assert_trained(laptop.results / "long", space, 10)
 
 

@@ -80,11 +80,11 @@ def forward(context: typer.Context, cluster: Path) -> None:
     head.check_version()
     file = [head.send(space)] if space else []
     terminal = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
-    _end(head.run(_script(str(context.command.name), file, _given(context, _HERE)), terminal=terminal), cluster)
+    _end(head.run(_script(str(context.command.name), file, _given(context, _HERE)), terminal=terminal))
 
 
 def run_there(context: typer.Context, cluster: Path) -> None:
-    """`submit -f` there, or follow what already runs; then bring the tables here, and print their summary."""
+    """`submit -f` there, or follow what already runs, whose log ends with the summary; then bring the tables here."""
     from tmc_sweep.cli.show import show_summary
     from tmc_sweep.cluster.fetch import fetch
     from tmc_sweep.cluster.launcher import find_head
@@ -96,7 +96,8 @@ def run_there(context: typer.Context, cluster: Path) -> None:
     head.check_version()
     script = _script("submit", [head.send(space), "--follow"], _given(context, _RUN_HERE))
     try:
-        code = _quietly(head, script) if given["quiet"] else _followed(head, script, sys.stderr)
+        log = sys.stderr if given["as_json"] else sys.stdout
+        code = _quietly(head, script) if given["quiet"] else _followed(head, script, log)
     except (KeyboardInterrupt, SweepInterruptedError) as left:
         raise SweepInterruptedError(
             f"{space.name} runs on: the same command follows it again, "
@@ -105,11 +106,11 @@ def run_there(context: typer.Context, cluster: Path) -> None:
         ) from None
     if code not in _NOT_BEGUN:
         paths = fetch(head, space.name, given["results"])
-        statistic = space.statistic
-        frame = summarize(paths.epochs, statistic.last, statistic.metric)
-        show_summary(frame, statistic.mode, as_json=given["as_json"], as_csv=False)
+        if given["quiet"] or given["as_json"]:
+            frame = summarize(paths.epochs, space.statistic.last, space.statistic.metric)
+            show_summary(frame, space.statistic.mode, as_json=given["as_json"], as_csv=False)
         typer.echo(f"tables, brought here: {paths.epochs} (every epoch), {paths.trials}, {paths.summary}", err=True)
-    _end(code, cluster)
+    _end(code)
 
 
 def _given(context: typer.Context, left_out: tuple[str, ...]) -> Iterator[str]:
@@ -158,8 +159,6 @@ def _quietly(head: "Head", script: str) -> int:
         return code
 
 
-def _end(code: int, cluster: Path) -> None:
-    if code == SweepBusyError.exit_code:
-        typer.echo(f"tmc-sweep: from here, add `--cluster {cluster}` to these commands", err=True)
+def _end(code: int) -> None:
     if code:
         raise typer.Exit(code)

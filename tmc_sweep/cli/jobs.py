@@ -8,7 +8,7 @@ import typer
 
 from tmc_sweep.cli.app import MAX_TRIALS, File, Json, MaxTrials, Name, Set, app, messages
 from tmc_sweep.cli.forward import forward, load_space, on_cluster
-from tmc_sweep.errors import SweepInterruptedError
+from tmc_sweep.errors import SweepInterruptedError, command
 from tmc_sweep.said import first_line
 
 if TYPE_CHECKING:  # they load Ray
@@ -54,7 +54,7 @@ def submit(
     job, joined = jobs.submit(server, space, results, max_trials, attach=follow, publish=publish)
     messages.print(
         f"{space.name} {'runs already as' if joined else 'is'} job {job.id}: follow it with "
-        f"`tmc-sweep logs {space.name} -f`, stop it with `tmc-sweep stop {space.name}`",
+        f"{command(f'logs {space.name} -f')}, stop it with {command(f'stop {space.name}')}",
         markup=False,
     )
     if follow:
@@ -112,8 +112,8 @@ def _follow(server: "JobServer", job: "Job", last: int | None = None) -> None:
         ended = follow(server, job, lambda text: typer.echo(text, nl=False), last)
     except KeyboardInterrupt:
         raise SweepInterruptedError(
-            f"{job.sweep} runs on: come back with `tmc-sweep logs {job.sweep} -f`, "
-            f"or stop it with `tmc-sweep stop {job.sweep}`",
+            f"{job.sweep} runs on: come back with {command(f'logs {job.sweep} -f')}, "
+            f"or stop it with {command(f'stop {job.sweep}')}",
             signal.SIGINT,
         ) from None
     if ended.state == "stopped" or ended.driver_exit_code is None:

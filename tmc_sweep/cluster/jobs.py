@@ -17,7 +17,7 @@ from pathlib import Path
 from ray.dashboard.modules.job.pydantic_models import JobDetails
 
 from tmc_sweep.cluster.server import JobServer, asking
-from tmc_sweep.errors import CannotRunError, InputError, SweepBusyError
+from tmc_sweep.errors import CannotRunError, InputError, SweepBusyError, command
 from tmc_sweep.paths import check_name
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.tables.places import place
@@ -86,7 +86,7 @@ def find_job(server: JobServer, name: str) -> Job:
         there = ", ".join(jobs) or "none at all"
         raise InputError(
             f"the name must be that of a sweep with a job on the cluster at {server.get_address()}, but got {name!r} "
-            f"where there are {there}: submit it with `tmc-sweep submit FILE`"
+            f"where there are {there}: submit it with {command('submit FILE')}"
         )
     return jobs[name]
 
@@ -134,7 +134,7 @@ def submit(
     raise SweepBusyError(
         f"a sweep must run once at a time, but {space.name!r} is {last.state} as job {last.id}"
         f"{'' if last.identity == identity else ', with another search space, results folder or copy'}: follow it with "
-        f"`tmc-sweep logs {space.name} -f`, or stop it with `tmc-sweep stop {space.name}`"
+        f"{command(f'logs {space.name} -f')}, or stop it with {command(f'stop {space.name}')}"
     )
 
 

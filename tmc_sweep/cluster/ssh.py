@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
+from shlex import quote
 from types import FrameType
 from typing import IO, Any
 
-from tmc_sweep.errors import CannotRunError, InputError, SweepInterruptedError
+from tmc_sweep.errors import CLUSTER_FILE, CannotRunError, InputError, SweepInterruptedError
 from tmc_sweep.said import last_line
 from tmc_sweep.space import SearchSpace
 
@@ -100,7 +101,8 @@ class Head:
 
     def _ssh(self, script: str, terminal: bool, seconds: float | None = None, **streams: Any) -> tuple[int, str]:
         """Exit code of a shell script there, and the last line of its standard error where that is a pipe."""
-        ssh, *rest = self.compose(f"{_RESULTS}; {script}", terminal)
+        asked = f"export {CLUSTER_FILE}={quote(str(self.file))}"
+        ssh, *rest = self.compose(f"{_RESULTS}; {asked}; {script}", terminal)
         with tempfile.NamedTemporaryFile("r", prefix="tmc_sweep-ssh-") as said:
             command = [ssh, "-E", said.name, "-o", "BatchMode=yes", "-o", "LogLevel=ERROR", *rest]
             try:

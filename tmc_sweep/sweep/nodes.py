@@ -9,7 +9,7 @@ import joblib
 import ray
 import torch
 
-from tmc_sweep.errors import CannotRunError
+from tmc_sweep.errors import CannotRunError, command
 from tmc_sweep.space.schema import Resources
 from tmc_sweep.sweep.allotment import Capacity
 from tmc_sweep.sweep.autoscaler import Autoscaler
@@ -75,7 +75,7 @@ def check_fits(resources: Resources, nodes: Sequence[Capacity], unjoined: int = 
         any_gpu = _any_gpu(resources, nodes)
         has = ", ".join(sorted({f"{node.get('CPU', 0):g} CPU and {node.get('GPU', 0):g} GPU" for node in nodes}))
         gpu = "a share of a" if any_gpu else f"{_least_gpu(resources):g}"
-        more = f", and {unjoined} more have yet to join: wait until `tmc-sweep doctor` shows them, "
+        more = f", and {unjoined} more have yet to join: wait until {command('doctor')} shows them, "
         raise CannotRunError(
             f"a trial must fit on one node, but asks for {resources.cpu:g} CPU and {gpu} GPU where the nodes have "
             f"{has or 'nothing'}{more if unjoined else ': '}lower resources.cpu or resources.gpu, or run on a "

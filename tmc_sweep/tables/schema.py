@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tmc_sweep.errors import DamagedError, StorageError
+from tmc_sweep.errors import DamagedError, StorageError, command
 from tmc_sweep.paths import sweep_of
 from tmc_sweep.records import FORMAT_VERSION, Column
 from tmc_sweep.tables import files
@@ -120,7 +120,7 @@ def check_format(path: Path, version: int) -> None:
 def refused(path: Path, what: str) -> DamagedError:
     """The error for a file that is not as we wrote it."""
     return DamagedError(
-        f"{path} must be as tmc_sweep wrote it, but {what}: mend it with `tmc-sweep repair {sweep_of(path)}`"
+        f"{path} must be as tmc_sweep wrote it, but {what}: mend it with {command(f'repair {sweep_of(path)}')}"
     )
 
 
