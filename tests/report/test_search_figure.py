@@ -95,6 +95,23 @@ def test_each_field_has_a_panel_with_a_mark_per_cell_at_its_value(tables: SweepT
     assert at == sorted(float(objective == "tmc") for objective in objectives)
 
 
+def test_few_numbers_have_an_axis_too(tmp_path: Path):
+    few = TEXT.replace("num_samples: 12", "num_samples: 6").replace("{randint: [1, 50]}", "{choice: [5, 6, 20]}")
+    shown = sweep(tmp_path, few, flat(level))
+    panels = {axes.get_xlabel(): axes for axes in of(shown).draw().axes}
+    assert [panels[name].get_xscale() for name in ("K", "lr")] == ["linear", "log"]
+    for name in ("K", "lr"):
+        assert [x for x, _ in marks(panels[name])] == sorted(shown.trials[name].iloc[::2])
+
+
+def test_ticks_are_round_and_whole_where_numbers_are(tmp_path: Path):
+    text = TEXT.replace("{loguniform: [1e-4, 1e-1]}", "{choice: [1e-3, 3e-3]}").replace("[1, 50]", "[1, 3]")
+    panels = {axes.get_xlabel(): axes for axes in of(sweep(tmp_path, text, flat(level))).draw().axes}
+    for name, ticks in {"K": [1, 2], "lr": [0.001, 0.002, 0.003]}.items():
+        low, high = panels[name].get_xlim()
+        assert [x for x in panels[name].get_xticks() if low <= x <= high] == pytest.approx(ticks)
+
+
 def test_what_is_far_below_or_lost_stands_at_the_foot_of_the_axis(tmp_path: Path):
     far = 5e-3
     shown = sweep(tmp_path, TEXT, flat(lambda config: -1e9 if config.lr > far else level(config), noise=0.0))

@@ -28,14 +28,13 @@ Array = NDArray[np.float64]
 Kind = Literal["known", "stopped", "lost"]
 
 _MAX_FIELDS = 12
-_FEW = 6  # values of a number, that are drawn as categories
 _SPREAD = 0.6  # of a category's room, which its points take from left to right
 _FAR = 4  # times as far below the best as the median: below the axis
 _MARKERS = {"known": "o", "stopped": "o", "below": "v", "lost": "X"}
 _NAMES = {"known": "cell", "stopped": "stopped early", "below": "below the axis", "lost": "diverged or failed"}
 _BEST: dict[str, Any] = {
     "marker": "*",
-    "markersize": 13,
+    "markersize": 15,  # hides the mark below it
     "markeredgecolor": "white",
     "color": COLOURS[1],
     "linestyle": "",
@@ -161,10 +160,10 @@ def _scale(axes: Axes, field: str, marks: Marks, width: int) -> Array:
     """Set the x-axis up for the field, whose labels have room for so many characters; x of each cell."""
     axes.set_xlabel(field)
     values = [outcome.cell.fields[field] for outcome in marks.found]
-    distinct = sorted(set(values))
-    if len(distinct) > _FEW and all(map(is_number, distinct)):
+    if all(map(is_number, values)):
         return _numbers(axes, np.array(values, np.float64))
-    names = [number(value) if is_number(value) else _name(value) for value in distinct]
+    distinct = sorted(set(values))
+    names = [_name(value) for value in distinct]
     crowded = len("  ".join(names)) > width
     axes.set_xticks(range(len(names)), [wrapped(name, 18) for name in names], rotation=90 if crowded else 0)
     axes.set_xlim(-0.5, len(names) - 0.5)
@@ -174,12 +173,14 @@ def _scale(axes: Axes, field: str, marks: Marks, width: int) -> Array:
 
 def _numbers(axes: Axes, values: Array) -> Array:
     low, high = values.min(), values.max()
+    axes.margins(x=0.08)
     if low > 0 and high / low >= 10:
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if high / low >= 100 else (1.0, 2.0, 5.0), numticks=5))
         axes.xaxis.set_minor_formatter(NullFormatter())
     else:
-        axes.xaxis.set_major_locator(MaxNLocator(4))
+        whole = bool(np.all(values == values.round()))
+        axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=whole))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _power(value) if 0 < value < 1e-3 else number(value)))
     return values
 
@@ -208,7 +209,7 @@ def _caption(sweep: SweepTables, cells: Cells, marks: Marks) -> Iterator[str]:
     statistic = sweep.statistic
     yield f"{metric_name(statistic.metric)}, mean over the last {counted(statistic.last, 'epoch')} and over seeds:"
     yield "in the order in which cells were chosen, and by each field that differs."
-    yield "Later cells are darker and, where a field has few values, further right within a value."
+    yield "Later cells are darker and, within a value that is no number, further right."
     yield from cells.shared()
     best = marks.found[marks.best]
     yield f"Best: {best.cell.label}, {signed(best.value)}."
