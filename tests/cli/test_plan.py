@@ -1,10 +1,12 @@
 """What a run would train, for how long and for how much."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import torch
 from command import command
+from ruamel.yaml import YAML
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
@@ -40,6 +42,30 @@ def cluster(tmp_path: Path) -> Path:
     file = tmp_path / "cluster.yaml"
     file.write_text(CLUSTER + PRICES)
     return file
+
+
+@pytest.fixture
+def head(cluster: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """As on the head of that cluster, of which nothing else runs; the ports of which its file was read."""
+
+    class Context:
+        gcs_address = "10.0.0.1:6379"
+
+        def get_node_id(self) -> str:
+            return "head"
+
+    def described(port: str) -> list[object]:
+        read.append(port)
+        return [YAML(typ="safe").load(cluster)]
+
+    read: list[str] = []
+    here = {"NodeID": "head", "Alive": True, "Resources": {"CPU": 0.0, "node:__internal_head__": 1.0}}
+    monkeypatch.setattr("tmc_sweep.cluster.fleet.cluster_address", lambda: Context.gcs_address)
+    monkeypatch.setattr("tmc_sweep.cluster.fleet.joined", nullcontext)
+    monkeypatch.setattr("ray.nodes", lambda: [here])
+    monkeypatch.setattr("ray.get_runtime_context", Context)
+    monkeypatch.setattr("tmc_sweep.sweep.autoscaler._described_in_files", described)
+    return read
 
 
 @pytest.fixture
@@ -164,6 +190,19 @@ def test_a_cluster_file_says_how_many_train_at_once_and_what_it_costs(file, resu
     few = command("plan", *asked, "--set", "resources.gpu=0.25", "--set", "resources.pack=10", "--json").json["cost"]
     assert (few["hour_low"], few["hour_high"]) == (1.5, 3.5)  # a worker that all packs fit on
     assert command("plan", *asked).out.splitlines()[-1].startswith("cost: ")
+
+
+def test_on_a_head_its_cluster_file_is_read_once_for_machines_and_prices(file, results, cluster: Path, head: list[str]):
+    more = ("plan", file(("epochs: 4", "epochs: 10"), ("seeds: 2", "seeds: 6")), "--results", results, "--json")
+    there = command(*more).json
+    assert (there["time"]["slots"], there["cost"]["currency"], head) == (3, "EUR", ["6379"])
+    assert there == command(*more, "--on", cluster).json
+
+
+def test_a_machine_that_will_not_train_is_not_measured(file, results: Path, head: list[str]):
+    ended = command("plan", file(), "--results", results, "--probe")
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err == ("tmc-sweep: --probe measures this machine, but `run` would train on others: leave it out\n")
 
 
 @pytest.mark.parametrize(("share", "slots"), [(None, 3), (0.25, 12)])

@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-import ray
-
 from tmc_sweep.cluster.description import documents
 from tmc_sweep.errors import InputError
 from tmc_sweep.explain import did_you_mean
 from tmc_sweep.space.schema import Resources
 from tmc_sweep.sweep.allotment import Capacity, room
-from tmc_sweep.sweep.autoscaler import Autoscaler, description
+from tmc_sweep.sweep.autoscaler import Autoscaler
 from tmc_sweep.sweep.nodes import Nodes, any_fits, capacity_here, check_fits
 from tmc_sweep.sweep.session import cluster_address, joined
 
@@ -69,8 +67,7 @@ class Fleet:
         """As `run` would find them: the cluster that it would join, else this machine; CannotRunError likewise."""
         if address := cluster_address():
             with joined(address):
-                port = ray.get_runtime_context().gcs_address.rpartition(":")[2]
-                return cls._of(Nodes.of_cluster(), resources, description(port), "the cluster's file")
+                return cls._of(Nodes.of_cluster(), resources, "the cluster's file")
         check_fits(resources, [capacity_here()])
         return cls([capacity_here()], here=True)
 
@@ -86,15 +83,16 @@ class Fleet:
         match documents(file, "--on"):
             case [{"available_node_types": dict(types), "head_node_type": str(head)} as described] if head in types:
                 described.setdefault("max_workers", 2)  # as Ray does
-                return cls._of(_nodes(types, head, described, file), resources, described, str(file))
+                return cls._of(_nodes(types, head, described, file), resources, str(file))
         raise InputError(
             f"--on must be a file of `ray up` with available_node_types, but {file} has none: "
             "say how many packs train at once with --slots"
         )
 
     @classmethod
-    def _of(cls, nodes: Nodes, resources: Resources, described: Any, source: str) -> Self:
+    def _of(cls, nodes: Nodes, resources: Resources, source: str) -> Self:
         check_fits(resources, nodes.kinds, nodes.unjoined)
+        described = nodes.autoscaler.description
         return cls(nodes.at_once(resources), Prices.of(described, source) if described else None)
 
     def hourly(self, n_packs: int, cpu: float, gpu: float) -> Range | None:

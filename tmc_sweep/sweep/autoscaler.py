@@ -7,7 +7,7 @@ cluster file, which their command line names; under KubeRay the RayCluster objec
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -36,12 +36,15 @@ class Autoscaler:
 
     types: tuple[NodeType, ...] = ()
     most: int = 0
+    description: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)  # a cluster file's content
 
     @classmethod
     def here(cls, gcs_port: str) -> Self:
         """The autoscaler of the cluster whose control service has this port on this machine; one of nothing if none."""
-        described = description(gcs_port)
-        return cls.of(described) if described else cls()
+        for described in (*_described_in_files(gcs_port), _described_by_kubernetes()):
+            with suppress(AttributeError, KeyError, TypeError, ValueError):
+                return cls.of(described)
+        return cls()
 
     @classmethod
     def of(cls, described: Any) -> Self:
@@ -49,16 +52,8 @@ class Autoscaler:
         most = int(described["max_workers"])
         types = {name: kind for name, kind in described["available_node_types"].items() if kind.get("resources")}
         head = described["head_node_type"]
-        return cls(tuple(_node_type(kind, 0 if name == head else most) for name, kind in types.items()), most)
-
-
-def description(gcs_port: str) -> Any:
-    """What the autoscaler of the cluster whose control service has this port here was started with; None if unknown."""
-    for described in (*_described_in_files(gcs_port), _described_by_kubernetes()):
-        with suppress(AttributeError, KeyError, TypeError, ValueError):
-            Autoscaler.of(described)
-            return described
-    return None
+        counted = tuple(_node_type(kind, 0 if name == head else most) for name, kind in types.items())
+        return cls(counted, most, described)
 
 
 def _node_type(kind: Mapping[str, Any], most: int) -> NodeType:
