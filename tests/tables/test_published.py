@@ -288,6 +288,7 @@ def test_a_place_that_cannot_be_written_to(paths: SweepPaths, tmp_path: Path):
         ("s3:bucket", "must be a folder"),
         ("file://host/copy", "must be a folder"),
         ("", "must be a folder"),
+        ("s3://[x", r"must be a folder, .*, but got 's3://\[x'"),
         ("s3://key:hunter2@bucket/copy", "must hold no secret, but that of bucket does"),
         ("RESULTS", "a copy must lie elsewhere than"),
         ("file://RESULTS/../results", "a copy must lie elsewhere than"),

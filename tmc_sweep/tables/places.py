@@ -39,7 +39,10 @@ class Place(Protocol):
 
 def place(uri: str, sweep: str) -> Place:
     """The place that the URI, or the path of a folder, names; asks no network. InputError if it names none."""
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError:  # brackets around what is no address
+        parts = urlsplit("")
     if parts.scheme in ("", "file") and not parts.netloc and parts.path:
         return Folder(SweepPaths(Path(parts.path if parts.scheme else uri), sweep))
     if parts.scheme not in _SCHEMES or not parts.hostname:

@@ -46,10 +46,10 @@ class Publication:
 
     def __init__(self, paths: SweepPaths, uri: str) -> None:
         """InputError if the URI names no place, or the sweep's own."""
+        self._place = place(uri, paths.name)
         self.uri = without_query(uri)
         self.n_copied = 0  # files so far
         self._paths = paths
-        self._place = place(uri, paths.name)
         self._looked = False  # at what the copy has
         self._known: dict[str, _Copied] = {}  # to be in the copy
         self._index: dict[str, _Copied] = {}  # the same, as it is stored there
