@@ -20,6 +20,8 @@ from tmc_sweep.errors import InputError
 from tmc_sweep.explain import did_you_mean, explain
 
 NUMERICS_VERSION = 1  # raise it when the same configuration comes to mean other numbers
+MAX_EPOCHS = 1_000_000
+EPOCHS_RULE = f"an integer from 1 to {MAX_EPOCHS}"
 
 
 @dataclass(frozen=True)
@@ -188,7 +190,7 @@ class TrialConfig(_Frozen):
         "one of nonfactorised, factorised", "q(z_l | z_{l-1}), or q(z_l | x) for every latent", "nonfactorised"
     )
     gradient: Gradient = _field("one of std, stl, dregs", "estimator of the bound's gradient", "std")
-    epochs: int = _field("an integer from 1 to 1000000", "epochs to train", 1_200, ge=1, le=1_000_000)
+    epochs: int = _field(EPOCHS_RULE, "epochs to train", 1_200, ge=1, le=MAX_EPOCHS)
     seed: int = _field("an integer from 0 to 2**63 - 1", "seed of everything random", 0, ge=0, le=2**63 - 1)
 
     @model_validator(mode="after")

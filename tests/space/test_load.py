@@ -57,7 +57,11 @@ def check(text, expected):
             "name: x\nstatistic: {metric: val_elbo}",
             "2:21: statistic.metric must be measured in every cell, but val_elbo",
         ),
-        ("name: x\nstatistic: {last: 0}", "2:19: statistic.last must be a positive number of epochs, but got 0"),
+        ("name: x\nstatistic: {last: 0}", "2:19: statistic.last must be an integer from 1 to 1000000, but got 0"),
+        (
+            "name: x\nstatistic: {last: 9223372036854775808}",
+            "2:19: statistic.last must be an integer from 1 to 1000000",
+        ),
         ("name: x\nstatistic: {mode: maximum}", "2:19: statistic.mode must be one of max, min, but got 'maximum'"),
         ("name: x\nresources: {gpu: 1.5}", "2:18: resources.gpu must be auto, a share from 0 to 1 or a whole number"),
         (

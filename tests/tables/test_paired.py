@@ -154,7 +154,7 @@ def test_nothing_to_compare_is_an_empty_frame_with_all_columns(store):
         ({"by": "objectiv"}, "by one of their fields, but got 'objectiv': did you mean 'objective'"),
         ({"by": "seed"}, "by one of their fields, but got 'seed': the fields are objective, architecture"),
         ({"metric": "test_objectve"}, "did you mean 'test_objective'"),
-        ({"last": 0}, "last must be a positive number of epochs, but got 0"),
+        ({"last": 0}, "last must be an integer from 1 to 1000000, but got 0"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(store, options, said):

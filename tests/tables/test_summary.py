@@ -172,7 +172,7 @@ def test_an_empty_table_has_an_empty_summary(paths):
 
 @pytest.mark.parametrize("last", [0, -1])
 def test_last_must_be_positive(store, last):
-    with pytest.raises(InputError, match=f"last must be a positive number of epochs, but got {last}"):
+    with pytest.raises(InputError, match=f"last must be an integer from 1 to 1000000, but got {last}"):
         summarize(store({0: [-1.0]}), last=last)
 
 

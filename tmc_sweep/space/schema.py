@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator
 from pydantic.config import JsonDict
 
+from tmc_sweep.config import EPOCHS_RULE, MAX_EPOCHS
 from tmc_sweep.paths import NAME_RULE
 from tmc_sweep.records import METRICS
 
@@ -23,7 +24,7 @@ class Statistic(_Section):
     metric: str = Field(
         "test_objective", pattern=f"^({'|'.join(METRICS)})$", json_schema_extra=_rule(f"one of {', '.join(METRICS)}")
     )
-    last: int = Field(50, ge=1, json_schema_extra=_rule("a positive number of epochs"))
+    last: int = Field(50, ge=1, le=MAX_EPOCHS, json_schema_extra=_rule(EPOCHS_RULE))
     mode: Literal["max", "min"] = Field("max", json_schema_extra=_rule("one of max, min"))
 
 
@@ -44,8 +45,8 @@ class Scheduler(_Section):
     """Which cells are stopped early: those that `asha` does not promote at a rung, or those below the `median`."""
 
     algorithm: Literal["asha", "median"] = Field("asha", json_schema_extra=_rule("one of asha, median"))
-    last: int = Field(5, ge=1, json_schema_extra=_rule("a positive number of epochs"))
-    grace_epochs: int = Field(10, ge=1, json_schema_extra=_rule("a positive number of epochs"))
+    last: int = Field(5, ge=1, le=MAX_EPOCHS, json_schema_extra=_rule(EPOCHS_RULE))
+    grace_epochs: int = Field(10, ge=1, le=MAX_EPOCHS, json_schema_extra=_rule(EPOCHS_RULE))
     reduction: int = Field(3, ge=2, json_schema_extra=_rule("an integer from 2 up"))
 
 

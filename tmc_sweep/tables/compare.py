@@ -21,7 +21,7 @@ def compare(first: str | Path, second: str | Path, last: int = 50, metric: str =
     on; `mean_difference`, the second less the first over the seeds that both have, and `std_difference`, `low`, `high`,
     `n_seeds`, `first_epoch`, `last_epoch` and `reason`, as `paired_differences` has them.
 
-    InputError if a table or the metric does not exist, both are the same, or `last` is not positive.
+    InputError if a table or the metric does not exist, both are the same, or `last` is out of bounds.
     """
     names = [SweepPaths.of_table(path).name for path in (first, second)]
     if Path(first).resolve() == Path(second).resolve():

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from tmc_sweep.config import EPOCHS_RULE, MAX_EPOCHS
 from tmc_sweep.errors import InputError
 from tmc_sweep.explain import did_you_mean
 from tmc_sweep.records import CELL_COLUMNS, EPOCH_COLUMNS, METRICS, Status
@@ -40,7 +41,7 @@ class Runs(NamedTuple):
 
 
 def read_runs(path: str | Path, last: int, metric: str) -> Runs:
-    """The runs in the epoch table `path`; InputError if there is none, no such metric, or `last` is not positive."""
+    """The runs in the epoch table `path`; InputError if there is none, no such metric, or `last` is out of bounds."""
     _check(last, metric)
     paths = find(path)
     trials, rows = _read(part_files(paths), metric)
@@ -95,8 +96,8 @@ def reasons(trials: pd.DataFrame, rows: pd.DataFrame, last: int, metric: str) ->
 
 
 def _check(last: int, metric: str) -> None:
-    if last <= 0:
-        raise InputError(f"last must be a positive number of epochs, but got {last}: the article's is 50")
+    if not 1 <= last <= MAX_EPOCHS:
+        raise InputError(f"last must be {EPOCHS_RULE}, but got {last}: the article's is 50")
     if metric not in METRICS:
         hint = did_you_mean(metric, METRICS) or ": choose one of them"
         raise InputError(f"metric must be one of {', '.join(METRICS)}, but got {metric!r}{hint}")

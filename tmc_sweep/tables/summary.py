@@ -24,7 +24,7 @@ def summarize(path: str | Path, last: int = 50, metric: str = "test_objective") 
     """One row per cell of the sweep whose epoch table is `path`: SUMMARY_COLUMNS, in the order of the cells' fields.
 
     The window is the `last` epochs up to the last one that every seed with rows has. InputError if there is no such
-    table or metric, or `last` is not positive.
+    table or metric, or `last` is out of bounds.
     """
     return summary_of(read_runs(path, last, metric), last, metric)
 
