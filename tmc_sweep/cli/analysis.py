@@ -39,7 +39,7 @@ def evaluate(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Evaluate a bound on the test images with many samples, from the newest checkpoints; only what is missing."""
+    """Evaluate a bound with many samples, on the test images. From the newest checkpoints; only what is missing."""
     from tmc_sweep.analysis.evaluation import evaluate as evaluate_trials
     from tmc_sweep.analysis.trained import choose
     from tmc_sweep.cli.show import show_evaluations
@@ -66,7 +66,7 @@ def analyse(
     results: Results = Path("results"),
     as_json: Json = False,
 ) -> None:
-    """Store reconstructions, and latents of two dimensions, from the newest checkpoints; only what is missing."""
+    """Store reconstructions and two-dimensional latents. From the newest checkpoints; only what is missing."""
     from tmc_sweep.analysis.analyse import analyse as analyse_trials
     from tmc_sweep.analysis.trained import choose
     from tmc_sweep.cli.show import show_json
@@ -95,7 +95,7 @@ def differences(
     as_json: Json = False,
     as_csv: Csv = False,
 ) -> None:
-    """Print differences between cells that differ in one field, over the seeds they share, with 95 % intervals."""
+    """Compare cells that differ in one field, seed by seed. With 95 % intervals over the seeds they share."""
     from tmc_sweep.cli.show import show_differences
     from tmc_sweep.cli.status import declared_statistic
     from tmc_sweep.tables.paired import paired_differences

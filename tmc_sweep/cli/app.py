@@ -104,7 +104,7 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON on stdout.")] = False,
     publish: Publish = None,
 ) -> None:
-    """Train what the search space's table lacks, then print the summary. Run it again to resume or to extend."""
+    """Train the missing trials of a search space. Run it again to resume or extend; it ends with the summary."""
     from tmc_sweep.cli.changes import describe_changes
     from tmc_sweep.cli.progress import progress_view
     from tmc_sweep.cli.show import show_summary
@@ -162,7 +162,7 @@ def plan(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Show what a search space would train: trials, packs, what is left, for how long and how much. Trains nothing."""
+    """Show what a run would train, and for how long. Trials, packs, memory, what is left, cost; trains nothing."""
     from tmc_sweep.cli.changes import describe_changes
     from tmc_sweep.cli.plan import plan_of
     from tmc_sweep.cli.show_plan import show_plan
@@ -203,7 +203,7 @@ def status(
     as_json: Json = False,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Show it again and again until all is trained.")] = False,
 ) -> None:
-    """Show how far a sweep is, or all sweeps are, from their tables."""
+    """Show how far one sweep is, or all sweeps are."""
     from tmc_sweep.cli.show import show_status, show_sweeps
     from tmc_sweep.cli.status import sweep_status
     from tmc_sweep.tables.read import sweep_names
@@ -236,7 +236,7 @@ def status(
 @app.command()
 @on_cluster(forward)
 def verify(name: Name, results: Results = Path("results"), as_json: Json = False) -> None:
-    """Check every stored file of a sweep, to the bit, and that they agree. Changes nothing; may run beside `run`."""
+    """Check every stored file of a sweep to the bit. Changes nothing; may run beside `run`."""
     from tmc_sweep.cli.show import show_findings
     from tmc_sweep.sweep import inspection
 
@@ -250,7 +250,7 @@ def verify(name: Name, results: Results = Path("results"), as_json: Json = False
 @app.command()
 @on_cluster(forward)
 def repair(name: Name, results: Results = Path("results")) -> None:
-    """Set aside what `verify` finds broken, and bring its rows back from checkpoints. Deletes nothing."""
+    """Set aside broken files, restore rows from checkpoints. Deletes nothing."""
     from tmc_sweep.sweep.inspection import known_sweep
     from tmc_sweep.sweep.repair import repair as mend
 
@@ -270,7 +270,7 @@ def prune(
     ] = None,
     results: Results = Path("results"),
 ) -> None:
-    """Delete checkpoints of finished trials, the oldest first, until all take no more than this."""
+    """Delete checkpoints of finished trials. The oldest first, until all take no more than this."""
     from tmc_sweep.cli.status import declared_gigabytes
     from tmc_sweep.sweep.budget import prune as drop
     from tmc_sweep.tables.read import find
@@ -293,7 +293,7 @@ def summary(
     as_json: Json = False,
     as_csv: Csv = False,
 ) -> None:
-    """Print mean and standard deviations over the last epochs, per cell."""
+    """Print each cell's mean ± std over the last epochs."""
     from tmc_sweep.cli.show import show_summary
     from tmc_sweep.cli.status import declared_statistic
     from tmc_sweep.tables.summary import summarize

@@ -40,7 +40,7 @@ def best(
     results: Results = Path("results"),
     as_json: Json = False,
 ) -> None:
-    """Rank a sweep's cells by its statistic; with -o also write the best one as a search space to run."""
+    """Rank a sweep's cells by its statistic. With -o also write the best one as a search space to run."""
     from tmc_sweep.cli.show import show_ranking
     from tmc_sweep.cli.status import declared_statistic
     from tmc_sweep.tables.ranking import ranking

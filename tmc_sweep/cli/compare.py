@@ -22,7 +22,7 @@ def compare(
     as_json: Json = False,
     as_csv: Csv = False,
 ) -> None:
-    """Compare two sweeps cell by cell: both means, and B less A over the seeds that both have, with 95 % intervals."""
+    """Compare two sweeps cell by cell. Both means, and B less A over the seeds that both have, with 95 % intervals."""
     from tmc_sweep.cli.show import show_comparison
     from tmc_sweep.cli.status import declared_statistic
     from tmc_sweep.tables.compare import compare as compared

@@ -13,7 +13,7 @@ from tmc_sweep.errors import CannotRunError
 @app.command()
 @on_cluster(forward)
 def doctor(results: Results = Path("results"), as_json: Json = False) -> None:
-    """Check this machine, and every node of the Ray cluster that a run would join: a line each, with the fix."""
+    """Check this machine, and the cluster that a run would join. A line per node and check, with the fix."""
     from tmc_sweep.cluster.doctor import examine
 
     checks = []

@@ -22,7 +22,7 @@ def export(
     output: Annotated[Path, typer.Option("--output", "-o", help="A new folder.", show_default=False)],
     results: Results = Path("results"),
 ) -> None:
-    """Write a sweep's trials and epochs for other programs; each trial is a run there, each epoch a step."""
+    """Write a sweep for other programs. Each trial is a run there, each epoch a step."""
     from tmc_sweep.tables.export import export as write
 
     n_trials = write(SweepPaths(results, name).epochs, to, output)

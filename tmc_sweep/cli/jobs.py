@@ -45,7 +45,7 @@ def submit(
         ),
     ] = None,
 ) -> None:
-    """Send a sweep to a Ray cluster, which runs it on its head. With -f, join it if that is what already runs there."""
+    """Run a sweep on a Ray cluster, as a job on its head. With -f, join it if it already runs there."""
     space = load_space(file, max_trials, assignments)
     from tmc_sweep.cluster import jobs
     from tmc_sweep.cluster.server import find_server
@@ -64,7 +64,7 @@ def submit(
 @app.command()
 @on_cluster(forward)
 def ls(as_json: Json = False) -> None:
-    """List the sweeps that were sent to the Ray cluster: the newest job of each."""
+    """List the newest job of each sweep on the Ray cluster."""
     from tmc_sweep.cli.show import show_jobs
     from tmc_sweep.cluster.jobs import list_jobs
     from tmc_sweep.cluster.server import find_server
@@ -75,7 +75,7 @@ def ls(as_json: Json = False) -> None:
 @app.command()
 @on_cluster(forward)
 def logs(name: Name, follow: Follow = False) -> None:
-    """Show what a sweep's newest job has said."""
+    """Show the log of a sweep's newest job."""
     from tmc_sweep.cluster.following import log_of
     from tmc_sweep.cluster.jobs import find_job
     from tmc_sweep.cluster.server import find_server
@@ -91,7 +91,7 @@ def logs(name: Name, follow: Follow = False) -> None:
 @app.command()
 @on_cluster(forward)
 def stop(name: Name) -> None:
-    """Stop a sweep's job: what it has trained is checkpointed and stored, and submitting it again goes on."""
+    """Stop a sweep's job after a checkpoint. Submitting it again resumes."""
     from tmc_sweep.cluster import jobs
     from tmc_sweep.cluster.server import find_server
 

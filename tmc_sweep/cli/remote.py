@@ -23,7 +23,7 @@ Source = Annotated[
 
 @app.command()
 def pull(name: Name, cluster: Cluster = None, source: Source = None, results: Results = Path("results")) -> None:
-    """Bring a sweep's tables here, less its checkpoints; also while it runs there. Rows that are here are kept."""
+    """Fetch a sweep's tables from a cluster or a copy. Not its checkpoints; also while it runs. Rows here are kept."""
     if cluster is not None and source is None:
         from tmc_sweep.cluster.fetch import fetch as fetch_from_head
         from tmc_sweep.cluster.launcher import find_head

@@ -19,7 +19,7 @@ def figures(
         typer.Option("--output", "-o", help="Folder; default: NAME.figures beside the tables.", show_default=False),
     ] = None,
 ) -> None:
-    """Draw a sweep's figures from its tables as they are now, each as PNG and SVG, and print where they are."""
+    """Draw a sweep's figures as PNG and SVG. From its tables as they are now; prints where they are."""
     from tmc_sweep.report.figures import of, write
     from tmc_sweep.report.tables import SweepTables
 
@@ -41,7 +41,7 @@ def report(
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Write it again until all is trained.")] = False,
     every: Annotated[int, typer.Option("--every", min=1, help="Seconds between, with --watch.")] = 10,
 ) -> None:
-    """Write one HTML page about these sweeps as they are now, beside the article's numbers and claims."""
+    """Write one HTML page about these sweeps. As they are now, beside the article's numbers and claims."""
     from tmc_sweep.report.page import write_page
 
     path = output or SweepPaths(results, names[0]).report

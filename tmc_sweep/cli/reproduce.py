@@ -33,7 +33,7 @@ def reproduce(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Train a stored trial again, without Ray, and compare every value with its record, bit for bit. Writes nothing."""
+    """Train a stored trial again and compare it bit for bit. Without Ray; writes nothing."""
     from tmc_sweep.analysis.reproduce import reproduce as train_again
     from tmc_sweep.cli.show import show_json
     from tmc_sweep.tables.trial import find_trial

@@ -20,7 +20,7 @@ def toy(
     ] = 1.2,
     as_json: Json = False,
 ) -> None:
-    """Show how far ELBO, IWAE and TMC lie below log p(x), by K, on a linear-Gaussian chain. Needs no data."""
+    """Show how far each bound lies below log p(x), by K. On a linear-Gaussian chain; needs no data."""
     from tmc_sweep.analysis import toy as chain
     from tmc_sweep.cli.show import show_gaps, show_json
 
