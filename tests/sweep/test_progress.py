@@ -10,6 +10,7 @@ from twin import small
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.records import Status
 from tmc_sweep.sweep.progress import Progress, TrialProgress
+from tmc_sweep.tables.pace import Paces
 
 QUICK, SLOW = small(epochs=10), small(epochs=10, K=9)
 
@@ -78,6 +79,25 @@ def test_a_trial_that_was_resumed_has_its_stored_epochs_behind_it():
     progress = Progress([trial(QUICK, Status.RUNNING, 7)])
     progress.update(trial(QUICK, Status.RUNNING, 8), seconds(QUICK, 8, 1, 5.0))
     assert progress.snapshot().remaining_seconds == 2 * 5
+
+
+def paces(**seconds: float) -> Paces:
+    found = Paces()
+    for cell, each in seconds.items():
+        found[cell].add(each)
+    return found
+
+
+def test_what_is_on_record_counts_until_this_run_has_measured_the_cell_itself():
+    recorded = paces(**{QUICK.cell_id: 3.0, SLOW.cell_id: 7.0})
+    progress = Progress([trial(QUICK, Status.PENDING, 7), trial(SLOW, Status.PENDING)], recorded=recorded)
+    assert progress.snapshot().remaining_seconds is None  # nobody knows how many will train at once
+    progress.update(trial(QUICK, Status.RUNNING, 7))
+    assert progress.snapshot().remaining_seconds == 3 * 3.0 + 10 * 7.0
+    progress.update(trial(QUICK, Status.RUNNING, 8), seconds(QUICK, 8, 1, 5.0))
+    assert progress.snapshot().remaining_seconds == 2 * 5.0 + 10 * 7.0
+    progress.update(trial(QUICK, Status.RUNNING, 9), seconds(QUICK, 9, 1, 1.0))
+    assert progress.snapshot().remaining_seconds == 1 * 3.0 + 10 * 7.0
 
 
 def test_a_sweep_at_its_end_has_nothing_left():

@@ -17,6 +17,7 @@ from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.sweep.writer import Writer
 from tmc_sweep.tables import files
 from tmc_sweep.tables.lock import sweep_lock
+from tmc_sweep.tables.pace import Paces
 from tmc_sweep.tables.read import read_trials
 
 TRIAL = small()
@@ -97,3 +98,20 @@ def test_trials_that_took_the_very_same_seconds_are_shown_as_one_process(paths: 
         alone = replace(EPOCH, trial_id=names[0], epoch=2, epoch_seconds=2.0)  # the other has left the pack
         writer.deliver([Report(names[0], 1, (alone,))])
         assert [trial.members for trial in writer.progress.snapshot().trials] == [1, 2]
+
+
+def test_the_history_of_a_resumed_trial_tells_nothing_new_of_how_long_its_epochs_take(paths: SweepPaths):
+    config, recorded = small(epochs=9), Paces()
+    recorded[config.cell_id].add(4.0)
+    begin = replace(BEGIN, trial_id=config.trial_id, pack=(config.trial_id,))
+    first, second = (replace(EPOCH, trial_id=config.trial_id, epoch=epoch, attempt=epoch) for epoch in (1, 2))
+    with sweep_lock(paths) as check_held:
+        earlier = Recorder.open(paths, [config])
+        for letter in (begin, Report(config.trial_id, 1, (first,))):
+            earlier.receive(letter)
+        earlier.commit()
+        writer = Writer(Recorder.open(paths, [config]), [config], None, check_held, lambda: False, recorded=recorded)
+        writer.deliver([begin, Report(config.trial_id, 2, (first,))])
+        assert writer.progress.snapshot().remaining_seconds == 8 * 4.0
+        writer.deliver([Report(config.trial_id, 2, (second,))])
+        assert writer.progress.snapshot().remaining_seconds == 7 * EPOCH.epoch_seconds

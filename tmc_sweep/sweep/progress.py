@@ -47,12 +47,16 @@ Listener = Callable[[Snapshot], None]
 class Progress:
     """Kept by the writer's thread, read by any."""
 
-    def __init__(self, trials: Sequence[TrialProgress], expected: int = 0) -> None:
-        """Of these trials, and of those still to come until they are as many as `expected`."""
+    def __init__(self, trials: Sequence[TrialProgress], expected: int = 0, recorded: Paces | None = None) -> None:
+        """Of these trials, and of those still to come until they are as many as `expected`.
+
+        `recorded`, the paces of earlier runs, count until this one has an epoch of the same cell: machines differ.
+        """
         self._lock = threading.Lock()
         self._trials = {trial.config.trial_id: trial for trial in trials}
         self._expected = expected
-        self._paces = Paces()
+        self._paces = recorded or Paces()
+        self._recorded = set(self._paces)
         self._started = time.monotonic()
 
     def update(self, trial: TrialProgress, new: Sequence[EpochRecord] = ()) -> None:
@@ -61,9 +65,13 @@ class Progress:
             known = self._trials.get(trial.config.trial_id)
             before = known.last if known else None
             self._trials[trial.config.trial_id] = trial
+            cell = trial.config.cell_id
+            if new and cell in self._recorded:
+                self._recorded.remove(cell)
+                del self._paces[cell]
             for record in new:
                 seconds = lasted(record.epoch_seconds, _seconds_between(before, record)).item()
-                self._paces[trial.config.cell_id].add(seconds / trial.members)
+                self._paces[cell].add(seconds / trial.members)
                 before = record
 
     def snapshot(self) -> Snapshot:
@@ -84,7 +92,8 @@ class Progress:
         jobs = [[(trial.config.cell_id, trial.epochs_left)] for trial in running + pending]
         jobs += [[("", trials[0].config.epochs)]] * to_choose if trials else []
         found = estimate(jobs, self._paces, slots=round(sum(1 / trial.members for trial in running)))
-        return found.wall_seconds if found and self._paces else None
+        known = found and self._paces and (running or not jobs)  # how many train at once shows as soon as some do
+        return found.wall_seconds if found and known else None
 
 
 def _seconds_between(before: EpochRecord | None, record: EpochRecord) -> float:

@@ -32,6 +32,7 @@ from tmc_sweep.sweep.worker import measuring
 from tmc_sweep.sweep.writer import Writer
 from tmc_sweep.tables.lock import sweep_lock
 from tmc_sweep.tables.manifest import open_manifest
+from tmc_sweep.tables.pace import measured
 from tmc_sweep.tables.published import Publication
 from tmc_sweep.tables.read import stored_trials
 from tmc_sweep.tables.summary import summarize, write_summary
@@ -82,9 +83,11 @@ def run(
         images |= _images([config for config in left if config.data not in images])
         search = choosing(space, paths, configs, left, recorder) if space.chooses else None
         expected = space.n_cells * len(space.seeds)
-        writer = Writer(recorder, configs, listener, check_held, lambda: stop.number is not None, expected)
+        going = bool(left or (search and search.open))
+        recorded = measured(paths) if going else None
+        writer = Writer(recorder, configs, listener, check_held, lambda: stop.number is not None, expected, recorded)
         try:
-            if left or (search and search.open):
+            if going:
                 _train(left, images, space, writer, stop, search)
         finally:
             writer.close()

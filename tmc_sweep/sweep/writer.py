@@ -6,18 +6,19 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from tmc_sweep.config import TrialConfig
-from tmc_sweep.records import Status
+from tmc_sweep.records import EpochRecord, Status
 from tmc_sweep.sweep.letters import Letter, Reply, Report
 from tmc_sweep.sweep.patience import Patience
 from tmc_sweep.sweep.progress import Listener, Progress, TrialProgress
 from tmc_sweep.sweep.recorder import Recorder
+from tmc_sweep.tables.pace import Paces
 
 
 class Writer:
     """A recorder in the hands of one thread at a time, until it is closed; and how the sweep stands.
 
     `check_held` raises if the sweep's lock is no longer ours. Storage that is full is waited for, unless `stopping`.
-    `expected`: how many trials there are to be, of a search that chooses them.
+    `expected`: how many trials there are to be, of a search that chooses them. `recorded`: the paces of earlier runs.
     """
 
     def __init__(
@@ -28,6 +29,7 @@ class Writer:
         check_held: Callable[[], None],
         stopping: Callable[[], bool],
         expected: int = 0,
+        recorded: Paces | None = None,
     ) -> None:
         self.recorder = recorder
         self._check_held = check_held
@@ -36,7 +38,7 @@ class Writer:
         self._writing = threading.Lock()
         self._configs = {config.trial_id: config for config in configs}
         self._listener = listener
-        self.progress = Progress([self._trial(trial_id) for trial_id in self._configs], expected)
+        self.progress = Progress([self._trial(trial_id) for trial_id in self._configs], expected, recorded)
 
     def deliver(self, letters: list[Letter]) -> list[Reply]:
         """Apply and commit; what the replies acknowledge is durable."""
@@ -44,12 +46,9 @@ class Writer:
             self._check_held()
             replies = [self._patience.lasting(partial(self.recorder.receive, letter)) for letter in letters]
             self._patience.lasting(self._commit)
-        ends = [
-            record.epoch_seconds for letter in letters if isinstance(letter, Report) for record in letter.records[-1:]
-        ]
-        together = Counter(ends)  # a pack's members took the very same time
-        for letter in letters:
-            new = letter.records if isinstance(letter, Report) else ()
+        trained = [_newly_trained(letter) for letter in letters]
+        together = Counter(new[-1].epoch_seconds for new in trained if new)  # a pack's members took the very same time
+        for letter, new in zip(letters, trained, strict=True):
             self.progress.update(self._trial(letter.trial_id, together[new[-1].epoch_seconds] if new else None), new)
         if letters:
             self.show()
@@ -107,6 +106,11 @@ class Writer:
             None if reason is None else str(reason),
             members or int(str(row["pack_size"] or 1)),
         )
+
+
+def _newly_trained(letter: Letter) -> list[EpochRecord]:
+    """Less the history with which a resumed trial begins."""
+    return [each for each in letter.records if each.attempt == letter.attempt] if isinstance(letter, Report) else []
 
 
 def _closed() -> None:

@@ -11,11 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 from scipy.special import stdtrit
 
 from tmc_sweep.paths import SweepPaths
@@ -124,32 +125,34 @@ def lasted(epoch_seconds: npt.ArrayLike, since_last: npt.ArrayLike) -> npt.NDArr
 def measured(paths: SweepPaths) -> Paces:
     """The pace of each cell by the sweep's epoch table, from the last attempt of each trial; none without a table."""
     names = ["trial_id", "cell_id", "epoch", "epoch_seconds", "peak_memory_bytes", "attempt", "time"]
-    frames = [
-        read_columns(part, names).to_pandas().astype({"trial_id": str, "cell_id": str}) for part in part_files(paths)
-    ]
+    parts = [read_columns(part, names) for part in part_files(paths)]
     paces = Paces()
-    if not frames:
+    if not parts:
         return paces
-    rows = pd.concat(frames, ignore_index=True)
-    rows = rows[rows["attempt"] == rows.groupby("trial_id")["attempt"].transform("max")]
+    rows = pa.concat_tables(parts).unify_dictionaries().to_pandas()  # names are numbers here: there may be millions
+    rows = rows[rows["attempt"] == _by_trial(rows)["attempt"].transform("max")]
     share = pd.Series(lasted(rows["epoch_seconds"], _since_last(rows)), rows.index) / _members(rows, paths)
     logs = np.log(share.clip(lower=_LEAST))
     summed = pd.DataFrame({"epochs": 1, "seconds": share, "logs": logs, "squared_logs": logs**2})
-    of_cells = summed.groupby(rows["cell_id"]).sum()
-    of_cells["peak_memory_bytes"] = rows.groupby("cell_id")["peak_memory_bytes"].max()
+    of_cells = summed.groupby(rows["cell_id"], observed=True).sum()
+    of_cells["peak_memory_bytes"] = rows.groupby("cell_id", observed=True)["peak_memory_bytes"].max()
     paces.update({cell: Pace(*of_cell) for cell, *of_cell in of_cells.itertuples()})
     return paces
 
 
 def _since_last(rows: pd.DataFrame) -> "pd.Series[float]":
     """The rows are of one attempt at each trial, in the order of epochs, of which none is missing between two."""
-    since: pd.Series[float] = rows.groupby("trial_id")["time"].diff().dt.total_seconds()
+    since: pd.Series[float] = _by_trial(rows)["time"].diff().dt.total_seconds()
     return since
 
 
 def _members(rows: pd.DataFrame, paths: SweepPaths) -> "pd.Series[int]":
     """How many trials were trained in each of these epochs: of one pack on record, those with the very same seconds."""
     manifest = read_manifest(paths)
-    pack_of = {trial_id: pack[0] for pack in (manifest.packs if manifest else ()) for trial_id in pack}
-    pack = pd.Series([pack_of.get(trial_id, trial_id) for trial_id in rows["trial_id"]], rows.index)
-    return rows["trial_id"].groupby([pack, rows["epoch_seconds"]]).transform("nunique")
+    packs = [pack for pack in (manifest.packs if manifest else ()) if len(pack) > 1]
+    pack = rows["trial_id"].map({trial_id: number for number, pack in enumerate(packs) for trial_id in pack})
+    return rows["trial_id"].cat.codes.groupby([pack, rows["epoch_seconds"]]).transform("nunique").fillna(1)
+
+
+def _by_trial(rows: pd.DataFrame) -> Any:
+    return rows.groupby("trial_id", observed=True)

@@ -1,0 +1,44 @@
+"""What `run` hands on to those who train. Nothing is trained, and no Ray is started."""
+
+import pytest
+from twin import sweep
+
+from tmc_sweep.data import Images
+from tmc_sweep.paths import SweepPaths
+from tmc_sweep.records import Status
+from tmc_sweep.space.load import parse
+from tmc_sweep.sweep import runner
+from tmc_sweep.sweep.progress import TrialProgress
+from tmc_sweep.sweep.writer import Writer
+from tmc_sweep.tables.pace import measured
+
+BASE = "data: digits, objective: iwae, architecture: {latents: [12, 4]}, train_images: 100, test_images: 40"
+GRID = "{{name: tiny, base: {{{base}, batch_size: 64, epochs: {epochs}}}, seeds: 2}}"
+SEARCH = (
+    "{{name: tiny, base: {{{base}, validation_images: 40, eval_k: 2, epochs: 2}}, space: {{K: {{choice: [1, 2, 3]}}}},"
+    " seeds: 2, statistic: {{metric: val_iwae, last: 1}}, search: {{algorithm: tpe, num_samples: 3}}}}"
+)
+
+
+@pytest.fixture
+def writers(monkeypatch: pytest.MonkeyPatch) -> list[Writer]:
+    """Those of runs that train nothing."""
+    found: list[Writer] = []
+    monkeypatch.setattr(runner, "_train", lambda configs, images, space, writer, *_: found.append(writer))
+    return found
+
+
+def test_a_resumed_run_knows_how_long_epochs_took(digits: Images, paths: SweepPaths, writers: list[Writer]):
+    before, more = (parse(GRID.format(base=BASE, epochs=epochs), "tiny.yaml") for epochs in (2, 5))
+    sweep(paths, before.trials(), digits)
+    runner.run(more, paths.results)
+    (writer,) = writers
+    trial = more.trials()[0]
+    writer.progress.update(TrialProgress(trial, Status.RUNNING, writer.recorder.last(trial.trial_id)))
+    seconds = measured(paths)[trial.cell_id].mean
+    assert writer.progress.snapshot().remaining_seconds == pytest.approx(2 * 3 * seconds)
+
+
+def test_the_trials_that_a_search_is_to_choose_are_counted(paths: SweepPaths, writers: list[Writer]):
+    runner.run(parse(SEARCH.format(base=BASE), "tiny.yaml"), paths.results)
+    assert writers[0].progress.snapshot().n_to_choose == 3 * 2
