@@ -59,8 +59,7 @@ def reproduce(trial: StoredTrial, epochs: int | None = None, listener: Listener 
     on_gpu = trial.row["device"] not in ("cpu", None) and torch.cuda.is_available()
     images = load(trial.config.data)
     config = trial.config.model_copy(update={"epochs": n})
-    recorded = trial.row["threads"]
-    with threads(int(str(recorded)) if recorded else None):
+    with threads(trial.row["threads"]):
         here = Provenance.here("cuda" if on_gpu else "cpu", "eager")
         n_equal, difference = 0, None
         for record in train(config, images=images, device="cuda" if on_gpu else "cpu"):
@@ -87,10 +86,10 @@ def _doubts(trial: StoredTrial) -> Iterator[str]:
     row = trial.row
     if row["device"] not in ("cpu", None):
         yield f"it was trained on a GPU ({row['device']}), whose rounding depends on the pack and the libraries"
-    if str(row["engine"] or "eager") != "eager":
+    if row["engine"] not in ("eager", None):
         yield f"it was trained with engine {row['engine']}, which rounds in another order than eager here"
-    if int(str(row["pack_size"] or 1)) > 1 and pack_key(trial.config) == trial.config.trial_id:
+    if (row["pack_size"] or 1) > 1 and pack_key(trial.config) == trial.config.trial_id:
         yield f"it was trained in a pack of {row['pack_size']}, and has widths that are not multiples of 4"
     earlier = trial.epochs.record(1).attempt
-    if earlier < int(str(row["attempts"])):
+    if earlier < row["attempts"]:
         yield f"its first epochs are of attempt {earlier} of {row['attempts']}, and the means of the last are on record"

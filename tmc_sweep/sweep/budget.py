@@ -1,6 +1,6 @@
 """How much a sweep's checkpoints may take: finished trials give theirs up, the oldest first; others never do."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -10,7 +10,7 @@ from tmc_sweep.tables.checkpoints import CheckpointFiles
 from tmc_sweep.tables.epochs import EpochTable
 from tmc_sweep.tables.lock import sweep_lock
 from tmc_sweep.tables.schema import refused
-from tmc_sweep.tables.trials import TrialTable
+from tmc_sweep.tables.trials import TrialRow, TrialTable
 
 DROPPED = {"checkpoint_epoch": None, "checkpoint": None}  # what the trial table then says
 FINISHED = (Status.DONE, Status.DIVERGED, Status.STOPPED)
@@ -40,15 +40,15 @@ class Budget:
         self._finished.discard(trial_id)
         self._chosen.discard(trial_id)
 
-    def choose(self, rows: Iterable[Mapping[str, object]]) -> list[str]:
+    def choose(self, rows: Iterable[TrialRow]) -> list[str]:
         """The trials whose checkpoints are too much; the caller lets the trial table forget them, then calls `drop`."""
         excess = sum(self._sizes.values()) - self._bytes
         if not self._changed or excess <= 0:
             return []
         self._changed = False
         chosen = []
-        for row in sorted((row for row in rows if row["status"] in FINISHED), key=_ended):
-            trial_id = str(row["trial_id"])
+        for row in sorted((row for row in rows if row["status"] in FINISHED), key=lambda row: row["ended"] or _EVER):
+            trial_id = row["trial_id"]
             if excess > 0 and trial_id in self._sizes:
                 chosen.append(trial_id)
                 excess -= self._sizes[trial_id]
@@ -95,8 +95,3 @@ def prune(paths: SweepPaths, gigabytes: float) -> Pruned:
         budget.drop()
         left = sum(checkpoints.sizes().values())
     return Pruned(len(chosen), before - left, left)
-
-
-def _ended(row: Mapping[str, object]) -> datetime:
-    ended = row["ended"]
-    return ended if isinstance(ended, datetime) else _EVER

@@ -87,4 +87,4 @@ class _Known:
 def _shares(rows: Mapping[str, TrialRow]) -> dict[TrialConfig, float]:
     """The share of a GPU that trials of one shape last had."""
     had = [(config_of(row), row["gpu"]) for row in rows.values()]
-    return {shape(config): float(str(gpu)) for config, gpu in had if config and gpu}
+    return {shape(config): gpu for config, gpu in had if config and gpu}

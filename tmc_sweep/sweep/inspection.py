@@ -150,7 +150,7 @@ class _Inspection:
 
     def _trials(self, sweep_id: str) -> dict[str, TrialRow]:
         table = self._checked(self.paths.trials, TRIAL_COLUMNS, sweep_id)
-        return {} if table is None else {str(row["trial_id"]): row for row in table.to_pylist()}
+        return {} if table is None else {row["trial_id"]: row for row in table.to_pylist()}
 
     def _part(self, path: Path, sweep_id: str, trials: Mapping[str, TrialRow], rows: dict[str, EpochRecord]) -> bool:
         """Look at a part; whether it is whole, and its place one that it may have."""
@@ -175,18 +175,18 @@ class _Inspection:
     def _check_trials(self, trials: Mapping[str, TrialRow], rows: Mapping[str, EpochRecord]) -> None:
         """Rows and checkpoints are durable before the trial table speaks of them: what is not there was lost."""
         for trial_id, row in trials.items():
-            counted = int(str(row["epochs_done"]))
+            counted = row["epochs_done"]
             last = rows.get(trial_id)
             there = last.epoch if last else 0
             if there < counted and not (last and _is_of_a_later_attempt(last, row)):
                 what = f"it has {there} epochs of trial {trial_id} where {counted} were stored"
                 self._report(self.paths.epochs, what)
-            if row["checkpoint"] and self._is_gone(named := self.paths.results / str(row["checkpoint"]), row):
+            if row["checkpoint"] and self._is_gone(named := self.paths.results / row["checkpoint"], row):
                 self._report(named, "it is missing")
 
     def _is_gone(self, checkpoint: Path, row: TrialRow) -> bool:
         """Whether a checkpoint is missing; of a running trial it may have made place for newer ones."""
-        stored = [path for _, path in CheckpointFiles(self.paths).stored(str(row["trial_id"]))]
+        stored = [path for _, path in CheckpointFiles(self.paths).stored(row["trial_id"])]
         return checkpoint not in stored and not (stored and row["status"] == Status.RUNNING)
 
     def _check_checkpoints(self, trial_id: str, trials: Mapping[str, TrialRow], rows: TrialRows | None) -> None:
@@ -226,4 +226,4 @@ class _Inspection:
 
 def _is_of_a_later_attempt(last: EpochRecord, row: TrialRow) -> bool:
     """Whether the epoch may be one that came out differently when trained again, which takes those after it away."""
-    return last.attempt == row["attempts"] != 1
+    return last.attempt == row["attempts"] and last.attempt != 1

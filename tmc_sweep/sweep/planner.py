@@ -5,18 +5,19 @@ from collections.abc import Callable, Mapping, Sequence
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.records import Status
+from tmc_sweep.tables.trials import TrialRow
 
 
-def missing(configs: Sequence[TrialConfig], rows: Mapping[str, Mapping[str, object]]) -> list[TrialConfig]:
+def missing(configs: Sequence[TrialConfig], rows: Mapping[str, TrialRow]) -> list[TrialConfig]:
     """The trials that, by the trial table's rows, have epochs left or failed; diverged and stopped ones never are."""
     return [config for config in configs if _is_missing(config, rows.get(config.trial_id))]
 
 
-def _is_missing(config: TrialConfig, row: Mapping[str, object] | None) -> bool:
+def _is_missing(config: TrialConfig, row: TrialRow | None) -> bool:
     if row is None or row["status"] == Status.FAILED:
         return True
     ended = row["status"] in (Status.DIVERGED, Status.STOPPED)
-    return not ended and int(str(row["epochs_done"])) < config.epochs
+    return not ended and row["epochs_done"] < config.epochs
 
 
 def packs(

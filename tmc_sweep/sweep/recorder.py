@@ -65,8 +65,8 @@ class Recorder:
         recorder._trials.ensure(configs)
         recorder.release()  # a run that was killed left its trials as running
         for row in list(recorder._trials):
-            recorder._name_checkpoint(str(row["trial_id"]))
-            recorder._settle(str(row["trial_id"]))
+            recorder._name_checkpoint(row["trial_id"])
+            recorder._settle(row["trial_id"])
         recorder.commit()
         return recorder
 
@@ -138,7 +138,7 @@ class Recorder:
         """Record that nothing is running any more: what was, is pending again."""
         for row in list(self._trials):
             if row["status"] == Status.RUNNING:
-                self._set_status(str(row["trial_id"]), Status.PENDING)
+                self._set_status(row["trial_id"], Status.PENDING)
 
     def mend(self, trial_id: str, history: Sequence[EpochRecord]) -> None:
         """Take from a checkpoint's history the rows that were lost, or that its attempt was about to replace."""
@@ -153,7 +153,7 @@ class Recorder:
         newest = self._checkpoints.latest(letter.trial_id)  # first: if it fails, the letter is received again
         if lost := self._lost.pop(letter.trial_id, None):
             pass_over(lost, "it is missing")
-        attempt = int(str(row["attempts"])) + 1
+        attempt = row["attempts"] + 1
         self._alike_since[letter.trial_id] = self._since(letter, row, attempt)
         self._packs_changed |= self._pack_of.get(letter.trial_id) != letter.pack
         self._pack_of[letter.trial_id] = letter.pack
@@ -216,8 +216,8 @@ class Recorder:
         name = str(path.relative_to(self._paths.results)) if path else None
         if row["checkpoint"] == name:
             return
-        if row["checkpoint"] and (epoch or 0) < int(str(row["checkpoint_epoch"])):
-            self._lost[trial_id] = self._paths.results / str(row["checkpoint"])
+        if row["checkpoint"] and (epoch or 0) < row["checkpoint_epoch"]:
+            self._lost[trial_id] = self._paths.results / row["checkpoint"]
         self._trials.update(trial_id, checkpoint_epoch=epoch, checkpoint=name)
         self._status_changed = True
 
@@ -226,22 +226,22 @@ class Recorder:
         row = self.row(trial_id)
         done = self._epochs.epochs_done.get(trial_id, 0)
         if done != row["epochs_done"]:
-            lost = done < int(str(row["epochs_done"]))
+            lost = done < row["epochs_done"]
             self._status_changed |= lost  # it never counts rows that are not there
             self._trials.update(trial_id, epochs_done=done)
             if lost and row["status"] == Status.DIVERGED:
                 self._set_status(trial_id, Status.PENDING, reason=None, ended=None)
-        if row["status"] == Status.DONE and done < int(str(row["epochs"])):
+        if row["status"] == Status.DONE and done < row["epochs"]:
             self._set_status(trial_id, Status.PENDING, ended=None)  # rows were lost, or more are asked for
         if row["status"] not in (Status.PENDING, Status.RUNNING) or not done:
             return
         last = self._epochs.last(trial_id)
-        if last is not None and last.attempt > int(str(row["attempts"])):  # the trial table was lost
+        if last is not None and last.attempt > row["attempts"]:  # the trial table was lost
             self._trials.update(trial_id, attempts=last.attempt)
             self._status_changed = True
         if last is not None and last.diverged:
             self._set_status(trial_id, Status.DIVERGED, reason=f"not finite in epoch {done}", ended=datetime.now(UTC))
-        elif done >= int(str(row["epochs"])):
+        elif done >= row["epochs"]:
             self._set_status(trial_id, Status.DONE, reason=None, ended=datetime.now(UTC))
 
     def _set_status(self, trial_id: str, status: Status, **columns: object) -> None:

@@ -41,7 +41,7 @@ def repair(paths: SweepPaths) -> Mended:
             if not problem.mendable:
                 raise StorageError(problem.sentence)
         done = [*_set_aside(paths, findings), *_fill(paths, findings)]
-        counted = {str(row["trial_id"]): int(str(row["epochs_done"])) for row in TrialTable.open(paths)}
+        counted = {row["trial_id"]: row["epochs_done"] for row in TrialTable.open(paths)}
         configs = _configs(paths)
         done += [f"entered in the trial table: trial {trial_id}" for trial_id in configs if trial_id not in counted]
         recorder = Recorder.open(paths, list(configs.values()))
@@ -49,7 +49,7 @@ def repair(paths: SweepPaths) -> Mended:
             done += _mend(recorder, CheckpointFiles(paths), config)
             counted.setdefault(trial_id, 0)
         recorder.commit()
-        left = {trial_id: int(str(recorder.row(trial_id)["epochs_done"])) for trial_id in counted}
+        left = {trial_id: recorder.row(trial_id)["epochs_done"] for trial_id in counted}
     return Mended(
         tuple(done),
         tuple(
@@ -81,7 +81,7 @@ def _configs(paths: SweepPaths) -> dict[str, TrialConfig]:
     if not rows:
         known += _of_search_space(paths)
     epochs, checkpoints = EpochTable.open(paths), CheckpointFiles(paths)
-    named = {config.trial_id for config in known} | {str(row["trial_id"]) for row in rows}
+    named = {config.trial_id for config in known} | {row["trial_id"] for row in rows}
     for trial_id in dict.fromkeys([*epochs.epochs_done, *checkpoints.trial_ids()]):
         if trial_id not in named:
             known += _of_checkpoint(checkpoints, trial_id) or _of_rows(epochs, trial_id)
@@ -106,7 +106,7 @@ def _of_rows(epochs: EpochTable, trial_id: str) -> list[TrialConfig]:
         return []
     columns = epochs.columns(trial_id)
     fields = {column.name: columns[column.name] for column in CONFIG_COLUMNS}
-    fields |= {"architecture": _architecture(str(columns["architecture"])), "epochs": epochs.epochs_done[trial_id]}
+    fields |= {"architecture": _architecture(columns["architecture"]), "epochs": epochs.epochs_done[trial_id]}
     try:
         config = TrialConfig.parse(fields)
     except (InputError, ValueError):
@@ -124,9 +124,9 @@ def _architecture(name: str) -> object:
 
 
 def _mend(recorder: Recorder, checkpoints: CheckpointFiles, config: TrialConfig) -> Iterator[str]:
-    before = int(str(recorder.row(config.trial_id)["epochs_done"]))
+    before = recorder.row(config.trial_id)["epochs_done"]
     recorder.mend(config.trial_id, _history(checkpoints, config, before))
-    after = int(str(recorder.row(config.trial_id)["epochs_done"]))
+    after = recorder.row(config.trial_id)["epochs_done"]
     if after > before:
         yield f"brought back from a checkpoint: epochs {before + 1} to {after} of trial {config.trial_id}"
 

@@ -98,13 +98,12 @@ class Writer:
 
     def _trial(self, trial_id: str, members: int | None = None) -> TrialProgress:
         row = self.recorder.row(trial_id)
-        reason = row["reason"]
         return TrialProgress(
             self._configs[trial_id],
-            Status(str(row["status"])),
+            Status(row["status"]),
             self.recorder.last(trial_id),
-            None if reason is None else str(reason),
-            members or int(str(row["pack_size"] or 1)),
+            row["reason"],
+            members or row["pack_size"] or 1,
         )
 
 

@@ -7,7 +7,7 @@ every moment each trial has epochs 1..n once. There is no journal and nothing to
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Self
+from typing import Any, Self
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.errors import StorageError
@@ -52,7 +52,7 @@ class EpochTable:
         """Epochs of each trial that has rows; those added since the last commit count, but are not yet durable."""
         return MappingProxyType(self._epochs_done)
 
-    def columns(self, trial_id: str) -> Mapping[str, object]:
+    def columns(self, trial_id: str) -> Mapping[str, Any]:
         """What is the same in every row of a trial that has rows."""
         return MappingProxyType(self._rows(self._part[trial_id])[trial_id].fixed)
 

@@ -40,7 +40,7 @@ class RecomputedEpochError(StorageError):
 class TrialRows:
     """The rows of one trial: epochs 1, 2, 3, ... without a gap."""
 
-    fixed: dict[str, object]
+    fixed: dict[str, Any]
     measured: pa.Table
 
     @classmethod
@@ -82,7 +82,7 @@ class TrialRows:
 
     def record(self, epoch: int) -> EpochRecord:
         """What is stored of an epoch."""
-        return EpochRecord(trial_id=str(self.fixed["trial_id"]), **self.measured.slice(epoch - 1, 1).to_pylist()[0])
+        return EpochRecord(trial_id=self.fixed["trial_id"], **self.measured.slice(epoch - 1, 1).to_pylist()[0])
 
     def _compare(self, skipped: int, again: Sequence[EpochRecord]) -> tuple[int, str]:
         """How many of these records equal the rows after the first `skipped`, and what the next one differs in."""

@@ -45,11 +45,11 @@ def read_curves(paths: SweepPaths, metric: str) -> dict[str, list[float]]:
     return {str(name): curve.tolist() for name, curve in rows.groupby("trial_id", observed=True)[metric]}
 
 
-def stored_trials(paths: SweepPaths) -> dict[str, dict[str, object]]:
+def stored_trials(paths: SweepPaths) -> dict[str, dict[str, Any]]:
     """The trial table's rows by trial, nulls as None; empty before the sweep's first run."""
     if not paths.trials.exists():
         return {}
-    return {str(row["trial_id"]): row for row in read_table(paths.trials, TRIAL_COLUMNS).to_pylist()}
+    return {row["trial_id"]: row for row in read_table(paths.trials, TRIAL_COLUMNS).to_pylist()}
 
 
 def plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:

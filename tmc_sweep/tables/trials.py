@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Self
+from typing import Any, Self
 
 import pyarrow as pa
 
@@ -16,17 +16,17 @@ from tmc_sweep.tables import files
 from tmc_sweep.tables.manifest import open_manifest
 from tmc_sweep.tables.schema import arrow_schema, read_table, to_parquet
 
-TrialRow = Mapping[str, object]
+TrialRow = Mapping[str, Any]  # keyed by column
 _NAMES = tuple(column.name for column in TRIAL_COLUMNS)
 
 
 class TrialTable:
     """Every trial of a sweep, in the order they were added. Its one writer holds `sweep_lock`."""
 
-    def __init__(self, paths: SweepPaths, sweep_id: str, rows: Iterable[dict[str, object]]) -> None:
+    def __init__(self, paths: SweepPaths, sweep_id: str, rows: Iterable[dict[str, Any]]) -> None:
         self._paths = paths
         self._sweep_id = sweep_id
-        self._rows = {str(row["trial_id"]): row for row in rows}
+        self._rows = {row["trial_id"]: row for row in rows}
         self._dirty = not paths.trials.exists()
 
     @classmethod
@@ -59,7 +59,7 @@ class TrialTable:
                 self._dirty = True
             elif config.epochs != row["epochs"]:
                 self.update(config.trial_id, epochs=config.epochs, config=config_json(config))
-                if row["status"] == Status.DONE and _count(row, "epochs_done") < config.epochs:
+                if row["status"] == Status.DONE and row["epochs_done"] < config.epochs:
                     self.update(config.trial_id, status=Status.PENDING, ended=None)
 
     def update(self, trial_id: str, **columns: object) -> None:
@@ -87,7 +87,7 @@ def config_json(config: TrialConfig) -> str:
 def config_of(row: TrialRow) -> TrialConfig | None:
     """A trial's configuration by its row of the trial table; None if it has another name by now."""
     try:
-        config = TrialConfig.stored(json.loads(str(row["config"])))
+        config = TrialConfig.stored(json.loads(row["config"]))
     except (InputError, ValueError, TypeError):
         return None
     return config if config.trial_id == row["trial_id"] else None
@@ -104,7 +104,7 @@ def known_config(row: TrialRow) -> TrialConfig:
     return config
 
 
-def _pending(config: TrialConfig) -> dict[str, object]:
+def _pending(config: TrialConfig) -> dict[str, Any]:
     known = {
         "trial_id": config.trial_id,
         "cell_id": config.cell_id,
@@ -115,8 +115,3 @@ def _pending(config: TrialConfig) -> dict[str, object]:
         "config": config_json(config),
     }
     return {name: known.get(name) for name in _NAMES}
-
-
-def _count(row: TrialRow, name: str) -> int:
-    value = row[name]
-    return value if isinstance(value, int) else 0
