@@ -108,9 +108,32 @@ def test_the_keyboard_sorts_text_and_keeps_what_is_empty_last(opened: Chrome):
     assert header(opened, "Trials", "K").get_attribute("aria-sort") is None
 
 
-@pytest.mark.parametrize("width", [400, 1280])
+@pytest.mark.parametrize("width", [360, 768, 1440])
 def test_the_page_itself_never_scrolls_sideways(opened: Chrome, width: int):
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    resize(opened, width)
     shown = opened.execute_script("const page = document.documentElement; return [page.scrollWidth, page.clientWidth]")
     assert shown[0] == shown[1] <= width
+
+
+@pytest.mark.parametrize("width", [360, 768, 1440])
+def test_the_statistic_shows_without_scrolling(opened: Chrome, width: int):
+    resize(opened, width)
+    edges = """
+        const right = (element) => element.getBoundingClientRect().right;
+        const box = [...document.querySelectorAll(".scroll")].find((each) => each.ariaLabel.startsWith("Summary"));
+        return [...box.querySelectorAll("td[data-head=mean], td[data-head^=std]")].map((td) => right(box) - right(td));
+    """
+    found = opened.execute_script(edges)
+    assert len(found) == 4 * 4  # cells, and columns
+    assert min(found) >= 0
+
+
+def test_on_a_phone_no_table_is_wider_than_the_page(opened: Chrome):
+    resize(opened, 360)
+    cut = "return [...document.querySelectorAll('.scroll:has(table)')].map((box) => box.scrollWidth - box.clientWidth)"
+    assert set(opened.execute_script(cut)) == {0}
+
+
+def resize(browser: Chrome, width: int) -> None:
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)

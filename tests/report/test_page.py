@@ -15,7 +15,7 @@ from tmc_sweep.records import EVALUATION_COLUMNS, TRIAL_COLUMNS
 from tmc_sweep.report import figures
 from tmc_sweep.report.page import page
 from tmc_sweep.report.tables import SweepTables
-from tmc_sweep.report.views import MAX_ROWS, differences, summary, table, trials
+from tmc_sweep.report.views import MAX_ROWS, Cell, differences, summary, table, trials
 from tmc_sweep.tables.artefacts import EVALUATIONS
 
 GRID = """# for <b>people</b> & machines
@@ -187,6 +187,22 @@ def test_a_trial_says_how_it_was_packed_and_why_it_ended_beside_its_status(half:
     assert "pack_size" in heads
     assert "gpu" not in heads
     assert "gpu" in [head.title for head in trials(replace(half, trials=half.trials.assign(gpu=0.5))).heads]
+
+
+def test_why_a_number_is_missing_stands_in_its_place_and_sorts_as_none(tmp_path: Path):
+    level = lambda config: np.full(60, -90.0) if config.lr == 1e-3 else np.array([np.nan])  # noqa: E731
+    shown = invented.sweep(tmp_path, GRID.replace("seeds: 2", "seeds: 1"), level)
+    cells = {(row[0].text, row[3].text): row[4] for row in summary(shown).rows}
+    assert cells["iwae", "0.01"] == Cell("seed 0 diverged in epoch 1")
+    assert cells["iwae", "0.001"] == Cell("−90.000", "-90.0")
+    made = differences(shown)
+    by_lr, by_objective = ([row for row in made.rows if row[0].text == by] for by in ("lr", "objective"))
+    at = [head.title for head in made.heads].index("mean_difference")
+    assert by_lr[0][at] == Cell("seed 0 of lr 0.01 diverged in epoch 1")
+    assert [cell.text for cell in by_objective[0][at : at + 2]] == [
+        "+0.000",
+        "one common seed, and an interval needs two",
+    ]
 
 
 def test_the_summary_of_a_search_begins_with_its_best(tmp_path: Path):

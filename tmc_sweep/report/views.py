@@ -20,7 +20,8 @@ MAX_ROWS = 1_000  # of one table: a page of more is no page
 
 _PER_IMAGE = "nats per image"
 _DIGITS = {_PER_IMAGE: 3, "seconds": 2}  # by unit
-_SIGNED = ("mean_difference", "low", "high")
+_DIFFERENCE = ("mean_difference", "low", "high", "std_difference")
+_SIGNED = _DIFFERENCE[:3]
 _INTERVAL = f"of the {CONFIDENCE:.0%} interval of Student's t"
 _DIFFERENCES = (
     Column("by", "string", "", "the field in which two cells differ, all else being equal"),
@@ -32,7 +33,6 @@ _DIFFERENCES = (
     Column("high", "float64", _PER_IMAGE, _INTERVAL),
     Column("std_difference", "float64", _PER_IMAGE, "std (ddof 1) over these seeds"),
     Column("n_seeds", "int64", "", "seeds that both cells have"),
-    Column("reason", "string", "", "why there is no difference or no interval"),
 )
 _EVALUATIONS = (
     *(column for column in EVALUATION_COLUMNS if column.name != "standard_error"),
@@ -76,11 +76,10 @@ class Table:
 def summary(sweep: SweepTables) -> Table:
     """The declared statistic, a row per cell; of a search the best first."""
     rows = plain_rows(ranked(sweep.summary, sweep.statistic.mode) if sweep.searched else sweep.summary)
-    reasons = ["reason"] if any(row["reason"] for row in rows) else []
-    names = [*(telling_fields(rows) if rows else ()), "mean", *reasons, *_STATISTICS[1:], *_COUNTS]
+    names = [*(telling_fields(rows) if rows else ()), *_STATISTICS, *_COUNTS]
     order = ", the best first" if sweep.searched else ""
     title = f"Summary: {sweep.statistic.metric}, last {sweep.statistic.last} epochs{order}"
-    return table(title, SUMMARY_COLUMNS, names, rows)
+    return table(title, SUMMARY_COLUMNS, names, rows, _STATISTICS)
 
 
 def trials(sweep: SweepTables) -> Table:
@@ -108,16 +107,21 @@ def differences(sweep: SweepTables) -> Table:
     fields = [name for name in CELL_FIELDS if len({row.get(name) for row in rows} - {None}) > 1]
     if all(row.get("eval_k") in (None, row.get("K")) for row in rows):
         fields = [name for name in fields if name != "eval_k"]
-    reasons = ["reason"] if any(row["reason"] for row in rows) else []
-    measured = ["mean_difference", *reasons, "low", "high", "std_difference", "n_seeds"]
-    return table("Paired differences", _DIFFERENCES, ["by", "value", "baseline", *fields, *measured], rows)
+    names = ["by", "value", "baseline", *fields, *_DIFFERENCE, "n_seeds"]
+    return table("Paired differences", _DIFFERENCES, names, rows, _DIFFERENCE)
 
 
-def table(title: str, columns: Iterable[Column], names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Table:
-    """These columns of these rows, the first MAX_ROWS."""
+def table(
+    title: str,
+    columns: Iterable[Column],
+    names: Sequence[str],
+    rows: Sequence[Mapping[str, Any]],
+    explained: Sequence[str] = (),
+) -> Table:
+    """These columns of these rows, the first MAX_ROWS; a row's reason stands for the first of `explained` it lacks."""
     by_name = {column.name: column for column in columns}
     known = [by_name[name] for name in names]
-    cells = tuple(tuple(_cell(column, row[column.name]) for column in known) for row in rows[:MAX_ROWS])
+    cells = tuple(_row(known, row, explained) for row in rows[:MAX_ROWS])
     return Table(title, tuple(map(_head, known)), cells, max(0, len(rows) - MAX_ROWS))
 
 
@@ -154,6 +158,13 @@ def _head(column: Column) -> Head:
 
 def _meaning(name: str) -> str:
     return next(column.meaning for column in SUMMARY_COLUMNS if column.name == name)
+
+
+def _row(columns: Sequence[Column], row: Mapping[str, Any], explained: Sequence[str]) -> tuple[Cell, ...]:
+    lacking = next((name for name in explained if row[name] is None), None)
+    return tuple(
+        Cell(row["reason"] or "") if column.name == lacking else _cell(column, row[column.name]) for column in columns
+    )
 
 
 def _cell(column: Column, value: Any) -> Cell:
