@@ -27,6 +27,8 @@ class Status(StrEnum):
     STOPPED = "stopped"
 
 
+OPEN = (Status.PENDING, Status.RUNNING)
+FINISHED = (Status.DONE, Status.DIVERGED, Status.STOPPED)  # a later run trains none of these, but for more epochs
 ENDED_EARLY = (Status.DIVERGED, Status.FAILED, Status.STOPPED)
 ENDED = (Status.DONE, *ENDED_EARLY)
 

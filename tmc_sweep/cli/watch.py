@@ -10,7 +10,7 @@ from rich.live import Live
 
 from tmc_sweep.cli.show import headline, status_view
 from tmc_sweep.cli.status import sweep_status
-from tmc_sweep.records import Status
+from tmc_sweep.records import OPEN
 
 SECONDS = 2.0
 
@@ -33,6 +33,6 @@ def _statuses(results: Path, name: str) -> Iterator[dict[str, Any]]:
     while True:
         status = sweep_status(results, name)
         yield status
-        if not status[f"n_{Status.PENDING}"] + status[f"n_{Status.RUNNING}"]:
+        if not any(status[f"n_{name}"] for name in OPEN):
             return
         time.sleep(SECONDS)

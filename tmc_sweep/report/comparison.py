@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tmc_sweep.records import ENDED_EARLY, Status
+from tmc_sweep.records import ENDED_EARLY, OPEN
 from tmc_sweep.report.evidence import LAST, Trial, evidence, window
 from tmc_sweep.report.published import Number, published
 from tmc_sweep.report.setting import departures
@@ -16,7 +16,7 @@ from tmc_sweep.report.text import side_by_side
 from tmc_sweep.tables.summary import statistics
 
 QUARTILES = ("lower quartile", "upper quartile")  # spreads of seconds, over epochs
-_MODEL = ("objective", "architecture")  # a cell of another one is not compared at all
+_SAME = {"data", "objective", "architecture"}  # a cell in which one differs is not compared at all
 _NO_MATTER = ("lr", "adam_eps", "init")  # for seconds
 _TIMED_ON = ("device", "threads", "engine", "pack_size", "gpu")
 
@@ -28,7 +28,7 @@ class Comparison:
     number: Number
     where: Mapping[str, Any]  # the fields that our trials share
     value: float | None  # None: `why`
-    difference: float | None  # ours less theirs, or less the nearest end of their range; None of other data
+    difference: float | None  # ours less theirs, or less the nearest end of their range
     spreads: dict[str, float | None]  # by name
     departures: tuple[str, ...]  # where it is not like for like
     why: str = ""
@@ -37,7 +37,7 @@ class Comparison:
 def compare(sweep: SweepTables) -> list[Comparison]:
     """Every published number that this sweep has a counterpart of."""
     trials = evidence(sweep)
-    left = sweep.trials[sweep.trials["status"].isin([Status.PENDING, Status.RUNNING])]
+    left = sweep.trials[sweep.trials["status"].isin(OPEN)]
     unfinished = left["cell_id"].value_counts().to_dict()
     return [
         comparison(number, cell, sum(unfinished.get(name, 0) for name in {trial.cell_id for trial in cell}))
@@ -58,8 +58,7 @@ def comparison(number: Number, trials: Sequence[Trial], unfinished: int = 0) -> 
         why = f"seed {ended[0].seed} {ended[0].status}"
         return Comparison(number, where, None, None, {}, texts, why)
     value, spreads = _seconds(trials) if timed else _objective(trials, *epochs)
-    difference = None if "data" in found else _difference(number, value)
-    return Comparison(number, where, value, difference, spreads, texts)
+    return Comparison(number, where, value, _difference(number, value), spreads, texts)
 
 
 def _nearest(number: Number, trials: Sequence[Trial]) -> list[list[Trial]]:
@@ -74,7 +73,7 @@ def _nearest(number: Number, trials: Sequence[Trial]) -> list[list[Trial]]:
     for trial in trials:
         different = departures(number.cell, trial.fields).keys()
         apart = different & number.cell.keys()
-        if apart & {*_MODEL} or (timed and (apart or not trial.last_epoch)):
+        if apart & _SAME or (timed and (apart or not trial.last_epoch)):
             continue
         key = _timed_alike(trial) if timed else (trial.cell_id,)
         groups.setdefault(key, []).append(trial)

@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from tmc_sweep.records import Status
+from tmc_sweep.records import OPEN, Status
 from tmc_sweep.report import figures, views
 from tmc_sweep.report.claims import Judgement, Verdict, claims, judge
 from tmc_sweep.report.comparison import Comparison, compare
@@ -74,7 +74,7 @@ def write_page(path: Path, results: Path, names: Iterable[str], refresh_seconds:
     StorageError if its tables cannot be read or the file cannot be written.
     """
     sweeps = [SweepTables.read(results, name) for name in dict.fromkeys(names)]
-    left = any(sweep.trials["status"].isin([Status.PENDING, Status.RUNNING]).any() for sweep in sweeps)
+    left = any(sweep.trials["status"].isin(OPEN).any() for sweep in sweeps)
     text = page(sweeps, refresh_seconds if left else None)
     files.write(path, text.encode(), path.parent)
     return left

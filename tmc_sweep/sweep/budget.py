@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.records import Status
+from tmc_sweep.records import FINISHED
 from tmc_sweep.tables.checkpoints import CheckpointFiles
 from tmc_sweep.tables.epochs import EpochTable
 from tmc_sweep.tables.lock import sweep_lock
@@ -13,7 +13,6 @@ from tmc_sweep.tables.schema import refused
 from tmc_sweep.tables.trials import TrialRow, TrialTable
 
 DROPPED = {"checkpoint_epoch": None, "checkpoint": None}  # what the trial table then says
-FINISHED = (Status.DONE, Status.DIVERGED, Status.STOPPED)
 _EVER = datetime.min.replace(tzinfo=UTC)
 
 

@@ -10,8 +10,8 @@ from typing import Self
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.records import EpochRecord, Status
-from tmc_sweep.sweep.budget import DROPPED, FINISHED, Budget
+from tmc_sweep.records import FINISHED, OPEN, EpochRecord, Status
+from tmc_sweep.sweep.budget import DROPPED, Budget
 from tmc_sweep.sweep.curves import Curves
 from tmc_sweep.sweep.letters import Begin, Begun, Done, Letter, Reply, Report
 from tmc_sweep.sweep.stopping import Stopping
@@ -131,7 +131,7 @@ class Recorder:
 
     def fail(self, trial_id: str, reason: str) -> None:
         """Record that training of the trial ended with an error, unless it had already ended otherwise."""
-        if self.row(trial_id)["status"] in (Status.PENDING, Status.RUNNING):
+        if self.row(trial_id)["status"] in OPEN:
             self._set_status(trial_id, Status.FAILED, reason=reason, ended=datetime.now(UTC))
 
     def release(self) -> None:
@@ -206,7 +206,7 @@ class Recorder:
             self._curves.take(report.records)
         cell = self._configs[report.trial_id].cell_id
         for trial_id, reason in (self._stopping.ended(cell) if self._stopping else {}).items():
-            if self.row(trial_id)["status"] in (Status.PENDING, Status.RUNNING):
+            if self.row(trial_id)["status"] in OPEN:
                 self._set_status(trial_id, Status.STOPPED, reason=reason, ended=datetime.now(UTC))
 
     def _name_checkpoint(self, trial_id: str) -> None:
@@ -233,7 +233,7 @@ class Recorder:
                 self._set_status(trial_id, Status.PENDING, reason=None, ended=None)
         if row["status"] == Status.DONE and done < row["epochs"]:
             self._set_status(trial_id, Status.PENDING, ended=None)  # rows were lost, or more are asked for
-        if row["status"] not in (Status.PENDING, Status.RUNNING) or not done:
+        if row["status"] not in OPEN or not done:
             return
         last = self._epochs.last(trial_id)
         if last is not None and last.attempt > row["attempts"]:  # the trial table was lost
