@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from command import command
 
-from tmc_sweep.cluster import doctor, machine
+from tmc_sweep.cluster import doctor, machine, probe
 from tmc_sweep.cluster.machine import Check, Machine, differences, gpu_problem
+from tmc_sweep.errors import CannotRunError
 
 GOOD = Machine(
     host="here",
@@ -151,6 +152,17 @@ def test_a_card_that_only_the_driver_sees(monkeypatch: pytest.MonkeyPatch, tmp_p
     found = machine.this_machine()
     assert (found.driver, found.cards, found.gpus) == ("470.82.01", ["T4"], [])
     assert gpu_problem(found)[0].startswith("1 GPUs (T4), driver 470.82.01, but torch ")
+
+
+def test_a_temporary_folder_that_is_not_made_yet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path / "not" / "yet"))
+    assert probe.probe()["disk_bytes"] == shutil.disk_usage(tmp_path).total
+
+
+def test_a_machine_that_cannot_be_looked_at_says_why(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(machine, "PROBE", "raise ImportError('libgomp.so.1: cannot open')")
+    with pytest.raises(CannotRunError, match=r"but ImportError: libgomp\.so\.1: cannot open: install tmc-sweep again"):
+        machine.this_machine()
 
 
 def test_the_lines_and_the_json_say_the_same(good):

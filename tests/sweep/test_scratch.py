@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tmc_sweep.sweep.scratch import scratch_folder
+from tmc_sweep.errors import CannotRunError
+from tmc_sweep.sweep.scratch import scratch_folder, temporary_root
 
 HOLD = """
 import time
@@ -65,3 +66,21 @@ def test_folders_that_nobody_marked_and_links_stay(root: Path, tmp_path_factory:
         pass
     assert sorted(path.name for path in root.iterdir()) == ["tmc-link", "tmc-unmarked"]
     assert (elsewhere / "owner").exists()
+
+
+def test_the_folder_that_is_named_is_made(root: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("RAY_TMPDIR", str(root / "not" / "yet"))
+    with scratch_folder() as ours:
+        assert ours.parent == root / "not" / "yet"
+
+
+def test_a_name_that_is_empty_names_none(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("RAY_TMPDIR", "")
+    assert temporary_root() == Path("/tmp")
+
+
+def test_what_can_be_no_folder_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch):
+    (root / "file").touch()
+    monkeypatch.setenv("RAY_TMPDIR", str(root / "file"))
+    with pytest.raises(CannotRunError, match=f"{root}/file cannot be one .*: let RAY_TMPDIR name"), scratch_folder():
+        pytest.fail("it was a folder")

@@ -160,17 +160,31 @@ def test_our_own_cluster_has_no_dashboard_and_its_token_is_ours_alone(
     assert [(options["address"], options["include_dashboard"]) for options in asked] == [("local", False)]
 
 
-def test_a_ray_that_does_not_start_is_reported_in_one_sentence(nothing_started, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(
+    ("said", "why", "fix"),
+    [
+        (
+            "The node timed out during startup. This could\nhappen because of anything.",
+            "The node timed out during startup",
+            "free some memory or processors",
+        ),
+        (
+            "AF_UNIX path length cannot exceed 107 bytes: /tmp/deep/socket",
+            "AF_UNIX path length cannot exceed 107 bytes: /tmp/deep/socket",
+            "let RAY_TMPDIR name a folder with a short path",
+        ),
+    ],
+)
+def test_a_ray_that_does_not_start_is_reported_in_one_sentence(
+    nothing_started, monkeypatch: pytest.MonkeyPatch, said: str, why: str, fix: str
+):
     def fails(**_: object) -> None:
-        raise Exception("The node timed out during startup. This could\nhappen because of anything.")
+        raise Exception(said)
 
     monkeypatch.setattr(ray, "init", fails)
     with pytest.raises(CannotRunError) as error, ray_session(Resources(gpu=0)):
         pass
-    assert str(error.value) == (
-        "Ray must start on this machine, but The node timed out during startup: "
-        "free some memory or processors, and run the same command again"
-    )
+    assert str(error.value) == f"Ray must start on this machine, but {why}: {fix}, and run the same command again"
 
 
 def test_what_never_fits_this_machine_is_refused_before_ray_starts(nothing_started):

@@ -11,6 +11,7 @@ from typing import NamedTuple, Self
 
 from tmc_sweep.cluster import probe
 from tmc_sweep.errors import CannotRunError
+from tmc_sweep.said import last_line
 
 PROBE = Path(probe.__file__).read_text(encoding="utf-8")
 PROBE_SECONDS = 60.0  # importing torch from a cold disk, and its first look at each GPU
@@ -76,8 +77,10 @@ def this_machine() -> Machine:
         )
         return Machine.parse(asked.stdout)
     except (subprocess.SubprocessError, ValueError, IndexError) as error:
+        said = last_line(error.stderr) if isinstance(error, subprocess.CalledProcessError) else ""
+        what = said or type(error).__name__
         raise CannotRunError(
-            f"this machine's Python and torch must start within {PROBE_SECONDS:g} s, but {type(error).__name__}: "
+            f"this machine's Python and torch must start within {PROBE_SECONDS:g} s, but {what}: "
             "install tmc-sweep again"
         ) from error
 

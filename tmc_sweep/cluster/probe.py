@@ -11,6 +11,7 @@ import subprocess
 from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 
@@ -19,7 +20,7 @@ def probe() -> dict[str, Any]:
     driver, cards = _cards()
     cuda, gpus, problem = _usable_gpus()
     temporary = os.environ.get("RAY_TMPDIR") or "/tmp"  # noqa: S108 - Ray's own path
-    disk = shutil.disk_usage(temporary)
+    disk = shutil.disk_usage(_there(Path(temporary).absolute()))
     return {
         "host": platform.node(),
         "python": platform.python_version(),
@@ -34,6 +35,11 @@ def probe() -> dict[str, Any]:
         "free_bytes": disk.free,
         "disk_bytes": disk.total,
     }
+
+
+def _there(folder: Path) -> Path:
+    """The folder, or the nearest one above it that is there."""
+    return next(path for path in (folder, *folder.parents) if path.exists())
 
 
 def _version(package: str) -> str | None:

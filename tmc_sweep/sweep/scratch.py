@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tmc_sweep.errors import CannotRunError
+
 _PREFIX = "tmc-"
 _OWNER = "owner"
 
@@ -17,11 +19,12 @@ def scratch_folder() -> Iterator[Path]:
     """A new folder with a short name, and an end to those whose process was killed.
 
     The kernel tells who lives: each folder holds a file that its process has locked since before it had that name.
+    CannotRunError if no folder can be made there.
     """
     root = temporary_root()
     for folder in root.glob(f"{_PREFIX}*"):
         _remove_if_abandoned(folder)
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=root))
+    folder = _new_folder(root)
     descriptor = os.open(folder / "new", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -34,7 +37,18 @@ def scratch_folder() -> Iterator[Path]:
 
 def temporary_root() -> Path:
     """Where Ray keeps its files; short, as the paths of its sockets must be."""
-    return Path(os.environ.get("RAY_TMPDIR", "/tmp"))  # noqa: S108 - Ray's own path
+    return Path(os.environ.get("RAY_TMPDIR") or "/tmp").absolute()  # noqa: S108 - Ray's own path
+
+
+def _new_folder(root: Path) -> Path:
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=root))
+    except OSError as error:
+        raise CannotRunError(
+            f"Ray must have a folder for its files, but {root} cannot be one ({error.strerror}): "
+            "let RAY_TMPDIR name a folder that you may write to, or unset it"
+        ) from None
 
 
 def _remove_if_abandoned(folder: Path) -> None:

@@ -114,9 +114,10 @@ def _start(here: Capacity, folder: Path) -> None:
     except TmcSweepError:  # a signal's
         raise
     except Exception as error:  # Ray gives up on its own processes after 30 s with no other type
+        long = "AF_UNIX path length" in str(error)
+        fix = "let RAY_TMPDIR name a folder with a short path" if long else "free some memory or processors"
         raise CannotRunError(
-            f"Ray must start on this machine, but {_first_sentence(error)}: "
-            "free some memory or processors, and run the same command again"
+            f"Ray must start on this machine, but {_first_sentence(error)}: {fix}, and run the same command again"
         ) from error
     if TOKEN.is_file():  # Ray leaves it readable to all
         TOKEN.chmod(0o600)
