@@ -1,5 +1,6 @@
 """What a run would train, for how long and for how much."""
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -179,6 +180,12 @@ def test_seconds_on_record_count_before_those_of_a_few_steps(file, results: Path
     assert ", as measured on cpu, this machine" in shown
 
 
+def test_only_those_are_named_whose_seconds_count(file, results: Path, monkeypatch):
+    monkeypatch.setattr(probe, "measure", measured)
+    known = ("plan", file(("epochs: 4", "epochs: 10"), ("[1e-3, 10]", "[1e-3]")), "--results", results, "--probe")
+    assert command(*known, "--json").json["time"]["measured_on"] == ["cpu"]
+
+
 def test_a_cluster_file_says_how_many_train_at_once_and_what_it_costs(file, results: Path, cluster: Path):
     asked = (file(("epochs: 4", "epochs: 10"), ("seeds: 2", "seeds: 6")), "--results", results, "--on", cluster)
     plan = command("plan", *asked, "--set", "resources.gpu=0.5", "--set", "resources.pack=1", "--json").json
@@ -343,6 +350,29 @@ def test_what_a_search_is_yet_to_choose_is_taken_to_be_as_a_random_one_would(tmp
     later = command("plan", search, "--results", tmp_path, "--json").json
     assert [later[name] for name in ("n_trials", "n_to_train", "n_cells_to_choose")] == [2, 0, 7]
     assert later["time"]["epochs_left"] == 7 * 2 * 3
+
+
+def test_under_a_scheduler_cells_take_turns_as_in_a_run_and_train_to_their_ends(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(probe, "measure", lambda config, *_: Cost(float(config.K), 0.0, 0, 0, 0.0))
+    file = tmp_path / "grid.yaml"
+
+    def asked(values: Sequence[int], more: str = "") -> tuple[object, ...]:
+        file.write_text(
+            "{name: grid, base: {data: digits, architecture: {latents: [12, 4]}, batch_size: 100, train_images: 150,"
+            f" validation_images: 50, eval_k: 5, epochs: 3}}, space: {{K: {{grid_search: {list(values)}}}}}, seeds: 1,"
+            f" resources: {{pack: 1}}, statistic: {{metric: val_iwae, last: 1}}{more}}}"
+        )
+        return "plan", file, "--results", tmp_path, "--probe"
+
+    def seconds(values: Sequence[int], more: str = "") -> float:
+        return command(*asked(values, more), "--json").json["time"]["wall_seconds"]["about"]
+
+    listed, asha = [20, 1, 2, 3, 4], ", scheduler: {algorithm: asha, grace_epochs: 1, last: 1}"
+    cells = command(*asked(listed), "--json").json["cells"]
+    in_turn = [cell["K"] for cell in sorted(cells, key=lambda cell: cell["cell_id"])]
+    assert seconds(listed, asha) == seconds(in_turn) != seconds(listed)
+    assert "\n15 epochs left, unless asha stops some: about " in command(*asked(listed, asha)).out
+    assert "\n15 epochs left: about " in command(*asked(listed)).out
 
 
 def test_a_plan_is_for_one_cluster(file, cluster: Path):

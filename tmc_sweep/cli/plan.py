@@ -15,6 +15,7 @@ from tmc_sweep.space import SearchSpace
 from tmc_sweep.sweep.forecast import Forecast, forecast
 from tmc_sweep.sweep.planner import missing
 from tmc_sweep.sweep.search import known_trials
+from tmc_sweep.sweep.stopping import in_turn
 from tmc_sweep.tables.manifest import read_manifest
 from tmc_sweep.tables.pace import Estimate, Paces, estimate, measured
 from tmc_sweep.tables.read import stored_trials
@@ -33,7 +34,7 @@ def plan_of(
     paths = SweepPaths(results, space.name)
     rows = stored_trials(paths)
     configs = known_trials(space, rows)
-    to_train, to_choose = missing(configs, rows), _to_choose(space, configs)
+    to_train, to_choose = in_turn(space, missing(configs, rows)), _to_choose(space, configs)
     manifest = read_manifest(paths)
     fleet = _fleet(space, slots, on)
     if probe and not fleet.here:
@@ -66,6 +67,7 @@ def plan_of(
         "time": {
             "slots": slots or expected.slots,
             "epochs_left": epochs_left,
+            "scheduler": space.scheduler and space.scheduler.algorithm,
             "unmeasured_epochs": found.unmeasured_epochs if found else epochs_left,
             "trainer_hours": found and _range(found.seconds / 3600, paces.factor),
             "wall_seconds": found and _range(found.wall_seconds, paces.factor),
@@ -89,7 +91,7 @@ def _fleet(space: SearchSpace, slots: int | None, on: Path | None) -> Fleet:
 
 
 def _epochs_left(config: TrialConfig, row: TrialRow | None) -> int:
-    return max(0, config.epochs - int(str(row["epochs_done"]))) if row else config.epochs
+    return max(0, config.epochs - row["epochs_done"]) if row else config.epochs
 
 
 def _trial(config: TrialConfig, row: TrialRow | None, to_train: bool) -> dict[str, Any]:
@@ -116,7 +118,7 @@ def _cells(
     epochs_left: Counter[str] = Counter()
     for config in to_train:
         epochs_left[config.cell_id] += left[config.trial_id]
-    gpu = {**{str(row["cell_id"]): row["gpu"] for row in rows.values()}, **expected.gpu}
+    gpu = {**{row["cell_id"]: row["gpu"] for row in rows.values()}, **expected.gpu}
     return [
         {
             "cell_id": cell_id,
@@ -139,7 +141,7 @@ def _range(value: float, factor: float | None) -> dict[str, float | None]:
 
 def _measured_on(rows: Mapping[str, TrialRow], paces: Paces, expected: Forecast) -> list[str]:
     """The devices whose seconds these are."""
-    trained = {str(row["device"]) for row in rows.values() if row["device"]}
+    trained = {row["device"] for row in rows.values() if row["device"]}
     return [*sorted(trained), *(["this machine"] if expected.epoch_seconds.keys() - paces.keys() else [])]
 
 

@@ -46,6 +46,7 @@ def _head(plan: Mapping[str, Any]) -> str:
 def _time_line(time: Mapping[str, Any]) -> str:
     """How long what is left should take."""
     left = f"{counted(time['epochs_left'], 'epochs')} left"
+    left += f", unless {time['scheduler']} stops some" if time["scheduler"] else ""
     if time["wall_seconds"] is None:
         return (
             f"{left}: how long they take is unknown, no epoch of this sweep is measured yet; "

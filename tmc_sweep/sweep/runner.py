@@ -26,7 +26,7 @@ from tmc_sweep.sweep.scratch import scratch_folder
 from tmc_sweep.sweep.search import CellSearch, choosing, known_trials
 from tmc_sweep.sweep.session import ray_session
 from tmc_sweep.sweep.signals import StopSignal, stop_signal
-from tmc_sweep.sweep.stopping import fair_order
+from tmc_sweep.sweep.stopping import in_turn
 from tmc_sweep.sweep.trainable import PackTrainable
 from tmc_sweep.sweep.worker import measuring
 from tmc_sweep.sweep.writer import Writer
@@ -78,8 +78,7 @@ def run(
         open_manifest(paths, space.text)
         recorder = Recorder.open(paths, configs, space.resources.checkpoint_gigabytes)
         rows = {config.trial_id: recorder.row(config.trial_id) for config in configs}
-        left = missing(configs, rows)
-        left = fair_order(left) if space.scheduler else left
+        left = in_turn(space, missing(configs, rows))
         images |= _images([config for config in left if config.data not in images])
         search = choosing(space, paths, configs, left, recorder) if space.chooses else None
         expected = space.n_cells * len(space.seeds)

@@ -5,10 +5,11 @@ It is compared with what is on record of the others at that epoch; one with a se
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from statistics import median
 
 from tmc_sweep.config import TrialConfig
+from tmc_sweep.space import SearchSpace
 from tmc_sweep.space.schema import Scheduler, Statistic
 from tmc_sweep.sweep.curves import Curves
 
@@ -22,6 +23,11 @@ def fair_order(configs: Iterable[TrialConfig]) -> list[TrialConfig]:
     of cells that come from worse to better none is ever stopped.
     """
     return sorted(configs, key=lambda config: config.cell_id)
+
+
+def in_turn(space: SearchSpace, configs: Sequence[TrialConfig]) -> Sequence[TrialConfig]:
+    """The trials as `run` takes them: in the file's order, but in a fair one where cells of a file are compared."""
+    return fair_order(configs) if space.scheduler and not space.adaptive else configs
 
 
 class Stopping:
