@@ -135,8 +135,20 @@ def _field(rule: str, meaning: str, default: Any = ..., **constraints: Any) -> A
     return Field(default, description=meaning, json_schema_extra={"rule": rule}, **constraints)
 
 
-def _derived(rule: str, meaning: str, default_factory: Any, **constraints: Any) -> Any:
-    return Field(default_factory=default_factory, description=meaning, json_schema_extra={"rule": rule}, **constraints)
+DERIVED_FROM: Mapping[str, str] = MappingProxyType({"train_images": "data", "test_images": "data", "eval_k": "K"})
+
+
+def derived(name: str, fields: Mapping[str, Any]) -> Any:
+    """A field of DERIVED_FROM where it is left out: K of `eval_k`, all images of the data set."""
+    source = fields[DERIVED_FROM[name]]
+    return source if name == "eval_k" else getattr(DATA_SETS[source], name)
+
+
+def _derived(name: str, rule: str, meaning: str, **constraints: Any) -> Any:
+    def default(given: dict[str, Any]) -> Any:
+        return derived(name, given) if DERIVED_FROM[name] in given else 1  # what it follows from is wrong: that is told
+
+    return Field(default_factory=default, description=meaning, json_schema_extra={"rule": rule}, **constraints)
 
 
 class TrialConfig(_Frozen):
@@ -144,15 +156,15 @@ class TrialConfig(_Frozen):
 
     data: DataName = _field(f"one of {', '.join(DATA_SETS)}", "data set", "digits")
     train_images: int = _derived(
+        "train_images",
         "a positive integer, at most the data set's training images",
         "training images used: the first ones, including those held out for validation",
-        lambda given: DATA_SETS[given["data"]].train_images if "data" in given else 1,
         ge=1,
     )
     test_images: int = _derived(
+        "test_images",
         "a positive integer, at most the data set's test images",
         "test images used: the first ones",
-        lambda given: DATA_SETS[given["data"]].test_images if "data" in given else 1,
         ge=1,
     )
     validation_images: int = _field(
@@ -169,13 +181,7 @@ class TrialConfig(_Frozen):
         ARCHITECTURE_RULE, "preset's name, or the latents' widths from the data up", PRESETS["small"]
     )
     K: int = _field("an integer from 1 to 10000", "samples per latent in training", 20, ge=1, le=10_000)
-    eval_k: int = _derived(
-        "an integer from 1 to 10000",
-        "samples per latent in evaluation",
-        lambda given: given.get("K", 1),
-        ge=1,
-        le=10_000,
-    )
+    eval_k: int = _derived("eval_k", "an integer from 1 to 10000", "samples per latent in evaluation", ge=1, le=10_000)
     lr: float = _field("a positive number up to 10, such as 1e-3", "Adam's learning rate", 1e-3, gt=0, le=10)
     batch_size: int = _field("an integer from 1 to 100000", "images per minibatch", 128, ge=1, le=100_000)
     adam_eps: float = _field("a positive number up to 1, such as 1e-4", "Adam's epsilon", 1e-4, gt=0, le=1)
@@ -290,13 +296,8 @@ NOT_IDENTITY = frozenset({"epochs", "seed"})
 
 def identity(config: TrialConfig) -> dict[str, object]:
     """What makes a cell: the resolved fields that are not at their identity default, JSON-ready."""
-    known = DATA_SETS[config.data]
-    defaults = {
-        **IDENTITY_DEFAULTS,
-        "train_images": known.train_images,
-        "test_images": known.test_images,
-        "eval_k": config.K,
-    }
+    given = dict(config)
+    defaults = {**IDENTITY_DEFAULTS, **{name: derived(name, given) for name in DERIVED_FROM}}
     resolved = config.model_dump(mode="json", exclude=set(NOT_IDENTITY))
     kept = {name: value for name, value in resolved.items() if name not in defaults or value != defaults[name]}
     return {**kept, "numerics": NUMERICS_VERSION}

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tmc_sweep.config import PRESETS, TrialConfig
+from tmc_sweep.config import DERIVED_FROM, PRESETS, TrialConfig
 from tmc_sweep.space import SearchSpace, SpaceError, load, parse
-from tmc_sweep.space.fields import DERIVED_FROM
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -8,16 +8,13 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import BaseModel, ValidationError, create_model
 from pydantic_core import ErrorDetails
 
-from tmc_sweep.config import TrialConfig
+from tmc_sweep.config import DERIVED_FROM, TrialConfig
 from tmc_sweep.explain import did_you_mean, explain
 from tmc_sweep.space.source import Mark, Node, shown
 
 Model = TypeVar("Model", bound=BaseModel)
 
 DOMAIN_KINDS = ("grid_search", "choice", "uniform", "loguniform", "quniform", "qloguniform", "randint", "lograndint")
-
-# Fields whose default follows from another field.
-DERIVED_FROM: Mapping[str, str] = MappingProxyType({"train_images": "data", "test_images": "data", "eval_k": "K"})
 
 _ALONE: Mapping[str, type[BaseModel]] = MappingProxyType(
     {

@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from tmc_sweep.config import TrialConfig
+from tmc_sweep.config import DERIVED_FROM, TrialConfig
 from tmc_sweep.explain import explain
 from tmc_sweep.space.domains import Choice, Dimension, Domain
-from tmc_sweep.space.fields import DERIVED_FROM, Cell, Condition, Setting
+from tmc_sweep.space.fields import Cell, Condition, Setting
 from tmc_sweep.space.schema import Resources, Scheduler, Search, Statistic
 from tmc_sweep.space.source import Mark
 
