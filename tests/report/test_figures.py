@@ -10,6 +10,7 @@ from command import command
 from invented import flat, sweep
 
 from tmc_sweep.report import figures
+from tmc_sweep.report.figures.cells import ranking
 from tmc_sweep.report.tables import SweepTables
 
 GRID = """
@@ -53,6 +54,13 @@ def test_the_figures_of_a_grid(tables: SweepTables):
     made = figures.of(tables)
     assert [figure.name for figure in made] == ["curves", "heatmap", "timing", "model"]
     assert made[0].title == "Test IWAE bound by epoch"
+
+
+def test_cells_of_equal_means_rank_as_they_do_in_best(tmp_path: Path):
+    text = "{name: ties, base: {epochs: 60}, space: {K: {grid_search: KS}}, statistic: {metric: test_iwae}}"
+    tables = sweep(tmp_path, text.replace("KS", str([*range(1, 41)])), flat(lambda config: -30.0 - config.K % 2))
+    best = command("best", "ties", "--results", tmp_path, "--json").json
+    assert ranking(tables) == [cell["cell_id"] for cell in best["cells"]]
 
 
 def test_the_same_tables_give_the_same_bytes_whatever_the_users_matplotlib_is_set_to(tables: SweepTables):

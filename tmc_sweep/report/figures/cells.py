@@ -12,6 +12,7 @@ from tmc_sweep.records import CELL_COLUMNS, Status
 from tmc_sweep.report.figures.style import COLOURS, MAX_COLUMNS, PALE
 from tmc_sweep.report.tables import SweepTables
 from tmc_sweep.tables.labels import differing_fields, label, telling_fields
+from tmc_sweep.tables.ranking import ranked
 from tmc_sweep.tables.read import plain_rows
 
 _MAX_PANELS = 30
@@ -130,8 +131,8 @@ def _by_rank(rows: Sequence[Mapping[str, Any]], ranking: Sequence[str]) -> list[
 
 def ranking(sweep: SweepTables) -> list[str]:
     """The cells that have a statistic, the best first."""
-    known = sweep.summary.dropna(subset="mean").sort_values("mean", ascending=sweep.statistic.mode == "min")
-    return known["cell_id"].tolist()
+    cells = ranked(sweep.summary, sweep.statistic.mode)
+    return cells.loc[cells["rank"].notna(), "cell_id"].tolist()
 
 
 def mean_of(epochs: pd.DataFrame, row: Mapping[Any, Any]) -> float:
