@@ -90,6 +90,14 @@ def test_tensorboard_has_a_run_per_trial_with_its_parameters_and_epochs(made: Pa
     assert b"batch_size" in start.metadata.plugin_data.content
 
 
+def test_an_architecture_of_many_layers_makes_no_name_too_long_for_a_folder(tmp_path: Path):
+    deep = {"latents": [64] * 40, "q_hidden": [100] * 40, "p_hidden": [77] * 40}
+    sweep(tmp_path, f"{{name: deep, space: {{architecture: {{grid_search: [small, {deep}]}}}}}}", flat(lambda _: -30.0))
+    assert export(tmp_path / "deep", "tensorboard", tmp_path / "out") == 2
+    names = {path.name.split()[-1] for path in (tmp_path / "out").iterdir()}
+    assert names == set(read_trials(tmp_path / "deep")["trial_id"])
+
+
 def test_mlflow_has_a_run_per_trial_with_its_parameters_and_epochs(made: Path, tmp_path: Path):
     pytest.importorskip("mlflow", reason="needs mlflow-skinny")
     from mlflow.tracking import MlflowClient

@@ -72,7 +72,8 @@ def _runs(paths: SweepPaths) -> Iterator[Run]:
         for trial_id in table["trial_id"].unique().to_pylist():
             if trial_id in rows:  # one that was just begun may not be there yet
                 epochs = table.filter(compute.equal(table["trial_id"], trial_id)).select(_NAMES).to_pylist()
-                yield Run(f"{label(rows[trial_id], names)} {trial_id}", rows[trial_id], epochs)
+                name = f"{label(rows[trial_id], names):.200} {trial_id}"  # also of a folder
+                yield Run(name, rows[trial_id], epochs)
 
 
 def _csv(paths: SweepPaths, folder: Path) -> Iterator[str]:
