@@ -3,7 +3,7 @@
 import errno
 import os
 import re
-import time
+import socket
 import urllib.request
 from pathlib import Path
 from urllib.error import URLError
@@ -97,22 +97,29 @@ def test_data_that_is_missing_offline_ends_the_run_before_anything_is_written(
     ("resources", "numbers"),
     [("{cpu: 512}", "asks for 512 CPU and 0 GPU"), ("{gpu: 64}", "asks for 1 CPU and 64 GPU")],
 )
-def test_resources_that_this_machine_never_has_are_refused_at_once(file, tmp_path: Path, resources: str, numbers: str):
-    began = time.monotonic()
+def test_resources_that_this_machine_never_has_are_refused_before_ray_starts(
+    file, tmp_path: Path, resources: str, numbers: str
+):
     path = file(("seeds: 2", f"seeds: 2\nresources: {resources}"))
     assert numbers in refusal(command("run", path, "--results", tmp_path / "results"), 3)
-    assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize(
     ("address", "says"),
     [("127.0.0.2:1", "a Ray cluster must answer at 127.0.0.2:1"), ("ray://127.0.0.1:1", "a Ray Client address")],
 )
-def test_a_cluster_that_does_not_answer(file, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str, says: str):
+def test_a_cluster_that_does_not_answer_is_tried_once_at_most(
+    file, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str, says: str
+):
+    def connect(where: tuple[str, int], timeout: float) -> None:
+        tried.append((where, timeout))
+        raise TimeoutError
+
+    tried: list[tuple[tuple[str, int], float]] = []
+    monkeypatch.setattr(socket, "create_connection", connect)
     monkeypatch.setenv("RAY_ADDRESS", address)
-    began = time.monotonic()
     assert says in refusal(command("run", file(), "--results", tmp_path / "results"), 3)
-    assert time.monotonic() - began < 10
+    assert tried == ([] if "//" in address else [(("127.0.0.2", 1), 3.0)])
 
 
 def test_a_finished_sweep_needs_no_cluster(file, results: Path, monkeypatch: pytest.MonkeyPatch):
