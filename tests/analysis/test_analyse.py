@@ -10,7 +10,7 @@ from tmc_sweep.analysis.analyse import Analysed, analyse
 from tmc_sweep.analysis.trained import choose
 from tmc_sweep.data import load
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.tables.artefacts import read_latents, read_reconstructions
+from tmc_sweep.tables.artefacts import LATENTS, RECONSTRUCTIONS, read_artefact
 
 
 def of(found: list[Analysed], position: int) -> list[object]:
@@ -20,11 +20,11 @@ def of(found: list[Analysed], position: int) -> list[object]:
 def test_both_tables_of_both_trials(paths: SweepPaths):
     found = list(analyse(choose(paths)))
     assert [analysed[:4] for analysed in found] == [(IWAE, 2, 3, 20), (TMC, 2, 3, 20)]
-    points = read_latents(paths.epochs)
+    points = read_artefact(LATENTS, paths)
     assert len(points) == 80
     hits = (points["label"] == points["predicted"]).groupby(points["trial_id"]).mean()
     assert of(found, 4) == [hits[IWAE.trial_id], hits[TMC.trial_id]]
-    assert len(read_reconstructions(paths.epochs)) == 40
+    assert len(read_artefact(RECONSTRUCTIONS, paths)) == 40
 
 
 def test_what_is_there_is_not_computed_again(paths: SweepPaths, monkeypatch):
@@ -40,7 +40,7 @@ def test_other_samples_or_another_epoch_replace_a_trials_rows(paths: SweepPaths)
     sweep(paths, [small(**{**PLANE, "epochs": 3})], load("digits"))
     assert of(list(analyse(choose(paths))), 1) == [3, 2]
     list(analyse(choose(paths, [TMC.trial_id]), samples=7))
-    for frame in (read_latents(paths.epochs), read_reconstructions(paths.epochs)):
+    for frame in (read_artefact(LATENTS, paths), read_artefact(RECONSTRUCTIONS, paths)):
         rows = frame[["trial_id", "epoch", "samples"]].drop_duplicates().itertuples(index=False, name=None)
         assert sorted(rows) == sorted([(IWAE.trial_id, 3, 3), (TMC.trial_id, 2, 7)])
 
@@ -50,11 +50,11 @@ def test_a_trial_without_a_plane_has_reconstructions_alone(tmp_path):
     config = small(epochs=1)
     sweep(paths, [config], load("digits"))
     assert list(analyse(choose(paths))) == [Analysed(config, 1, 2, 20, None)]
-    assert read_latents(paths.epochs).empty
+    assert read_artefact(LATENTS, paths).empty
 
 
 def test_what_is_not_finite_is_not_stored(paths: SweepPaths, monkeypatch):
     monkeypatch.setattr(module, "reconstructions", lambda *_: [])
     monkeypatch.setattr(module, "latents", lambda *_: [])
     assert [analysed[3:] for analysed in analyse(choose(paths))] == [(0, None)] * 2
-    assert not pd.concat([read_latents(paths.epochs), read_reconstructions(paths.epochs)]).size
+    assert not pd.concat([read_artefact(LATENTS, paths), read_artefact(RECONSTRUCTIONS, paths)]).size

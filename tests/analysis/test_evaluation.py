@@ -16,7 +16,7 @@ from tmc_sweep.data import load
 from tmc_sweep.errors import InputError, StorageError
 from tmc_sweep.objectives import chain_log_weights, elbo, iwae, tmc
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.tables.artefacts import read_evaluations
+from tmc_sweep.tables.artefacts import EVALUATIONS, read_artefact
 from tmc_sweep.tables.lock import sweep_lock
 from tmc_sweep.training import TrialState
 from tmc_sweep.training.randomness import Purpose
@@ -121,7 +121,7 @@ def test_other_samples_bounds_and_epochs_are_evaluated_too(paths: SweepPaths):
     sweep(paths, [longer], load("digits"))
     frame = evaluate(choose(paths), "iwae", 4)
     assert dict(zip(frame["trial_id"], frame["epoch"], strict=True)) == {IWAE.trial_id: 3, TMC.trial_id: 2}
-    assert len(read_evaluations(paths.epochs)) == 7
+    assert len(read_artefact(EVALUATIONS, paths)) == 7
 
 
 def test_ctrl_c_keeps_the_trials_that_are_finished(chosen: Chosen):
@@ -131,7 +131,7 @@ def test_ctrl_c_keeps_the_trials_that_are_finished(chosen: Chosen):
 
     with pytest.raises(KeyboardInterrupt):
         evaluate(chosen, "elbo", 4, listener=interrupt)
-    assert read_evaluations(chosen.paths.epochs)["trial_id"].tolist() == [IWAE.trial_id]
+    assert read_artefact(EVALUATIONS, chosen.paths)["trial_id"].tolist() == [IWAE.trial_id]
 
 
 def test_it_may_run_beside_the_sweep(chosen: Chosen):
@@ -143,7 +143,7 @@ def test_a_foreign_checkpoint_is_refused_before_any_work(paths: SweepPaths):
     give_foreign_checkpoint(paths)
     with pytest.raises(StorageError, match=f"but names {IWAE.trial_id}: remove the checkpoint"):
         evaluate(choose(paths), "iwae", 2)
-    assert read_evaluations(paths.epochs).empty
+    assert read_artefact(EVALUATIONS, paths).empty
 
 
 def test_a_bound_that_is_not_finite_is_nan(chosen: Chosen, monkeypatch):

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from tmc_sweep.cli import analysis
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.tables.artefacts import read_evaluations, read_latents, read_reconstructions
+from tmc_sweep.tables.artefacts import EVALUATIONS, LATENTS, RECONSTRUCTIONS, read_artefact
 from tmc_sweep.tables.paired import paired_differences
 
 
@@ -35,7 +35,7 @@ def test_evaluate_shows_each_cell_and_computes_it_once(paths: SweepPaths):
     head, columns, first, second = ended.out.splitlines()
     assert head == "tmc of the test images, 4 samples"
     assert columns.split()[-6:] == ["epoch", "mean", "std_seeds", "standard_error", "n_seeds", "seconds"]
-    rows = read_evaluations(paths.epochs).set_index("objective")
+    rows = read_artefact(EVALUATIONS, paths).set_index("objective")
     assert f"{rows.loc['iwae', 'value']:.3f}" in first
     assert f"{rows.loc['tmc', 'value']:.3f}" in second
     lines = [f"{n}/2 {name} 8-2 K=3 lr=0.001 seed=0: evaluated" for n, name in ((1, "iwae"), (2, "tmc"))]
@@ -61,14 +61,14 @@ def test_evaluate_on_a_terminal_has_a_bar(paths: SweepPaths, monkeypatch):
 
 def test_analyse_has_a_line_per_trial_with_the_accuracy(paths: SweepPaths):
     ended = of(paths, "analyse", "--images", 5)
-    hits = read_latents(paths.epochs).query("label == predicted").groupby("objective").size()
+    hits = read_artefact(LATENTS, paths).query("label == predicted").groupby("objective").size()
     assert ended.out.splitlines() == [
         f"{name} 8-2 K=3 lr=0.001 seed=0: epoch 2, 5 reconstructions, "
         f"10-nearest-neighbour accuracy {hits[name] / 40:.1%}"
         for name in ("iwae", "tmc")
     ]
     assert ended.err == LEFT_OUT
-    assert len(read_reconstructions(paths.epochs)) == 10
+    assert len(read_artefact(RECONSTRUCTIONS, paths)) == 10
     (row,) = of(paths, "analyse", "--images", 5, "--trial", IWAE.trial_id, "--json").json
     assert row == {
         "trial_id": IWAE.trial_id,

@@ -8,16 +8,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from tmc_sweep.config import TrialConfig
-from tmc_sweep.errors import InputError, StorageError
+from tmc_sweep.errors import StorageError
 from tmc_sweep.tables.artefacts import (
     ARTEFACTS,
     EVALUATIONS,
     LATENTS,
     RECONSTRUCTIONS,
     read_artefact,
-    read_evaluations,
-    read_latents,
-    read_reconstructions,
     upsert,
 )
 from tmc_sweep.tables.epochs import EpochTable
@@ -54,17 +51,10 @@ def test_what_was_not_computed_is_an_empty_table_with_its_columns(paths, artefac
     assert list(frame.columns) == [column.name for column in artefact.columns]
 
 
-@pytest.mark.parametrize("read", [read_evaluations, read_reconstructions, read_latents])
-def test_no_such_sweep(paths, read):
-    assert read(paths.epochs).empty
-    with pytest.raises(InputError, match="did you mean 'grid'"):
-        read(paths.results / "gird")
-
-
 def test_a_row_replaces_the_one_it_repeats_and_no_other(paths):
     upsert(EVALUATIONS, paths, [evaluation(), evaluation(seed=1)])
     upsert(EVALUATIONS, paths, [evaluation(value=-2.0), evaluation(epoch=2, value=-3.0)])
-    frame = read_evaluations(paths.epochs)
+    frame = read_artefact(EVALUATIONS, paths)
     assert list(zip(frame["seed"], frame["epoch"], frame["value"], strict=True)) == [
         (1, 1, -1.0),
         (0, 1, -2.0),
@@ -76,14 +66,14 @@ def test_a_row_replaces_the_one_it_repeats_and_no_other(paths):
 def test_a_trials_latents_are_replaced_whole(paths):
     upsert(LATENTS, paths, [latent(image) for image in range(3)])
     upsert(LATENTS, paths, [latent(7)])
-    assert read_latents(paths.epochs)["image"].tolist() == [7]
+    assert read_artefact(LATENTS, paths)["image"].tolist() == [7]
 
 
 def test_pixels_come_back_to_the_bit(paths):
     pixels = bytes(range(256))
     row = of(TrialConfig(), epoch=1, samples=5, image=0, label=7, original=pixels, reconstruction=pixels[::-1])
     upsert(RECONSTRUCTIONS, paths, [row])
-    (back,) = read_reconstructions(paths.epochs).to_dict("records")
+    (back,) = read_artefact(RECONSTRUCTIONS, paths).to_dict("records")
     assert (back["original"], back["reconstruction"]) == (pixels, pixels[::-1])
 
 
@@ -116,4 +106,4 @@ def test_writers_wait_for_each_other_and_lose_no_row(paths):
         assert not paths.evaluations.exists()
     for writer in writers:
         writer.join()
-    assert sorted(read_evaluations(paths.epochs)["seed"]) == [0, 1, 2, 3]
+    assert sorted(read_artefact(EVALUATIONS, paths)["seed"]) == [0, 1, 2, 3]

@@ -9,7 +9,7 @@ import pandas as pd
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.space.schema import Statistic
 from tmc_sweep.space.stored import parse_stored
-from tmc_sweep.tables.artefacts import read_evaluations, read_latents, read_reconstructions
+from tmc_sweep.tables.artefacts import EVALUATIONS, LATENTS, RECONSTRUCTIONS, read_artefact
 from tmc_sweep.tables.labels import differing_fields
 from tmc_sweep.tables.manifest import read_manifest
 from tmc_sweep.tables.paired import differences_of
@@ -54,9 +54,9 @@ class SweepTables:
             statistic,
             space is not None and space.search.algorithm != "grid",
             text,
-            read_evaluations(paths.epochs),
-            read_reconstructions(paths.epochs),
-            read_latents(paths.epochs),
+            read_artefact(EVALUATIONS, paths),
+            read_artefact(RECONSTRUCTIONS, paths),
+            read_artefact(LATENTS, paths),
             _differences(paths.epochs, trials, statistic),
         )
 

@@ -15,7 +15,7 @@ from tmc_sweep.records import EVALUATION_COLUMNS, LATENT_COLUMNS, RECONSTRUCTION
 from tmc_sweep.tables import files
 from tmc_sweep.tables.lock import artefact_lock
 from tmc_sweep.tables.manifest import read_manifest
-from tmc_sweep.tables.read import find, plain_rows
+from tmc_sweep.tables.read import plain_rows
 from tmc_sweep.tables.schema import arrow_schema, read_table, refused, to_parquet
 
 
@@ -33,15 +33,6 @@ LATENTS = Artefact(LATENT_COLUMNS, ("trial_id",), lambda paths: paths.latents)
 ARTEFACTS = (EVALUATIONS, RECONSTRUCTIONS, LATENTS)
 
 
-def read_evaluations(path: str | Path) -> pd.DataFrame:
-    """EVALUATION_COLUMNS of the sweep whose epoch table is the folder `path`; no rows where none were computed.
-
-    A trial that was evaluated at several epochs has rows of each. InputError if there is no such sweep, StorageError
-    if the table is damaged.
-    """
-    return read_artefact(EVALUATIONS, find(path))
-
-
 def over_seeds(rows: pd.DataFrame) -> dict[str, Any]:
     """Evaluations of a cell's seeds as one row: mean and std (ddof 1), NaN if one is; mean of their standard errors."""
     values = rows["value"]
@@ -52,16 +43,6 @@ def over_seeds(rows: pd.DataFrame) -> dict[str, Any]:
         "standard_error": float(rows["standard_error"].mean(skipna=False)),
         "n_seeds": len(rows),
     }
-
-
-def read_reconstructions(path: str | Path) -> pd.DataFrame:
-    """RECONSTRUCTION_COLUMNS, of each trial those computed last; errors as `read_evaluations`."""
-    return read_artefact(RECONSTRUCTIONS, find(path))
-
-
-def read_latents(path: str | Path) -> pd.DataFrame:
-    """LATENT_COLUMNS, of each trial those computed last; errors as `read_evaluations`."""
-    return read_artefact(LATENTS, find(path))
 
 
 def read_artefact(artefact: Artefact, paths: SweepPaths) -> pd.DataFrame:
