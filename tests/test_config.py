@@ -183,6 +183,12 @@ WIDTHS_RULE = "must be a list of 1 to 64 widths from 1 to 65536"
         ({"objectiv": "tmc"}, "objectiv is not a known key: did you mean 'objective'?"),
         ({"architecture": "smal"}, f"{PRESET_RULE}, but got 'smal': did you mean 'small'?"),
         ({"architecture": 5}, f"{PRESET_RULE}, but got 5"),
+        ({"architecture": [4]}, f"{PRESET_RULE}, but got [4]"),
+        ({"architecture": {"latent": [4]}}, "architecture.latent is not a known key: did you mean 'latents'?"),
+        (
+            {"architecture": {"latents": [4], 1: 2}},
+            "architecture.1 is not a known key: the known ones are latents, q_hidden, p_hidden",
+        ),
         ({"architecture": {}}, "architecture.latents is required, but is missing: add it"),
         ({"architecture": {"latents": []}}, f"architecture.latents {WIDTHS_RULE}, but got []"),
         ({"architecture": {"latents": [4, 0]}}, f"architecture.latents {WIDTHS_RULE}, but got 0"),

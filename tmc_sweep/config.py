@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from tmc_sweep.errors import InputError
-from tmc_sweep.explain import did_you_mean, explain
+from tmc_sweep.explain import did_you_mean, explain, foremost
 
 NUMERICS_VERSION = 1  # raise it when the same configuration comes to mean other numbers
 MAX_EPOCHS = 1_000_000
@@ -238,7 +238,7 @@ class TrialConfig(_Frozen):
         try:
             return cls.model_validate(dict(fields))
         except ValidationError as error:
-            raise InputError(explain(cls, error.errors()[0])) from None
+            raise InputError(explain(cls, foremost(error))) from None
 
     @classmethod
     def stored(cls, fields: Mapping[str, object]) -> Self:

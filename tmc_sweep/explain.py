@@ -7,8 +7,10 @@ import difflib
 from collections.abc import Iterable
 from typing import get_args
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
+
+_UNKNOWN_KEY = ("extra_forbidden", "invalid_key")  # the latter is no text
 
 
 def did_you_mean(got: object, known: Iterable[object]) -> str:
@@ -17,21 +19,27 @@ def did_you_mean(got: object, known: Iterable[object]) -> str:
     return f": did you mean {near[0]!r}?" if near else ""
 
 
+def foremost(invalid: ValidationError) -> ErrorDetails:
+    """Of pydantic's errors the one to explain: an unknown key before what is missing, which it may be meant for."""
+    errors = invalid.errors()
+    return next((error for error in errors if error["type"] in _UNKNOWN_KEY), errors[0])
+
+
 def explain(model: type[BaseModel], error: ErrorDetails) -> str:
-    """One sentence for the first of pydantic's errors: rule, got, fix."""
-    loc = [part for part in error["loc"] if isinstance(part, str)]
+    """One sentence for one of pydantic's errors: rule, got, fix."""
+    loc = [str(part) for part in error["loc"] if isinstance(part, str) or error["type"] == "invalid_key"]
     where = ".".join(loc)
     if error["type"] == "value_error":
         return str(error["ctx"]["error"])
     owner, field = _owner(model, loc)
-    if error["type"] == "extra_forbidden":
+    if error["type"] in _UNKNOWN_KEY:
         known = list(owner.model_fields)
         return f"{where} is not a known key{did_you_mean(loc[-1], known) or ': the known ones are ' + ', '.join(known)}"
     if error["type"] == "missing":
         return f"{where} is required, but is missing: add it"
     extra = owner.model_fields[field].json_schema_extra if field in owner.model_fields else None
     rule = str(extra["rule"]) if isinstance(extra, dict) and "rule" in extra else error["msg"]
-    choices = rule.removeprefix("one of ").split(", ") if rule.startswith("one of ") else []
+    choices = filter(str.isidentifier, rule.removeprefix("one of ").split(", ") if rule.startswith("one of ") else [])
     return f"{where} must be {rule}, but got {_shown(error['input'])}{did_you_mean(error['input'], choices)}"
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError, create_model
 from pydantic_core import ErrorDetails
 
 from tmc_sweep.config import DERIVED_FROM, TrialConfig
-from tmc_sweep.explain import did_you_mean, explain
+from tmc_sweep.explain import did_you_mean, explain, foremost
 from tmc_sweep.space.source import Mark, Node, shown
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -85,8 +85,7 @@ def validate(model: type[Model], node: Node) -> Model:
     try:
         return model.model_validate(node.plain())
     except ValidationError as invalid:
-        errors = invalid.errors()
-        error = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
+        error = foremost(invalid)
         owner = TrialConfig if model in _ALONE.values() else model
         raise _where(node, error).error(explain(owner, error)) from None
 
