@@ -128,11 +128,14 @@ def test_of_too_many_cells_the_best_are_shown(tmp_path):
     assert len(figure.draw().axes) == 1  # ten images of each
 
 
-def test_pictures_of_a_model_that_diverged_say_so(tmp_path):
-    tables = reconstructed(trained(tmp_path))
-    tables.trials.loc[(tables.trials["objective"] == "tmc") & (tables.trials["seed"] == 0), "status"] = "diverged"
-    drawn = reconstructions(tables, cells_of(tables)).draw()
-    assert [label.get_text() for label in drawn.axes[0].get_yticklabels()] == ["original", "iwae", "tmc (diverged)"]
+def test_there_are_no_pictures_of_a_model_that_diverged(tmp_path):
+    tables = encoded(reconstructed(trained(tmp_path)))
+    lost = (tables.trials["objective"] == "tmc") & (tables.trials["seed"] == 0)
+    tables.trials.loc[lost, "status"] = "diverged"
+    pictures = [kind(tables, cells_of(tables)) for kind in (reconstructions, latents)]
+    assert [label.get_text() for label in pictures[0].draw().axes[0].get_yticklabels()] == ["original", "iwae"]
+    assert [axes.get_title().split()[0] for axes in pictures[1].draw().axes] == ["iwae"]
+    assert all("The best of 2 cells." in picture.caption for picture in pictures)
 
 
 def encoded(tables: SweepTables, accuracy: Sequence[float] = (0.9, 0.7)) -> SweepTables:

@@ -1,6 +1,7 @@
 """What a search came to: which mark stands where, and what is known of cells without a statistic."""
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from tmc_sweep.records import Status
 from tmc_sweep.report.figures.cells import cells_of
 from tmc_sweep.report.figures.figure import Figure, png, svg
 from tmc_sweep.report.figures.search import outcomes, search
+from tmc_sweep.report.figures.style import style
 from tmc_sweep.report.tables import SweepTables
 
 TEXT = """
@@ -120,6 +122,30 @@ def test_what_is_far_below_or_lost_stands_at_the_foot_of_the_axis(tmp_path: Path
     assert -40 < low < high < 0
     lrs = shown.trials["lr"].iloc[::2].tolist()
     assert {i for i, y in marks(axes) if y == low} == {i for i, lr in enumerate(lrs, 1) if lr > far}
+
+
+def test_cells_that_were_stopped_widen_the_axis(tmp_path: Path):
+    text = TEXT.replace("loguniform: [1e-4, 1e-1]", "uniform: [1, 9]")
+    known = lambda config: {"status": Status.STOPPED} if config.lr < 7 else {}  # noqa: E731
+    falling = lambda config: np.full(60 if config.lr >= 7 else 9, config.lr - 40.0)  # noqa: E731
+    shown = sweep(tmp_path, text, falling, known=known)
+    axes = of(shown).draw().axes[0]
+    assert axes.get_ylim()[0] < shown.trials["lr"].min() - 40
+
+
+def test_labels_of_narrow_panels_do_not_meet(tmp_path: Path):
+    wide = TEXT.replace("[1e-4, 1e-1]", "[3e-5, 1]").replace(
+        "space: {", "space: {weight_norm: {choice: [true, false]}, "
+    )
+    with style("search"):
+        drawn = of(sweep(tmp_path, wide, flat(level))).draw()
+        drawn.draw_without_rendering()
+    (axes,) = [axes for axes in drawn.axes if axes.get_xlabel() == "lr"]
+    low, high = axes.get_xlim()
+    labels = [label for label in axes.get_xticklabels() if low <= label.get_position()[0] <= high]
+    boxes = [label.get_window_extent() for label in labels]
+    assert len(boxes) >= 2
+    assert all(right.x0 - left.x1 > 6 for left, right in pairwise(boxes))  # pixels of 1/100 inch
 
 
 def test_the_best_is_the_lowest_where_less_is_better(tables: SweepTables):

@@ -1,7 +1,7 @@
 """The cells of a sweep as all of its figures show them: names, colours, panels."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -149,21 +149,18 @@ def first_seeds(rows: pd.DataFrame) -> pd.DataFrame:
 def foremost(sweep: SweepTables, cells: Cells, rows: pd.DataFrame, number: int) -> list[Cell]:
     """The cells that these rows have, in their order; if they are more than `number`, the best by the statistic.
 
-    Those whose rows are of a trial that diverged say so.
+    None whose rows are of a trial that diverged: they would tell nothing, on axes that others need.
     """
-    there = [cell for cell in cells.all if cell.cell_id in set(rows["cell_id"])]
+    diverged = sweep.trials.loc[sweep.trials["status"] == Status.DIVERGED, "trial_id"]
+    known = set(rows.loc[~rows["trial_id"].isin(diverged), "cell_id"])
+    there = [cell for cell in cells.all if cell.cell_id in known]
     ranks = {cell_id: rank for rank, cell_id in enumerate(ranking(sweep))}
     best = sorted(there, key=lambda cell: ranks.get(cell.cell_id, len(ranks)))[:number]
-    ended = sweep.trials.loc[sweep.trials["status"] == Status.DIVERGED, "trial_id"]
-    diverged = set(rows.loc[rows["trial_id"].isin(ended), "cell_id"])
-    return [
-        replace(cell, label=f"{cell.label} (diverged)") if cell.cell_id in diverged else cell
-        for cell in there
-        if cell in best
-    ]
+    return [cell for cell in there if cell in best]
 
 
 def left_out(rows: pd.DataFrame, shown: Sequence[Cell]) -> Iterator[str]:
     """What a caption must say where cells of these rows are not shown."""
     if rows["cell_id"].nunique() > len(shown):
-        yield f"The {len(shown)} best of {rows['cell_id'].nunique()} cells."
+        best = f"{len(shown)} best" if len(shown) > 1 else "best"
+        yield f"The {best} of {rows['cell_id'].nunique()} cells."

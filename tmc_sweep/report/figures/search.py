@@ -105,10 +105,9 @@ def _outcome(
 
 
 def _marks(sweep: SweepTables, found: Sequence[Outcome]) -> Marks:
-    """The axis shows all but what is far below the cells that have a statistic."""
+    """The axis shows all but what is far below the others."""
     values = [outcome.value for outcome in found if outcome.kind != "lost"]
-    known = [outcome.value for outcome in found if outcome.kind == "known"]
-    low, high = foot(known, _FAR) if sweep.statistic.mode == "max" else min(values), max(values)
+    low, high = foot(values, _FAR) if sweep.statistic.mode == "max" else min(values), max(values)
     margin = 0.06 * (high - low) or 0.5
     best = next(iter(ranking(sweep)))
     position = next(i for i, outcome in enumerate(found) if outcome.cell.cell_id == best)
@@ -161,7 +160,7 @@ def _scale(axes: Axes, field: str, marks: Marks, width: int) -> Array:
     axes.set_xlabel(field)
     values = [outcome.cell.fields[field] for outcome in marks.found]
     if all(map(is_number, values)):
-        return _numbers(axes, np.array(values, np.float64))
+        return _numbers(axes, np.array(values, np.float64), most_ticks=width // 5)
     distinct = sorted(set(values))
     names = [_name(value) for value in distinct]
     crowded = len("  ".join(names)) > width
@@ -171,16 +170,17 @@ def _scale(axes: Axes, field: str, marks: Marks, width: int) -> Array:
     return np.array([distinct.index(value) for value in values]) + along
 
 
-def _numbers(axes: Axes, values: Array) -> Array:
+def _numbers(axes: Axes, values: Array, most_ticks: int) -> Array:
     low, high = values.min(), values.max()
     axes.margins(x=0.08)
     if low > 0 and high / low >= 10:
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if high / low >= 100 else (1.0, 2.0, 5.0), numticks=5))
+        subs = (1.0,) if high / low >= 100 else (1.0, 2.0, 5.0)
+        axes.xaxis.set_major_locator(LogLocator(subs=subs, numticks=min(most_ticks, 5)))
         axes.xaxis.set_minor_formatter(NullFormatter())
     else:
         whole = bool(np.all(values == values.round()))
-        axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=whole))
+        axes.xaxis.set_major_locator(MaxNLocator(min(most_ticks, 4), steps=[1, 2, 5, 10], integer=whole))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _power(value) if 0 < value < 1e-3 else number(value)))
     return values
 
