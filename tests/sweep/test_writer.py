@@ -13,6 +13,7 @@ from tmc_sweep.errors import StorageError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import OUTCOME_COLUMNS, EpochRecord
 from tmc_sweep.sweep.letters import Begin, Report
+from tmc_sweep.sweep.progress import Snapshot
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.sweep.writer import Writer
 from tmc_sweep.tables import files
@@ -115,3 +116,22 @@ def test_the_history_of_a_resumed_trial_tells_nothing_new_of_how_long_its_epochs
         assert writer.progress.snapshot().remaining_seconds == 8 * 4.0
         writer.deliver([Report(config.trial_id, 2, (second,))])
         assert writer.progress.snapshot().remaining_seconds == 7 * EPOCH.epoch_seconds
+
+
+@pytest.mark.parametrize(("error", "logged"), [(ZeroDivisionError("a bug"), ["a bug"]), (SystemExit(1), [])])
+def test_a_listener_that_fails_is_told_no_more_and_only_its_bugs_are_logged(
+    paths: SweepPaths, caplog: pytest.LogCaptureFixture, error: BaseException, logged: list[str]
+):
+    told = []
+
+    def listen(snapshot: Snapshot) -> None:
+        told.append(snapshot)
+        raise error
+
+    with sweep_lock(paths) as check_held:
+        writer = Writer(Recorder.open(paths, [TRIAL]), [TRIAL], listen, check_held, lambda: False)
+        writer.deliver([BEGIN])
+        writer.deliver([Report(TRIAL.trial_id, 1, (EPOCH,), b"checkpoint")])
+    assert len(told) == 1
+    assert [str(record.exc_info[1]) for record in caplog.records] == logged
+    assert len(read_trials(paths.epochs)) == 1

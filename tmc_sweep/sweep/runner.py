@@ -61,11 +61,11 @@ def run(
 ) -> SweepResult:
     """Train what is missing of the sweep, and summarise it; `space` may be a search space's file.
 
-    `listener` is told of each commit, from the writer's thread. The tables are also copied to `publish`, a folder or
-    s3://BUCKET/PATH; where that fails the sweep goes on. Raises InputError on a bad file or bad data,
-    CannotRunError if Ray or its resources are not there, StorageError, SweepBusyError if another process runs the
-    sweep, and SweepInterruptedError after a signal; whatever was trained until then is in the tables, and the same
-    call goes on from there.
+    `listener` is told of each commit, from the writer's thread, until it raises: that is logged, and the sweep goes on.
+    The tables are also copied to `publish`, a folder or s3://BUCKET/PATH; where that fails the sweep goes on. Raises
+    InputError on a bad file or bad data, CannotRunError if Ray or its resources are not there, StorageError,
+    SweepBusyError if another process runs the sweep, and SweepInterruptedError after a signal; whatever was trained
+    until then is in the tables, and the same call goes on from there.
     """
     space = space if isinstance(space, SearchSpace) else load_space(space)
     paths = SweepPaths(Path(results), space.name)

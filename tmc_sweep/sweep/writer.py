@@ -1,5 +1,6 @@
 """The one writer of a running sweep: it applies letters, commits, and shows what is durable."""
 
+import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -12,6 +13,8 @@ from tmc_sweep.sweep.patience import Patience
 from tmc_sweep.sweep.progress import Listener, Progress, TrialProgress
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.tables.pace import Paces
+
+_log = logging.getLogger(__name__)
 
 
 class Writer:
@@ -55,12 +58,15 @@ class Writer:
         return replies
 
     def show(self) -> None:
-        """Let the listener see how the sweep stands."""
+        """Let the listener see how the sweep stands; one that fails is told no more, and training goes on."""
         try:
             if self._listener:
                 self._listener(self.progress.snapshot())
-        except (Exception, SystemExit):  # rich leaves with SystemExit when its terminal is gone
+        except SystemExit:  # rich's, when its terminal is gone
             self._listener = None
+        except Exception:
+            self._listener = None
+            _log.exception("The sweep goes on, but its progress is shown no more, since the listener failed:")
 
     def add(self, configs: Sequence[TrialConfig]) -> None:
         """Put trials on record, durably, that were not known when the sweep began."""
