@@ -130,6 +130,14 @@ def _config_columns() -> tuple[Column, ...]:
 
 CONFIG_COLUMNS = _config_columns()
 CELL_COLUMNS = tuple(column for column in CONFIG_COLUMNS if column.name != "seed")
+FIXED_COLUMNS = (*IDENTITY_COLUMNS, *CONFIG_COLUMNS)  # the same in every row of a trial
+
+
+def fixed_values(config: TrialConfig) -> dict[str, object]:
+    """The trial's values of FIXED_COLUMNS, by name."""
+    values = {"trial_id": config.trial_id, "cell_id": config.cell_id, **config.row()}
+    return {column.name: values[column.name] for column in FIXED_COLUMNS}
+
 
 MEASURED_COLUMNS = (
     Column("epoch", "int64", "", "1 for the first", required=True),
@@ -162,11 +170,10 @@ MEASURED_COLUMNS = (
 
 METRICS = tuple(column.name for column in MEASURED_COLUMNS if column.unit == _PER_IMAGE)
 
-EPOCH_COLUMNS = (*IDENTITY_COLUMNS, *CONFIG_COLUMNS, *MEASURED_COLUMNS)
+EPOCH_COLUMNS = (*FIXED_COLUMNS, *MEASURED_COLUMNS)
 
 TRIAL_COLUMNS = (
-    *IDENTITY_COLUMNS,
-    *CONFIG_COLUMNS,
+    *FIXED_COLUMNS,
     Column("epochs", "int64", "", "epochs asked for", required=True),
     Column("epochs_done", "int64", "", "epochs in the epoch table", required=True),
     Column("status", "string", "", f"one of {', '.join(Status)}", required=True),
@@ -221,8 +228,7 @@ _LABEL = Column("label", "int64", "", "its class")
 _PIXELS = "its pixels, a byte each"
 
 EVALUATION_COLUMNS = (
-    *IDENTITY_COLUMNS,
-    *CONFIG_COLUMNS,
+    *FIXED_COLUMNS,
     _CHECKPOINT,
     Column("bound", "string", "", "bound that was evaluated: elbo, iwae or tmc"),
     Column("samples", "int64", "", "samples per latent in this evaluation"),
@@ -233,8 +239,7 @@ EVALUATION_COLUMNS = (
 )
 
 RECONSTRUCTION_COLUMNS = (
-    *IDENTITY_COLUMNS,
-    *CONFIG_COLUMNS,
+    *FIXED_COLUMNS,
     _CHECKPOINT,
     Column("samples", "int64", "", "samples of z_1 that were averaged over"),
     _IMAGE,
@@ -244,8 +249,7 @@ RECONSTRUCTION_COLUMNS = (
 )
 
 LATENT_COLUMNS = (
-    *IDENTITY_COLUMNS,
-    *CONFIG_COLUMNS,
+    *FIXED_COLUMNS,
     _CHECKPOINT,
     Column("samples", "int64", "", "samples of the last latent that were averaged over"),
     _IMAGE,

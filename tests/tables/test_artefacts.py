@@ -9,6 +9,7 @@ import pytest
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.errors import StorageError
+from tmc_sweep.records import fixed_values
 from tmc_sweep.tables.artefacts import (
     ARTEFACTS,
     EVALUATIONS,
@@ -29,9 +30,7 @@ def paths(paths):
 
 
 def of(config: TrialConfig, **columns: object) -> dict[str, object]:
-    identity = {"trial_id": config.trial_id, "cell_id": config.cell_id, **config.row()}
-    del identity["epochs"]
-    return {**identity, **columns}
+    return {**fixed_values(config), **columns}
 
 
 def evaluation(seed: int = 0, epoch: int = 1, value: float = -1.0) -> dict[str, object]:

@@ -17,7 +17,7 @@ from tmc_sweep.errors import CannotRunError, InputError, StorageError
 from tmc_sweep.explain import did_you_mean
 from tmc_sweep.models import HierarchicalVAE
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.records import CONFIG_COLUMNS
+from tmc_sweep.records import fixed_values
 from tmc_sweep.tables.checkpoints import CheckpointFiles
 from tmc_sweep.tables.read import find, stored_trials
 from tmc_sweep.tables.trials import known_config
@@ -48,9 +48,7 @@ class Trained:
 
     def row(self) -> dict[str, object]:
         """What every row of an artefact table begins with."""
-        fields = self.config.row()
-        named = {"trial_id": self.config.trial_id, "cell_id": self.config.cell_id}
-        return {**named, **{column.name: fields[column.name] for column in CONFIG_COLUMNS}, "epoch": self.epoch}
+        return {**fixed_values(self.config), "epoch": self.epoch}
 
     def generator(self, purpose: Purpose) -> Generator:
         """Random numbers that depend on the seed, the epoch and the purpose: trials of one seed share them."""

@@ -17,16 +17,15 @@ from numpy.typing import NDArray
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.errors import StorageError
 from tmc_sweep.records import (
-    CONFIG_COLUMNS,
     EPOCH_COLUMNS,
-    IDENTITY_COLUMNS,
+    FIXED_COLUMNS,
     MEASURED_COLUMNS,
     OUTCOME_COLUMNS,
     EpochRecord,
+    fixed_values,
 )
 from tmc_sweep.tables.schema import TYPES, arrow_schema, opened, read_table, refused
 
-FIXED_COLUMNS = (*IDENTITY_COLUMNS, *CONFIG_COLUMNS)  # the same in every row of a trial
 _Ints = NDArray[np.integer[Any]]
 _CHUNKS = 32  # pieces that a trial's rows may be in before they are joined
 _MEASURED = arrow_schema(MEASURED_COLUMNS)
@@ -46,8 +45,7 @@ class TrialRows:
     @classmethod
     def of(cls, config: TrialConfig) -> Self:
         """A trial without rows."""
-        fixed = {"trial_id": config.trial_id, "cell_id": config.cell_id, **config.row()}
-        return cls({column.name: fixed[column.name] for column in FIXED_COLUMNS}, _MEASURED.empty_table())
+        return cls(fixed_values(config), _MEASURED.empty_table())
 
     def unchanged(self, records: Sequence[EpochRecord], replace_before: int) -> int:
         """How many of these records, from the first on, are stored with the same outcome.

@@ -11,7 +11,7 @@ from tmc_sweep.config import TrialConfig
 from tmc_sweep.errors import InputError, StorageError
 from tmc_sweep.explain import did_you_mean
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.records import TRIAL_COLUMNS, Status
+from tmc_sweep.records import TRIAL_COLUMNS, Status, fixed_values
 from tmc_sweep.tables import files
 from tmc_sweep.tables.manifest import open_manifest
 from tmc_sweep.tables.schema import arrow_schema, read_table, to_parquet
@@ -106,9 +106,8 @@ def known_config(row: TrialRow) -> TrialConfig:
 
 def _pending(config: TrialConfig) -> dict[str, Any]:
     known = {
-        "trial_id": config.trial_id,
-        "cell_id": config.cell_id,
-        **config.row(),
+        **fixed_values(config),
+        "epochs": config.epochs,
         "epochs_done": 0,
         "status": Status.PENDING,
         "attempts": 0,
