@@ -7,7 +7,11 @@ import pytest
 from command import command
 
 from tmc_sweep.paths import SweepPaths
+from tmc_sweep.records import Status
+from tmc_sweep.sweep.budget import DROPPED
 from tmc_sweep.tables.lock import sweep_lock
+from tmc_sweep.tables.read import read_trials
+from tmc_sweep.tables.trials import TrialTable
 
 
 @pytest.fixture
@@ -82,6 +86,23 @@ def test_prune_drops_what_finished_trials_keep_and_status_says_so(mine: SweepPat
         .endswith(", 0 kB of checkpoints (4 dropped)")
     )
     assert command("verify", "tiny", "--results", mine.results).code == 0
+
+
+def test_of_stopped_trials_those_count_as_dropped_that_had_a_checkpoint(mine: SweepPaths):
+    had, never, *others = read_trials(mine.epochs)["trial_id"]
+    with sweep_lock(mine):
+        table = TrialTable.open(mine)
+        for trial_id in (had, never):
+            table.update(trial_id, status=Status.STOPPED)
+        for trial_id in others:
+            table.update(trial_id, status=Status.PENDING)
+        table.update(never, **DROPPED)
+        table.commit()
+    shutil.rmtree(mine.checkpoints / never)
+    prune = ("prune", "tiny", "--results", mine.results, "--keep-gigabytes", 0)
+    assert command(*prune).out.startswith("tiny: dropped the checkpoints of 1 finished trial (")
+    assert command(*prune).out.startswith("tiny: dropped the checkpoints of 0 finished trials (0 GB), ")
+    assert command("status", "tiny", "--results", mine.results, "--json").json["n_checkpoints_dropped"] == 1
 
 
 @pytest.mark.parametrize("verb", ["verify", "repair", "prune"])

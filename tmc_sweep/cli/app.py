@@ -271,6 +271,7 @@ def prune(
     results: Results = Path("results"),
 ) -> None:
     """Delete checkpoints of finished trials. The oldest first, until all take no more than this."""
+    from tmc_sweep.cli.show import counted
     from tmc_sweep.cli.status import declared_gigabytes
     from tmc_sweep.sweep.budget import prune as drop
     from tmc_sweep.tables.read import find
@@ -278,7 +279,8 @@ def prune(
     paths = find(SweepPaths(results, name).epochs)
     pruned = drop(paths, declared_gigabytes(paths) if keep is None else keep)
     typer.echo(
-        f"{name}: dropped the checkpoints of {pruned.trials} finished trials ({pruned.freed / 1e9:.3g} GB), "
+        f"{name}: dropped the checkpoints of {counted(pruned.trials, 'finished trials')} "
+        f"({pruned.freed / 1e9:.3g} GB), "
         f"{pruned.left / 1e9:.3g} GB are left"
     )
 

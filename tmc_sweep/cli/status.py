@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.records import Status
+from tmc_sweep.records import FINISHED, Status
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.space.schema import Resources, Statistic
 from tmc_sweep.space.stored import parse_stored
@@ -20,7 +20,8 @@ def sweep_status(results: Path, name: str) -> dict[str, Any]:
     """Trials by status, epochs done and asked for, and each trial's state, JSON-ready."""
     paths = SweepPaths(results, name)
     trials = read_trials(paths.epochs)
-    finished = trials["status"].isin([Status.DONE, Status.DIVERGED])
+    finished = trials.loc[trials["status"].isin(FINISHED), "trial_id"]
+    checkpoints = CheckpointFiles(paths).sizes()  # of a trial that never had one, none
     counts = Counter(trials["status"])
     return {
         "name": name,
@@ -28,8 +29,8 @@ def sweep_status(results: Path, name: str) -> dict[str, Any]:
         **{f"n_{status}": counts.get(status, 0) for status in Status},
         "epochs_done": int(trials["epochs_done"].sum()),
         "epochs": int(trials["epochs"].sum()),
-        "checkpoint_bytes": sum(CheckpointFiles(paths).sizes().values()),
-        "n_checkpoints_dropped": int((finished & trials["checkpoint"].isna()).sum()),
+        "checkpoint_bytes": sum(checkpoints.values()),
+        "n_checkpoints_dropped": sum(checkpoints.get(trial_id) == 0 for trial_id in finished),
         "trials": [
             {field: row[field] for field in (*_TRIAL_FIELDS, "epochs_done", "epochs")} for row in plain_rows(trials)
         ],

@@ -48,7 +48,7 @@ class Budget:
         chosen = []
         for row in sorted((row for row in rows if row["status"] in FINISHED), key=lambda row: row["ended"] or _EVER):
             trial_id = row["trial_id"]
-            if excess > 0 and trial_id in self._sizes:
+            if excess > 0 and self._sizes.get(trial_id):
                 chosen.append(trial_id)
                 excess -= self._sizes[trial_id]
         self._chosen.update(chosen)
