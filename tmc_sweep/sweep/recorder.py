@@ -17,7 +17,7 @@ from tmc_sweep.sweep.letters import Begin, Begun, Done, Letter, Reply, Report
 from tmc_sweep.sweep.stopping import Stopping
 from tmc_sweep.tables.checkpoints import CheckpointFiles, pass_over
 from tmc_sweep.tables.epochs import EpochTable
-from tmc_sweep.tables.manifest import Manifest, name_of, open_manifest, write_manifest
+from tmc_sweep.tables.manifest import name_of, open_manifest, write_manifest
 from tmc_sweep.tables.parts import RecomputedEpochError
 from tmc_sweep.tables.trials import TrialRow, TrialTable
 
@@ -27,29 +27,21 @@ _TRIALS_SECONDS = 5.0
 class Recorder:
     """Applies letters to the tables of one sweep. What a reply acknowledges is durable only after `commit`."""
 
-    def __init__(
-        self,
-        epochs: EpochTable,
-        trials: TrialTable,
-        checkpoints: CheckpointFiles,
-        manifest: Manifest,
-        budget: Budget,
-        paths: SweepPaths,
-    ) -> None:
-        self._epochs = epochs
-        self._trials = trials
-        self._checkpoints = checkpoints
-        self._manifest = manifest
+    def __init__(self, paths: SweepPaths, configs: Sequence[TrialConfig], checkpoint_gigabytes: float) -> None:
         self._paths = paths
-        self._configs: dict[str, TrialConfig] = {}
+        self._epochs = EpochTable.open(paths)
+        self._trials = TrialTable.open(paths)
+        self._manifest = open_manifest(paths)
+        self._checkpoints = CheckpointFiles(paths)
+        self._budget = Budget(self._checkpoints, checkpoint_gigabytes)
+        self._configs = {config.trial_id: config for config in configs}
         self._curves: Curves | None = None
         self._stopping: Stopping | None = None
-        self._pack_of = {trial_id: pack for pack in manifest.packs for trial_id in pack}  # as its last Begin said
+        self._pack_of = {trial_id: pack for pack in self._manifest.packs for trial_id in pack}  # as its last Begin said
         self._alike_since: dict[str, int] = {}  # first of the attempts whose rows the present one must reproduce
         self._lost: dict[str, Path] = {}  # checkpoints that the trial table named, and that were gone
         self._packs_changed = False
         self._status_changed = True
-        self._budget = budget
         self._trials_committed = time.monotonic()
 
     @classmethod
@@ -58,16 +50,8 @@ class Recorder:
 
         Checkpoints of finished trials are dropped, the oldest first, where all of them take more than these gigabytes.
         """
-        checkpoints = CheckpointFiles(paths)
-        epochs, trials, manifest = EpochTable.open(paths), TrialTable.open(paths), open_manifest(paths)
-        recorder = cls(epochs, trials, checkpoints, manifest, Budget(checkpoints, checkpoint_gigabytes), paths)
-        recorder._configs = {config.trial_id: config for config in configs}
-        recorder._trials.ensure(configs)
-        recorder.release()  # a run that was killed left its trials as running
-        for row in list(recorder._trials):
-            recorder._name_checkpoint(row["trial_id"])
-            recorder._settle(row["trial_id"])
-        recorder.commit()
+        recorder = cls(paths, configs, checkpoint_gigabytes)
+        recorder._put_in_order()
         return recorder
 
     def row(self, trial_id: str) -> TrialRow:
@@ -145,6 +129,15 @@ class Recorder:
         if len(history) > self._epochs.epochs_done.get(trial_id, 0):
             self._epochs.add(self._configs[trial_id], history, replace_before=history[-1].attempt)
             self._settle(trial_id)
+
+    def _put_in_order(self) -> None:
+        """Let the trial table agree with the trials asked for, the checkpoints and the rows, and commit."""
+        self._trials.ensure(self._configs.values())
+        self.release()  # a run that was killed left its trials as running
+        for row in list(self._trials):
+            self._name_checkpoint(row["trial_id"])
+            self._settle(row["trial_id"])
+        self.commit()
 
     def _begin(self, letter: Begin) -> Reply:
         row = self.row(letter.trial_id)
