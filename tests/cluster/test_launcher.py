@@ -1,7 +1,7 @@
 """From a file of `ray up` to its head: mistakes in one sentence, and the command that Ray composes."""
 
 import sys
-import time
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,10 +33,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
 
 
 def asked(file: Path) -> Ended:
-    """`ls --cluster`, within its 20 s."""
-    began = time.monotonic()
     ended = command("ls", "--cluster", file)
-    assert time.monotonic() - began < 20
     assert (ended.out, ended.err.count("\n")) == ("", 1)
     return ended
 
@@ -114,12 +111,14 @@ def test_a_cloud_that_knows_of_no_head(write: Write, monkeypatch: pytest.MonkeyP
 
 def test_a_cloud_that_does_not_answer(write: Write, monkeypatch: pytest.MonkeyPatch):
     def late(*_: object) -> str:
-        time.sleep(1)
-        raise TimeoutError
+        answered.wait(60)
+        raise LookupError
 
+    answered = threading.Event()
     monkeypatch.setattr(launcher, "_FIND_SECONDS", 0.1)
     monkeypatch.setattr(launcher, "_get_running_head_node", late)
     ended = asked(write("gpu.yaml", {}))
+    answered.set()
     assert (ended.code, "aws says 'nothing within 0.1 s'" in ended.err) == (3, True)
 
 
