@@ -95,7 +95,7 @@ def test_a_single_cell_has_one_line_with_its_usual_fields(tmp_path):
     assert axes.lines[0].get_xydata().tolist() == [[1, -30]]
     assert not axes.collections
     assert legend(single) == ["tmc small K=20 lr=0.001"]
-    assert "One seed each." in single.caption
+    assert "One seed." in single.caption
 
 
 def test_of_many_cells_that_are_no_grid_the_best_are_coloured(tmp_path):
@@ -115,11 +115,13 @@ search: {algorithm: random, num_samples: 12}
 
 def test_names_have_three_digits_where_these_tell_cells_apart(tmp_path):
     text = "{{name: n, base: {{data: digits, epochs: 1}}, space: {{lr: {{grid_search: [{}]}}}}}}"
-    names = [
-        [cell.label for cell in cells_of(sweep(tmp_path / lrs, text.format(lrs), lambda _: np.array([-1.0]))).all]
-        for lrs in ("0.0123456, 0.0234567", "0.0123456, 0.0123467")
-    ]
-    assert names == [["lr=0.0123", "lr=0.0235"], ["lr=0.0123456", "lr=0.0123467"]]
+    for lrs, names in {
+        "0.0123456, 0.0234567": ["lr=0.0123", "lr=0.0235"],
+        "0.0123456, 0.0123467": ["lr=0.0123456", "lr=0.0123467"],
+    }.items():
+        tables = sweep(tmp_path / lrs, text.format(lrs), lambda _: np.array([-1.0]))
+        assert [cell.label for cell in cells_of(tables).all] == names
+        assert legend(curves(tables, cells_of(tables))) == names
 
 
 @pytest.mark.parametrize(

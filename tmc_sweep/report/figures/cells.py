@@ -82,13 +82,13 @@ def cells_of(sweep: SweepTables) -> Cells:
     varying = tuple(differing_fields(rows)) if rows else ()
     hue = _hue(rows, varying)
     colours = _by_value(rows, hue) if hue else _by_rank(rows, ranking(sweep))
-    names = _labels(rows, varying)
+    names = labels(rows, varying)
     cells = (Cell(row["cell_id"], row, *look) for row, *look in zip(rows, names, colours, strict=True))
     return Cells(tuple(cells), varying, hue)
 
 
-def _labels(rows: Sequence[Mapping[str, Any]], varying: Sequence[str]) -> list[str]:
-    """The name of each, numbers with three digits where these tell them apart."""
+def labels(rows: Sequence[Mapping[str, Any]], varying: Sequence[str]) -> list[str]:
+    """The name of each by the fields that vary, numbers with three digits where these tell them apart."""
     short = [_label({name: _rounded(value) for name, value in row.items()}, varying) for row in rows]
     return short if len(set(short)) == len(rows) else [_label(row, varying) for row in rows]
 

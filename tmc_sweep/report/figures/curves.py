@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from tmc_sweep.report.figures.averages import Curve, Limits, seed_averages
-from tmc_sweep.report.figures.cells import Cell, Cells
+from tmc_sweep.report.figures.cells import Cell, Cells, labels
 from tmc_sweep.report.figures.figure import Figure
 from tmc_sweep.report.figures.style import COLOURS, DARK, PALE, canvas, legend_below, note, panel_grid
 from tmc_sweep.report.figures.words import counted, metric_name, span, with_unit, wrapped
@@ -89,10 +89,12 @@ def _bar(colour: str) -> dict[str, Any]:
 
 
 def _legend(cells: Cells, averaged: Mapping[str, Curve]) -> list[Line2D]:
-    names = [cells.hue] if cells.hue else []
-    coloured = [cell for cell in cells.all if cell.colour != PALE]
-    shown = {cell.colour: wrapped(label(cell.fields, names) if names else cell.label, 40) for cell in coloured}
-    handles = [Line2D([], [], color=colour, label=shown[colour]) for colour in COLOURS if colour in shown]
+    coloured = {cell.colour: cell for cell in cells.all if cell.colour != PALE}
+    names = [cell.label for cell in coloured.values()]
+    if cells.hue:
+        names = labels([cell.fields for cell in coloured.values()], [cells.hue])
+    shown = dict(zip(coloured, names, strict=True))
+    handles = [Line2D([], [], color=colour, label=wrapped(shown[colour], 40)) for colour in COLOURS if colour in shown]
     if any(cell.colour == PALE for cell in cells.all):
         handles.append(Line2D([], [], color=PALE, label="other cells"))
     if any(curve.diverged_epoch is not None for curve in averaged.values()):
@@ -110,7 +112,7 @@ def _caption(cells: Cells, averaged: Mapping[str, Curve], limits: Sequence[Limit
         return
     counts = [curve.n_seeds for curve in averaged.values()]
     if max(counts) == 1:
-        yield "One seed each."
+        yield "One seed each." if len(counts) > 1 else "One seed."
     else:
         yield f"Lines: mean over {span(counts)} seeds, up to the last epoch that all have; bands: ± one std (ddof 1)."
     if any(curve.diverged_epoch is not None for curve in averaged.values()):

@@ -18,7 +18,7 @@ from tmc_sweep.report.figures.words import counted, span
 from tmc_sweep.report.tables import SweepTables
 
 _MAX_MODELS = 8
-_Q, _P = COLOURS[0], COLOURS[1]
+_Q, _P = COLOURS[2], COLOURS[3]  # the first two are iwae and tmc in most reports
 _STEP, _RISE = 1.08, 0.52  # inches from one stochastic layer to the next, and up or down to the hidden layers
 _HEIGHT = 1.75  # inches of one model
 
