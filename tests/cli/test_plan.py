@@ -159,6 +159,26 @@ def test_what_was_never_trained_is_measured_on_request_and_then_remembered(file,
     assert command("plan", path, "--results", tmp_path, "--json").json == plan
 
 
+def test_what_does_not_fit_into_this_machine_takes_unknown_time_and_is_named(file, tmp_path: Path, monkeypatch):
+    def limited(config: TrialConfig, *rest: object) -> Cost:
+        if config.K == 9999:
+            raise MemoryError
+        return measured(config, *rest)
+
+    monkeypatch.setattr(probe, "measure", limited)
+    path = file(("lr: {grid_search: [1e-3, 10]}", "K: {grid_search: [2, 9999]}"))
+    asked = ("plan", path, "--results", tmp_path, "--probe")
+    plan = command(*asked, "--json").json
+    assert [cell["epoch_seconds"] is None for cell in plan["cells"]] == [False, True]
+    assert (plan["n_cells_too_large"], plan["time"]["unmeasured_epochs"]) == (1, 8)
+    assert command(*asked).out.splitlines()[-1] == (
+        "a pack must fit into this machine's memory, but those of 1 cell do not: "
+        "lower K, batch_size or resources.pack, or train on a machine with more"
+    )
+    lone = command("plan", file(("batch_size: 8", "batch_size: 8\n  K: 9999")), "--results", tmp_path, "--probe")
+    assert (lone.code, "is unknown" in lone.out) == (0, True)
+
+
 def test_measuring_leaves_torch_as_it_was(file, tmp_path: Path, monkeypatch):
     monkeypatch.setattr(probe, "measure", lambda *_: Cost(float(torch.get_num_threads()), 0.0, 0, 0, 0.0))
     asked = ("--results", tmp_path, "--set", "resources.cpu=2", "--set", "resources.pack=1", "--probe", "--json")

@@ -13,13 +13,12 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.sweep.forecast import Forecast, forecast
-from tmc_sweep.sweep.planner import missing
 from tmc_sweep.sweep.search import known_trials
 from tmc_sweep.sweep.stopping import in_turn
 from tmc_sweep.tables.manifest import read_manifest
 from tmc_sweep.tables.pace import Estimate, Paces, estimate, measured
 from tmc_sweep.tables.read import stored_trials
-from tmc_sweep.tables.trials import TrialRow
+from tmc_sweep.tables.trials import TrialRow, missing
 
 
 def plan_of(
@@ -62,6 +61,7 @@ def plan_of(
         "n_begun": sum(left[config.trial_id] < config.epochs for config in to_train),
         "n_cells_to_choose": len(to_choose) // len(space.seeds),
         "n_packs": len(expected.packs) if expected.packs_known else None,
+        "n_cells_too_large": len(expected.too_large),
         "cells": cells,
         "trials": [_trial(config, rows.get(config.trial_id), config.trial_id in left) for config in configs],
         "time": {

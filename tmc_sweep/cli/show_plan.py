@@ -26,6 +26,11 @@ def show_plan(plan: Mapping[str, Any], *, as_json: bool) -> None:
         typer.echo(_head(plan))
     if plan["time"]["epochs_left"]:
         typer.echo(_time_line(plan["time"]))
+    if n_too_large := plan["n_cells_too_large"]:
+        typer.echo(
+            f"a pack must fit into this machine's memory, but those of {counted(n_too_large, 'cells')} do not: "
+            "lower K, batch_size or resources.pack, or train on a machine with more"
+        )
     if plan["cost"]:
         typer.echo(_cost_line(plan["cost"]))
 

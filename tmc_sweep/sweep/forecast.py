@@ -1,5 +1,6 @@
 """How trials would be packed, and what is known of their cost beforehand: what `run` will do, without Ray."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ class Forecast:
     packs_known: bool  # else `run` is still to measure what packing gains, and may make fewer
     slots: int  # how many of them train at once
     epoch_seconds: Mapping[str, float]  # of a trial, by cell: from a few steps on this machine
+    too_large: frozenset[str]  # cells whose packs do not fit into its memory
     gpu: Mapping[str, float]  # share of a GPU, by cell, where it is known
 
 
@@ -46,10 +48,13 @@ def forecast(
         packs = allotter.allot(configs, recorded)
         guessed = set(known.guessed)
         seconds: dict[str, float] = {}
+        too_large: set[str] = set()
         for pack in packs:
             for config in pack.trials:
                 cost = allotter.cost(config, len(pack.trials))
-                if shape(config) not in known.guessed:
+                if math.isinf(cost.step_seconds):
+                    too_large.add(config.cell_id)
+                elif shape(config) not in known.guessed:
                     seconds[config.cell_id] = cost.epoch_seconds(config) / len(pack.trials)
     gpu = {
         config.cell_id: pack.gpu
@@ -59,7 +64,7 @@ def forecast(
     }
     slots = allotter.slots(max((pack.gpu for pack in packs), default=0.0))
     packs_known = resources.pack != "auto" or space.chooses or not guessed
-    return Forecast(tuple(packs), packs_known, max(1, slots), seconds, gpu)
+    return Forecast(tuple(packs), packs_known, max(1, slots), seconds, frozenset(too_large), gpu)
 
 
 class _Known:
