@@ -12,12 +12,13 @@ from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import Images
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import OUTCOME_COLUMNS
+from tmc_sweep.sweep.allotment import packs
 from tmc_sweep.sweep.letters import Done, Letter, Reply
 from tmc_sweep.sweep.pack_run import PackRun
-from tmc_sweep.sweep.planner import missing, packs
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.tables.lock import sweep_lock
 from tmc_sweep.tables.manifest import open_manifest
+from tmc_sweep.tables.trials import missing
 from tmc_sweep.training import pack_key, train
 
 NEVER = 1e9  # seconds between checkpoints

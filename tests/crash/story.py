@@ -16,11 +16,11 @@ from tmc_sweep.errors import StorageError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import OUTCOME_COLUMNS, EpochRecord
 from tmc_sweep.sweep.letters import Begin, Begun, Letter, Reply, Report
-from tmc_sweep.sweep.planner import missing
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.tables import files
 from tmc_sweep.tables.lock import sweep_lock
 from tmc_sweep.tables.manifest import open_manifest
+from tmc_sweep.tables.trials import missing
 
 EPOCHS = 4
 TRIALS_PER_PART = 1

@@ -9,8 +9,8 @@ from twin import small
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.errors import CannotRunError
 from tmc_sweep.space.schema import Resources
-from tmc_sweep.sweep.allotment import Allotment, Allotter
-from tmc_sweep.training import Cost, Engine
+from tmc_sweep.sweep.allotment import Allotment, Allotter, packs
+from tmc_sweep.training import Cost, Engine, pack_key
 
 TWO_CORES = [{"CPU": 2.0}]
 ONE_GPU = [{"CPU": 16.0, "GPU": 1.0}]
@@ -165,3 +165,58 @@ def test_on_a_gpu_a_long_training_is_compiled_where_that_is_faster(epochs: int, 
     assert allotment.engine == "eager"
     (allotment,) = Allotter(Resources(engine="eager"), ONE_GPU, measure).allot(trials(1, epochs=epochs))
     assert allotment.engine == "eager"
+
+
+def test_packs_hold_equal_shapes_up_to_their_size_in_the_order_of_their_first_members():
+    configs = [small(K=k, lr=lr, seed=seed) for k in (1, 2) for lr in (1e-3, 1e-2) for seed in (0, 1)]
+    by_k = packs(configs, lambda _: 3, pack_key)
+    assert [[(c.K, c.lr, c.seed) for c in group] for group in by_k] == [
+        [(1, 1e-3, 0), (1, 1e-3, 1), (1, 1e-2, 0)],
+        [(1, 1e-2, 1)],
+        [(2, 1e-3, 0), (2, 1e-3, 1), (2, 1e-2, 0)],
+        [(2, 1e-2, 1)],
+    ]
+    assert [len(group) for group in packs(configs, lambda _: 1, pack_key)] == [1] * 8
+    assert packs([], lambda _: 4, pack_key) == []
+
+
+def test_packs_are_made_across_cells_that_alternate():
+    configs = [small(K=k, seed=seed) for seed in (0, 1) for k in (1, 2)]
+    assert [[(c.K, c.seed) for c in group] for group in packs(configs, lambda _: 9, pack_key)] == [
+        [(1, 0), (1, 1)],
+        [(2, 0), (2, 1)],
+    ]
+
+
+def test_the_size_is_asked_once_per_key_of_all_trials_that_are_in_no_pack_yet():
+    configs = [small(K=k, seed=seed) for k in (1, 2) for seed in (0, 1, 2)]
+    asked = []
+
+    def size(group):
+        asked.append([(c.K, c.seed) for c in group])
+        return len(group)
+
+    packs(configs, size, pack_key, [[configs[1].trial_id]])
+    assert asked == [[(1, 0), (1, 2)], [(2, 0), (2, 1), (2, 2)]]
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [
+        (None, [[4, 1, 3], [0, 5], [6]]),
+        (9, [[4, 1, 3], [0, 5], [6]]),
+        (2, [[4, 1], [3], [0, 5], [6]]),
+        (1, [[4], [1], [3], [0, 5], [6]]),
+    ],
+)
+def test_what_was_packed_together_is_again_up_to_a_limit_and_the_rest_anew(limit, expected):
+    configs = [small(seed=seed) for seed in (0, 1, 3, 4, 5, 6)]
+    recorded = [[small(seed=seed).trial_id for seed in seeds] for seeds in ((4, 2, 1, 3), (7, 8))]  # 2, 7, 8 are done
+    groups = packs(configs, lambda _: 2, pack_key, recorded, limit)
+    assert sorted([c.seed for c in group] for group in groups) == sorted(expected)
+
+
+def test_packs_recorded_and_new_are_in_the_order_of_their_first_members():
+    configs = [small(seed=seed) for seed in range(4)]
+    groups = packs(configs, lambda _: 1, pack_key, [[configs[1].trial_id, configs[3].trial_id]])
+    assert [[c.seed for c in group] for group in groups] == [[0], [1, 3], [2]]

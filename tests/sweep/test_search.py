@@ -19,12 +19,12 @@ from tmc_sweep.space import SearchSpace
 from tmc_sweep.space.load import parse
 from tmc_sweep.sweep.curves import Curves
 from tmc_sweep.sweep.letters import Report
-from tmc_sweep.sweep.planner import missing
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.sweep.search import CellSearch, known_trials
 from tmc_sweep.sweep.study import Outcome, Study, picks
 from tmc_sweep.tables.lock import sweep_lock
 from tmc_sweep.tables.read import read_curves, stored_trials
+from tmc_sweep.tables.trials import missing
 
 HEAD = """
 name: tiny

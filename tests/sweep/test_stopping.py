@@ -12,10 +12,10 @@ from tmc_sweep.records import EpochRecord, Status
 from tmc_sweep.space.schema import Scheduler, Statistic
 from tmc_sweep.sweep.curves import Curves
 from tmc_sweep.sweep.letters import Begun, Done, Report
-from tmc_sweep.sweep.planner import missing
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.sweep.stopping import Stopping, fair_order
 from tmc_sweep.tables.read import read_curves
+from tmc_sweep.tables.trials import missing
 
 NAN = float("nan")
 VAL = Statistic(metric="val_iwae", last=50, mode="max")

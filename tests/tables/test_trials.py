@@ -3,13 +3,14 @@ from datetime import UTC, datetime
 
 import pandas as pd
 import pytest
+from twin import small
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.errors import StorageError
 from tmc_sweep.records import TRIAL_COLUMNS, Status
 from tmc_sweep.tables.epochs import EpochTable
 from tmc_sweep.tables.read import read_trials
-from tmc_sweep.tables.trials import TrialTable
+from tmc_sweep.tables.trials import TrialTable, missing
 
 
 def test_new_trials_are_pending_and_hold_their_whole_configuration(paths, config):
@@ -84,3 +85,29 @@ def test_counts_that_are_null_stay_integers(paths, config):
     frame = read_trials(paths.epochs)
     assert frame["n_parameters"].dtype == "Int64"
     assert frame["epochs"].tolist() == [4]
+
+
+@pytest.mark.parametrize(
+    ("status", "epochs_done", "is_missing"),
+    [
+        (Status.PENDING, 0, True),
+        (Status.PENDING, 3, False),  # fewer epochs are asked for now
+        (Status.RUNNING, 1, True),
+        (Status.FAILED, 2, True),
+        (Status.DIVERGED, 2, False),
+        (Status.STOPPED, 2, False),
+        (Status.DONE, 3, False),
+        (Status.DONE, 5, False),
+        (Status.DONE, 2, True),
+    ],
+)
+def test_what_is_missing_follows_from_the_status_and_the_epochs_done(status: Status, epochs_done: int, is_missing):
+    config = small(epochs=3)
+    rows = {config.trial_id: {"status": str(status), "epochs_done": epochs_done}}
+    assert missing([config], rows) == [config] * is_missing
+
+
+def test_a_trial_without_a_row_is_missing_and_the_order_is_kept():
+    configs = [small(seed=seed) for seed in (2, 0, 1)]
+    done = {configs[1].trial_id: {"status": "done", "epochs_done": 3}}
+    assert missing(configs, done) == [configs[0], configs[2]]

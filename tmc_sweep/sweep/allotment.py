@@ -4,6 +4,7 @@ A pack's cost is measured for one member and for a few, and taken to be affine b
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -11,7 +12,6 @@ from functools import cache
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.errors import CannotRunError
 from tmc_sweep.space.schema import Resources
-from tmc_sweep.sweep.planner import packs
 from tmc_sweep.training import Cost, Engine, pack_key, shape
 
 Capacity = Mapping[str, float]  # of one node: {"CPU": 8, "GPU": 1}
@@ -126,6 +126,36 @@ class Allotter:
         """Alone on a GPU where its share is still to be decided."""
         gpu = 0.0 if not self._on_gpu else 1.0 if self._resources.gpu == "auto" else float(self._resources.gpu)
         return self._measured(shape(config), members, gpu, engine)
+
+
+def packs(
+    configs: Sequence[TrialConfig],
+    size: Callable[[Sequence[TrialConfig]], int],
+    key: Callable[[TrialConfig], str],
+    recorded: Sequence[Sequence[str]] = (),
+    limit: int | None = None,
+) -> list[tuple[TrialConfig, ...]]:
+    """The trials in packs, in the order of their first members.
+
+    Trials in one of the `recorded` packs stay together, at most `limit` of them if there is a limit. The others join
+    those with an equal key, as many as `size` says of all of these.
+    """
+    order = {config.trial_id: position for position, config in enumerate(configs)}
+    left = {config.trial_id: config for config in configs}
+    groups = [
+        chunk
+        for names in recorded
+        for chunk in _chunks([left.pop(name) for name in names if name in left], limit or len(names))
+    ]
+    alike: defaultdict[str, list[TrialConfig]] = defaultdict(list)
+    for config in left.values():
+        alike[key(config)].append(config)
+    groups += [chunk for group in alike.values() for chunk in _chunks(group, size(group))]
+    return sorted(groups, key=lambda group: order[group[0].trial_id])
+
+
+def _chunks(group: Sequence[TrialConfig], size: int) -> list[tuple[TrialConfig, ...]]:
+    return [tuple(group[i : i + size]) for i in range(0, len(group), size)]
 
 
 def room(node: Capacity, cpu: float, gpu: float) -> int:

@@ -17,7 +17,6 @@ from tmc_sweep.space import load as load_space
 from tmc_sweep.sweep.allotment import Allotter
 from tmc_sweep.sweep.mailbox import Postman, open_mailbox
 from tmc_sweep.sweep.packs import PackConfig, Packs, one_after_another
-from tmc_sweep.sweep.planner import missing
 from tmc_sweep.sweep.progress import Listener, TrialProgress
 from tmc_sweep.sweep.publisher import publishing
 from tmc_sweep.sweep.recorder import Recorder
@@ -36,6 +35,7 @@ from tmc_sweep.tables.pace import measured
 from tmc_sweep.tables.published import Publication
 from tmc_sweep.tables.read import stored_trials
 from tmc_sweep.tables.summary import summarize, write_summary
+from tmc_sweep.tables.trials import missing
 
 
 @dataclass(frozen=True)

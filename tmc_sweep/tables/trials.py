@@ -1,7 +1,7 @@
 """The trial table: one row per trial with its configuration, where it stands and how it came there."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -93,6 +93,11 @@ def config_of(row: TrialRow) -> TrialConfig | None:
     return config if config.trial_id == row["trial_id"] else None
 
 
+def missing(configs: Sequence[TrialConfig], rows: Mapping[str, TrialRow]) -> list[TrialConfig]:
+    """The trials that, by these rows, have epochs left or failed; diverged and stopped ones never are."""
+    return [config for config in configs if _is_missing(config, rows.get(config.trial_id))]
+
+
 def known_config(row: TrialRow) -> TrialConfig:
     """`config_of`, or StorageError."""
     config = config_of(row)
@@ -102,6 +107,12 @@ def known_config(row: TrialRow) -> TrialConfig:
             "another one: use the version of tmc_sweep that trained it"
         )
     return config
+
+
+def _is_missing(config: TrialConfig, row: TrialRow | None) -> bool:
+    if row is None or row["status"] == Status.FAILED:
+        return True
+    return row["status"] not in (Status.DIVERGED, Status.STOPPED) and row["epochs_done"] < config.epochs
 
 
 def _pending(config: TrialConfig) -> dict[str, Any]:
