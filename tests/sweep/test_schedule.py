@@ -9,6 +9,8 @@ import pytest
 from place import Place
 from ray import tune
 
+from tmc_sweep.sweep import schedule
+from tmc_sweep.sweep.packs import one_after_another
 from tmc_sweep.sweep.schedule import MAX_FAILURES, train_all
 
 
@@ -57,3 +59,9 @@ def test_a_pack_whose_process_dies_over_and_over_is_given_up_with_the_reason_and
     reasons, left = trained("step", lambda _: True)
     assert reasons[1] == f"its process died {MAX_FAILURES + 1} times"
     assert left == [*(f"died-{death}" for death in range(MAX_FAILURES + 1)), "trained-0", "trained-2", "trained-3"]
+
+
+def test_what_a_search_lets_wait_for_nodes_is_forgotten_by_the_next_sweep(tmp_path: Path):
+    for packs, pending in ((one_after_another([], list, lambda _: None, 3), "3"), ([], "auto")):
+        schedule._tuner(trainable(tmp_path, "", bool), packs, tmp_path)
+        assert os.environ["TUNE_MAX_PENDING_TRIALS_PG"] == pending

@@ -44,7 +44,7 @@ class Nodes:
 
     @property
     def unjoined(self) -> int:
-        """Fleet of the cluster's file that do not run yet, where it does not say what they have: one's own."""
+        """Machines of the cluster's file that do not run yet, where it does not say what they have: one's own."""
         return 0 if self.autoscaler.types else max(0, self.autoscaler.most - len(self.workers))
 
     def at_once(self, resources: Resources) -> list[Capacity]:

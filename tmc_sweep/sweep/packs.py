@@ -1,6 +1,5 @@
 """What Ray Tune schedules: the packs of one run by number, all known beforehand or asked for one after another."""
 
-import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -43,12 +42,11 @@ def one_after_another(
     next_packs: Callable[[], list[PackConfig]],
     ended: Callable[[int], None],
     at_once: int,
-) -> Searcher:
+) -> ConcurrencyLimiter:
     """A searcher of these packs, that asks for more when one of so many slots is free, until there are none.
 
     `ended` is told the number of each whose process has ended well.
     """
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(at_once)  # else one, with which an autoscaler adds node after node
     return ConcurrencyLimiter(_PackSearcher(first, next_packs, ended), max_concurrent=at_once)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 from ray import tune
-from ray.tune.search import Searcher
+from ray.tune.search import ConcurrencyLimiter
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import Images, load
@@ -136,7 +136,7 @@ def _train(
                     writer.fail(config.trial_id, reason)
 
 
-def _one_by_one(search: CellSearch, packs: Packs, allotter: Allotter, writer: Writer) -> Searcher:
+def _one_by_one(search: CellSearch, packs: Packs, allotter: Allotter, writer: Writer) -> ConcurrencyLimiter:
     """The packs of the search's cells, each cell chosen when there is room for it."""
 
     def next_cell() -> list[PackConfig]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ray import tune
 from ray.exceptions import RayActorError
-from ray.tune.search import Searcher
+from ray.tune.search import ConcurrencyLimiter
 
 from tmc_sweep.said import last_line
 from tmc_sweep.sweep.packs import PackConfig, share
@@ -22,7 +22,7 @@ _ROUNDS = 5
 
 
 def train_all(
-    trainable: Any, packs: list[PackConfig] | Searcher, scratch: Path, stopping: Callable[[], bool]
+    trainable: Any, packs: list[PackConfig] | ConcurrencyLimiter, scratch: Path, stopping: Callable[[], bool]
 ) -> dict[int, str]:
     """Train the packs; the reason, by number, of each that Tune is done with, should it not have come to its end."""
     reasons: dict[int, str] = {}
@@ -37,11 +37,13 @@ def train_all(
     return reasons
 
 
-def _tuner(trainable: Any, packs: list[PackConfig] | Searcher, scratch: Path) -> tune.Tuner:
+def _tuner(trainable: Any, packs: list[PackConfig] | ConcurrencyLimiter, scratch: Path) -> tune.Tuner:
+    pending = "auto" if isinstance(packs, list) else str(packs.max_concurrent)  # of a search else one: node after node
     os.environ.update(
         RAY_AIR_NEW_OUTPUT="0",
         TUNE_DISABLE_AUTO_CALLBACK_LOGGERS="1",
         TUNE_DISABLE_SIGINT_HANDLER="1",
+        TUNE_MAX_PENDING_TRIALS_PG=pending,
         TUNE_PRINT_ALL_TRIAL_ERRORS="0",
     )
     return tune.Tuner(
