@@ -143,7 +143,7 @@ def _advance(bar: Progress, task: TaskID, names: _Names, progress: "Evaluation")
 
 def _tell(names: _Names, progress: "Evaluation") -> None:
     if progress.share == 1:
-        messages.print(f"{progress.position}/{progress.trials} {names.of(progress.config)}: evaluated", markup=False)
+        messages.print(f"{progress.position}/{progress.trials} {names.of(progress.config)}: evaluated")
 
 
 def _line(name: str, analysed: "Analysed") -> str:
@@ -156,4 +156,4 @@ def _line(name: str, analysed: "Analysed") -> str:
 def _tell_of_those_without(chosen: "Chosen") -> None:
     if chosen.without:
         names = ", ".join(config.trial_id for config in chosen.without)
-        messages.print(f"left out, since they have no checkpoint: {names}", markup=False)
+        messages.print(f"left out, since they have no checkpoint: {names}")

@@ -22,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-messages = Console(stderr=True, highlight=False, soft_wrap=True)
+messages = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
 
 File = Annotated[Path, typer.Argument(help="Search space, such as search_spaces/quickstart.yaml.", show_default=False)]
 Name = Annotated[str, typer.Argument(help="Name of a sweep, as in its search space.", show_default=False)]
@@ -56,10 +56,10 @@ def main() -> None:
     try:
         app()
     except TmcSweepError as error:
-        messages.print(f"tmc-sweep: {error}", markup=False)
+        messages.print(f"tmc-sweep: {error}")
         sys.exit(error.exit_code)
     except OSError as error:  # a folder one may not enter, a name too long for the file system
-        messages.print(f"tmc-sweep: {error.filename or 'a file'}: {error.strerror or error}", markup=False)
+        messages.print(f"tmc-sweep: {error.filename or 'a file'}: {error.strerror or error}")
         sys.exit(StorageError.exit_code)
     except RuntimeError as error:  # what a class that is being made at an import turns it into
         if not isinstance(error.__cause__, KeyboardInterrupt):
@@ -76,7 +76,7 @@ def check_one_format(what: str, as_json: bool, as_csv: bool) -> None:
 
 
 def _interrupted() -> int:
-    messages.print("tmc-sweep: stopped by SIGINT", markup=False)
+    messages.print("tmc-sweep: stopped by SIGINT")
     return _SIGINT
 
 
@@ -111,17 +111,15 @@ def run(
 
     space = load_space(file, max_trials, assignments)
     for line in describe_changes(space, results):
-        messages.print(line, markup=False)
+        messages.print(line)
     from tmc_sweep.sweep.runner import run as run_sweep
 
     with progress_view(messages, quiet=quiet, verbose=verbose) as listener:
         result = run_sweep(space, results, listener, publish)
     show_summary(result.summary, space.statistic.mode, as_json=as_json, as_csv=False)
     for trial in result.failed:
-        messages.print(f"trial {trial.config.trial_id} failed: {trial.reason}", markup=False)
-    messages.print(
-        f"tables: {result.paths.epochs} (every epoch), {result.paths.trials}, {result.paths.summary}", markup=False
-    )
+        messages.print(f"trial {trial.config.trial_id} failed: {trial.reason}")
+    messages.print(f"tables: {result.paths.epochs} (every epoch), {result.paths.trials}, {result.paths.summary}")
     if result.behind:
         raise StorageError(f"the copy is behind: {result.behind}; running again brings it up to date")
     if result.failed:
@@ -174,7 +172,7 @@ def plan(
         )
     space = load_space(file, max_trials, assignments)
     for line in describe_changes(space, results):
-        messages.print(line, markup=False)
+        messages.print(line)
     show_plan(plan_of(space, results, slots=slots, on=on, probe=probe), as_json=as_json)
 
 
@@ -216,7 +214,7 @@ def status(
                 "--watch must be given one sweep and no --json, but got "
                 f"{'--json' if name else 'no name'}: write `tmc-sweep status NAME -w`"
             )
-        look_on(results, name, Console(highlight=False))
+        look_on(results, name, Console(markup=False, highlight=False))
     elif name is not None:
         show_status(sweep_status(results, name), as_json=as_json)
     else:
@@ -228,7 +226,7 @@ def status(
                 damaged.append(error)
         show_sweeps(statuses, as_json=as_json)
         for problem in damaged:
-            messages.print(f"tmc-sweep: {problem}", markup=False)
+            messages.print(f"tmc-sweep: {problem}")
         if damaged:
             raise typer.Exit(StorageError.exit_code)
 

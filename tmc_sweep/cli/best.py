@@ -52,7 +52,7 @@ def best(
         _write(output, _search_space(paths, frame, statistic), force)
     show_ranking(frame, statistic.mode, as_json=as_json)
     if output is not None:
-        messages.print(f"wrote {output}: the best cell, with the trials it has here", markup=False)
+        messages.print(f"wrote {output}: the best cell, with the trials it has here")
 
 
 def _search_space(paths: SweepPaths, frame: "pd.DataFrame", statistic: Statistic) -> str:

@@ -34,8 +34,7 @@ def compare(
     if ours != theirs:
         messages.print(
             f"{first} declares {_described(ours)}, {second} {_described(theirs)}: compared by {first}'s; "
-            "--metric and --last choose another one",
-            markup=False,
+            "--metric and --last choose another one"
         )
     show_comparison(frame, (first, second), as_json=as_json, as_csv=as_csv)
 

@@ -54,8 +54,7 @@ def submit(
     job, joined = jobs.submit(server, space, results, max_trials, attach=follow, publish=publish)
     messages.print(
         f"{space.name} {'runs already as' if joined else 'is'} job {job.id}: follow it with "
-        f"{command(f'logs {space.name} -f')}, stop it with {command(f'stop {space.name}')}",
-        markup=False,
+        f"{command(f'logs {space.name} -f')}, stop it with {command(f'stop {space.name}')}"
     )
     if follow:
         _follow(server, job, _LAST_LINES if joined else None)
@@ -100,7 +99,7 @@ def stop(name: Name) -> None:
     if not job.active:
         typer.echo(f"{name}: nothing to stop, its job {job.id} has {job.state}")
         return
-    messages.print(f"{name}: stopping, at most {jobs.STOP_SECONDS} s", markup=False)
+    messages.print(f"{name}: stopping, at most {jobs.STOP_SECONDS} s")
     typer.echo(f"{name}: its job {job.id} is {jobs.stop(server, job).state}; submit it again to go on")
 
 
@@ -117,7 +116,7 @@ def _follow(server: "JobServer", job: "Job", last: int | None = None) -> None:
             signal.SIGINT,
         ) from None
     if ended.state == "stopped" or ended.driver_exit_code is None:
-        messages.print(_end_of(ended), markup=False)
+        messages.print(_end_of(ended))
     raise typer.Exit(ended.exit_code or 0)
 
 

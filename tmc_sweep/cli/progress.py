@@ -89,21 +89,20 @@ class LineView:
         for trial in ended:
             if trial.config.trial_id not in self._told:
                 self._told.add(trial.config.trial_id)
-                self._print(f"{len(self._told)}/{len(snapshot.trials) + snapshot.n_to_choose} {self._line(trial)}")
+                self._console.print(
+                    f"{len(self._told)}/{len(snapshot.trials) + snapshot.n_to_choose} {self._line(trial)}"
+                )
         if time.monotonic() - self._last_line >= _LINE_SECONDS:
             self._last_line = time.monotonic()
-            self._print(overall(snapshot, snapshot.elapsed_seconds))
+            self._console.print(overall(snapshot, snapshot.elapsed_seconds))
             for trial in snapshot.with_status(Status.RUNNING) if self._verbose else ():
-                self._print(f"  {self._line(trial)}")
+                self._console.print(f"  {self._line(trial)}")
 
     def _line(self, trial: TrialProgress) -> str:
         epoch, iwae, tmc, seconds = _cells(trial)
         reason = f" ({trial.reason})" if trial.reason else ""
         name = label(trial.config.row(), [*self._fields, "seed"])
         return f"{name}: {trial.status}{reason}, epoch {epoch}, test iwae {iwae}, tmc {tmc}, {seconds} s/epoch"
-
-    def _print(self, line: str) -> None:
-        self._console.print(line, markup=False)
 
 
 def _fields(snapshot: Snapshot) -> list[str]:

@@ -39,4 +39,4 @@ def pull(name: Name, cluster: Cluster = None, source: Source = None, results: Re
             f"a sweep must be brought from one place, but got {'both' if cluster else 'neither'} of --cluster FILE "
             "and --from URI: give one"
         )
-    messages.print(f"tables: {paths.epochs} (every epoch), {paths.trials}, {paths.summary}", markup=False)
+    messages.print(f"tables: {paths.epochs} (every epoch), {paths.trials}, {paths.summary}")

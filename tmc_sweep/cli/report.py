@@ -7,7 +7,10 @@ from typing import Annotated
 import typer
 
 from tmc_sweep.cli.app import Name, Results, app, messages
+from tmc_sweep.errors import InputError
 from tmc_sweep.paths import SweepPaths
+
+_SECONDS = 10  # between two pages
 
 
 @app.command()
@@ -25,7 +28,7 @@ def figures(
 
     sweep = SweepTables.read(results, name)
     if sweep.epochs.empty:
-        messages.print(f"{name}: no epochs yet", markup=False)
+        messages.print(f"{name}: no epochs yet")
     for path in write(of(sweep), output or SweepPaths(results, name).figures):
         typer.echo(path)
 
@@ -39,12 +42,18 @@ def report(
         typer.Option("--output", "-o", help="File; default: NAME.report.html beside the tables.", show_default=False),
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Write it again until all is trained.")] = False,
-    every: Annotated[int, typer.Option("--every", min=1, help="Seconds between, with --watch.")] = 10,
+    every: Annotated[
+        int | None,
+        typer.Option("--every", min=1, help="Seconds between, with --watch; default: 10.", show_default=False),
+    ] = None,
 ) -> None:
     """Write one HTML page about these sweeps. As they are now, beside the article's numbers and claims."""
     from tmc_sweep.report.page import write_page
 
+    if every and not watch:
+        raise InputError(f"--every must be given with --watch, but got --every {every} alone: add --watch")
+    seconds = every or _SECONDS
     path = output or SweepPaths(results, names[0]).report
-    while write_page(path, results, names, every if watch else None) and watch:
-        time.sleep(every)
+    while write_page(path, results, names, seconds if watch else None) and watch:
+        time.sleep(seconds)
     typer.echo(path)

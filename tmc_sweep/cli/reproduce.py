@@ -118,4 +118,4 @@ class _Lines:
     def __call__(self, done: int, total: int) -> None:
         if time.monotonic() - self._last_line >= _LINE_SECONDS:
             self._last_line = time.monotonic()
-            messages.print(f"epoch {done}/{total}, equal so far", markup=False)
+            messages.print(f"epoch {done}/{total}, equal so far")

@@ -21,7 +21,7 @@ def watch(results: Path, name: str, console: Console) -> None:
         said = ""
         for status in _statuses(results, name):
             if (line := headline(status)) != said:
-                console.print(line, markup=False, soft_wrap=True)
+                console.print(line, soft_wrap=True)
             said = line
         return
     with Live(console=console, auto_refresh=False) as live:
