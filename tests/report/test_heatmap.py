@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -44,6 +45,11 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> SweepTables:
         return values[:8] if (config.K, config.lr) == (20, 1e-4) else values
 
     return sweep(tmp_path_factory.mktemp("results"), GRID, curve)
+
+
+def test_a_huge_value_is_short(tmp_path: Path):
+    huge = sweep(tmp_path, GRID, flat(lambda config: -9.25e13 if config.K == 1 else -90.0, noise=0.0))
+    assert max(map(len, " ".join(texts(of(huge).draw().axes[0]).values()).split())) <= len("−9.25e+13")
 
 
 def test_each_cell_has_its_mean_and_spread_or_the_reason_why_not(tables: SweepTables):

@@ -25,5 +25,5 @@ def test_what_follows_from_another_field_is_not_telling():
     ]
 
 
-def test_numbers_are_short():
-    assert label({"lr": 10.0, "K": 5}, ["lr", "K"]) == "lr=10 K=5"
+def test_numbers_are_short_and_truth_is_as_in_yaml():
+    assert label({"lr": 10.0, "K": 5, "weight_norm": True}, ["lr", "K", "weight_norm"]) == "lr=10 K=5 weight_norm=true"

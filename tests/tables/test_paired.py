@@ -77,6 +77,12 @@ def test_one_common_seed_has_a_mean_and_no_interval(store):
     assert row["reason"] == "one common seed, and an interval needs two"
 
 
+def test_a_number_is_short_in_a_reason(store):
+    cells = [({**TMC, "lr": lr}, {0: values}) for lr, values in ((0.1, [-1.0] * 2), (0.123456789, [-1.0]))]
+    row = only_row(paired_differences(store(cells), by="lr", last=2))
+    assert row["reason"].startswith("seed 0 of lr 0.123457 ")
+
+
 def test_no_common_seed(store):
     row = only_row(paired_differences(store([(IWAE, {0: [-3.0]}), (TMC, {1: [-1.0]})]), last=1))
     assert row[["mean_difference", "std_difference", "low", "high"]].isna().all()

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from tmc_sweep.records import Status
 from tmc_sweep.tables.artefacts import over_seeds
-from tmc_sweep.tables.labels import label, telling_fields
+from tmc_sweep.tables.labels import label, telling_fields, text
 from tmc_sweep.tables.ranking import ranked
 from tmc_sweep.tables.read import plain_rows
 
@@ -231,7 +231,7 @@ def as_text(value: object, name: str) -> str:
         return "-"
     if isinstance(value, float) and name in _DECIMALS:
         return f"{value:.3f}" if math.isfinite(value) else str(value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return text(value)
 
 
 def print_table(head: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

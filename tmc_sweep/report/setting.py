@@ -10,6 +10,7 @@ from tmc_sweep.config import DATA_SETS, Architecture, TrialConfig
 from tmc_sweep.errors import InputError
 from tmc_sweep.space.fields import check_field, setting
 from tmc_sweep.space.source import Mark, Node
+from tmc_sweep.tables.labels import text
 
 _IMAGES = {"train_images": "training images", "test_images": "test images"}
 _HERE = Mark("a setting", 1, 1)
@@ -68,8 +69,4 @@ def departures(meant: Setting, row: Mapping[str, Any]) -> dict[str, str]:
 def _departure(name: str, row: Mapping[str, Any], meant: tuple[Any, ...]) -> str:
     if name in _IMAGES:
         return f"{row[name]} of {getattr(DATA_SETS[row['data']], name)} {_IMAGES[name]}"
-    return f"{name} {_text(row[name])}, not {' or '.join(map(_text, meant))}"
-
-
-def _text(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
+    return f"{name} {text(row[name])}, not {' or '.join(map(text, meant))}"

@@ -1,4 +1,4 @@
-"""Numbers as a page shows them."""
+"""What a page shows of values, numbers, rules and readings."""
 
 import math
 from collections.abc import Mapping
@@ -9,10 +9,10 @@ import pandas as pd
 
 from tmc_sweep.report.claims import Rule
 from tmc_sweep.report.measures import Reading
+from tmc_sweep.report.numbers import decimals, minus
 from tmc_sweep.report.published import Number
 from tmc_sweep.tables.labels import label
 
-_HUGE = 1e7
 _NAMING = ("data", "objective", "architecture", "K", "lr")
 
 
@@ -27,18 +27,6 @@ def shown(value: object) -> str:
     if isinstance(value, datetime):
         return moment(value)
     return minus(str(value)) if isinstance(value, int) else str(value)
-
-
-def decimals(value: float | None, digits: int = 3, sign: str = "-") -> str:
-    """A number with so many decimals, a huge one with six digits; nothing for None."""
-    if value is None or not math.isfinite(value):
-        return "" if value is None else "not finite"
-    return minus(f"{value:{sign}.{digits}f}" if abs(value) < _HUGE else f"{value:{sign}.6g}")
-
-
-def minus(text: str) -> str:
-    """The number's text with a minus sign as long as its digits."""
-    return f"−{text[1:]}" if text.startswith("-") else text
 
 
 def moment(time: datetime) -> str:

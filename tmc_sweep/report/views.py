@@ -7,8 +7,9 @@ from typing import Any
 
 from tmc_sweep.records import CELL_COLUMNS, EVALUATION_COLUMNS, SUMMARY_COLUMNS, TRIAL_COLUMNS, Column
 from tmc_sweep.report.comparison import QUARTILES, Comparison
+from tmc_sweep.report.numbers import decimals
 from tmc_sweep.report.tables import SweepTables
-from tmc_sweep.report.text import decimals, place, printed, shown
+from tmc_sweep.report.text import place, printed, shown
 from tmc_sweep.tables.artefacts import over_seeds
 from tmc_sweep.tables.labels import differing_fields, telling_fields
 from tmc_sweep.tables.paired import CONFIDENCE

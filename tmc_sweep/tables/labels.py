@@ -23,8 +23,9 @@ def differing_fields(rows: Sequence[Mapping[str, object]]) -> list[str]:
 
 def label(row: Mapping[str, object], names: Sequence[str]) -> str:
     """These fields as text, such as `tmc small K=5 lr=0.001`."""
-    return " ".join(str(row[name]) if name in _BARE else f"{name}={_text(row[name])}" for name in names)
+    return " ".join(str(row[name]) if name in _BARE else f"{name}={text(row[name])}" for name in names)
 
 
-def _text(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+def text(value: object) -> str:
+    """A field's value as YAML has it, numbers with six digits."""
+    return f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)

@@ -15,7 +15,7 @@ from scipy.special import stdtrit
 from tmc_sweep.config import IDENTITY_DEFAULTS
 from tmc_sweep.errors import InputError
 from tmc_sweep.explain import did_you_mean
-from tmc_sweep.tables.labels import differing_fields
+from tmc_sweep.tables.labels import differing_fields, text
 from tmc_sweep.tables.read import plain_rows
 from tmc_sweep.tables.runs import CELL_FIELDS, Runs, in_window, read_runs, reasons, windows
 
@@ -89,7 +89,7 @@ def _agreed(pair: _Pair, by: str) -> dict[str, Any]:
 def _compared(runs: Runs, pairs: Sequence[_Pair], by: str) -> Runs:
     """The runs of each pair's common seeds: the pair is their group, and `sign` is -1 for its baseline's, else 1."""
     sides = [
-        (group, sign, cell["cell_id"], f" of {by} {cell[by]}")
+        (group, sign, cell["cell_id"], f" of {by} {text(cell[by])}")
         for group, pair in enumerate(pairs)
         for sign, cell in zip((-1, 1), pair, strict=True)
     ]

@@ -19,7 +19,8 @@ from tmc_sweep.report.figures.averages import foot
 from tmc_sweep.report.figures.cells import Cell, Cells, mean_of, ranking
 from tmc_sweep.report.figures.figure import Figure
 from tmc_sweep.report.figures.style import canvas
-from tmc_sweep.report.figures.words import counted, is_number, metric_name, number, signed, wrapped
+from tmc_sweep.report.figures.words import counted, is_number, metric_name, number, wrapped
+from tmc_sweep.report.numbers import decimals
 from tmc_sweep.report.tables import SweepTables
 from tmc_sweep.tables.labels import label
 
@@ -97,7 +98,7 @@ def entries(sweep: SweepTables, cells: Cells) -> dict[str, Entry]:
 def _entry(sweep: SweepTables, row: Mapping[Any, Any] | None, statuses: Sequence[str], *, coloured: bool) -> Entry:
     if row is not None and pd.notna(row["mean"]):
         spread = row[spread_column(sweep)]
-        text = signed(row["mean"]) + (f"\n± {spread:.2f}" if spread > 0 else "")  # of a single epoch there is none
+        text = decimals(row["mean"], 2) + (f"\n± {decimals(spread, 2)}" if spread > 0 else "")  # none of a single epoch
         return Entry(text, "known", row["mean"])
     for status in ENDED_EARLY:
         if count := statuses.count(status):
@@ -109,7 +110,7 @@ def _entry(sweep: SweepTables, row: Mapping[Any, Any] | None, statuses: Sequence
         return Entry("no epochs\nyet", "missing")
     if row["n_epochs"] < row["last"] and not row["n_nonfinite"]:
         mean = mean_of(sweep.epochs, row)
-        text = f"{signed(mean)}\n{row['n_epochs']} of {row['last']} ep."
+        text = f"{decimals(mean, 2)}\n{row['n_epochs']} of {row['last']} ep."
         return Entry(text, "short", mean if coloured else None)
     return Entry("not\nmeasured", "missing")
 

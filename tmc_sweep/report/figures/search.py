@@ -20,8 +20,10 @@ from tmc_sweep.report.figures.averages import foot
 from tmc_sweep.report.figures.cells import Cell, Cells, mean_of, ranking
 from tmc_sweep.report.figures.figure import Figure
 from tmc_sweep.report.figures.style import COLOURS, DARK, MAX_COLUMNS, canvas, legend_below
-from tmc_sweep.report.figures.words import counted, is_number, metric_name, number, signed, with_unit, wrapped
+from tmc_sweep.report.figures.words import counted, is_number, metric_name, number, with_unit, wrapped
+from tmc_sweep.report.numbers import decimals
 from tmc_sweep.report.tables import SweepTables
+from tmc_sweep.tables.labels import text
 from tmc_sweep.tables.read import plain_rows
 
 Array = NDArray[np.float64]
@@ -162,7 +164,7 @@ def _scale(axes: Axes, field: str, marks: Marks, width: int) -> Array:
     if all(map(is_number, values)):
         return _numbers(axes, np.array(values, np.float64), most_ticks=width // 5)
     distinct = sorted(set(values))
-    names = [_name(value) for value in distinct]
+    names = [text(value) for value in distinct]
     crowded = len("  ".join(names)) > width
     axes.set_xticks(range(len(names)), [wrapped(name, 18) for name in names], rotation=90 if crowded else 0)
     axes.set_xlim(-0.5, len(names) - 0.5)
@@ -190,10 +192,6 @@ def _power(value: float) -> str:
     return f"{value:.0e}".replace("e-0", "e-")
 
 
-def _name(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
 def _legend(marks: Marks) -> list[Line2D]:
     kinds = {outcome.kind for outcome in marks.found} | {*marks.markers}
     shape: dict[str, Any] = {"color": DARK, "linestyle": "", "markersize": 5.5}
@@ -212,7 +210,7 @@ def _caption(sweep: SweepTables, cells: Cells, marks: Marks) -> Iterator[str]:
     yield "Later cells are darker and, within a value that is no number, further right."
     yield from cells.shared()
     best = marks.found[marks.best]
-    yield f"Best: {best.cell.label}, {signed(best.value)}."
+    yield f"Best: {best.cell.label}, {decimals(best.value, 2)}."
     if n_stopped := sum(outcome.kind == "stopped" for outcome in marks.found):
         yield f"Hollow: {counted(n_stopped, 'cell')} stopped early, with the mean of the last epochs before."
     if missing := len(cells.all) - len(marks.found):

@@ -28,11 +28,6 @@ def number(value: float) -> str:
     return f"{value:g}".replace("e-0", "e-").replace("e+0", "e")
 
 
-def signed(value: float, digits: int = 2) -> str:
-    """With a minus sign as axes have it."""
-    return f"{value:.{digits}f}".replace("-", "−")
-
-
 def wrapped(text: str, width: int) -> str:
     """On lines of at most so many characters where words allow it; one that is longer breaks after `=` or `_`."""
     return "\n".join(line for paragraph in text.splitlines() for line in _lines(paragraph, width))
