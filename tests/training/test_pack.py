@@ -12,7 +12,7 @@ from runs import MULTIPLES_OF_4, SHAPES, as_table, assert_same_state, configured
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import Images, Split
 from tmc_sweep.training import Pack, TrialState, pack_key
-from tmc_sweep.training.randomness import Purpose, generator
+from tmc_sweep.training.randomness import Purpose, binarized, generator
 
 
 def naive_epoch(config: TrialConfig, images: torch.Tensor) -> tuple[TrialState, float, float]:
@@ -217,10 +217,8 @@ def test_binarised_runs_differ_from_each_other_and_from_real_pixels(digits: Imag
 
 
 def test_dynamic_binarisation_is_drawn_anew_with_the_pixels_as_probabilities(digits: Images):
-    config = configured(binarize="dynamic")
-    pack = pack_of(digits, config)
     x = torch.tensor(digits.train[:1]).expand(1, 4000, -1) / 255
-    drawn = pack._binarized(x, [generator(0, Purpose.TRAINING_NOISE)])
+    drawn = binarized(x, "dynamic", [generator(0, Purpose.TRAINING_NOISE)])
     assert set(drawn.unique().tolist()) == {0.0, 1.0}
     torch.testing.assert_close(drawn.mean(1), x.mean(1), rtol=0, atol=0.05)
 

@@ -22,7 +22,7 @@ from tmc_sweep.tables.checkpoints import CheckpointFiles
 from tmc_sweep.tables.read import find, stored_trials
 from tmc_sweep.tables.trials import known_config
 from tmc_sweep.training import TrialState, decode
-from tmc_sweep.training.randomness import Purpose, generator
+from tmc_sweep.training.randomness import Purpose, binarized, generator, sample_noise
 
 DEVICES = ("auto", "cpu", "cuda")
 _load = lru_cache(load)
@@ -57,13 +57,11 @@ class Trained:
     def pixels(self, images: UInt8[Tensor, "n features"], random: Generator) -> Float[Tensor, "1 n features"]:
         """The images as the model is shown them, binarised where it was trained so."""
         x = batch(images, torch.arange(len(images), device=self.device).unsqueeze(0))
-        if self.config.binarize != "dynamic":
-            return x
-        return (torch.rand(x.shape, generator=random, device=self.device) < x).to(x.dtype)
+        return binarized(x, self.config.binarize, [random])
 
     def noise(self, n: int, k: int, random: Generator) -> list[Float[Tensor, "1 n k _"]]:
         """Standard normal noise for k samples of every latent of n images."""
-        return [torch.randn(1, n, k, width, generator=random, device=self.device) for width in self.model.latents]
+        return sample_noise(n, k, self.model.latents, [random])
 
 
 class Examples(NamedTuple):

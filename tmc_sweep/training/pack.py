@@ -20,7 +20,7 @@ from tmc_sweep.models import HierarchicalVAE
 from tmc_sweep.objectives import elbo, iwae, tmc
 from tmc_sweep.records import EpochRecord
 from tmc_sweep.training.member import Member, gradient_rows, stacked
-from tmc_sweep.training.randomness import Purpose, generator
+from tmc_sweep.training.randomness import Purpose, binarized, generator, sample_noise
 from tmc_sweep.training.state import TrialState
 
 BOUNDS: dict[Objective, Callable[[Sequence[Tensor], Sequence[Tensor]], Tensor]] = {
@@ -134,7 +134,7 @@ class Pack:
         batches = orders.to(self.device).split(self.config.batch_size, dim=1)
         objective = self.config.objective
         for index in self._unless_stopped(batches):
-            x = self._binarized(batch(images, index), noise)
+            x = binarized(batch(images, index), self.config.binarize, noise)
             bound = self._bounds(x, self.config.K, noise, (objective,), self.config.gradient)[objective]
             self.model.zero_grad()
             (-bound.sum()).backward()
@@ -160,7 +160,7 @@ class Pack:
         order = torch.arange(len(images), device=self.device).expand(len(self.members), -1)
         totals = {name: torch.zeros(len(self.members), dtype=torch.float64) for name in OBJECTIVES}
         for index in self._unless_stopped(order.split(self.config.batch_size, dim=1)):
-            x = self._binarized(batch(images, index), noise)
+            x = binarized(batch(images, index), self.config.binarize, noise)
             for name, bound in self._bounds(x, self.config.eval_k, noise, OBJECTIVES).items():
                 totals[name] += bound.double().sum(-1).cpu()
         return {name: total / len(images) for name, total in totals.items()}
@@ -174,11 +174,7 @@ class Pack:
         gradient: Gradient = "std",
     ) -> dict[Objective, Tensor]:
         """The named bounds per image, [member, batch], on one set of samples."""
-        rows = x.shape[1]
-        noise = [
-            torch.stack([torch.randn(rows, k, width, generator=g, device=self.device) for g in generators])
-            for width in self.model.latents
-        ]
+        noise = sample_noise(x.shape[1], k, self.model.latents, generators)
         return self._score(self.model, x, noise, names, gradient)
 
     def _unless_stopped(self, batches: Sequence[Tensor]) -> Iterator[Tensor]:
@@ -189,12 +185,6 @@ class Pack:
 
     def _generators(self, purpose: Purpose, device: str = "cpu") -> list[Generator]:
         return [generator(state.config.seed, purpose, state.epoch + 1, device) for state in self.states]
-
-    def _binarized(self, x: Tensor, generators: Sequence[Generator]) -> Tensor:
-        if self.config.binarize != "dynamic":
-            return x
-        uniform = torch.stack([torch.rand(x.shape[1:], generator=g, device=self.device) for g in generators])
-        return (uniform < x).to(x.dtype)
 
 
 class _DroppedError(Exception):

@@ -5,9 +5,11 @@ depend on the pack, the worker or where it was resumed: at an epoch's boundary t
 """
 
 import hashlib
+from collections.abc import Sequence
 from enum import StrEnum
 
-from torch import Generator
+import torch
+from torch import Generator, Tensor
 
 
 class Purpose(StrEnum):
@@ -26,3 +28,18 @@ def generator(seed: int, purpose: Purpose, epoch: int = 0, device: str = "cpu") 
     """A generator of its own for one purpose in one epoch (0: before the first) of the trials with this seed."""
     digest = hashlib.sha256(f"{seed}/{purpose}/{epoch}".encode()).digest()
     return Generator(device).manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+
+
+def binarized(x: Tensor, binarize: str, generators: Sequence[Generator]) -> Tensor:
+    """Images [member, image, feature] as a model is shown them: with `dynamic`, each member draws its pixels."""
+    if binarize != "dynamic":
+        return x
+    uniform = torch.stack([torch.rand(x.shape[1:], generator=g, device=x.device) for g in generators])
+    return (uniform < x).to(x.dtype)
+
+
+def sample_noise(n: int, k: int, widths: Sequence[int], generators: Sequence[Generator]) -> list[Tensor]:
+    """Standard normal noise for k samples of each latent of n images: [member, n, k, width] by latent."""
+    return [
+        torch.stack([torch.randn(n, k, width, generator=g, device=g.device) for g in generators]) for width in widths
+    ]
