@@ -165,7 +165,7 @@ def _binarized(images: Tensor, binarize: str, seed: int) -> Tensor:
 
 
 def batch(
-    images: UInt8[Tensor, "n features"], index: Int[Tensor, "member batch"], dtype: torch.dtype = torch.float32
+    images: UInt8[Tensor, "n features"], index: Int[Tensor, "member batch"]
 ) -> Float[Tensor, "member batch features"]:
     """The indexed images, scaled to [0, 1]."""
-    return images[index].to(dtype) / 255
+    return images[index].float() / 255

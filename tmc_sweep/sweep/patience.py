@@ -23,9 +23,8 @@ Result = TypeVar("Result")
 class Patience:
     """Does what writes, again if it fails in a way that may pass, unless the sweep is to stop."""
 
-    def __init__(self, stopping: Callable[[], bool], limit_seconds: float | None = None) -> None:
+    def __init__(self, stopping: Callable[[], bool]) -> None:
         self._stopping = stopping
-        self._limit = LIMIT_SECONDS if limit_seconds is None else limit_seconds
         self._said_slow = False
 
     def lasting(self, action: Callable[[], Result]) -> Result:
@@ -36,10 +35,10 @@ class Patience:
                 result = action()
             except StorageError as error:
                 waited = time.monotonic() - began
-                if not _may_pass(error) or waited >= self._limit or self._stopping():
+                if not _may_pass(error) or waited >= LIMIT_SECONDS or self._stopping():
                     raise
                 if pause == _FIRST_PAUSE:
-                    _log.warning("%s; the sweep waits, and gives up after %.0f s", error, self._limit)
+                    _log.warning("%s; the sweep waits, and gives up after %.0f s", error, LIMIT_SECONDS)
             else:
                 self._finished(time.monotonic() - began, again=pause > _FIRST_PAUSE)
                 return result

@@ -31,11 +31,11 @@ class TrialState:
         parameters = {name: value.detach()[0] for name, value in model.named_parameters()}
         return cls(config, parameters, {name: _fresh_adam(value) for name, value in parameters.items()}, [])
 
-    def copy(self, device: str = "cpu") -> Self:
-        """The same state in memory of its own."""
-        parameters = {name: value.detach().to(device, copy=True) for name, value in self.parameters.items()}
+    def copy(self) -> Self:
+        """The same state in CPU memory of its own."""
+        parameters = {name: value.detach().to("cpu", copy=True) for name, value in self.parameters.items()}
         adam = {
-            name: {key: value.to(device, copy=True) for key, value in moments.items()}
+            name: {key: value.to("cpu", copy=True) for key, value in moments.items()}
             for name, moments in self.adam.items()
         }
         return type(self)(self.config, parameters, adam, list(self.history))
