@@ -55,6 +55,12 @@ def test_a_folder_that_is_not_there_is_one_sentence(going: Path):
     assert "cannot be written" in ended.err
 
 
+def test_seconds_between_pages_are_for_watching(going: Path):
+    ended = command("report", "grid", "--results", going, "--every", 5)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err == "tmc-sweep: --every must be given with --watch, but got --every 5 alone: add --watch\n"
+
+
 def test_watching_writes_again_until_nothing_is_left(going: Path, monkeypatch: pytest.MonkeyPatch):
     seen = []
     write = page.write_page
