@@ -28,7 +28,7 @@ def figures(
 
     sweep = SweepTables.read(results, name)
     if sweep.epochs.empty:
-        messages.print(f"{name}: no epochs yet", markup=False)
+        messages.print(f"{name}: no epochs yet")
     for path in write(of(sweep), output or SweepPaths(results, name).figures):
         typer.echo(path)
 
