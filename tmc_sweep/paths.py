@@ -50,9 +50,8 @@ class SweepPaths:
     def __post_init__(self) -> None:
         check_name(self.name)
         object.__setattr__(self, "results", self.results.expanduser().resolve())
-        artefacts = (self.evaluations, self.reconstructions, self.latents)
         private = (self.private.parent, self.private, self.temporary, self.checkpoints, self.quarantine)
-        for path in (self.epochs, self.trials, self.summary, *artefacts, *private):
+        for path in (self.epochs, *self.tables, *private):
             if path.is_symlink():
                 raise InputError(
                     f"a sweep's files must lie inside {self.results}, but {path} is a symbolic link: remove it"
@@ -102,6 +101,11 @@ class SweepPaths:
     def latents(self) -> Path:
         """Two-dimensional last latents of the test images: one Parquet file, derived from checkpoints."""
         return self.results / f"{self.name}.latents.parquet"
+
+    @property
+    def tables(self) -> tuple[Path, ...]:
+        """The tables of a single file each, all but the epoch table."""
+        return (self.trials, self.summary, self.evaluations, self.reconstructions, self.latents)
 
     @property
     def figures(self) -> Path:

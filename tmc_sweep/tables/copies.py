@@ -65,7 +65,7 @@ def _in_order(copy: SweepPaths) -> Iterator[Path]:
     """Its files: a reader in between finds epochs that the trial table does not count yet, never the reverse."""
     yield from part_files(copy)
     yield copy.manifest
-    yield from sorted(copy.results.glob(f"{copy.name}.*.parquet"))
+    yield from copy.tables
 
 
 def _place(source: Path, target: Path, paths: SweepPaths) -> None:

@@ -8,7 +8,6 @@ an earlier one did not; it is written last, and what it does not know is copied 
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -67,7 +66,7 @@ class Publication:
                 self._known = self._opened(manifest.sweep_id)
                 self._index, self._looked = dict(self._known), True
             self._copy(self._changed(self._paths.manifest))
-            tables = [self._changed(path) for path in _tables(self._paths)]  # before the epochs
+            tables = [self._changed(path) for path in self._paths.tables]  # before the epochs
             for path in part_files(self._paths):
                 self._copy(self._changed(path))
             for table in tables:
@@ -143,7 +142,7 @@ def fetch(uri: str, paths: SweepPaths) -> None:
 
 def _download(uri: str, copy: SweepPaths) -> None:
     source = place(uri, copy.name)
-    wanted = [*_tables(copy), copy.manifest]  # before the epochs, which may go on meanwhile
+    wanted = [*copy.tables, copy.manifest]  # before the epochs, which may go on meanwhile
     found = {path: _read(source, path.relative_to(copy.results).as_posix()) for path in wanted}
     parts = [name for name in source.names(copy.name) if part_number(name) is not None]
     if not parts:
@@ -165,11 +164,6 @@ def _read(source: Place, name: str) -> bytes | None:
         if content is None or not name.endswith(".parquet") or is_whole(content):
             return content
     raise StorageError(f"the copy's {name} must be as tmc_sweep wrote it, but is damaged: publish it again")
-
-
-def _tables(paths: SweepPaths) -> Iterator[Path]:
-    """Those that count or summarise epochs."""
-    yield from (paths.trials, paths.summary, paths.evaluations, paths.reconstructions, paths.latents)
 
 
 def _stamp(path: Path) -> _Stamp | None:
