@@ -175,7 +175,7 @@ def test_a_sweep_runs_there_and_its_tables_come_back(laptop: Laptop):
     assert len(table(laptop.results / "small")) == 3
     assert_trained(laptop.results / "small", laptop.space("small", 3), 3)
     status = laptop.run("tmc-sweep", "status", "small").stdout
-    assert status.startswith("small: 1 trials (1 done), 3 of 3 epochs")
+    assert status.startswith("small: 1 trial (1 done), 3 of 3 epochs")
     assert laptop.sweep("status", "small").stdout.splitlines()[1:] == status.splitlines()[1:]
 
 

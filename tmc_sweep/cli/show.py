@@ -13,7 +13,7 @@ from rich.text import Text
 
 from tmc_sweep.records import Status
 from tmc_sweep.tables.artefacts import over_seeds
-from tmc_sweep.tables.labels import label, telling_fields, text
+from tmc_sweep.tables.labels import differing_fields, label, telling_fields, text
 from tmc_sweep.tables.ranking import ranked
 from tmc_sweep.tables.read import plain_rows
 
@@ -27,7 +27,9 @@ _STATISTICS = ("std_epochs", "std_epochs_within", "std_seeds")
 _DIFFERENCES = ("mean_difference", "low", "high", "std_difference")
 _ALONE = ("a_seeds_only", "b_seeds_only")
 _DECIMALS = {"mean", "epoch_seconds", "a_mean", "b_mean", *_STATISTICS, *_DIFFERENCES, "standard_error"}
+_REASON_WIDTH = 24  # at least
 _SHOWN = 20  # running trials; a terminal has so many lines
+_PROGRESS = ("attempts", "epochs_done", "epochs")
 _COUNTS = ("n_seeds", "n_epochs", "n_nonfinite")
 
 
@@ -137,12 +139,13 @@ def show_comparison(frame: pd.DataFrame, names: tuple[str, str], *, as_json: boo
 
 
 def show_status(status: Mapping[str, Any], *, as_json: bool) -> None:
-    """One sweep, a row per trial."""
+    """One sweep, a row per trial: of its fields those in which trials differ."""
     if as_json:
         show_json(status)
         return
     trials = status["trials"]
-    columns = [name for name in trials[0] if name != "reason" or any(trial["reason"] for trial in trials)]
+    reasons = ["reason"] if any(trial["reason"] for trial in trials) else []
+    columns = ["trial_id", *differing_fields(trials), "seed", "status", *_PROGRESS, *reasons]
     print_table(headline(status), columns, [[as_text(trial[name], name) for name in columns] for trial in trials])
 
 
@@ -200,7 +203,7 @@ def show_jobs(jobs: Sequence["Job"], *, as_json: bool) -> None:
 def status_view(status: Mapping[str, Any]) -> RenderableType:
     """One sweep and its running trials, to be drawn again and again."""
     running = [trial for trial in status["trials"] if trial["status"] == Status.RUNNING]
-    columns = [name for name in status["trials"][0] if name not in ("status", "reason")]
+    columns = ["trial_id", *differing_fields(status["trials"]), "seed", *_PROGRESS]
     rows = [[as_text(trial[name], name) for name in columns] for trial in running[:_SHOWN]]
     more = [Text(f"… and {len(running) - _SHOWN} more")] if len(running) > _SHOWN else []
     return Group(Text(headline(status)), *([_table(columns, rows)] if rows else []), *more)
@@ -212,7 +215,7 @@ def headline(status: Mapping[str, Any]) -> str:
     epochs = f"{status['epochs_done']} of {status['epochs']} epochs"
     dropped = status["n_checkpoints_dropped"]
     checkpoints = f"{_amount(status['checkpoint_bytes'])} of checkpoints" + (f" ({dropped} dropped)" if dropped else "")
-    return f"{status['name']}: {status['n_trials']} trials ({counts}), {epochs}, {checkpoints}"
+    return f"{status['name']}: {counted(status['n_trials'], 'trials')} ({counts}), {epochs}, {checkpoints}"
 
 
 def _amount(n_bytes: int) -> str:
@@ -235,12 +238,17 @@ def as_text(value: object, name: str) -> str:
 
 
 def print_table(head: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """The table whole, never with cut values: on a narrow terminal its headers stand on several lines."""
+    """The table whole, never with cut values: on a narrow terminal headers and reasons stand on several lines."""
     console = Console(highlight=False)
     table = _table(columns, rows)
     if console.is_terminal and _width(console, table) > console.width:
         table = _table([name.replace("_", "_\n") for name in columns], rows)
-    console.width = max(console.width, _width(console, table))
+    width = _width(console, table)
+    spare = max(len(row[-1]) for row in rows) - _REASON_WIDTH if columns[-1] == "reason" else 0
+    if console.is_terminal and width - spare <= console.width:
+        table.columns[-1].no_wrap = False
+    else:
+        console.width = max(console.width, width)
     console.print(head, markup=False)
     console.print(table)
 
@@ -253,7 +261,7 @@ def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in headers:
         side: JustifyMethod = "left" if name in _TEXTS else "right"
-        table.add_column(name, justify=side, no_wrap=True, vertical="bottom")
+        table.add_column(name, justify=side, no_wrap=True)
     for row in rows:
         table.add_row(*row)
     return table

@@ -11,13 +11,14 @@ from tmc_sweep.space.schema import Resources, Statistic
 from tmc_sweep.space.stored import parse_stored
 from tmc_sweep.tables.checkpoints import CheckpointFiles
 from tmc_sweep.tables.manifest import read_manifest
-from tmc_sweep.tables.read import plain_rows, read_trials
+from tmc_sweep.tables.read import epochs_to_have, plain_rows, read_trials
+from tmc_sweep.tables.runs import CELL_FIELDS
 
-_TRIAL_FIELDS = ("trial_id", "objective", "architecture", "data", "K", "lr", "seed", "status", "reason", "attempts")
+_TRIAL_FIELDS = ("trial_id", *CELL_FIELDS, "seed", "status", "attempts", "epochs_done", "epochs", "reason")
 
 
 def sweep_status(results: Path, name: str) -> dict[str, Any]:
-    """Trials by status, epochs done and asked for, and each trial's state, JSON-ready."""
+    """Trials by status, epochs done and to be had, and each trial's fields and state, JSON-ready."""
     paths = SweepPaths(results, name)
     trials = read_trials(paths.epochs)
     finished = trials.loc[trials["status"].isin(FINISHED), "trial_id"]
@@ -28,12 +29,10 @@ def sweep_status(results: Path, name: str) -> dict[str, Any]:
         "n_trials": len(trials),
         **{f"n_{status}": counts.get(status, 0) for status in Status},
         "epochs_done": int(trials["epochs_done"].sum()),
-        "epochs": int(trials["epochs"].sum()),
+        "epochs": epochs_to_have(trials),
         "checkpoint_bytes": sum(checkpoints.values()),
         "n_checkpoints_dropped": sum(checkpoints.get(trial_id) == 0 for trial_id in finished),
-        "trials": [
-            {field: row[field] for field in (*_TRIAL_FIELDS, "epochs_done", "epochs")} for row in plain_rows(trials)
-        ],
+        "trials": [{field: row[field] for field in _TRIAL_FIELDS} for row in plain_rows(trials)],
     }
 
 

@@ -25,6 +25,7 @@ from tmc_sweep.report.published import published
 from tmc_sweep.report.tables import SweepTables
 from tmc_sweep.report.text import basis, bounds, measured, moment, place
 from tmc_sweep.tables import files
+from tmc_sweep.tables.read import epochs_to_have
 
 MAX_SVG_BYTES = 400_000  # a figure whose SVG takes more is embedded as PNG
 
@@ -117,7 +118,7 @@ def _section(sweep: SweepTables) -> Section:
         name=sweep.name,
         counts={str(status): counts[status] for status in Status if status in counts},
         epochs_done=len(sweep.epochs),
-        epochs=_epochs(sweep.trials),
+        epochs=epochs_to_have(sweep.trials),
         last_row=moment(sweep.epochs["time"].max()) if len(sweep.epochs) else "",
         comparisons=tuple(views.beside(source, found) for source, found in sources.items()),
         notes={source: note for source, note in published().notes.items() if source in sources},
@@ -127,12 +128,6 @@ def _section(sweep: SweepTables) -> Section:
         provenance=_provenance(sweep.trials),
         search_space=sweep.search_space,
     )
-
-
-def _epochs(trials: pd.DataFrame) -> int:
-    """Those asked for, less those that trials which diverged or were stopped will never have."""
-    over = trials["status"].isin([Status.DIVERGED, Status.STOPPED])
-    return int(trials["epochs"].where(~over, trials["epochs_done"]).sum())
 
 
 def _picture(figure: figures.Figure) -> Picture:

@@ -10,7 +10,7 @@ import pyarrow as pa
 from tmc_sweep.errors import InputError
 from tmc_sweep.explain import did_you_mean
 from tmc_sweep.paths import SweepPaths, part_name
-from tmc_sweep.records import EPOCH_COLUMNS, TRIAL_COLUMNS
+from tmc_sweep.records import EPOCH_COLUMNS, TRIAL_COLUMNS, Status
 from tmc_sweep.tables import files
 from tmc_sweep.tables.schema import completed, opened, read_table
 
@@ -50,6 +50,12 @@ def stored_trials(paths: SweepPaths) -> dict[str, dict[str, Any]]:
     if not paths.trials.exists():
         return {}
     return {row["trial_id"]: row for row in read_table(paths.trials, TRIAL_COLUMNS).to_pylist()}
+
+
+def epochs_to_have(trials: pd.DataFrame) -> int:
+    """The epochs asked for, less those that trials which diverged or were stopped will never have."""
+    over = trials["status"].isin([Status.DIVERGED, Status.STOPPED])
+    return int(trials["epochs"].where(~over, trials["epochs_done"]).sum())
 
 
 def plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
