@@ -100,6 +100,18 @@ def test_what_is_on_record_counts_until_this_run_has_measured_the_cell_itself():
     assert progress.snapshot().remaining_seconds == 1 * 3.0 + 10 * 7.0
 
 
+def test_slots_that_are_certain_count_before_they_are_filled_but_hold_a_pack_each():
+    configs = [small(epochs=10, seed=seed) for seed in range(4)]
+    progress = Progress([trial(config, Status.PENDING) for config in configs], recorded=paces(**{QUICK.cell_id: 3.0}))
+    progress.slots = 2
+    assert progress.snapshot().remaining_seconds == 4 * 10 * 3.0 / 2
+    progress.update(trial(configs[0], Status.RUNNING))
+    assert progress.snapshot().remaining_seconds == 4 * 10 * 3.0 / 2
+    for config in configs:
+        progress.update(TrialProgress(config, Status.RUNNING, None, members=4))
+    assert progress.snapshot().remaining_seconds == 4 * 10 * 3.0
+
+
 def test_a_sweep_at_its_end_has_nothing_left():
     progress = Progress([trial(QUICK, Status.RUNNING), trial(SLOW, Status.DIVERGED, 2)])
     progress.update(trial(QUICK, Status.DONE, 10), seconds(QUICK, 1, 10, 2.0))

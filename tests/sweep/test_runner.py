@@ -1,6 +1,9 @@
 """What `run` hands on to those who train. Nothing is trained, and no Ray is started."""
 
+from contextlib import nullcontext
+
 import pytest
+from ray import tune
 from twin import sweep
 
 from tmc_sweep.config import TrialConfig
@@ -9,6 +12,7 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
 from tmc_sweep.space.load import parse
 from tmc_sweep.sweep import runner
+from tmc_sweep.sweep.packs import Packs
 from tmc_sweep.sweep.progress import TrialProgress
 from tmc_sweep.sweep.stopping import fair_order
 from tmc_sweep.sweep.writer import Writer
@@ -56,3 +60,16 @@ def test_cells_that_are_compared_take_their_turns_in_a_fair_order(paths: SweepPa
     runner.run(space, paths.results)
     ((configs, _),) = handed_on
     assert configs == fair_order(space.trials()) != space.trials()
+
+
+@pytest.mark.parametrize(("nodes", "slots"), [([{"CPU": 3.0}], 3), ([{"CPU": 3.0}, {"CPU": 3.0}], 0)])
+def test_slots_are_certain_on_one_node_alone(paths: SweepPaths, monkeypatch: pytest.MonkeyPatch, nodes, slots: int):
+    writers: list[Writer] = []
+    monkeypatch.setattr(runner, "Writer", lambda *given: writers.append(Writer(*given)) or writers[0])
+    monkeypatch.setattr(runner, "ray_session", lambda _: nullcontext(nodes))
+    monkeypatch.setattr(runner, "open_mailbox", lambda: None)
+    monkeypatch.setattr(Packs, "add", lambda *_: [])
+    monkeypatch.setattr(tune, "with_parameters", lambda *_, **__: (_ for _ in ()).throw(LookupError("training")))
+    with pytest.raises(LookupError, match="training"):
+        runner.run(parse(GRID.format(base=BASE, epochs=2), "tiny.yaml"), paths.results)
+    assert writers[0].progress.slots == slots

@@ -51,7 +51,9 @@ class Progress:
         """Of these trials, and of those still to come until they are as many as `expected`.
 
         `recorded`, the paces of earlier runs, count until this one has an epoch of the same cell: machines differ.
+        `slots` may be set to how many processes will train at once, where that is certain.
         """
+        self.slots = 0
         self._lock = threading.Lock()
         self._trials = {trial.config.trial_id: trial for trial in trials}
         self._expected = expected
@@ -83,17 +85,22 @@ class Progress:
         return Snapshot(trials, time.monotonic() - self._started, remaining, to_choose)
 
     def _remaining_seconds(self, trials: Sequence[TrialProgress], to_choose: int) -> float | None:
-        """On as many processes as train now, what is running first; what is not yet chosen is taken to be as the rest.
+        """On as many processes as train now, or as there are slots for, what is running first.
 
-        Those that a scheduler may stop are taken to train to their end.
+        What is not yet chosen is taken to be as the rest, and what a scheduler may stop to train to its end.
         """
         running = [trial for trial in trials if trial.status is Status.RUNNING]
         pending = [trial for trial in trials if trial.status is Status.PENDING]
         jobs = [[(trial.config.cell_id, trial.epochs_left)] for trial in running + pending]
         jobs += [[("", trials[0].config.epochs)]] * to_choose if trials else []
-        found = estimate(jobs, self._paces, slots=round(sum(1 / trial.members for trial in running)))
-        known = found and self._paces and (running or not jobs)  # how many train at once shows as soon as some do
+        slots = max(_processes(running), min(self.slots, _processes(running + pending)))
+        found = estimate(jobs, self._paces, slots)
+        known = found and self._paces and (running or slots or not jobs)
         return found.wall_seconds if found and known else None
+
+
+def _processes(trials: Sequence[TrialProgress]) -> int:
+    return round(sum(1 / trial.members for trial in trials))
 
 
 def _seconds_between(before: EpochRecord | None, record: EpochRecord) -> float:
