@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from tmc_sweep.config import IDENTITY_DEFAULTS
-from tmc_sweep.records import CELL_COLUMNS, Status
+from tmc_sweep.records import CELL_COLUMNS
 from tmc_sweep.report.figures.style import COLOURS, MAX_COLUMNS, PALE
 from tmc_sweep.report.tables import SweepTables
 from tmc_sweep.tables.labels import differing_fields, label, telling_fields
@@ -139,28 +139,3 @@ def mean_of(epochs: pd.DataFrame, row: Mapping[Any, Any]) -> float:
     """The statistic of a summary's row whose window is shorter than the one asked for."""
     window = epochs["epoch"].between(row["first_epoch"], row["last_epoch"]) & (epochs["cell_id"] == row["cell_id"])
     return float(epochs[window].groupby("trial_id")[row["metric"]].mean().mean())
-
-
-def first_seeds(rows: pd.DataFrame) -> pd.DataFrame:
-    """Of an artefact table, the rows of each cell's first seed."""
-    return rows[rows["seed"] == rows.groupby("cell_id")["seed"].transform("min")]
-
-
-def foremost(sweep: SweepTables, cells: Cells, rows: pd.DataFrame, number: int) -> list[Cell]:
-    """The cells that these rows have, in their order; if they are more than `number`, the best by the statistic.
-
-    None whose rows are of a trial that diverged: they would tell nothing, on axes that others need.
-    """
-    diverged = sweep.trials.loc[sweep.trials["status"] == Status.DIVERGED, "trial_id"]
-    known = set(rows.loc[~rows["trial_id"].isin(diverged), "cell_id"])
-    there = [cell for cell in cells.all if cell.cell_id in known]
-    ranks = {cell_id: rank for rank, cell_id in enumerate(ranking(sweep))}
-    best = sorted(there, key=lambda cell: ranks.get(cell.cell_id, len(ranks)))[:number]
-    return [cell for cell in there if cell in best]
-
-
-def left_out(rows: pd.DataFrame, shown: Sequence[Cell]) -> Iterator[str]:
-    """What a caption must say where cells of these rows are not shown."""
-    if rows["cell_id"].nunique() > len(shown):
-        best = f"{len(shown)} best" if len(shown) > 1 else "best"
-        yield f"The {best} of {rows['cell_id'].nunique()} cells."

@@ -1,6 +1,6 @@
 """The two-dimensional last latent, coloured by class (article, Figure 6)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 
 import matplotlib.figure
@@ -10,13 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
-from tmc_sweep.report.figures.cells import Cell, Cells, first_seeds, foremost, left_out
+from tmc_sweep.report.figures.cells import Cells
 from tmc_sweep.report.figures.figure import Figure
+from tmc_sweep.report.figures.pictured import Pictured, pictured
 from tmc_sweep.report.figures.style import legend_below, panel_grid
-from tmc_sweep.report.figures.words import span
 from tmc_sweep.report.tables import SweepTables
 
-_MAX_CELLS = 12
 _CLASSES = (  # Petroff, Accessible color sequences for data visualization (2021)
     "#3F90DA", "#FFA90E", "#BD1F01", "#94A4A2", "#832DB6", "#A96B59", "#E76300", "#B9AC70", "#717581", "#92DADD",
 )  # fmt: skip
@@ -25,12 +24,11 @@ _OUTSIDE = 0.005  # of the points on each side that the axes need not show
 
 def latents(sweep: SweepTables, cells: Cells) -> Figure | None:
     """A panel per cell, a point per test image; None where no last latent is two-dimensional or was computed."""
-    rows = first_seeds(sweep.latents)
-    shown = foremost(sweep, cells, rows, _MAX_CELLS)
-    if not shown:
+    shown = pictured(sweep, cells, sweep.latents)
+    if shown is None:
         return None
-    caption = " ".join(_caption(sweep, rows, shown, cells))
-    return Figure("latents", "Two-dimensional latent space", caption, partial(_draw, rows, shown))
+    caption = " ".join(_caption(sweep, shown, cells))
+    return Figure("latents", "Two-dimensional latent space", caption, partial(_draw, shown))
 
 
 def accuracies(rows: pd.DataFrame) -> pd.Series:
@@ -38,16 +36,15 @@ def accuracies(rows: pd.DataFrame) -> pd.Series:
     return (rows["label"] == rows["predicted"]).groupby([rows["cell_id"], rows["seed"]]).mean()
 
 
-def _draw(rows: pd.DataFrame, cells: Sequence[Cell]) -> matplotlib.figure.Figure:
-    points = [rows[rows["cell_id"] == cell.cell_id] for cell in cells]
+def _draw(shown: Pictured) -> matplotlib.figure.Figure:
+    points = [shown.rows[shown.rows["cell_id"] == cell.cell_id] for cell in shown.cells]
     shares = [f"10-NN accuracy {accuracies(own).iloc[0]:.1%}" for own in points]
-    titles = [f"{cell.label}\n{share}" for cell, share in zip(cells, shares, strict=True)]
+    titles = [f"{cell.label}\n{share}" for cell, share in zip(shown.cells, shares, strict=True)]
     figure, panels = panel_grid(titles, "first dimension", "second dimension", ratio=1.0)
     for axes, own in zip(panels, points, strict=True):
         _draw_points(axes, own)
-    shown = rows[rows["cell_id"].isin([cell.cell_id for cell in cells])]
-    panels[0].set(xlim=_limits(shown["x"]), ylim=_limits(shown["y"]))
-    legend_below(figure, [_point(label) for label in sorted(shown["label"].unique())])
+    panels[0].set(xlim=_limits(shown.rows["x"]), ylim=_limits(shown.rows["y"]))
+    legend_below(figure, [_point(label) for label in sorted(shown.rows["label"].unique())])
     return figure
 
 
@@ -76,14 +73,13 @@ def _limits(values: "pd.Series[float]") -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _caption(sweep: SweepTables, rows: pd.DataFrame, shown: Sequence[Cell], cells: Cells) -> Iterator[str]:
-    epochs = span(rows.loc[rows["cell_id"].isin([cell.cell_id for cell in shown]), "epoch"])
-    yield f"The last latent of each test image, mean over samples of q, after {epochs} epochs."
+def _caption(sweep: SweepTables, shown: Pictured, cells: Cells) -> Iterator[str]:
+    yield f"The last latent of each test image, mean over samples of q, after {shown.epochs} epochs."
     yield from cells.shared()
     yield "Accuracy: how often most of the 10 nearest other images have an image's class. First seed of each cell."
-    yield from left_out(rows, shown)
+    yield from shown.left_out()
     of_cells = accuracies(sweep.latents).groupby(level=0).agg(["mean", "std"]).dropna()
-    known = [(cell.label, *of_cells.loc[cell.cell_id]) for cell in shown if cell.cell_id in of_cells.index]
+    known = [(cell.label, *of_cells.loc[cell.cell_id]) for cell in shown.cells if cell.cell_id in of_cells.index]
     if known:
         spreads = "; ".join(f"{name} {mean:.1%} ± {std:.1%}" for name, mean, std in known)
         yield f"Accuracy over seeds, mean ± std (ddof 1): {spreads}."

@@ -11,15 +11,15 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from tmc_sweep.config import DATA_SETS
-from tmc_sweep.report.figures.cells import Cell, Cells, first_seeds, foremost, left_out
+from tmc_sweep.report.figures.cells import Cell, Cells
 from tmc_sweep.report.figures.figure import Figure
+from tmc_sweep.report.figures.pictured import Pictured, pictured
 from tmc_sweep.report.figures.style import WIDTH, canvas
-from tmc_sweep.report.figures.words import span, wrapped
+from tmc_sweep.report.figures.words import wrapped
 from tmc_sweep.report.tables import SweepTables
 
 Pixels = NDArray[np.uint8]
 
-_MAX_CELLS = 12
 _MAX_ROWS = 16  # with more, ten images of each cell must do
 _COLUMNS = 10
 _NAMES_WIDTHS = {1.3: 18, 2.2: 32}  # inches of the rows' names, and characters that these have room for
@@ -39,12 +39,11 @@ class Block:
 
 def reconstructions(sweep: SweepTables, cells: Cells) -> Figure | None:
     """The originals, and below them what each cell makes of them; None where none were computed."""
-    rows = first_seeds(sweep.reconstructions)
-    shown = foremost(sweep, cells, rows, _MAX_CELLS)
-    if not shown:
+    shown = pictured(sweep, cells, sweep.reconstructions)
+    if shown is None:
         return None
-    caption = " ".join(_caption(rows, shown, cells))
-    made = list(blocks(rows, shown))
+    caption = " ".join(_caption(shown, cells))
+    made = list(blocks(shown.rows, shown.cells))
     if sum(len(block.names) for block in made) > _MAX_ROWS:
         made = [block for block in made if block.number == 0]
     return Figure("reconstructions", "Reconstructions", caption, partial(_draw, made))
@@ -118,8 +117,7 @@ def mosaic(images: Pixels) -> Pixels:
     return padded.swapaxes(1, 2).reshape(rows * height, columns * width, *padded.shape[4:])
 
 
-def _caption(rows: pd.DataFrame, shown: Sequence[Cell], cells: Cells) -> Iterator[str]:
-    epochs = span(rows.loc[rows["cell_id"].isin([cell.cell_id for cell in shown]), "epoch"])
-    yield f"Test images, and what each model makes of them after {epochs} epochs (the first seed of each cell)."
+def _caption(shown: Pictured, cells: Cells) -> Iterator[str]:
+    yield f"Test images, and what each model makes of them after {shown.epochs} epochs (the first seed of each cell)."
     yield from cells.shared()
-    yield from left_out(rows, shown)
+    yield from shown.left_out()
