@@ -1,6 +1,6 @@
 """Early stopping: how much of a grid `asha` and `median` train, and whether they come to its best cell.
 
-    python -m benchmarks.search_stopping --epochs 90 --orders 20 --json
+    python -m benchmarks.search_stopping --epochs 90 --orders 50 --json
 
 `tmc-sweep run` trains a grid (K, learning rate, width, weight normalisation; two seeds) in full, then with either
 scheduler. What a scheduler decides depends on which cells came before: its decisions are also replayed from the grid's
@@ -62,7 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--lr", nargs="+", type=float, default=[1e-3, 3e-3, 1e-2, 3e-2, 1e-1])
     parser.add_argument("--epochs", type=int, default=90, help="of each trial of the grid")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 2, 4], help="the first of a cell's two")
-    parser.add_argument("--orders", type=int, default=20, help="that are replayed")
+    parser.add_argument("--orders", type=int, default=50, help="that are replayed")
+    parser.add_argument("--grace-epochs", type=int, default=Scheduler().grace_epochs, help="of either scheduler")
     options = command.parse(parser, arguments)
     with tempfile.TemporaryDirectory(prefix="tmc-benchmark-") as folder:
         rows = [row for seed in options.seeds for row in measure(seed, Path(folder), options)]
@@ -77,7 +78,8 @@ def measure(seed: int, folder: Path, options: Any) -> list[Row]:
     orders = [np.random.default_rng(number).permutation([*history]).tolist() for number in range(options.orders)]
     total = sum(len(records) for epochs in history.values() for records in epochs)
     rows = []
-    for scheduler in (Scheduler(algorithm="asha"), Scheduler(algorithm="median")):
+    for algorithm in ("asha", "median"):
+        scheduler = Scheduler(algorithm=algorithm, grace_epochs=options.grace_epochs)
         if seed == options.seeds[0]:
             rows.append(_row(scheduler, seed, "run", [_run(scheduler, seed, folder, options)], ranks, total))
         replays = [replayed(grid, scheduler, history, order) for order in orders]
@@ -87,7 +89,7 @@ def measure(seed: int, folder: Path, options: Any) -> list[Row]:
 
 
 def _run(scheduler: Scheduler, seed: int, folder: Path, options: Any) -> Ended:
-    space = _space(scheduler.algorithm, seed, options, f"scheduler: {{algorithm: {scheduler.algorithm}}}\n")
+    space = _space(scheduler.algorithm, seed, options, f"scheduler: {scheduler.model_dump_json()}\n")
     best = _swept(space, folder)["cell_id"].iloc[0]
     return Ended(len(read_epochs(folder / space.name)), best)
 

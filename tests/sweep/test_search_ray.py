@@ -68,7 +68,7 @@ def test_cells_are_chosen_until_there_are_enough_and_more_when_more_are_asked_fo
 def test_cells_that_are_worse_at_a_rung_are_stopped_as_wholes_and_stay_so(digits: Images, paths: SweepPaths):
     """In the file's order each would be better than those before it; the best has the first hash."""
     wanted = space(
-        12, "{grid_search: [1e-7, 1e-6, 3e-2]}", "scheduler: {algorithm: asha, grace_epochs: 3, reduction: 2, last: 1}"
+        12, "{grid_search: [1e-7, 1e-6, 3e-2]}", "scheduler: {algorithm: asha, grace_epochs: 3, reduction: 3, last: 1}"
     )
     for _ in range(2):
         found = run(wanted, paths.results)

@@ -59,6 +59,14 @@ def test_asha_stops_at_a_rung_what_is_not_among_the_best_half_of_those_that_have
     assert list(sweep.train(c, -1, -4, -1, -9)) == [c.trial_id]
 
 
+def test_the_share_that_goes_on_is_rounded_up():
+    (a,), (b,), (c,), (d,), (e,) = of = cells(5)
+    sweep = Sweep(Scheduler(algorithm="asha", last=1, grace_epochs=1, reduction=3), of)
+    values = {a: -1, b: -4, c: -3, d: -2, e: -1.5}
+    stopped = [config for config, value in values.items() if sweep.train(config, value, value)]
+    assert stopped == [b, c]  # the second of two, of three; not the second of four, nor that of five
+
+
 def test_of_two_equal_cells_both_go_on():
     (a,), (b,) = of = cells(2)
     sweep = Sweep(ASHA, of)

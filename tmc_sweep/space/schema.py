@@ -47,7 +47,7 @@ class Scheduler(_Section):
     algorithm: Literal["asha", "median"] = Field("asha", json_schema_extra=_rule("one of asha, median"))
     last: int = Field(5, ge=1, le=MAX_EPOCHS, json_schema_extra=_rule(EPOCHS_RULE))
     grace_epochs: int = Field(10, ge=1, le=MAX_EPOCHS, json_schema_extra=_rule(EPOCHS_RULE))
-    reduction: int = Field(3, ge=2, json_schema_extra=_rule("an integer from 2 up"))
+    reduction: int = Field(2, ge=2, json_schema_extra=_rule("an integer from 2 up"))
 
 
 def _gpus(value: object) -> object:

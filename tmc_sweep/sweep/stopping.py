@@ -63,9 +63,9 @@ class Stopping:
 
     def _not_promoted(self, cell: str, epoch: int) -> str | None:
         own, others = self._value(cell, epoch), self._others(cell, epoch)
-        places = (len(others) + 1) // self._scheduler.reduction
+        places = math.ceil((len(others) + 1) / self._scheduler.reduction)
         better = sum(value > own for value in others)
-        return f"{better} of {len(others)} other cells are better there" if 0 < places <= better else None
+        return f"{better} of {len(others)} other cells are better there" if places <= better else None
 
     def _below_median(self, cell: str, epoch: int) -> str | None:
         own, others = self._value(cell, epoch), self._others(cell, epoch)
