@@ -34,7 +34,7 @@ class Pictured:
 
 
 def pictured(sweep: SweepTables, cells: Cells, artefacts: pd.DataFrame) -> Pictured | None:
-    """The cells that the table has, in their order, or the best by the statistic if they are many; None if none is left.
+    """The cells that the table has, in their order, or the best by the statistic if they are many; None if none is.
 
     Those whose first seed diverged are left out: they would tell nothing, on axes that others need.
     """
