@@ -67,9 +67,15 @@ def test_a_cluster_that_answers_only_where_ray_will_not_look_is_refused_too(
         ray_session(Resources()).__enter__()
 
 
-def test_an_address_of_ray_client_is_refused(nothing_started, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("RAY_ADDRESS", "ray://127.0.0.1:10001")
-    with pytest.raises(CannotRunError, match="a Ray Client address: log in to the head and run it there"):
+@pytest.mark.parametrize(
+    ("address", "whose"),
+    [("ray://127.0.0.1:10001", "a Ray Client address"), ("http://127.0.0.1:8265", "a job server's")],
+)
+def test_an_address_that_is_not_the_clusters_own_is_refused(
+    nothing_started, monkeypatch: pytest.MonkeyPatch, address: str, whose: str
+):
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(CannotRunError, match=f"{address}, {whose}: log in to the head and run it there, or submit"):
         ray_session(Resources()).__enter__()
 
 

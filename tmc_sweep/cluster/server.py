@@ -3,8 +3,9 @@
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 import ray
 from ray.dashboard.modules.dashboard_sdk import SubmissionClient
@@ -92,12 +93,14 @@ def _dashboard(address: str) -> str:
 
 def _checked(url: str) -> str:
     """Ray would import a module that is named like an unknown scheme, so there are two."""
-    if not url.startswith(("http://", "https://")):
-        raise CannotRunError(
-            f"jobs go to a cluster's job server, but the address is {url}: "
-            "set RAY_ADDRESS to its dashboard, such as http://127.0.0.1:8265"
-        )
-    return url
+    with suppress(ValueError):  # brackets around what is no address, or a port that is no number
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port):
+            return url
+    raise CannotRunError(
+        f"jobs go to a cluster's job server, but the address is {url}: "
+        "set RAY_ADDRESS to its dashboard, such as http://127.0.0.1:8265"
+    )
 
 
 @contextmanager

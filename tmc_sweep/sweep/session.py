@@ -79,10 +79,11 @@ def _fitting(resources: Resources) -> list[Capacity]:
 
 
 def _connect(address: str) -> None:
-    if address.startswith("ray://"):
+    if "://" in address:
+        whose = "a Ray Client address" if address.startswith("ray://") else "a job server's"
         raise CannotRunError(
-            f"a sweep runs on the cluster's head, but RAY_ADDRESS is {address}, a Ray Client address: "
-            "log in to the head and run it there"
+            f"a sweep runs on the cluster's head, but RAY_ADDRESS is {address}, {whose}: "
+            "log in to the head and run it there, or submit it as a job"
         )
     address = as_ray_reads(address)
     if not answers(address):
