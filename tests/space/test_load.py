@@ -70,6 +70,7 @@ def check(text, expected):
         ),
         ("name: x\nscheduler: {reduction: 1}", "2:24: scheduler.reduction must be an integer from 2 up, but got 1"),
         ("name: x\nscheduler: asha", "2:12: scheduler must be a mapping such as {algorithm: asha, grace_epochs: 10}"),
+        ("name: x\nresources: {gpu: 1" + "0" * 400 + "}", "2:18: resources.gpu must be auto, a share from 0 to 1 or a"),
         ("name: x\nresources: {gpu: true}", "2:18: resources.gpu must be auto"),
         ("name: x\nresources: {gpu: .nan}", "2:18: resources.gpu must be auto"),
         ("name: x\nresources: {gpu: -1}", "2:18: resources.gpu must be auto"),

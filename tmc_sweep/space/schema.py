@@ -50,16 +50,20 @@ class Scheduler(_Section):
     reduction: int = Field(2, ge=2, json_schema_extra=_rule("an integer from 2 up"))
 
 
+_MOST_GPUS = 1_000_000
+
+
 def _gpus(value: object) -> object:
     if value == "auto" or (isinstance(value, int | float) and not isinstance(value, bool) and _is_amount(value)):
         return value
     raise ValueError(
-        f"resources.gpu must be auto, a share from 0 to 1 or a whole number, but got {value!r:.80}: write one of these"
+        f"resources.gpu must be auto, a share from 0 to 1 or a whole number up to {_MOST_GPUS}, but got "
+        f"{value!r:.80}: write one of these"
     )
 
 
 def _is_amount(number: float) -> bool:
-    return 0 <= number <= 1 or (number > 1 and number == number // 1)
+    return 0 <= number <= 1 or (1 < number <= _MOST_GPUS and number == number // 1)
 
 
 def _members(value: object) -> object:
