@@ -138,3 +138,10 @@ def test_summary_as_csv_and_as_a_table_say_the_same(results: Path):
 def test_reading_a_table_needs_no_library_of_ours(results: Path):
     frame = pd.read_parquet(results / "tiny")
     assert np.isnan(frame[frame["lr"] == 10].groupby("seed")["test_objective"].last()).all()
+
+
+@pytest.mark.parametrize("verb", ["summary", "best"])
+def test_where_no_trial_is_long_enough_it_is_said_what_would_be(results: Path, verb: str):
+    short, enough = (command(verb, "tiny", "--results", results, "--last", n).out.splitlines()[-1] for n in (9, 4))
+    assert short == "no cell has 9 epochs yet: `tmc-sweep summary NAME --last 4` takes those there are"
+    assert enough.startswith("best (max): ")

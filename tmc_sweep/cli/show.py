@@ -82,6 +82,10 @@ def _tell_best(frame: pd.DataFrame, mode: Literal["max", "min"], names: Sequence
     first = plain_rows(frame[:1])[0]
     if first["rank"]:
         typer.echo(f"best ({mode}): {label(first, names)}")
+    elif 0 < (most := int(frame["n_epochs"].max())) < first["last"]:
+        typer.echo(
+            f"no cell has {first['last']} epochs yet: `tmc-sweep summary NAME --last {most}` takes those there are"
+        )
 
 
 def show_evaluations(frame: pd.DataFrame, *, as_json: bool) -> None:
