@@ -18,7 +18,7 @@ from benchmarks import command
 from benchmarks.curves import curve, named, trials
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.records import EpochRecord
+from tmc_sweep.records import EpochRecord, Provenance
 from tmc_sweep.sweep.letters import Begin, Report
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.sweep.writer import Writer
@@ -79,12 +79,8 @@ def _begin(config: TrialConfig) -> Begin:
         trial_id=config.trial_id,
         pack=(config.trial_id,),
         n_parameters=0,
-        host="",
-        device="cpu",
-        threads=1,
-        engine="eager",
         data_checksum="",
-        versions="",
+        provenance=Provenance("", "cpu", 1, "eager", ""),
     )
 
 

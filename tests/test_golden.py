@@ -21,7 +21,7 @@ from tmc_sweep.tables.files import prepare
 from tmc_sweep.tables.manifest import read_manifest, write_manifest
 from tmc_sweep.tables.read import plain_rows, read_epochs, read_trials
 from tmc_sweep.training import decode, encode, stated
-from tmc_sweep.training.provenance import Provenance
+from tmc_sweep.training.provenance import of_this_process
 
 GOLDEN = Path(__file__).parent / "golden"
 VERSIONS = sorted(path.name for path in GOLDEN.glob("v*"))
@@ -64,7 +64,7 @@ def test_columns_declared_since_are_null_until_a_trial_is_trained_again(paths: S
     sweep(paths, configs, load("digits"))
     assert pq.read_schema(paths.trials).names == [column.name for column in TRIAL_COLUMNS]
     commits = plain_rows(read_trials(paths.epochs)[["git_commit"]])
-    assert [row["git_commit"] for row in commits] == [None, Provenance.here("cpu", "eager").git_commit]
+    assert [row["git_commit"] for row in commits] == [None, of_this_process("cpu", "eager").git_commit]
 
 
 def test_it_is_continued_from_its_checkpoints(paths: SweepPaths):

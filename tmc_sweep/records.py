@@ -48,6 +48,19 @@ class Column:
     absent: object = None
 
 
+@dataclass(frozen=True)
+class Provenance:
+    """Where and with what a trial is trained: columns of the trial table."""
+
+    host: str
+    device: str
+    threads: int
+    engine: str
+    versions: str
+    git_commit: str | None = None
+    git_dirty: bool | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class EpochRecord:
     """What was measured in one epoch of one trial. None: not evaluated; NaN: computed and not finite."""

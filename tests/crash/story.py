@@ -14,7 +14,7 @@ from twin import small
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.errors import StorageError
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.records import OUTCOME_COLUMNS, EpochRecord
+from tmc_sweep.records import OUTCOME_COLUMNS, EpochRecord, Provenance
 from tmc_sweep.sweep.letters import Begin, Begun, Letter, Reply, Report
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.tables import files
@@ -84,7 +84,8 @@ def _train(pack: Sequence[TrialConfig], writer: Writer) -> None:
     if not pack:
         return
     names = tuple(config.trial_id for config in pack)
-    begun = writer.deliver([Begin(name, names, 7, "host", "cpu", 1, "eager", "sum", "versions") for name in names])
+    means = Provenance("host", "cpu", 1, "eager", "versions")
+    begun = writer.deliver([Begin(name, names, 7, "sum", means) for name in names])
     members = [_Member(name, reply) for name, reply in zip(names, begun, strict=True) if isinstance(reply, Begun)]
     writer.deliver(list(chain.from_iterable(member.again() for member in members)))
     for epoch in range(1, EPOCHS + 1):

@@ -11,7 +11,7 @@ from twin import small
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.errors import StorageError
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.records import EpochRecord, Status
+from tmc_sweep.records import EpochRecord, Provenance, Status
 from tmc_sweep.sweep import recorder as recorder_module
 from tmc_sweep.sweep.letters import Begin, Begun, Done, Report
 from tmc_sweep.sweep.recorder import Recorder
@@ -26,8 +26,8 @@ NAN = float("nan")
 
 
 def begin(config: TrialConfig = FIRST, pack: Sequence[TrialConfig] = (), **means: object) -> Begin:
-    means = {"host": "host", "device": "cpu", "threads": 1, "engine": "eager", "versions": "versions", **means}
-    return Begin(config.trial_id, ids(*pack or [config]), 7, data_checksum="checksum", **means)
+    provenance = replace(Provenance("host", "cpu", 1, "eager", "versions"), **means)
+    return Begin(config.trial_id, ids(*pack or [config]), 7, "checksum", provenance)
 
 
 def ids(*pack: TrialConfig) -> tuple[str, ...]:
@@ -389,7 +389,7 @@ def test_a_trial_keeps_the_search_space_of_its_last_attempt_and_what_it_had_of_a
     for text, config in zip(texts, (FIRST, OTHER), strict=True):
         open_manifest(paths, text)
         recorder = Recorder.open(paths, [FIRST, OTHER])
-        recorder.receive(begin(config, gpu=0.25))
+        recorder.receive(replace(begin(config), gpu=0.25))
         recorder.commit()
     manifest = read_manifest(paths)
     ran_under = [manifest.search_space_named(trial(paths, config)["search_space"]) for config in (FIRST, OTHER)]

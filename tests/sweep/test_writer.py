@@ -11,7 +11,7 @@ from twin import small
 
 from tmc_sweep.errors import StorageError
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.records import OUTCOME_COLUMNS, EpochRecord
+from tmc_sweep.records import OUTCOME_COLUMNS, EpochRecord, Provenance
 from tmc_sweep.sweep.letters import Begin, Report
 from tmc_sweep.sweep.progress import Snapshot
 from tmc_sweep.sweep.recorder import Recorder
@@ -32,7 +32,7 @@ EPOCH = EpochRecord(
     attempt=1,
     time=datetime(2025, 1, 1, tzinfo=UTC),
 )
-BEGIN = Begin(TRIAL.trial_id, (TRIAL.trial_id,), 7, "host", "cpu", 1, "eager", "sum", "versions")
+BEGIN = Begin(TRIAL.trial_id, (TRIAL.trial_id,), 7, "sum", Provenance("host", "cpu", 1, "eager", "versions"))
 
 
 def contents(folder: Path) -> dict[Path, bytes]:

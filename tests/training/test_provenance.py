@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tmc_sweep.training import provenance
-from tmc_sweep.training.provenance import Provenance
+from tmc_sweep.training.provenance import of_this_process
 
 Git = Callable[..., str]
 
@@ -31,7 +31,7 @@ def git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Git:
 
 def here() -> tuple[str | None, bool | None]:
     provenance._checkout.cache_clear()
-    found = Provenance.here("cpu", "eager")
+    found = of_this_process("cpu", "eager")
     provenance._checkout.cache_clear()
     return found.git_commit, found.git_dirty
 

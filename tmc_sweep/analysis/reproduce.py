@@ -12,7 +12,7 @@ from tmc_sweep.records import OUTCOME_COLUMNS, EpochRecord
 from tmc_sweep.tables.parts import same
 from tmc_sweep.tables.trial import StoredTrial
 from tmc_sweep.training import pack_key, threads, train
-from tmc_sweep.training.provenance import Provenance
+from tmc_sweep.training.provenance import of_this_process
 
 Listener = Callable[[int, int], None]  # epochs done, of so many
 
@@ -60,7 +60,7 @@ def reproduce(trial: StoredTrial, epochs: int | None = None, listener: Listener 
     images = load(trial.config.data)
     config = trial.config.model_copy(update={"epochs": n})
     with threads(trial.row["threads"]):
-        here = Provenance.here("cuda" if on_gpu else "cpu", "eager")
+        here = of_this_process("cuda" if on_gpu else "cpu", "eager")
         n_equal, difference = 0, None
         for record in train(config, images=images, device="cuda" if on_gpu else "cpu"):
             difference = _difference(trial.epochs.record(record.epoch), record)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tmc_sweep.records import EpochRecord
+from tmc_sweep.records import EpochRecord, Provenance
 
 
 @dataclass(frozen=True)
@@ -14,14 +14,8 @@ class Begin:
     trial_id: str
     pack: tuple[str, ...]  # the trials that are trained together, this one included
     n_parameters: int
-    host: str
-    device: str
-    threads: int
-    engine: str
     data_checksum: str
-    versions: str
-    git_commit: str | None = None
-    git_dirty: bool | None = None
+    provenance: Provenance
     gpu: float = 0.0  # below 1: a share of one
 
 

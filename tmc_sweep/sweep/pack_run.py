@@ -17,7 +17,7 @@ from tmc_sweep.records import EpochRecord
 from tmc_sweep.sweep.letters import Begin, Begun, Channel, Failed, Reply, Report
 from tmc_sweep.sweep.memory import fits
 from tmc_sweep.training import Engine, Pack, TrialState, decode, encode
-from tmc_sweep.training.provenance import Provenance
+from tmc_sweep.training.provenance import of_this_process
 
 
 class PackRun:
@@ -97,8 +97,8 @@ class PackRun:
             pack=tuple(member.trial_id for member in pack),
             n_parameters=count_parameters(config),
             data_checksum=self._images.checksum[:16],
+            provenance=of_this_process(self._device, self._engine),
             gpu=self._gpu,
-            **vars(Provenance.here(self._device, self._engine)),
         )
 
     def _halves(self, configs: Sequence[TrialConfig]) -> list[Sequence[TrialConfig]]:

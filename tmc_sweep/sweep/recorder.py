@@ -159,7 +159,10 @@ class Recorder:
             ended=None,
             pack_size=len(letter.pack),
             search_space=name_of(self._manifest.search_space) if self._manifest.search_space else None,
-            **{name: value for name, value in vars(letter).items() if name not in ("trial_id", "pack")},
+            n_parameters=letter.n_parameters,
+            data_checksum=letter.data_checksum,
+            gpu=letter.gpu,
+            **vars(letter.provenance),
         )
         self._budget.keep(letter.trial_id)
         return Begun(attempt, newest[1] if newest else None)
@@ -169,8 +172,9 @@ class Recorder:
 
         On record are the means of the last attempt only, which may have stored no row; before it, this run knows.
         """
-        alike = all(row[name] == getattr(letter, name) for name in ("host", "device", "threads", "engine", "versions"))
-        exact = alike and (letter.device, letter.engine) == ("cpu", "eager")
+        now = letter.provenance
+        alike = all(row[name] == getattr(now, name) for name in ("host", "device", "threads", "engine", "versions"))
+        exact = alike and (now.device, now.engine) == ("cpu", "eager")
         return self._alike_since.get(letter.trial_id, attempt - 1) if exact else attempt
 
     def _report(self, report: Report) -> Done:

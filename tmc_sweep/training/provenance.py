@@ -4,47 +4,34 @@ import os
 import platform
 import socket
 import subprocess
-from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Self
 
 import torch
+
+from tmc_sweep.records import Provenance
 
 _PACKAGE = Path(__file__).parents[1]
 _GIT_SECONDS = 10.0
 _PACKAGES = ("tmc-sweep", "torch", "ray")
 
 
-@dataclass(frozen=True)
-class Provenance:
-    """Columns of the trial table that say where and with what a trial was trained."""
-
-    host: str
-    device: str
-    threads: int
-    engine: str
-    versions: str
-    git_commit: str | None
-    git_dirty: bool | None
-
-    @classmethod
-    def here(cls, device: str, engine: str) -> Self:
-        """Of this process as it is now, on torch's `device`."""
-        on_gpu = device.startswith("cuda")
-        tf32 = on_gpu and torch.get_float32_matmul_precision() == "high"
-        commit, dirty = _checkout()
-        packages = " ".join(f"{name} {version(name)}" for name in _PACKAGES)
-        return cls(
-            host=socket.gethostname(),
-            device=torch.cuda.get_device_name() if on_gpu else device,
-            threads=torch.get_num_threads(),
-            engine=f"{engine} tf32" if tf32 else engine,
-            versions=f"{packages} python {platform.python_version()}",
-            git_commit=commit,
-            git_dirty=dirty,
-        )
+def of_this_process(device: str, engine: str) -> Provenance:
+    """By what means it trains now, on torch's `device`."""
+    on_gpu = device.startswith("cuda")
+    tf32 = on_gpu and torch.get_float32_matmul_precision() == "high"
+    commit, dirty = _checkout()
+    packages = " ".join(f"{name} {version(name)}" for name in _PACKAGES)
+    return Provenance(
+        host=socket.gethostname(),
+        device=torch.cuda.get_device_name() if on_gpu else device,
+        threads=torch.get_num_threads(),
+        engine=f"{engine} tf32" if tf32 else engine,
+        versions=f"{packages} python {platform.python_version()}",
+        git_commit=commit,
+        git_dirty=dirty,
+    )
 
 
 @cache
