@@ -7,12 +7,13 @@ import pandas as pd
 import pytest
 from command import start
 from place import own_place
-from twin import small, table
+from twin import small, sweep, table
 from typer.main import get_command
 
 import tmc_sweep
 from tmc_sweep.cli.app import app
 from tmc_sweep.data import load as load_data
+from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
 from tmc_sweep.space import load
 
@@ -68,21 +69,13 @@ def test_the_page_names_every_file_and_its_commands_are_valid():
         assert load(FILES / f"{name}.yaml", overrides=options.removeprefix("--set ").split(" --set ")).trials()
 
 
-def scaled(name: str, results: Path, *more: str) -> pd.DataFrame:
-    """The epoch table of a search space of ours, trained by the command on few images for few epochs."""
-    options = [part for value in (*SCALE, *more) for part in ("--set", value)]
-    with (
-        own_place() as place,
-        start("run", FILES / f"{name}.yaml", "--results", results, *options, **place.environment) as process,
-    ):
-        _, err = process.communicate(timeout=500)
-    assert process.returncode == 0, err
-    return table(results / name)
-
-
 @pytest.fixture(scope="module")
 def ablation(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
-    return scaled("ablation", tmp_path_factory.mktemp("results"), "seeds=2", "epochs=8")
+    """Its epoch table, trained on few images for few epochs."""
+    space = load(FILES / "ablation.yaml", overrides=[*SCALE, "seeds=2", "epochs=8"])
+    paths = SweepPaths(tmp_path_factory.mktemp("results"), space.name)
+    sweep(paths, space.trials(), load_data("digits"), size=2)
+    return table(paths.epochs)
 
 
 def test_with_one_stochastic_layer_iwae_and_tmc_are_the_same_bound(ablation: pd.DataFrame):
@@ -113,8 +106,14 @@ def measured(record) -> dict[str, float]:
 @pytest.mark.long
 @pytest.mark.parametrize("name", sorted(FACTS))
 def test_each_trains_scaled_down(name: str, tmp_path: Path):
-    frame = scaled(name, tmp_path)
+    options = [part for value in SCALE for part in ("--set", value)]
+    with (
+        own_place() as place,
+        start("run", FILES / f"{name}.yaml", "--results", tmp_path, *options, **place.environment) as process,
+    ):
+        _, err = process.communicate(timeout=500)
+    assert process.returncode == 0, err
     trials = tmc_sweep.read_trials(tmp_path / name)
     assert set(trials["status"]) == {Status.DONE}
     assert len(trials) == FACTS[name][0]
-    assert len(frame) == 2 * len(trials)
+    assert len(table(tmp_path / name)) == 2 * len(trials)
