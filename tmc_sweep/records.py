@@ -235,6 +235,10 @@ SUMMARY_COLUMNS = (
     Column("reason", "string", "", "why the statistic is null, in one sentence; else null"),
 )
 
+STATISTICS = ("mean", "std_epochs", "std_epochs_within", "std_seeds")
+COUNTS = ("n_seeds", "n_epochs", "n_nonfinite")
+DIFFERENCES = ("mean_difference", "low", "high", "std_difference")
+
 _CHECKPOINT = Column("epoch", "int64", "", "epoch of the checkpoint that was used", required=True)
 _IMAGE = Column("image", "int64", "", "position in the data set's test images, from 0")
 _LABEL = Column("label", "int64", "", "its class")

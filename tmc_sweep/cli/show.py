@@ -11,7 +11,7 @@ from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tmc_sweep.records import Status
+from tmc_sweep.records import COUNTS, DIFFERENCES, STATISTICS, Status
 from tmc_sweep.tables.artefacts import over_seeds
 from tmc_sweep.tables.labels import differing_fields, label, telling_fields, text
 from tmc_sweep.tables.ranking import ranked
@@ -23,14 +23,11 @@ if TYPE_CHECKING:  # they load torch
     from tmc_sweep.sweep.inspection import Findings
 
 _TEXTS = ("objective", "architecture", "proposal", "reason", "value", "baseline")
-_STATISTICS = ("std_epochs", "std_epochs_within", "std_seeds")
-_DIFFERENCES = ("mean_difference", "low", "high", "std_difference")
 _ALONE = ("a_seeds_only", "b_seeds_only")
-_DECIMALS = {"mean", "epoch_seconds", "a_mean", "b_mean", *_STATISTICS, *_DIFFERENCES, "standard_error"}
+_DECIMALS = {"epoch_seconds", "a_mean", "b_mean", *STATISTICS, *DIFFERENCES, "standard_error"}
 _REASON_WIDTH = 24  # at least
 _SHOWN = 20  # running trials; a terminal has so many lines
 _PROGRESS = ("attempts", "epochs_done", "epochs")
-_COUNTS = ("n_seeds", "n_epochs", "n_nonfinite")
 
 
 def show_json(value: object) -> None:
@@ -57,7 +54,7 @@ def show_summary(frame: pd.DataFrame, mode: Literal["max", "min"], *, as_json: b
         names = telling_fields(rows)
         head = f"{rows[0]['metric']}, last {rows[0]['last']} epochs"
         reasons = ["reason"] if any(row["reason"] for row in rows) else []
-        columns = [*names, "mean", *_STATISTICS, *_COUNTS, *reasons]
+        columns = [*names, *STATISTICS, *COUNTS, *reasons]
         print_table(head, columns, [[as_text(row[name], name) for name in columns] for row in rows])
         _tell_best(ranked(frame, mode), mode, names)
 
@@ -119,7 +116,7 @@ def show_differences(frame: pd.DataFrame, by: str, *, as_json: bool, as_csv: boo
         rows = [{**row, by: row["value"]} for row in plain_rows(frame)]
         shared = [name for name in telling_fields(rows) if name != by]
         reasons = ["reason"] if any(row["reason"] for row in rows) else []
-        columns = ["value", "baseline", *shared, *_DIFFERENCES, "n_seeds", *reasons]
+        columns = ["value", "baseline", *shared, *DIFFERENCES, "n_seeds", *reasons]
         head = f"{rows[0]['metric']}, last {rows[0]['last']} epochs: {by}, value less baseline, 95 % intervals"
         print_table(head, columns, [[as_text(row[name], name) for name in columns] for row in rows])
 
@@ -135,7 +132,7 @@ def show_comparison(frame: pd.DataFrame, names: tuple[str, str], *, as_json: boo
             row | {side: ", ".join(map(str, row[side] or ())) or None for side in _ALONE} for row in plain_rows(frame)
         ]
         optional = [name for name in (*_ALONE, "reason") if any(row[name] for row in rows)]
-        columns = [*telling_fields(rows), "a_mean", "b_mean", *_DIFFERENCES, "n_seeds", *optional]
+        columns = [*telling_fields(rows), "a_mean", "b_mean", *DIFFERENCES, "n_seeds", *optional]
         head = f"{rows[0]['metric']}, last {rows[0]['last']} epochs: a is {names[0]}, b is {names[1]}; b less a"
         print_table(
             f"{head}, 95 % intervals", columns, [[as_text(row[name], name) for name in columns] for row in rows]

@@ -5,7 +5,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tmc_sweep.records import CELL_COLUMNS, EVALUATION_COLUMNS, SUMMARY_COLUMNS, TRIAL_COLUMNS, Column
+from tmc_sweep.records import (
+    CELL_COLUMNS,
+    COUNTS,
+    DIFFERENCES,
+    EVALUATION_COLUMNS,
+    STATISTICS,
+    SUMMARY_COLUMNS,
+    TRIAL_COLUMNS,
+    Column,
+)
 from tmc_sweep.report.comparison import QUARTILES, Comparison
 from tmc_sweep.report.numbers import decimals
 from tmc_sweep.report.tables import SweepTables
@@ -21,10 +30,9 @@ MAX_ROWS = 1_000  # of one table: a page of more is no page
 
 _PER_IMAGE = "nats per image"
 _DIGITS = {_PER_IMAGE: 3, "seconds": 2}  # by unit
-_DIFFERENCE = ("mean_difference", "low", "high", "std_difference")
-_SIGNED = _DIFFERENCE[:3]
+_SIGNED = DIFFERENCES[:3]
 _INTERVAL = f"of the {CONFIDENCE:.0%} interval of Student's t"
-_DIFFERENCES = (
+_DIFFERENCE_COLUMNS = (
     Column("by", "string", "", "the field in which two cells differ, all else being equal"),
     Column("value", "string", "", "its value in one cell"),
     Column("baseline", "string", "", "its value in the cell that is subtracted"),
@@ -42,8 +50,6 @@ _EVALUATIONS = (
     Column("standard_error", "float64", _PER_IMAGE, "over the test images, mean over seeds"),
     Column("n_seeds", "int64", "", "seeds evaluated at this epoch"),
 )
-_STATISTICS = ("mean", "std_epochs", "std_epochs_within", "std_seeds")
-_COUNTS = ("n_seeds", "n_epochs", "n_nonfinite")
 
 
 @dataclass(frozen=True)
@@ -77,10 +83,10 @@ class Table:
 def summary(sweep: SweepTables) -> Table:
     """The declared statistic, a row per cell; of a search the best first."""
     rows = plain_rows(ranked(sweep.summary, sweep.statistic.mode) if sweep.searched else sweep.summary)
-    names = [*(telling_fields(rows) if rows else ()), *_STATISTICS, *_COUNTS]
+    names = [*(telling_fields(rows) if rows else ()), *STATISTICS, *COUNTS]
     order = ", the best first" if sweep.searched else ""
     title = f"Summary: {sweep.statistic.metric}, last {sweep.statistic.last} epochs{order}"
-    return table(title, SUMMARY_COLUMNS, names, rows, _STATISTICS)
+    return table(title, SUMMARY_COLUMNS, names, rows, STATISTICS)
 
 
 def trials(sweep: SweepTables) -> Table:
@@ -108,8 +114,8 @@ def differences(sweep: SweepTables) -> Table:
     fields = [name for name in CELL_FIELDS if len({row.get(name) for row in rows} - {None}) > 1]
     if all(row.get("eval_k") in (None, row.get("K")) for row in rows):
         fields = [name for name in fields if name != "eval_k"]
-    names = ["by", "value", "baseline", *fields, *_DIFFERENCE, "n_seeds"]
-    return table("Paired differences", _DIFFERENCES, names, rows, _DIFFERENCE)
+    names = ["by", "value", "baseline", *fields, *DIFFERENCES, "n_seeds"]
+    return table("Paired differences", _DIFFERENCE_COLUMNS, names, rows, DIFFERENCES)
 
 
 def table(
@@ -129,7 +135,7 @@ def table(
 def beside(source: str, comparisons: Sequence[Comparison]) -> Table:
     """The numbers of one table or section of the article beside ours, all of one metric."""
     timed = comparisons[0].number.metric == "epoch_seconds"
-    digits, spreads = (2, QUARTILES) if timed else (3, _STATISTICS[1:])
+    digits, spreads = (2, QUARTILES) if timed else (3, STATISTICS[1:])
     what = "seconds of an epoch" if timed else "nats per image"
     heads = (
         Head("cell, and where it is not like for like"),

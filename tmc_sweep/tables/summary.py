@@ -11,13 +11,11 @@ import pandas as pd
 import pyarrow as pa
 
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.records import SUMMARY_COLUMNS
+from tmc_sweep.records import STATISTICS, SUMMARY_COLUMNS
 from tmc_sweep.tables import files
 from tmc_sweep.tables.manifest import open_manifest
 from tmc_sweep.tables.runs import CELL_FIELDS, Runs, in_window, read_runs, reasons, windows
 from tmc_sweep.tables.schema import arrow_schema, to_parquet
-
-_STATISTICS = ["mean", "std_epochs", "std_epochs_within", "std_seeds"]
 
 
 def summarize(path: str | Path, last: int = 50, metric: str = "test_objective") -> pd.DataFrame:
@@ -38,7 +36,7 @@ def summary_of(runs: Runs, last: int, metric: str) -> pd.DataFrame:
     unknown = reasons(runs.trials, rows, last, metric)
     cells["reason"] = pd.Series(unknown, dtype="str").reindex(cells.index)
     known = rows[~rows["group"].isin(list(unknown))].rename(columns={"group": "cell_id"})
-    cells[_STATISTICS] = statistics(known).reindex(cells.index)
+    cells[list(STATISTICS)] = statistics(known).reindex(cells.index)
     cells = cells.reset_index().assign(metric=metric, last=last)
     return cells.sort_values([*CELL_FIELDS, "cell_id"], ignore_index=True)[[column.name for column in SUMMARY_COLUMNS]]
 
