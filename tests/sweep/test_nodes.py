@@ -18,7 +18,6 @@ from tmc_sweep.space.schema import Resources
 from tmc_sweep.sweep import autoscaler
 from tmc_sweep.sweep.autoscaler import Autoscaler, NodeType
 from tmc_sweep.sweep.nodes import Nodes, check_fits
-from tmc_sweep.sweep.session import _fitting
 
 LAPTOP, GPU_NODE = {"CPU": 4.0}, {"CPU": 16.0, "GPU": 2.0, "memory": 1e9}
 HEAD, SMALL, LARGE = {"CPU": 0.0}, {"CPU": 8.0, "GPU": 1.0}, {"CPU": 16.0, "GPU": 4.0}
@@ -117,13 +116,12 @@ def test_the_shipped_aws_file_adds_four_workers_not_four_of_each_kind():
     assert added(Nodes(HEAD, ({"CPU": 8.0, "GPU": 1.0, "node:10.0.0.2": 1.0},), found)) == 3 * [(8, 1)]
 
 
-def test_own_machines_that_have_not_joined_are_named_where_a_trial_is_refused(monkeypatch: pytest.MonkeyPatch):
+def test_own_machines_that_have_not_joined_are_named_where_a_trial_is_refused():
     own = Autoscaler.of(prepare_config(load("onprem.yaml")))
     for running, says in ((0, "0 GPU, and 2 more have yet to join: wait"), (2, "0 GPU: lower resources.cpu")):
         cluster = Nodes(LAPTOP, running * (LAPTOP,), own)
-        monkeypatch.setattr(Nodes, "of_cluster", lambda cluster=cluster: cluster)
         with pytest.raises(CannotRunError, match=says):
-            _fitting(Resources(gpu=1))
+            cluster.fitting(Resources(gpu=1))
 
 
 def test_the_autoscaler_of_another_cluster_on_this_machine_is_none_of_ours():

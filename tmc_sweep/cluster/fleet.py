@@ -91,9 +91,8 @@ class Fleet:
 
     @classmethod
     def _of(cls, nodes: Nodes, resources: Resources, source: str) -> Self:
-        check_fits(resources, nodes.kinds, nodes.unjoined)
-        described = nodes.autoscaler.description
-        return cls(nodes.at_once(resources), Prices.of(described, source) if described else None)
+        fitting, described = nodes.fitting(resources), nodes.autoscaler.description
+        return cls(fitting, Prices.of(described, source) if described else None)
 
     def hourly(self, n_packs: int, cpu: float, gpu: float) -> Range | None:
         """What an hour of the head costs, and of as many workers as hold these packs; None without a price of each."""

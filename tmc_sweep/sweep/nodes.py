@@ -47,6 +47,11 @@ class Nodes:
         """Machines of the cluster's file that do not run yet, where it does not say what they have: one's own."""
         return 0 if self.autoscaler.types else max(0, self.autoscaler.most - len(self.workers))
 
+    def fitting(self, resources: Resources) -> list[Capacity]:
+        """Those `at_once`; CannotRunError if none of all kinds could ever hold a trial."""
+        check_fits(resources, self.kinds, self.unjoined)
+        return self.at_once(resources)
+
     def at_once(self, resources: Resources) -> list[Capacity]:
         """All that run and may be added to them at once: where not all may, those that hold a trial, largest first."""
         running, may_be = Counter(map(_shape, self.workers)), Counter[_Shape]()

@@ -32,11 +32,11 @@ def ray_session(resources: Resources) -> Iterator[list[Capacity]]:
     """
     logging.getLogger("ray").setLevel(logging.CRITICAL)
     if ray.is_initialized():
-        yield _fitting(resources)
+        yield Nodes.of_cluster().fitting(resources)
         return
     if address := cluster_address():
         with joined(address):
-            yield _fitting(resources)
+            yield Nodes.of_cluster().fitting(resources)
     else:
         here = capacity_here()
         check_fits(resources, [here])
@@ -70,12 +70,6 @@ def _left_at_the_end() -> Iterator[None]:
         raise cluster_lost(f"it broke off ({type(error).__name__})") from None
     finally:
         ray.shutdown()
-
-
-def _fitting(resources: Resources) -> list[Capacity]:
-    nodes = Nodes.of_cluster()
-    check_fits(resources, nodes.kinds, nodes.unjoined)
-    return nodes.at_once(resources)
 
 
 def _connect(address: str) -> None:
