@@ -13,7 +13,7 @@ from tmc_sweep.records import Status
 from tmc_sweep.space.load import parse
 from tmc_sweep.sweep import runner
 from tmc_sweep.sweep.packs import Packs
-from tmc_sweep.sweep.progress import TrialProgress
+from tmc_sweep.sweep.progress import Snapshot, TrialProgress
 from tmc_sweep.sweep.stopping import fair_order
 from tmc_sweep.sweep.writer import Writer
 from tmc_sweep.tables.pace import measured
@@ -62,14 +62,18 @@ def test_cells_that_are_compared_take_their_turns_in_a_fair_order(paths: SweepPa
     assert configs == fair_order(space.trials()) != space.trials()
 
 
-@pytest.mark.parametrize(("nodes", "slots"), [([{"CPU": 3.0}], 3), ([{"CPU": 3.0}, {"CPU": 3.0}], 0)])
-def test_slots_are_certain_on_one_node_alone(paths: SweepPaths, monkeypatch: pytest.MonkeyPatch, nodes, slots: int):
-    writers: list[Writer] = []
-    monkeypatch.setattr(runner, "Writer", lambda *given: writers.append(Writer(*given)) or writers[0])
+@pytest.mark.parametrize(("nodes", "certain"), [([{"CPU": 3.0}], True), ([{"CPU": 3.0}, {"CPU": 3.0}], False)])
+def test_one_node_alone_will_surely_fill_its_slots(
+    digits: Images, paths: SweepPaths, monkeypatch: pytest.MonkeyPatch, nodes, certain: bool
+):
+    before, more = (parse(GRID.format(base=BASE, epochs=epochs), "tiny.yaml") for epochs in (2, 5))
+    sweep(paths, before.trials(), digits)
+    seconds = measured(paths)[more.cells[0].cell_id].mean
+    shown: list[Snapshot] = []
     monkeypatch.setattr(runner, "ray_session", lambda _: nullcontext(nodes))
     monkeypatch.setattr(runner, "open_mailbox", lambda: None)
     monkeypatch.setattr(Packs, "add", lambda *_: [])
     monkeypatch.setattr(tune, "with_parameters", lambda *_, **__: (_ for _ in ()).throw(LookupError("training")))
     with pytest.raises(LookupError, match="training"):
-        runner.run(parse(GRID.format(base=BASE, epochs=2), "tiny.yaml"), paths.results)
-    assert writers[0].progress.slots == slots
+        runner.run(more, paths.results, shown.append)
+    assert shown[-1].remaining_seconds == (pytest.approx(3 * seconds) if certain else None)

@@ -119,6 +119,7 @@ def _train(
             source = _one_by_one(search, packs, allotter, writer) if search else packs.add(allotter, configs)
         if len(nodes) == 1:  # it has all its slots at once; others may come late, or not at all
             writer.progress.slots = allotter.slots(max((pack.gpu for pack in packs.allotments), default=0.0))
+            writer.show()
         trainable = tune.with_parameters(PackTrainable, images=images, mailbox=mailbox, resources=resources)
         postman = Postman(mailbox, writer.deliver, stop.interrupt_tune, lambda: stop.number is not None)
         try:
