@@ -69,6 +69,16 @@ def test_a_file_that_is_there_is_replaced_only_if_asked_for(results: Path, tmp_p
     assert command("plan", file, "--results", tmp_path, "--json").json["name"] == "tiny-best"
 
 
+def test_a_file_in_no_folder_is_refused(results: Path, tmp_path: Path):
+    file = tmp_path / "none" / "best.yaml"
+    ended = command("best", "tiny", "--results", results, "-o", file)
+    assert (ended.code, ended.err) == (
+        4,
+        f"tmc-sweep: -o must name a file that can be written, but {file} cannot (No such file or directory): "
+        "choose another name\n",
+    )
+
+
 def test_cells_without_an_epoch_are_listed_too(results: Path, tmp_path: Path, file):
     shutil.copytree(results, tmp_path / "copy")
     trials = TrialTable.open(SweepPaths(tmp_path / "copy", "tiny"))

@@ -7,7 +7,7 @@ import typer
 
 from tmc_sweep.cli.app import Json, Last, Metric, Name, Results, app, messages
 from tmc_sweep.cli.forward import forward, on_cluster
-from tmc_sweep.errors import InputError
+from tmc_sweep.errors import InputError, StorageError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.space.schema import Resources, Statistic
 
@@ -91,3 +91,7 @@ def _write(path: Path, text: str, force: bool) -> None:
             file.write(text)
     except FileExistsError:
         raise InputError(f"-o must name a new file, but {path} exists: choose another name, or add --force") from None
+    except OSError as error:
+        raise StorageError(
+            f"-o must name a file that can be written, but {path} cannot ({error.strerror}): choose another name"
+        ) from None
