@@ -30,11 +30,11 @@ from tmc_sweep.tables.read import read_trials
 YAML = """# sent as it is
 name: story
 base: {data: digits, objective: iwae, architecture: {latents: [12, 4]}, train_images: 200, test_images: 50,
-       batch_size: 8, epochs: 40}
+       batch_size: 64, epochs: EPOCHS}
 statistic: {last: 20}
 resources: {checkpoint_seconds: 3600, gpu: 0}
 """
-ROWS = 40
+NEVER = 1_000_000  # epochs of a sweep that is to be stopped
 PATIENCE_SECONDS = 150.0
 
 
@@ -110,19 +110,24 @@ class Story:
 
     file: Path
     paths: SweepPaths
+    epochs: int = NEVER
     told: dict[str, Ended] = field(default_factory=dict)
     rows: int = 0
     trials: pd.DataFrame = field(default_factory=pd.DataFrame)
 
+    @property
+    def text(self) -> str:
+        return YAML.replace("EPOCHS", str(self.epochs))
+
 
 @pytest.fixture(scope="module")
 def story(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Story:
-    """Submitted and followed; others come while it runs; stopped in mid-sweep; submitted again, to its end."""
+    """Submitted and followed; others come while it runs; stopped in mid-sweep; submitted again, to an end."""
     folder = tmp_path_factory.mktemp("story")
     file, other = folder / "story.yaml", folder / "other.yaml"
-    file.write_text(YAML)
-    other.write_text(YAML.replace("epochs: 40", "epochs: 41"))
     told = Story(file, SweepPaths(cluster.home / "tmc_sweep_results", "story"))
+    file.write_text(told.text)
+    other.write_text(told.text.replace(f"{NEVER}", f"{NEVER - 1}"))
     gcs, http = f"127.0.0.1:{cluster.port}", f"http://127.0.0.1:{cluster.dashboard}"
 
     following = cluster.begin("submit", file, "-f")
@@ -142,6 +147,8 @@ def story(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Story:
     told.told["stopped"] = ended(following)
     told.rows, told.trials = n_rows(told.paths), read_trials(told.paths.epochs)
     told.told["stop again"] = cluster.command("stop", "story")
+    told.epochs = told.rows + 20
+    file.write_text(told.text)
     told.told["the end"] = cluster.command("submit", file, "-f")
     told.told["ls at the end"] = cluster.command("ls")
     return told
@@ -201,7 +208,7 @@ def test_a_stop_checkpoints_the_last_epoch_that_was_stored_and_ends_who_followed
     assert told.code == 143
     assert told.out.endswith("tmc-sweep: stopped by SIGTERM: run the same command to go on\n")
     assert told.err.endswith("job tmc-sweep-story-1 was stopped: submit it again to go on\n")
-    assert 0 < story.rows < ROWS
+    assert story.rows > 0
     assert story.rows == story.trials["epochs_done"].sum()
     assert (story.trials["checkpoint_epoch"].fillna(0) == story.trials["epochs_done"]).all()
     assert story.told["stop again"].code == 0
@@ -212,10 +219,10 @@ def test_submitting_again_goes_on_and_equals_a_sweep_never_stopped(story: Story)
     told = story.told["the end"]
     assert told.code == 0
     frame = table(story.paths.epochs)
-    assert (len(frame), set(read_trials(story.paths.epochs)["status"])) == (ROWS, {Status.DONE})
+    assert (len(frame), set(read_trials(story.paths.epochs)["status"])) == (story.epochs, {Status.DONE})
     assert (frame["attempt"] == 1).sum() == story.rows
     pd.testing.assert_frame_equal(
-        outcomes(frame), expected(parse(YAML, "story.yaml").trials(), load("digits")), check_exact=True
+        outcomes(frame), expected(parse(story.text, "story.yaml").trials(), load("digits")), check_exact=True
     )
     assert "best (max): iwae" in told.out
     (began,) = [line for line in told.out.splitlines() if "Running entrypoint" in line]  # and none of the job before
@@ -225,7 +232,7 @@ def test_submitting_again_goes_on_and_equals_a_sweep_never_stopped(story: Story)
 def test_what_was_sent_is_stored_as_by_a_plain_run(story: Story):
     manifest = read_manifest(story.paths)
     assert manifest
-    assert manifest.search_space == YAML
+    assert manifest.search_space == story.text
 
 
 def test_a_sweep_that_a_plain_run_holds_ends_the_job_and_who_follows_it_with_75(
