@@ -1,9 +1,13 @@
 """The command that shows the gaps."""
 
 import re
+import sys
+from io import BytesIO, TextIOWrapper
 
 import pytest
 from command import command
+
+from tmc_sweep.cli import main
 
 GIVEN = ("--latents", "2", "--draws", "20", "--seed", "3")
 
@@ -38,3 +42,12 @@ def test_a_number_out_of_its_range_is_one_sentence():
     ended = command("toy", "--latents", "0")
     assert (ended.code, ended.out) == (2, "")
     assert ended.err == "tmc-sweep: latents must be a number from 1 to 100, but got 0\n"
+
+
+def test_an_encoding_without_plus_minus_gets_another_sign(monkeypatch: pytest.MonkeyPatch):
+    shown = BytesIO()
+    monkeypatch.setattr(sys, "stdout", TextIOWrapper(shown, encoding="ascii", write_through=True))
+    monkeypatch.setattr(sys, "argv", ["tmc-sweep", "toy", *GIVEN])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert (end.value.code, b" ? " in shown.getvalue()) == (0, True)

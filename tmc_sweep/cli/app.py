@@ -2,6 +2,7 @@
 
 import sys
 from importlib.metadata import version
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -53,6 +54,9 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also a line ever
 
 def main() -> None:
     """Run the command line; exit codes as in the README."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # what a terminal's encoding lacks, such as ±
     try:
         app()
     except TmcSweepError as error:
