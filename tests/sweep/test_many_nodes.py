@@ -1,4 +1,4 @@
-"""Three nodes whose GPUs are shared by packs, and nodes that come when packs wait and go when none do.
+"""Nodes whose GPUs are shared by packs, and nodes that come when packs wait and go when none do.
 
 The GPUs are logical (`logical_gpus.py`): Ray places packs by them, and the packs train on the processor.
 """
@@ -33,7 +33,6 @@ from tmc_sweep.sweep.runner import run
 from tmc_sweep.tables.read import read_trials
 
 NODE = {"include_dashboard": False, "object_store_memory": 100 * 2**20}
-GPUS = (1, 1, 2)
 HEAD = "f" * 51 + "00000"  # the only name that Ray's stand-in for a cloud gives a head
 
 
@@ -47,13 +46,14 @@ def space(seeds: int, epochs: int, gpu: float = 0.25) -> SearchSpace:
 
 
 @pytest.fixture
-def three_nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
-    """A cluster that RAY_ADDRESS names; all of it is gone afterwards."""
+def cluster(gpus: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    """A cluster that RAY_ADDRESS names, of nodes with these GPUs; all of it is gone afterwards."""
     temporary = tempfile.mkdtemp(prefix="tmc-test-", dir="/tmp")
     monkeypatch.setenv("RAY_TMPDIR", temporary)  # where Cluster leaves a note that other runs on this machine follow
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+    monkeypatch.setenv(logical_gpus.GATE, str(tmp_path / "gate"))
     Path(temporary, "ray").mkdir()
-    first, *others = [{**NODE, "num_cpus": 4 * gpus, "num_gpus": gpus} for gpus in GPUS]
+    first, *others = [{**NODE, "num_cpus": 4 * gpus, "num_gpus": gpus} for gpus in gpus]
     cluster = Cluster(initialize_head=True, head_node_args={**first, "temp_dir": temporary})
     for node in others:
         cluster.add_node(**node)
@@ -65,24 +65,27 @@ def three_nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     shutil.rmtree(temporary, ignore_errors=True)
 
 
-@pytest.mark.parametrize("gpu", [pytest.param(0.25, marks=pytest.mark.long), 0.5])
-def test_all_slots_of_three_nodes_are_used_and_the_packs_of_one_that_is_lost_are_trained_by_the_others(
-    three_nodes: Cluster, digits: Images, paths: SweepPaths, gpu: float
+@pytest.mark.parametrize(
+    ("gpus", "share"),
+    [((1, 1), 0.5), *(pytest.param((1, 1, 2), share, marks=pytest.mark.long) for share in (0.25, 0.5))],
+)
+def test_all_slots_of_all_nodes_are_used_and_the_packs_of_one_that_is_lost_are_trained_by_the_others(
+    cluster: Cluster, digits: Images, paths: SweepPaths, tmp_path: Path, gpus: tuple[int, ...], share: float
 ):
-    free, lost, slots = [], [], int(sum(GPUS) / gpu)
+    slots, lost_slots = (int(n / share) for n in (sum(gpus), gpus[-1]))
 
     def listen(snapshot: Snapshot) -> None:
-        free.append(ray.available_resources().get("GPU", 0.0))
-        if not lost and len([trial for trial in snapshot.trials if trial.last]) > slots // 2:
+        at_gate = [t for t in snapshot.trials if t.last and t.last.epoch == logical_gpus.EPOCHS_BEFORE_GATE]
+        if len(at_gate) == slots and not (tmp_path / "gate").exists():
             here = ray.get_runtime_context().get_node_id()
-            lost.extend(node for node in three_nodes.list_all_nodes() if node.node_id != here)
-            three_nodes.remove_node(lost[-1], allow_graceful=False)
+            lost = [node for node in cluster.list_all_nodes() if node.node_id != here][-1]
+            cluster.remove_node(lost, allow_graceful=False)
+            (tmp_path / "gate").touch()
 
-    wanted = space(seeds=slots, epochs=60, gpu=gpu)
+    wanted = space(seeds=slots, epochs=6, gpu=share)
     result = run(wanted, paths.results, listen)
-    assert (min(free), max(free)) == (0.0, float(sum(GPUS)))
     assert {trial.status for trial in result.trials} == {Status.DONE}
-    assert max(read_trials(paths.epochs)["attempts"]) > 1
+    assert sorted(read_trials(paths.epochs)["attempts"]) == [1] * (slots - lost_slots) + [2] * lost_slots
     pd.testing.assert_frame_equal(outcomes(table(paths.epochs)), expected(wanted.trials(), digits), check_exact=True)
 
 
