@@ -22,7 +22,6 @@ LONGEST = (  # files that take twenty seconds to minutes
     "test_long_epoch",
     "test_schedule",
     "test_search_ray",
-    "test_two_nodes",
     "test_search_spaces",
     "test_repair",
     "test_inspection",

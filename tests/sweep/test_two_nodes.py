@@ -36,6 +36,7 @@ def two_nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     shutil.rmtree(temporary, ignore_errors=True)
 
 
+@pytest.mark.long  # test_many_nodes loses a node of two each time
 def test_both_nodes_train_and_when_one_is_lost_the_other_trains_its_packs(
     two_nodes: Cluster, digits: Images, paths: SweepPaths
 ):
