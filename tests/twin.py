@@ -13,7 +13,7 @@ from tmc_sweep.data import Images
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import OUTCOME_COLUMNS
 from tmc_sweep.sweep.allotment import packs
-from tmc_sweep.sweep.letters import Done, Letter, Reply
+from tmc_sweep.sweep.letters import Ack, Letter, Reply
 from tmc_sweep.sweep.pack_run import PackRun
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.tables.lock import sweep_lock
@@ -55,7 +55,7 @@ class DirectChannel:
 
     def send(self, letters: Sequence[Letter]) -> None:
         replies = zip(letters, self.ask(letters), strict=True)
-        self.refused |= {letter.trial_id for letter, reply in replies if isinstance(reply, Done) and reply.refused}
+        self.refused |= {letter.trial_id for letter, reply in replies if isinstance(reply, Ack) and reply.refused}
 
     def flush(self) -> None:
         pass

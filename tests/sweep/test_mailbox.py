@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tmc_sweep.sweep.letters import Done, Failed
+from tmc_sweep.sweep.letters import Ack, Failed
 from tmc_sweep.sweep.mailbox import Mailbox
 
 
@@ -16,7 +16,7 @@ def test_posts_of_one_sender_are_collected_in_the_order_they_were_sent():
         waiting = [asyncio.ensure_future(box.post(("a", number), [letter(number)], True)) for number in (2, 0, 1)]
         await asyncio.sleep(0)
         posts = await box.collect(1.0)
-        await box.answer({stamp: [Done(refused=False)] for stamp, _ in posts})
+        await box.answer({stamp: [Ack(refused=False)] for stamp, _ in posts})
         await asyncio.gather(*waiting)
         return [letters[0].attempt for _, letters in posts]
 
@@ -56,6 +56,6 @@ def test_an_answer_to_a_sender_that_is_gone_is_dropped():
         await asyncio.sleep(0)
         post.cancel()
         await asyncio.sleep(0)
-        await box.answer({("a", 0): [Done(refused=False)]})
+        await box.answer({("a", 0): [Ack(refused=False)]})
 
     asyncio.run(scene())

@@ -13,7 +13,7 @@ from tmc_sweep.errors import StorageError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EpochRecord, Provenance, Status
 from tmc_sweep.sweep import recorder as recorder_module
-from tmc_sweep.sweep.letters import Begin, Begun, Done, Report
+from tmc_sweep.sweep.letters import Ack, Begin, Begun, Report
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.tables.checkpoints import CheckpointFiles
 from tmc_sweep.tables.epochs import EpochTable
@@ -83,7 +83,7 @@ def test_a_trial_from_begin_to_done(recorder: Recorder, paths: SweepPaths):
     recorder.commit()
     now = trial(paths)
     assert (now["status"], now["attempts"], now["n_parameters"], now["host"]) == ("running", 1, 7, "host")
-    assert recorder.receive(report(row(1), row(2))) == Done(refused=False)
+    assert recorder.receive(report(row(1), row(2))) == Ack(refused=False)
     recorder.commit()
     assert (len(stored(paths)), trial(paths)["status"]) == (2, "running")
     recorder.receive(report(row(3), checkpoint=b"weights"))
@@ -146,10 +146,10 @@ def test_the_manifest_is_written_once_a_commit_and_only_if_packs_have_changed(
 def test_a_letter_of_an_earlier_attempt_is_refused_rows_and_checkpoint(recorder: Recorder, paths: SweepPaths):
     recorder.receive(begin())
     recorder.receive(begin())
-    assert recorder.receive(report(row(1), checkpoint=b"zombie")) == Done(refused=True)
+    assert recorder.receive(report(row(1), checkpoint=b"zombie")) == Ack(refused=True)
     recorder.commit()
     assert (stored(paths), list(paths.results.rglob("*.safetensors"))) == ([], [])
-    assert recorder.receive(report(row(1, attempt=2), attempt=2)) == Done(refused=False)
+    assert recorder.receive(report(row(1, attempt=2), attempt=2)) == Ack(refused=False)
 
 
 def test_the_history_of_a_checkpoint_heals_rows_that_were_lost(recorder: Recorder, paths: SweepPaths):
@@ -182,14 +182,14 @@ def test_on_a_cpu_an_epoch_that_differs_fails_the_trial_and_leaves_its_checkpoin
     recorder.receive(begin())
     recorder.receive(report(row(1), row(2), checkpoint=b"good"))
     recorder.receive(begin())
-    assert recorder.receive(report(row(2, -49.0), attempt=2, checkpoint=b"other")) == Done(refused=True)
+    assert recorder.receive(report(row(2, -49.0), attempt=2, checkpoint=b"other")) == Ack(refused=True)
     recorder.commit()
     now = trial(paths)
     assert (now["status"], now["checkpoint_epoch"]) == ("failed", 2)
     assert f"trial {FIRST.trial_id}, trained again, must reproduce its stored epoch 2, but" in now["reason"]
     assert [path.read_bytes() for path in paths.results.rglob("*.safetensors")] == [b"good"]
     assert stored(paths) == [-50, -50]
-    assert recorder.receive(report(row(3), attempt=2)) == Done(refused=True)  # nothing more of it
+    assert recorder.receive(report(row(3), attempt=2)) == Ack(refused=True)  # nothing more of it
     assert recorder.receive(begin(OTHER)) == Begun(1, None)  # the sweep goes on
 
 
@@ -197,7 +197,7 @@ def test_on_a_gpu_an_epoch_that_differs_takes_the_place_of_the_stored_ones(recor
     recorder.receive(begin(device="Tesla"))
     recorder.receive(report(row(1), row(2)))
     recorder.receive(begin(device="Tesla"))
-    assert recorder.receive(report(row(1, -49.0, attempt=2), attempt=2)) == Done(refused=False)
+    assert recorder.receive(report(row(1, -49.0, attempt=2), attempt=2)) == Ack(refused=False)
     recorder.commit()
     assert (stored(paths), trial(paths)["epochs_done"]) == ([-49], 1)
 
@@ -213,7 +213,7 @@ def test_where_the_same_bits_are_not_promised_an_epoch_may_differ(
     recorder.receive(begin(**before))
     recorder.receive(report(row(1)))
     recorder.receive(begin(**after))
-    assert recorder.receive(report(row(1, -49.0, attempt=2), attempt=2)) == Done(refused=False)
+    assert recorder.receive(report(row(1, -49.0, attempt=2), attempt=2)) == Ack(refused=False)
 
 
 def test_what_other_means_stored_may_differ_also_after_an_attempt_that_stored_nothing(paths: SweepPaths):
@@ -223,7 +223,7 @@ def test_what_other_means_stored_may_differ_also_after_an_attempt_that_stored_no
         recorder.commit()  # the second is killed here
         if value:
             letter = report(row(1, value, attempt=attempt), attempt=attempt)
-            assert recorder.receive(letter) == Done(refused=False)
+            assert recorder.receive(letter) == Ack(refused=False)
             recorder.commit()
     assert stored(paths) == [-49]
 
@@ -233,7 +233,7 @@ def test_what_an_attempt_by_the_same_means_stored_in_this_run_must_be_reproduced
     recorder.receive(report(row(1)))
     recorder.receive(begin())
     recorder.receive(begin())
-    assert recorder.receive(report(row(1, -49.0, attempt=3), attempt=3)) == Done(refused=True)
+    assert recorder.receive(report(row(1, -49.0, attempt=3), attempt=3)) == Ack(refused=True)
 
 
 def test_an_epoch_whose_checkpoint_cannot_be_saved_has_no_row(
@@ -273,11 +273,11 @@ def test_a_trial_that_has_ended_does_not_begin_again(recorder: Recorder, paths: 
     recorder.receive(begin())
     recorder.receive(report(row(1), row(2), row(3, value)))
     status = recorder.row(FIRST.trial_id)["status"]
-    assert recorder.receive(begin()) == Done(refused=True)
+    assert recorder.receive(begin()) == Ack(refused=True)
     assert (recorder.row(FIRST.trial_id)["status"], recorder.row(FIRST.trial_id)["attempts"]) == (status, 1)
     recorder.commit()
     longer = Recorder.open(paths, [FIRST.model_copy(update={"epochs": 5})])
-    assert longer.receive(begin()) == (Begun(2, None) if status == Status.DONE else Done(refused=True))
+    assert longer.receive(begin()) == (Begun(2, None) if status == Status.DONE else Ack(refused=True))
 
 
 def test_a_begin_that_fails_is_no_attempt(recorder: Recorder, monkeypatch: pytest.MonkeyPatch):
@@ -291,7 +291,7 @@ def test_an_epoch_that_is_not_finite_ends_the_trial_and_no_other(recorder: Recor
     for config in (FIRST, OTHER):
         recorder.receive(begin(config))
     recorder.receive(report(row(1), row(2, NAN)))
-    assert recorder.receive(report(row(1, config=OTHER))) == Done(refused=False)
+    assert recorder.receive(report(row(1, config=OTHER))) == Ack(refused=False)
     recorder.commit()
     now = trial(paths)
     assert (now["status"], now["reason"], now["epochs_done"]) == ("diverged", "not finite in epoch 2", 2)

@@ -17,7 +17,7 @@ from tmc_sweep.errors import CannotRunError
 from tmc_sweep.space.schema import Resources
 from tmc_sweep.sweep import address, session
 from tmc_sweep.sweep.address import running_here
-from tmc_sweep.sweep.head import Head
+from tmc_sweep.sweep.control_service import ControlService
 from tmc_sweep.sweep.session import ray_session
 
 
@@ -106,7 +106,7 @@ def silent(context: grpc.ServicerContext) -> str:
 @pytest.mark.parametrize("code", [None, grpc.StatusCode.UNAUTHENTICATED])
 def test_whether_a_head_answers_who_has_no_token(code: grpc.StatusCode | None):
     with head(lambda context: context.abort(code, "no") if code else "any") as address:
-        assert Head(address).is_open() == (code is None)
+        assert ControlService(address).is_open() == (code is None)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_a_head_that_will_not_have_us_is_reported_in_one_sentence(
         raise ConnectionError("its raylet is not there\nand a page about it")
 
     monkeypatch.setattr(ray, "init", refuse)
-    monkeypatch.setattr("tmc_sweep.sweep.head._JOIN_SECONDS", 0.5 if answer is silent else 60.0)
+    monkeypatch.setattr("tmc_sweep.sweep.control_service._JOIN_SECONDS", 0.5 if answer is silent else 60.0)
     monkeypatch.setattr(address, "get_node_ip_address", lambda: "127.0.0.1")
     with head(answer) as here:
         monkeypatch.setenv("RAY_ADDRESS", here)
@@ -139,7 +139,7 @@ def test_a_head_that_will_not_have_us_is_reported_in_one_sentence(
 def test_what_takes_connections_and_never_answers_is_refused(
     nothing_started, listening: str, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("tmc_sweep.sweep.head._JOIN_SECONDS", 0.5)
+    monkeypatch.setattr("tmc_sweep.sweep.control_service._JOIN_SECONDS", 0.5)
     monkeypatch.setenv("RAY_ADDRESS", listening)
     with pytest.raises(CannotRunError, match=r"must answer at 127\.0\.0\.1:\d+, but none does within 0\.5 s"):
         ray_session(Resources()).__enter__()

@@ -11,7 +11,7 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EpochRecord, Status
 from tmc_sweep.space.schema import Scheduler, Statistic
 from tmc_sweep.sweep.curves import Curves
-from tmc_sweep.sweep.letters import Begun, Done, Report
+from tmc_sweep.sweep.letters import Ack, Begun, Report
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.sweep.stopping import Stopping, fair_order
 from tmc_sweep.tables.read import read_curves
@@ -162,8 +162,8 @@ def test_a_stopped_trial_takes_no_more_rows_and_is_not_trained_again(paths: Swee
         for number in (1, 2):
             recorder.receive(Report(config.trial_id, 1, (epoch(config, number, value),)))
     recorder.commit()
-    assert recorder.receive(Report(second[0].trial_id, 1, (epoch(second[0], 3, -1),))) == Done(refused=True)
-    assert recorder.receive(begin(second[0])) == Done(refused=True)
+    assert recorder.receive(Report(second[0].trial_id, 1, (epoch(second[0], 3, -1),))) == Ack(refused=True)
+    assert recorder.receive(begin(second[0])) == Ack(refused=True)
     again = _opened(paths, [*first, *second])  # from what is on disk
     rows = {config.trial_id: again.row(config.trial_id) for config in (*first, *second)}
     assert [rows[config.trial_id]["status"] for config in second] == [Status.STOPPED] * 2

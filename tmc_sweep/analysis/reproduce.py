@@ -10,7 +10,7 @@ from tmc_sweep.data import load
 from tmc_sweep.errors import InputError
 from tmc_sweep.records import OUTCOME_COLUMNS, EpochRecord
 from tmc_sweep.tables.parts import same
-from tmc_sweep.tables.trial import StoredTrial
+from tmc_sweep.tables.stored_trial import StoredTrial
 from tmc_sweep.training import pack_key, threads, train
 from tmc_sweep.training.provenance import of_this_process
 

@@ -36,7 +36,7 @@ def reproduce(
     """Train a stored trial again and compare it bit for bit. Without Ray; writes nothing."""
     from tmc_sweep.analysis.reproduce import reproduce as train_again
     from tmc_sweep.cli.show import show_json
-    from tmc_sweep.tables.trial import find_trial
+    from tmc_sweep.tables.stored_trial import find_trial
 
     stored = find_trial(results, trial, sweep)
     with _progress(quiet) as listener:

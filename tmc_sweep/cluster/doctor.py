@@ -15,7 +15,7 @@ from tmc_sweep.data import data_root, is_here, load
 from tmc_sweep.errors import CannotRunError, InputError
 from tmc_sweep.sweep import TOKEN
 from tmc_sweep.sweep.address import as_ray_reads
-from tmc_sweep.sweep.head import Head
+from tmc_sweep.sweep.control_service import ControlService
 from tmc_sweep.sweep.session import OBJECT_STORE_BYTES, cluster_address, joined
 
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where Linux has it
@@ -129,6 +129,6 @@ def _cluster(machine: Machine) -> Iterator[Check]:
 def _guard(address: str) -> Check:
     """Ray's ports listen on all of the head's interfaces, and run what they are sent."""
     found = f"{address} answers, runs Ray {ray.__version__}"
-    if Head(address).is_open():
+    if ControlService(address).is_open():
         return Check(False, "cluster", f"{found} and asks for no token", "start every node with RAY_AUTH_MODE=token")
     return Check(True, "cluster", f"{found} and accepts our token")

@@ -16,7 +16,7 @@ from tmc_sweep.cluster import TOKEN
 from tmc_sweep.errors import CannotRunError
 from tmc_sweep.said import last_line
 from tmc_sweep.sweep.address import CONNECT_SECONDS, answers, as_ray_reads, running_here
-from tmc_sweep.sweep.head import Head
+from tmc_sweep.sweep.control_service import ControlService
 
 _HERE = "http://127.0.0.1:8265"
 _VERSION = "/api/version"
@@ -80,9 +80,9 @@ def _dashboard(address: str) -> str:
             f"a Ray cluster must answer at {address}, but none does within {CONNECT_SECONDS:g} s: start it with "
             "`ray start --head`, or set RAY_ADDRESS to its job server, such as http://127.0.0.1:8265"
         )
-    head = Head(address)
-    head.check_joinable()
-    dashboard = head.dashboard()
+    service = ControlService(address)
+    service.check_joinable()
+    dashboard = service.dashboard()
     if dashboard is None:
         raise CannotRunError(
             f"jobs need the cluster's dashboard, but the cluster at {address} runs none: "

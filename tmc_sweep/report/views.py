@@ -53,7 +53,7 @@ _EVALUATIONS = (
 
 
 @dataclass(frozen=True)
-class Head:
+class Header:
     """A column's header."""
 
     title: str
@@ -75,7 +75,7 @@ class Table:
     """A table; `left_out` rows are not in it."""
 
     title: str
-    heads: tuple[Head, ...]
+    heads: tuple[Header, ...]
     rows: tuple[tuple[Cell, ...], ...]
     left_out: int = 0
 
@@ -138,11 +138,11 @@ def beside(source: str, comparisons: Sequence[Comparison]) -> Table:
     digits, spreads = (2, QUARTILES) if timed else (3, STATISTICS[1:])
     what = "seconds of an epoch" if timed else "nats per image"
     heads = (
-        Head("cell, and where it is not like for like"),
-        Head("published", f"as printed, {what}", numeric=True),
-        Head("ours", "median over epochs" if timed else _meaning("mean"), numeric=True),
-        Head("difference", "ours less the article's, or less the nearest end of its range", numeric=True),
-        *(Head(name, "over epochs" if timed else _meaning(name), numeric=True) for name in spreads),
+        Header("cell, and where it is not like for like"),
+        Header("published", f"as printed, {what}", numeric=True),
+        Header("ours", "median over epochs" if timed else _meaning("mean"), numeric=True),
+        Header("difference", "ours less the article's, or less the nearest end of its range", numeric=True),
+        *(Header(name, "over epochs" if timed else _meaning(name), numeric=True) for name in spreads),
     )
     return Table(f"{source}: {what}", heads, tuple(_beside(each, digits, spreads) for each in comparisons))
 
@@ -158,9 +158,9 @@ def _beside(each: Comparison, digits: int, spreads: Sequence[str]) -> tuple[Cell
     )
 
 
-def _head(column: Column) -> Head:
+def _head(column: Column) -> Header:
     meaning = f"{column.meaning} ({column.unit})" if column.unit else column.meaning
-    return Head(column.name, meaning, column.dtype in ("int64", "float64"))
+    return Header(column.name, meaning, column.dtype in ("int64", "float64"))
 
 
 def _meaning(name: str) -> str:

@@ -9,7 +9,7 @@ from tmc_sweep.records import FINISHED
 from tmc_sweep.tables.checkpoints import CheckpointFiles
 from tmc_sweep.tables.epochs import EpochTable
 from tmc_sweep.tables.lock import sweep_lock
-from tmc_sweep.tables.schema import refused
+from tmc_sweep.tables.schema import damaged
 from tmc_sweep.tables.trials import TrialRow, TrialTable
 
 DROPPED = {"checkpoint_epoch": None, "checkpoint": None}  # what the trial table then says
@@ -83,7 +83,7 @@ def prune(paths: SweepPaths, gigabytes: float) -> Pruned:
     with sweep_lock(paths):
         EpochTable.open(paths)  # rows that are damaged may need what would go
         if not paths.trials.exists():
-            raise refused(paths.trials, "it is missing")
+            raise damaged(paths.trials, "it is missing")
         table, checkpoints = TrialTable.open(paths), CheckpointFiles(paths)
         before = sum(checkpoints.sizes().values())
         budget = Budget(checkpoints, gigabytes)

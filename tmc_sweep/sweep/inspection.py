@@ -17,7 +17,7 @@ from tmc_sweep.tables.checkpoints import CheckpointFiles
 from tmc_sweep.tables.manifest import read_manifest
 from tmc_sweep.tables.parts import TrialRows, read_part
 from tmc_sweep.tables.read import find
-from tmc_sweep.tables.schema import check_format, read_sweep_id, read_table, refused
+from tmc_sweep.tables.schema import check_format, damaged, read_sweep_id, read_table
 from tmc_sweep.tables.trials import TrialRow, config_of
 from tmc_sweep.training import decode, stated
 
@@ -100,11 +100,11 @@ class _Inspection:
         )
 
     def _report(self, file: Path, what: str) -> None:
-        self.problems.append(Problem(file, str(refused(file, what))))
+        self.problems.append(Problem(file, str(damaged(file, what))))
 
     def _failed(self, file: Path, error: StorageError) -> None:
-        damaged = isinstance(error, DamagedError)
-        self.problems.append(Problem(file, str(error), remove=damaged, mendable=damaged))
+        broken = isinstance(error, DamagedError)
+        self.problems.append(Problem(file, str(error), remove=broken, mendable=broken))
 
     def _sweep_id(self) -> str:
         """The sweep that most of the whole files belong to; the manifest and others of other sweeps are problems."""
@@ -124,7 +124,7 @@ class _Inspection:
             return ""
         sweep_id = Counter(stated_ids.values()).most_common(1)[0][0]
         if stated_ids.get(self.paths.manifest, sweep_id) != sweep_id:
-            self._failed(self.paths.manifest, refused(self.paths.manifest, "it belongs to another sweep"))
+            self._failed(self.paths.manifest, damaged(self.paths.manifest, "it belongs to another sweep"))
         return sweep_id
 
     def _part_numbers(self) -> list[int]:
@@ -137,9 +137,9 @@ class _Inspection:
         for name in sorted({part_name(number) for number in range(n_parts)} - set(names)):
             self._report(self.paths.epochs / name, "it is missing")
         for path in (self.paths.epochs / name for name in names if part_number(name) is None):
-            self._failed(path, refused(path, "another program put it there"))
+            self._failed(path, damaged(path, "another program put it there"))
         for path in CheckpointFiles(self.paths).strays():
-            self._failed(path, refused(path, "another program put it there"))
+            self._failed(path, damaged(path, "another program put it there"))
 
     def _checked(self, path: Path, columns: Sequence[Column], sweep_id: str) -> pa.Table | None:
         try:
@@ -160,7 +160,7 @@ class _Inspection:
             self._failed(path, error)
             return False
         if twice := part.keys() & rows.keys():
-            self._failed(path, refused(path, f"trial {min(twice)} is also in an earlier part"))
+            self._failed(path, damaged(path, f"trial {min(twice)} is also in an earlier part"))
             return False
         for trial_id, stored in part.items():
             rows[trial_id] = stored.record(stored.measured.num_rows)
@@ -207,7 +207,7 @@ class _Inspection:
         if says.get("format", "").isdecimal():
             check_format(path, int(says["format"]))
         if says.get("trial_id") != path.parent.name:
-            raise refused(path, f"it names trial {says.get('trial_id')}")
+            raise damaged(path, f"it names trial {says.get('trial_id')}")
         config = config_of(row) if row else config_in(payload)
         if row is None and not self._is_broken(self.paths.trials):
             self._report(path, f"its trial {path.parent.name} is not in the trial table")
@@ -216,12 +216,12 @@ class _Inspection:
         try:
             history = decode(payload, config).history
         except StorageError as error:
-            raise refused(path, f"it cannot be used ({error})") from error
+            raise damaged(path, f"it cannot be used ({error})") from error
         if [record.epoch for record in history] != list(range(1, epoch + 1)):
-            raise refused(path, f"its history is not epochs 1 to {epoch}")
+            raise damaged(path, f"its history is not epochs 1 to {epoch}")
         other = rows.disagrees(history) if rows else None
         if other and rows and other.attempt <= rows.record(other.epoch).attempt:  # else it is about to replace the row
-            raise refused(path, f"its epoch {other.epoch} is not as it is in the epoch table")
+            raise damaged(path, f"its epoch {other.epoch} is not as it is in the epoch table")
 
 
 def _is_of_a_later_attempt(last: EpochRecord, row: TrialRow) -> bool:

@@ -47,14 +47,14 @@ class Failed:
 
 
 @dataclass(frozen=True)
-class Done:
+class Ack:
     """The letter is durable; or `refused`: the trial has ended, or a later attempt at it has begun."""
 
     refused: bool
 
 
 Letter = Begin | Report | Failed
-Reply = Begun | Done
+Reply = Begun | Ack
 
 
 class Channel(Protocol):

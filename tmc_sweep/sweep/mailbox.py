@@ -16,8 +16,8 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from tmc_sweep.sweep.head import Head
-from tmc_sweep.sweep.letters import Begin, Done, Letter, Reply
+from tmc_sweep.sweep.control_service import ControlService
+from tmc_sweep.sweep.letters import Ack, Begin, Letter, Reply
 
 COMMIT_SECONDS = 0.5  # letters that arrive within it share a commit
 _ABANDON_SECONDS = 5.0  # a round takes about one
@@ -158,7 +158,7 @@ class MailboxChannel:
             letters, answer = self._unanswered.popleft()
             replies: list[Reply] = ray.get(answer)
             for letter, reply in zip(letters, replies, strict=True):
-                if isinstance(reply, Done) and reply.refused:
+                if isinstance(reply, Ack) and reply.refused:
                     self._refused.add(letter.trial_id)
 
 
@@ -177,7 +177,7 @@ class Postman(threading.Thread):
         self._deliver = deliver
         self._on_error = on_error
         self._stopping = stopping
-        self._head = Head(ray.get_runtime_context().gcs_address)
+        self._control = ControlService(ray.get_runtime_context().gcs_address)
         self._closing = threading.Event()
         self._abandoned = threading.Event()
         self.error: BaseException | None = None
@@ -213,7 +213,7 @@ class Postman(threading.Thread):
                 ray.kill(self._mailbox)
 
     def _round(self) -> bool:
-        self._head.leave_if_silent()
+        self._control.leave_if_silent()
         posts = ray.get(self._mailbox.collect.remote(0.0 if self._closing.is_set() else 1.0, self._stopping()))
         replies = iter(self._deliver([letter for _, letters in posts for letter in letters]))
         answers = {stamp: [next(replies) for _ in letters] for stamp, letters in posts}

@@ -13,7 +13,7 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import FINISHED, OPEN, EpochRecord, Status
 from tmc_sweep.sweep.budget import DROPPED, Budget
 from tmc_sweep.sweep.curves import Curves
-from tmc_sweep.sweep.letters import Begin, Begun, Done, Letter, Reply, Report
+from tmc_sweep.sweep.letters import Ack, Begin, Begun, Letter, Reply, Report
 from tmc_sweep.sweep.stopping import Stopping
 from tmc_sweep.tables.checkpoints import CheckpointFiles, pass_over
 from tmc_sweep.tables.epochs import EpochTable
@@ -89,11 +89,11 @@ class Recorder:
             return self._begin(letter)
         row = self.row(letter.trial_id)
         if row["status"] in (Status.FAILED, Status.STOPPED) or letter.attempt != row["attempts"]:
-            return Done(refused=True)
+            return Ack(refused=True)
         if isinstance(letter, Report):
             return self._report(letter)
         self.fail(letter.trial_id, letter.reason)
-        return Done(refused=False)
+        return Ack(refused=False)
 
     def commit(self) -> None:
         """Make everything received so far durable: rows first, so that the trial table never runs ahead of them.
@@ -142,7 +142,7 @@ class Recorder:
     def _begin(self, letter: Begin) -> Reply:
         row = self.row(letter.trial_id)
         if row["status"] in FINISHED:
-            return Done(refused=True)
+            return Ack(refused=True)
         newest = self._checkpoints.latest(letter.trial_id)  # first: if it fails, the letter is received again
         if lost := self._lost.pop(letter.trial_id, None):
             pass_over(lost, "it is missing")
@@ -177,13 +177,13 @@ class Recorder:
         exact = alike and (now.device, now.engine) == ("cpu", "eager")
         return self._alike_since.get(letter.trial_id, attempt - 1) if exact else attempt
 
-    def _report(self, report: Report) -> Done:
+    def _report(self, report: Report) -> Ack:
         since = self._alike_since[report.trial_id]
         try:
             self._epochs.check(report.trial_id, report.records, replace_before=since)
         except RecomputedEpochError as error:
             self.fail(report.trial_id, str(error))
-            return Done(refused=True)
+            return Ack(refused=True)
         if report.checkpoint is not None:  # durable at once, before its rows are taken: if it fails, they are not
             epoch = report.records[-1].epoch
             path = self._checkpoints.save(report.trial_id, epoch, report.checkpoint)
@@ -195,7 +195,7 @@ class Recorder:
         self._follow(report)
         if report.checkpoint is not None:
             self._budget.saved(report.trial_id, finished=self.row(report.trial_id)["status"] in FINISHED)
-        return Done(refused=False)
+        return Ack(refused=False)
 
     def _follow(self, report: Report) -> None:
         """Keep the curve, and stop what it ends."""

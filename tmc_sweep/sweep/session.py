@@ -16,7 +16,7 @@ from tmc_sweep.space.schema import Resources
 from tmc_sweep.sweep import TOKEN
 from tmc_sweep.sweep.address import CONNECT_SECONDS, answers, as_ray_reads, running_here
 from tmc_sweep.sweep.allotment import Capacity
-from tmc_sweep.sweep.head import Head, cluster_lost
+from tmc_sweep.sweep.control_service import ControlService, cluster_lost
 from tmc_sweep.sweep.nodes import Nodes, capacity_here, check_fits
 from tmc_sweep.sweep.scratch import scratch_folder
 
@@ -85,7 +85,7 @@ def _connect(address: str) -> None:
             f"a Ray cluster must answer at {address}, but none does within {CONNECT_SECONDS:g} s: "
             "start it with `ray start --head`, or unset RAY_ADDRESS to use this machine alone"
         )
-    Head(address).check_joinable()
+    ControlService(address).check_joinable()
     try:
         ray.init(address=address, **_QUIET)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:

@@ -16,7 +16,7 @@ from tmc_sweep.tables import files
 from tmc_sweep.tables.lock import artefact_lock
 from tmc_sweep.tables.manifest import read_manifest
 from tmc_sweep.tables.read import plain_rows
-from tmc_sweep.tables.schema import arrow_schema, read_table, refused, to_parquet
+from tmc_sweep.tables.schema import arrow_schema, damaged, read_table, to_parquet
 
 
 class Artefact(NamedTuple):
@@ -56,7 +56,7 @@ def upsert(artefact: Artefact, paths: SweepPaths, rows: Iterable[Mapping[str, ob
     new = pa.Table.from_pylist([dict(row) for row in rows], arrow_schema(artefact.columns))
     manifest = read_manifest(paths)
     if manifest is None:
-        raise refused(paths.manifest, "it is missing")
+        raise damaged(paths.manifest, "it is missing")
     with artefact_lock(paths):
         stored = _stored(artefact, paths, manifest.sweep_id)
         table = pa.concat_tables([stored.filter(~_keys(artefact, stored).isin(_keys(artefact, new))), new])

@@ -13,7 +13,7 @@ from pathlib import Path
 from tmc_sweep.errors import InputError, StorageError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.tables import files
-from tmc_sweep.tables.schema import refused
+from tmc_sweep.tables.schema import damaged
 
 _NAME = re.compile(r"epoch-(\d{6,})-([0-9a-f]{16})\.safetensors")
 _TRIAL_ID = re.compile(r"[0-9a-f]{12}")
@@ -74,7 +74,7 @@ class CheckpointFiles:
         """A checkpoint's content, or None if it is gone; DamagedError if it is not as it was written."""
         payload, broken = _read(path)
         if broken:
-            raise refused(path, broken)
+            raise damaged(path, broken)
         return payload
 
     def trial_ids(self) -> list[str]:

@@ -16,7 +16,7 @@ from tmc_sweep.records import EPOCH_COLUMNS, EpochRecord
 from tmc_sweep.tables import files
 from tmc_sweep.tables.manifest import open_manifest
 from tmc_sweep.tables.parts import TrialRows, read_counts, read_part, to_table
-from tmc_sweep.tables.schema import arrow_schema, refused, to_parquet
+from tmc_sweep.tables.schema import arrow_schema, damaged, to_parquet
 
 TRIALS_PER_PART = 64
 PARTS_IN_MEMORY = 32  # 320 MB of full parts
@@ -146,12 +146,12 @@ def _read_all_counts(paths: SweepPaths, sweep_id: str) -> list[dict[str, int]]:
             raise StorageError(f"{paths.epochs} must hold parts of the table only, but has {name}: move it elsewhere")
     for number, name in enumerate(found):
         if name != part_name(number):
-            raise refused(paths.part(number), "it is missing")
+            raise damaged(paths.part(number), "it is missing")
     counts = [read_counts(paths.part(part), sweep_id) for part in range(len(found))]
     seen: set[str] = set()
     for part, trials in enumerate(counts):
         if twice := seen & trials.keys():
-            raise refused(paths.part(part), f"trial {min(twice)} is also in an earlier part")
+            raise damaged(paths.part(part), f"trial {min(twice)} is also in an earlier part")
         seen |= trials.keys()
     return counts
 

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EPOCH_COLUMNS, FORMAT_VERSION
 from tmc_sweep.tables import files
-from tmc_sweep.tables.schema import check_format, read_sweep_id, refused
+from tmc_sweep.tables.schema import check_format, damaged, read_sweep_id
 from tmc_sweep.tables.seal import PLACEHOLDER, is_sealed, sealed
 
 _MARK = b'"sha256": "'  # quotes inside of a JSON string are escaped, so no text holds it
@@ -46,9 +46,9 @@ def read_manifest(paths: SweepPaths) -> Manifest | None:
         packs, earlier = tuple(map(tuple, fields["packs"])), tuple(fields.get("earlier_search_spaces", ()))
         manifest = Manifest(**{**fields, "packs": packs, "earlier_search_spaces": earlier})
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise refused(paths.manifest, f"it is damaged ({error!r})") from error
+        raise damaged(paths.manifest, f"it is damaged ({error!r})") from error
     if not is_sealed(content, _MARK):
-        raise refused(paths.manifest, "it is damaged (its SHA-256 is not the one it carries)")
+        raise damaged(paths.manifest, "it is damaged (its SHA-256 is not the one it carries)")
     return manifest
 
 

@@ -24,7 +24,7 @@ from tmc_sweep.records import (
     EpochRecord,
     fixed_values,
 )
-from tmc_sweep.tables.schema import TYPES, arrow_schema, opened, read_table, refused
+from tmc_sweep.tables.schema import TYPES, arrow_schema, damaged, opened, read_table
 
 _Ints = NDArray[np.integer[Any]]
 _CHUNKS = 32  # pieces that a trial's rows may be in before they are joined
@@ -154,5 +154,5 @@ def _runs(path: Path, trial: _Ints, epoch: _Ints) -> tuple[_Ints, _Ints]:
     counts = np.diff(starts, append=len(trial))
     expected = np.arange(1, len(epoch) + 1) - np.repeat(starts, counts)
     if len(np.unique(trial)) != len(starts) or not np.array_equal(epoch, expected):
-        raise refused(path, "a trial's epochs are not 1, 2, 3, ... once each, in order")
+        raise damaged(path, "a trial's epochs are not 1, 2, 3, ... once each, in order")
     return starts, counts

@@ -18,7 +18,7 @@ from tmc_sweep.tables.copies import adopt
 from tmc_sweep.tables.manifest import read_manifest
 from tmc_sweep.tables.places import Folder, Place, place, without_query
 from tmc_sweep.tables.read import part_files
-from tmc_sweep.tables.schema import is_whole, refused
+from tmc_sweep.tables.schema import damaged, is_whole
 
 _READS = 3
 _Stamp = tuple[int, int, int]
@@ -109,7 +109,7 @@ class Publication:
         if stamp is None or content is None:
             return None
         if path.suffix == ".parquet" and not is_whole(content):
-            raise refused(path, "it is damaged (its SHA-256 is not the one it carries)")
+            raise damaged(path, "it is damaged (its SHA-256 is not the one it carries)")
         changed = _Changed(name, content, _Copied(hashlib.sha256(content).hexdigest(), len(content)), stamp)
         if self._known.get(name) != changed.copied:
             return changed

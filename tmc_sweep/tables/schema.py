@@ -73,9 +73,9 @@ def opened(
         footer = pq.read_metadata(source)
         sweep = _check_format(path, footer)
         if content is not None and not is_sealed(content, _MARK):
-            raise refused(path, "it is damaged (its SHA-256 is not the one it carries)")
+            raise damaged(path, "it is damaged (its SHA-256 is not the one it carries)")
         if sweep_id is not None and sweep != sweep_id:
-            raise refused(path, f"it belongs to another sweep ({sweep}, not {sweep_id})")
+            raise damaged(path, f"it belongs to another sweep ({sweep}, not {sweep_id})")
         stored = footer.schema.to_arrow_schema()
         _check_columns(path, stored, columns)
         dictionaries = [name for name in as_dictionaries if name in stored.names]
@@ -117,7 +117,7 @@ def check_format(path: Path, version: int) -> None:
         )
 
 
-def refused(path: Path, what: str) -> DamagedError:
+def damaged(path: Path, what: str) -> DamagedError:
     """The error for a file that is not as we wrote it."""
     return DamagedError(
         f"{path} must be as tmc_sweep wrote it, but {what}: mend it with {command(f'repair {sweep_of(path)}')}"
@@ -132,7 +132,7 @@ def _whole(path: Path) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno:  # the system's error, not Arrow's about the content
             raise
         reason = " ".join(str(error).split())
-        raise refused(path, f"it is damaged ({reason.rstrip('.')})") from error
+        raise damaged(path, f"it is damaged ({reason.rstrip('.')})") from error
 
 
 def _stated(footer: pq.FileMetaData) -> dict[str, str]:
@@ -144,7 +144,7 @@ def _check_format(path: Path, footer: pq.FileMetaData) -> str:
     stated = _stated(footer)
     version, sweep = stated.get(_VERSION_KEY, ""), stated.get(_SWEEP_KEY, "")
     if not version.isdecimal() or not sweep:
-        raise refused(path, "another program wrote it")
+        raise damaged(path, "another program wrote it")
     check_format(path, int(version))
     return sweep
 
@@ -153,7 +153,7 @@ def _check_columns(path: Path, got: pa.Schema, columns: Sequence[Column]) -> Non
     """DamagedError unless these are our columns, less some that were declared later; StorageError if there are more."""
     for column in columns:
         if column.required and column.name not in got.names:
-            raise refused(path, f"its column {column.name} is missing")
+            raise damaged(path, f"its column {column.name} is missing")
     expected = arrow_schema([column for column in columns if column.name in got.names])
     for name in got.names:
         if name not in expected.names:
@@ -161,6 +161,6 @@ def _check_columns(path: Path, got: pa.Schema, columns: Sequence[Column]) -> Non
                 f"{path} must have columns of this version, but has {name}: use the newer tmc_sweep that wrote it"
             )
         if got.field(name).type != expected.field(name).type:
-            raise refused(path, f"its column {name} holds {got.field(name).type}, not {expected.field(name).type}")
+            raise damaged(path, f"its column {name} holds {got.field(name).type}, not {expected.field(name).type}")
     if got.names != expected.names:
-        raise refused(path, "its columns are in another order")
+        raise damaged(path, "its columns are in another order")

@@ -18,7 +18,7 @@ _DASHBOARD = b"dashboard"  # Ray's name for the key and for its namespace
 _SHOW_CURSOR = "\033[?25h\n"  # the live table hides it
 
 
-class Head:
+class ControlService:
     """The control service (GCS) of the cluster at an address."""
 
     def __init__(self, address: str) -> None:
