@@ -8,3 +8,5 @@ import os
 # Read once, when torch is imported: without them its profiler chats on stderr.
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")
 os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+
+ENVIRONMENT = dict(os.environ)  # of each benchmark: Ray and our own modules add to it when they are imported

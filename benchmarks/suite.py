@@ -1,7 +1,6 @@
 """All benchmarks: what each shows, its command, and options under which it runs in seconds and shows nothing."""
 
 import json
-import os
 import shlex
 import subprocess
 import sys
@@ -11,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from benchmarks import ENVIRONMENT
 
 ROOT = Path(__file__).parents[1]
 
@@ -43,7 +44,7 @@ class Benchmark:
         ended = subprocess.run(
             [sys.executable, "-m", *arguments],
             cwd=ROOT,
-            env={**os.environ, **self.environment},
+            env={**ENVIRONMENT, **self.environment},
             stdout=subprocess.PIPE,
             text=True,
         )

@@ -98,8 +98,9 @@ def test_data_that_is_missing_offline_ends_the_run_before_anything_is_written(
     [("{cpu: 512}", "asks for 512 CPU and 0 GPU"), ("{gpu: 64}", "asks for 1 CPU and 64 GPU")],
 )
 def test_resources_that_this_machine_never_has_are_refused_before_ray_starts(
-    file, tmp_path: Path, resources: str, numbers: str
+    file, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, resources: str, numbers: str
 ):
+    monkeypatch.setattr(ray, "init", lambda **_: pytest.fail("Ray was started"))
     path = file(("seeds: 2", f"seeds: 2\nresources: {resources}"))
     assert numbers in refusal(command("run", path, "--results", tmp_path / "results"), 3)
 

@@ -143,5 +143,5 @@ def test_reading_a_table_needs_no_library_of_ours(results: Path):
 @pytest.mark.parametrize("verb", ["summary", "best"])
 def test_where_no_trial_is_long_enough_it_is_said_what_would_be(results: Path, verb: str):
     short, enough = (command(verb, "tiny", "--results", results, "--last", n).out.splitlines()[-1] for n in (9, 4))
-    assert short == "no cell has 9 epochs yet: `tmc-sweep summary NAME --last 4` takes those there are"
+    assert short == "no cell has 9 epochs yet: `--last 4` takes those there are"
     assert enough.startswith("best (max): ")

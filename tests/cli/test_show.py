@@ -26,8 +26,11 @@ def test_no_value_is_cut_on_a_terminal_of_any_width(monkeypatch, capsys, width: 
 def test_on_a_narrow_terminal_a_reason_has_lines_of_its_own_column(monkeypatch, capsys):
     monkeypatch.setenv("TTY_COMPATIBLE", "1")
     monkeypatch.setenv("COLUMNS", "60")
-    print_table("head", [*COLUMNS, "reason"], [[*row, "one of six words " * 4] for row in ROWS])
+    path = f"/results/{'0123456789abcdef' * 4}.safetensors"
+    reasons = ["one of six words " * 4, f"[enforce fail] {path}"]
+    print_table("head", [*COLUMNS, "reason"], [[*row, reason] for row, reason in zip(ROWS, reasons, strict=True)])
     lines = re.sub(r"\x1b\[\d*m", "", capsys.readouterr().out).splitlines()
+    assert f"[enforcefail]{path}" in "".join(line[12:].replace(" ", "") for line in lines)
     assert max(map(len, lines)) <= 60
     assert sum(line.startswith(("iwae", "tmc")) for line in lines) == 2
     assert sum(line.startswith(" " * 12) and "words" in line for line in lines) >= 2

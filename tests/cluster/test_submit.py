@@ -13,7 +13,7 @@ from ray.job_submission import JobStatus
 
 from tmc_sweep.cluster import following, jobs, server
 from tmc_sweep.cluster.jobs import Job, submit
-from tmc_sweep.errors import CannotRunError, InputError, SweepBusyError
+from tmc_sweep.errors import CLUSTER_FILE, CannotRunError, InputError, SweepBusyError
 from tmc_sweep.space.load import parse
 
 MINE = "{name: grid, base: {data: digits, epochs: 3}}"
@@ -123,6 +123,13 @@ def test_who_joins_follows_from_the_last_lines_and_who_starts_it_from_the_first(
     said = [command("submit", file, "-f").err.partition(":")[0] for _ in range(2)]
     assert begun == [None, 10]
     assert said == ["grid is job tmc-sweep-grid-1", "grid runs already as job tmc-sweep-grid-1"]
+
+
+def test_a_job_names_commands_as_who_asked_for_it_must_write_them(monkeypatch: pytest.MonkeyPatch):
+    there = Server()
+    monkeypatch.setenv(CLUSTER_FILE, "my cluster.yaml")
+    there.send(MINE)
+    assert there.jobs[0].runtime_env["env_vars"][CLUSTER_FILE] == "my cluster.yaml"
 
 
 def test_a_stop_takes_as_long_as_it_says_and_ray_kills_before(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

@@ -24,8 +24,6 @@ from tmc_sweep.tables.artefacts import ARTEFACTS, Artefact, upsert
 from tmc_sweep.tables.manifest import read_manifest, write_manifest
 from tmc_sweep.tables.schema import read_table, to_parquet
 
-FLIPS = 1_000
-
 
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory: pytest.TempPathFactory) -> SweepPaths:
@@ -50,13 +48,14 @@ def test_a_sweep_as_it_was_written_has_no_problem(paths: SweepPaths):
     assert {path: path.stat().st_mtime_ns for path in paths.results.rglob("*")} == before
 
 
-def test_each_of_1000_flipped_bits_is_found(paths: SweepPaths):
+@pytest.mark.parametrize("flips", [250, pytest.param(1000, marks=pytest.mark.long)])
+def test_each_flipped_bit_is_found(paths: SweepPaths, flips: int):
     """Over every file, by its share of all bytes; what is found names that file."""
     every = sorted(path for path in paths.results.rglob("*") if path.is_file() and path.name != "lock")
     chance = random.Random(4)
     parts = [path for path in every if path.suffix != ".safetensors"]
     missed = []
-    for flip in range(FLIPS):
+    for flip in range(flips):
         path = chance.choice(parts if flip % 2 else every)
         whole = path.read_bytes()
         bit = chance.randrange(8 * len(whole))
@@ -66,7 +65,7 @@ def test_each_of_1000_flipped_bits_is_found(paths: SweepPaths):
         if path not in {problem.file for problem in inspect(paths).problems}:
             missed.append((path.name, bit))
         path.write_bytes(whole)
-    sys.stdout.write(f"{FLIPS} bits flipped, {len(missed)} missed\n")
+    sys.stdout.write(f"{flips} bits flipped, {len(missed)} missed\n")
     assert missed == []
     assert sentences(paths) == []
 

@@ -91,8 +91,10 @@ def hanging() -> Iterator[Copy]:
     """A copy whose updates end with this block."""
     ended, copy = threading.Event(), Copy()
     copy.update = ended.wait
-    yield copy
-    ended.set()
+    try:
+        yield copy
+    finally:
+        ended.set()
 
 
 @pytest.mark.parametrize(("hurry", "constant"), [(True, "_HURRY_SECONDS"), (False, "_SILENT_SECONDS")])

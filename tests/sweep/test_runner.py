@@ -37,7 +37,7 @@ def handed_on(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[TrialConfig], 
 def test_a_resumed_run_knows_how_long_epochs_took(digits: Images, paths: SweepPaths, handed_on):
     before, more = (parse(GRID.format(base=BASE, epochs=epochs), "tiny.yaml") for epochs in (2, 5))
     sweep(paths, before.trials(), digits)
-    runner.run(more, paths.results)
+    runner.run(more, paths.results, listener=lambda _: None)
     ((_, writer),) = handed_on
     trial = more.trials()[0]
     writer.progress.update(TrialProgress(trial, Status.RUNNING, writer.recorder.last(trial.trial_id)))

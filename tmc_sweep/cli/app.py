@@ -55,7 +55,7 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also a line ever
 def main() -> None:
     """Run the command line; exit codes as in the README."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
+        if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
             stream.reconfigure(errors="replace")  # what a terminal's encoding lacks, such as ±
     try:
         app()

@@ -80,7 +80,7 @@ def forward(context: typer.Context, cluster: Path) -> None:
     head.check_version()
     file = [head.send(space)] if space else []
     terminal = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
-    _end(head.run(_script(str(context.command.name), file, _given(context, _HERE)), terminal=terminal))
+    raise typer.Exit(head.run(_script(str(context.command.name), file, _given(context, _HERE)), terminal=terminal))
 
 
 def run_there(context: typer.Context, cluster: Path) -> None:
@@ -110,7 +110,7 @@ def run_there(context: typer.Context, cluster: Path) -> None:
             frame = summarize(paths.epochs, space.statistic.last, space.statistic.metric)
             show_summary(frame, space.statistic.mode, as_json=given["as_json"], as_csv=False)
         typer.echo(f"tables, brought here: {paths.epochs} (every epoch), {paths.trials}, {paths.summary}", err=True)
-    _end(code)
+    raise typer.Exit(code)
 
 
 def _given(context: typer.Context, left_out: tuple[str, ...]) -> Iterator[str]:
@@ -157,8 +157,3 @@ def _quietly(head: "Head", script: str) -> int:
             said.seek(0)
             typer.echo(said.read(), err=True, nl=False)
         return code
-
-
-def _end(code: int) -> None:
-    if code:
-        raise typer.Exit(code)

@@ -77,12 +77,11 @@ def show_ranking(frame: pd.DataFrame, mode: Literal["max", "min"], *, as_json: b
 
 def _tell_best(frame: pd.DataFrame, mode: Literal["max", "min"], names: Sequence[str]) -> None:
     first = plain_rows(frame[:1])[0]
+    short = frame[(frame["n_nonfinite"] == 0) & (frame["n_epochs"] > 0)]["n_epochs"]
     if first["rank"]:
         typer.echo(f"best ({mode}): {label(first, names)}")
-    elif 0 < (most := int(frame["n_epochs"].max())) < first["last"]:
-        typer.echo(
-            f"no cell has {first['last']} epochs yet: `tmc-sweep summary NAME --last {most}` takes those there are"
-        )
+    elif len(short) and (least := short.min()) < first["last"]:
+        typer.echo(f"no cell has {first['last']} epochs yet: `--last {least}` takes those there are")
 
 
 def show_evaluations(frame: pd.DataFrame, *, as_json: bool) -> None:
@@ -240,17 +239,17 @@ def as_text(value: object, name: str) -> str:
 
 def print_table(head: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """The table whole, never with cut values: on a narrow terminal headers and reasons stand on several lines."""
-    console = Console(highlight=False)
+    console = Console(markup=False, highlight=False)
     table = _table(columns, rows)
     if console.is_terminal and _width(console, table) > console.width:
         table = _table([name.replace("_", "_\n") for name in columns], rows)
     width = _width(console, table)
     spare = max(len(row[-1]) for row in rows) - _REASON_WIDTH if columns[-1] == "reason" else 0
     if console.is_terminal and width - spare <= console.width:
-        table.columns[-1].no_wrap = False
+        table.columns[-1].no_wrap, table.columns[-1].overflow = False, "fold"  # a path is longer than a line
     else:
         console.width = max(console.width, width)
-    console.print(head, markup=False)
+    console.print(head)
     console.print(table)
 
 

@@ -5,6 +5,7 @@ refused; a number more, rather than the same id again, because Ray's log of an i
 """
 
 import hashlib
+import os
 import re
 import shlex
 import sys
@@ -17,7 +18,7 @@ from pathlib import Path
 from ray.dashboard.modules.job.pydantic_models import JobDetails
 
 from tmc_sweep.cluster.server import JobServer, asking
-from tmc_sweep.errors import CannotRunError, InputError, SweepBusyError, command
+from tmc_sweep.errors import CLUSTER_FILE, CannotRunError, InputError, SweepBusyError, command
 from tmc_sweep.paths import check_name
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.tables.places import place
@@ -160,6 +161,9 @@ def _last(server: JobServer, name: str) -> Job | None:
 
 def _send(server: JobServer, space: SearchSpace, script: str, identity: str, number: int) -> Job:
     name = f"tmc-sweep-{space.name}-{number}"
+    variables = {"RAY_JOB_STOP_WAIT_TIME_S": str(_DRAIN_SECONDS)}
+    if CLUSTER_FILE in os.environ:  # the run says commands as who asked must write them
+        variables[CLUSTER_FILE] = os.environ[CLUSTER_FILE]
     with tempfile.TemporaryDirectory(prefix="tmc_sweep-job-") as folder, asking(server):
         Path(folder, f"{space.name}.yaml").write_text(space.text, encoding="utf-8", newline="")
         Path(folder, "run.sh").write_text(script, encoding="utf-8")
@@ -167,7 +171,7 @@ def _send(server: JobServer, space: SearchSpace, script: str, identity: str, num
             entrypoint="exec sh run.sh",  # the log begins with it
             submission_id=name,
             metadata={"tmc_sweep": identity},
-            runtime_env={"working_dir": folder, "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": str(_DRAIN_SECONDS)}},
+            runtime_env={"working_dir": folder, "env_vars": variables},
         )
     return find_job(server, space.name)
 

@@ -30,7 +30,7 @@ MAX_ROWS = 1_000  # of one table: a page of more is no page
 
 _PER_IMAGE = "nats per image"
 _DIGITS = {_PER_IMAGE: 3, "seconds": 2}  # by unit
-_SIGNED = DIFFERENCES[:3]
+_SIGNED = set(DIFFERENCES) - {"std_difference"}
 _INTERVAL = f"of the {CONFIDENCE:.0%} interval of Student's t"
 _DIFFERENCE_COLUMNS = (
     Column("by", "string", "", "the field in which two cells differ, all else being equal"),

@@ -61,7 +61,7 @@ def run(
 ) -> SweepResult:
     """Train what is missing of the sweep, and summarise it; `space` may be a search space's file.
 
-    `listener` is told of each commit, from the writer's thread, until it raises: that is logged, and the sweep goes on.
+    `listener` is told of each commit, from the writer's thread, until it raises an Exception, which is logged.
     The tables are also copied to `publish`, a folder or s3://BUCKET/PATH; where that fails the sweep goes on. Raises
     InputError on a bad file or bad data, CannotRunError if Ray or its resources are not there, StorageError,
     SweepBusyError if another process runs the sweep, and SweepInterruptedError after a signal; whatever was trained
@@ -83,7 +83,7 @@ def run(
         search = choosing(space, paths, configs, left, recorder) if space.chooses else None
         expected = space.n_cells * len(space.seeds)
         going = bool(left or (search and search.open))
-        recorded = measured(paths) if going else None
+        recorded = measured(paths) if going and listener else None
         writer = Writer(recorder, configs, listener, check_held, lambda: stop.number is not None, expected, recorded)
         try:
             if going:

@@ -124,7 +124,7 @@ def lasted(epoch_seconds: npt.ArrayLike, since_last: npt.ArrayLike) -> npt.NDArr
 
 def measured(paths: SweepPaths) -> Paces:
     """The pace of each cell by the sweep's epoch table, from the last attempt of each trial; none without a table."""
-    names = ["trial_id", "cell_id", "epoch", "epoch_seconds", "peak_memory_bytes", "attempt", "time"]
+    names = ["trial_id", "cell_id", "epoch_seconds", "peak_memory_bytes", "attempt", "time"]
     parts = [read_columns(part, names) for part in part_files(paths)]
     paces = Paces()
     if not parts:

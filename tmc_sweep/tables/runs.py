@@ -21,7 +21,7 @@ from tmc_sweep.tables.schema import arrow_schema
 CELL_FIELDS = [column.name for column in CELL_COLUMNS]
 _TRIAL = ["trial_id", "cell_id", "seed", *CELL_FIELDS]
 _TRIAL_SCHEMA = pa.schema([field for name in _TRIAL for field in arrow_schema(EPOCH_COLUMNS) if field.name == name])
-_ENDED_EARLY = {
+_HOW_ENDED = {
     Status.DIVERGED: "{run} diverged in epoch {last}",
     Status.FAILED: "{run} failed after epoch {last}",
     Status.STOPPED: "{run} was stopped after epoch {last}",
@@ -79,7 +79,7 @@ def reasons(trials: pd.DataFrame, rows: pd.DataFrame, last: int, metric: str) ->
     """
     found: dict[Any, str] = {}
     by_seed = trials.sort_values("seed", kind="stable")
-    ended = by_seed[by_seed["status"].isin(list(_ENDED_EARLY)) | by_seed["nonfinite_epoch"].notna()]
+    ended = by_seed[by_seed["status"].isin(list(_HOW_ENDED)) | by_seed["nonfinite_epoch"].notna()]
     for group, run, status, epochs, nonfinite in _tuples(
         ended, "group", "run", "status", "last_epoch", "nonfinite_epoch"
     ):
@@ -134,7 +134,7 @@ def _with_statuses(trials: pd.DataFrame, known: pd.DataFrame | None) -> pd.DataF
     """The trials with their status, and those that ended before their first row, so that they do not go unseen."""
     if known is None:
         return trials.assign(status=None)
-    ended = known[known["status"].isin(list(_ENDED_EARLY)) & ~known["trial_id"].isin(trials["trial_id"])]
+    ended = known[known["status"].isin(list(_HOW_ENDED)) & ~known["trial_id"].isin(trials["trial_id"])]
     trials = trials.merge(known[["trial_id", "status"]], on="trial_id", how="left")
     unseen = ended[[*_TRIAL, "status"]].assign(last_epoch=0, nonfinite_epoch=None)
     return pd.concat([trials, unseen.astype(trials.dtypes)], ignore_index=True)
@@ -145,6 +145,6 @@ def _tuples(frame: pd.DataFrame, *columns: str) -> Iterator[tuple[Any, ...]]:
 
 
 def _why_ended(run: str, status: str | None, last_epoch: int, nonfinite_epoch: int, metric: str) -> str:
-    if status in _ENDED_EARLY:
-        return _ENDED_EARLY[Status(status)].format(run=run, last=last_epoch)
+    if status in _HOW_ENDED:
+        return _HOW_ENDED[Status(status)].format(run=run, last=last_epoch)
     return f"{run} diverged: its {metric} is not finite in epoch {nonfinite_epoch}"
