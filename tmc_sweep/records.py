@@ -28,7 +28,8 @@ class Status(StrEnum):
 
 
 OPEN = (Status.PENDING, Status.RUNNING)
-FINISHED = (Status.DONE, Status.DIVERGED, Status.STOPPED)  # a later run trains none of these, but for more epochs
+OVER = (Status.DIVERGED, Status.STOPPED)  # these never have more epochs
+FINISHED = (Status.DONE, *OVER)  # a later run trains none of these, but for more epochs
 ENDED_EARLY = (Status.DIVERGED, Status.FAILED, Status.STOPPED)
 ENDED = (Status.DONE, *ENDED_EARLY)
 

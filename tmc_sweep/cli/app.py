@@ -282,8 +282,7 @@ def prune(
     pruned = drop(paths, declared_gigabytes(paths) if keep is None else keep)
     typer.echo(
         f"{name}: dropped the checkpoints of {counted(pruned.trials, 'finished trials')} "
-        f"({pruned.freed / 1e9:.3g} GB), "
-        f"{pruned.left / 1e9:.3g} GB are left"
+        f"({pruned.freed / 1e9:.3g} GB), {pruned.left / 1e9:.3g} GB are left"
     )
 
 

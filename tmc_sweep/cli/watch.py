@@ -33,6 +33,6 @@ def _statuses(results: Path, name: str) -> Iterator[dict[str, Any]]:
     while True:
         status = sweep_status(results, name)
         yield status
-        if not any(status[f"n_{name}"] for name in OPEN):
+        if not any(status[f"n_{state}"] for state in OPEN):
             return
         time.sleep(SECONDS)

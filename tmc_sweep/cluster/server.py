@@ -12,11 +12,10 @@ from ray.dashboard.modules.dashboard_sdk import SubmissionClient
 from ray.exceptions import AuthenticationError
 from ray.job_submission import JobSubmissionClient
 
-from tmc_sweep.cluster import TOKEN
 from tmc_sweep.errors import CannotRunError
 from tmc_sweep.said import last_line
 from tmc_sweep.sweep.address import CONNECT_SECONDS, answers, as_ray_reads, running_here
-from tmc_sweep.sweep.control_service import ControlService
+from tmc_sweep.sweep.control_service import ControlService, token_refused
 
 _HERE = "http://127.0.0.1:8265"
 _VERSION = "/api/version"
@@ -124,7 +123,4 @@ def asking(server: JobServer) -> Iterator[None]:
 
 
 def _refused(url: str) -> CannotRunError:
-    return CannotRunError(
-        f"jobs of the Ray cluster at {url} need its token, but it refuses ours: copy the head's "
-        f"~/.ray/auth_token to {TOKEN}"
-    )
+    return token_refused(f"jobs of the Ray cluster at {url} need")

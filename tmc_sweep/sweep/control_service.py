@@ -76,12 +76,14 @@ def cluster_lost(what: str) -> CannotRunError:
     return CannotRunError(f"a sweep's Ray cluster must stay until its end, but {what}: run the same command to resume")
 
 
+def token_refused(what_needs: str) -> CannotRunError:
+    """The error of what needs a cluster's token, which ours is not."""
+    return CannotRunError(f"{what_needs} its token, but it refuses ours: copy the head's ~/.ray/auth_token to {TOKEN}")
+
+
 def _unjoinable(address: str, code: grpc.StatusCode) -> CannotRunError:
     if code == grpc.StatusCode.UNAUTHENTICATED:
-        return CannotRunError(
-            f"joining the Ray cluster at {address} needs its token, but it refuses ours: copy the head's "
-            f"~/.ray/auth_token to {TOKEN}"
-        )
+        return token_refused(f"joining the Ray cluster at {address} needs")
     why = f"none does within {_JOIN_SECONDS:g} s" if code == grpc.StatusCode.DEADLINE_EXCEEDED else "it does not"
     return CannotRunError(
         f"the head of a Ray cluster must answer at {address}, but {why}: check the address and that it runs "

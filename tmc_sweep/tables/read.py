@@ -10,7 +10,7 @@ import pyarrow as pa
 from tmc_sweep.errors import InputError
 from tmc_sweep.explain import did_you_mean
 from tmc_sweep.paths import SweepPaths, part_name
-from tmc_sweep.records import EPOCH_COLUMNS, TRIAL_COLUMNS, Status
+from tmc_sweep.records import EPOCH_COLUMNS, OVER, TRIAL_COLUMNS
 from tmc_sweep.tables import files
 from tmc_sweep.tables.schema import completed, opened, read_table
 
@@ -54,7 +54,7 @@ def stored_trials(paths: SweepPaths) -> dict[str, dict[str, Any]]:
 
 def epochs_to_have(trials: pd.DataFrame) -> int:
     """The epochs asked for, less those that trials which diverged or were stopped will never have."""
-    over = trials["status"].isin([Status.DIVERGED, Status.STOPPED])
+    over = trials["status"].isin(OVER)
     return int(trials["epochs"].where(~over, trials["epochs_done"]).sum())
 
 

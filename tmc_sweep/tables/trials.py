@@ -11,7 +11,7 @@ from tmc_sweep.config import TrialConfig
 from tmc_sweep.errors import InputError, StorageError
 from tmc_sweep.explain import did_you_mean
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.records import TRIAL_COLUMNS, Status, fixed_values
+from tmc_sweep.records import OVER, TRIAL_COLUMNS, Status, fixed_values
 from tmc_sweep.tables import files
 from tmc_sweep.tables.manifest import open_manifest
 from tmc_sweep.tables.schema import arrow_schema, read_table, to_parquet
@@ -112,7 +112,7 @@ def known_config(row: TrialRow) -> TrialConfig:
 def _is_missing(config: TrialConfig, row: TrialRow | None) -> bool:
     if row is None or row["status"] == Status.FAILED:
         return True
-    return row["status"] not in (Status.DIVERGED, Status.STOPPED) and row["epochs_done"] < config.epochs
+    return row["status"] not in OVER and row["epochs_done"] < config.epochs
 
 
 def _pending(config: TrialConfig) -> dict[str, Any]:
