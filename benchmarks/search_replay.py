@@ -55,7 +55,8 @@ def replayed(grid: SearchSpace, scheduler: Scheduler, history: History, order: S
         stopped = False
         for record in history[cell][epoch]:
             curves.take([record])
-            stopped |= bool(stopping.ended(cell))
+            decision = stopping.decide(cell)
+            stopped |= bool(decision and decision.stop)
         rows += len(history[cell][epoch])
         if not stopped and epoch + 1 < len(history[cell]):
             train(now, cell, epoch + 1)

@@ -41,6 +41,10 @@ class DamagedError(StorageError):
     """A stored file is not as it was written; `repair` mends it."""
 
 
+class NewerError(StorageError):
+    """A newer version wrote a stored file: this one can neither read nor mend it."""
+
+
 class SweepBusyError(TmcSweepError):
     """Another process is writing this sweep."""
 

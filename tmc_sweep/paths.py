@@ -13,9 +13,14 @@ _TABLE = re.compile(rf"({_NAME.pattern})\.[a-z]+\.parquet")  # one of a single f
 _PRIVATE = ".tmc"
 
 
+def is_name(name: str) -> bool:
+    """Whether this can name a sweep, and with it files."""
+    return _NAME.fullmatch(name) is not None
+
+
 def check_name(name: str) -> str:
-    """The name itself if it can name a sweep, and with it files; else InputError."""
-    if not _NAME.fullmatch(name):
+    """The name itself if it can name a sweep; else InputError."""
+    if not is_name(name):
         raise InputError(f"a sweep's name must be {NAME_RULE}, but got {name!r}: choose another name, such as 'grid'")
     return name
 
@@ -83,6 +88,11 @@ class SweepPaths:
         return self.results / f"{self.name}.trials.parquet"
 
     @property
+    def attempts(self) -> Path:
+        """The attempts at training each trial: one Parquet file; sweeps of 0.1.0 have none."""
+        return self.results / f"{self.name}.attempts.parquet"
+
+    @property
     def summary(self) -> Path:
         """The summary of the last run: one Parquet file, derived."""
         return self.results / f"{self.name}.summary.parquet"
@@ -104,8 +114,8 @@ class SweepPaths:
 
     @property
     def tables(self) -> tuple[Path, ...]:
-        """The tables of a single file each, all but the epoch table."""
-        return (self.trials, self.summary, self.evaluations, self.reconstructions, self.latents)
+        """The tables of a single file each, all but the epoch table; each before those that speak of what is in it."""
+        return (self.attempts, self.trials, self.summary, self.evaluations, self.reconstructions, self.latents)
 
     @property
     def figures(self) -> Path:

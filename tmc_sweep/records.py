@@ -4,16 +4,25 @@ The Parquet schemas and results/README.md are made from these declarations.
 """
 
 import math
+import re
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal, Self
 
-from tmc_sweep.config import IDENTITY_DEFAULTS, TrialConfig
-
-FORMAT_VERSION = 1  # of the tables and checkpoints
+from tmc_sweep.config import IDENTITY_DEFAULTS, MAX_EPOCHS, TrialConfig
 
 DType = Literal["string", "int64", "float64", "bool", "timestamp", "binary"]
+
+
+_JSON_TYPES: dict[DType, tuple[type, ...]] = {
+    "string": (str,),
+    "int64": (int,),
+    "float64": (float, int),
+    "bool": (bool,),
+    "timestamp": (str,),
+    "binary": (),
+}
 
 
 class Status(StrEnum):
@@ -32,6 +41,7 @@ OVER = (Status.DIVERGED, Status.STOPPED)  # these never have more epochs
 FINISHED = (Status.DONE, *OVER)  # a later run trains none of these, but for more epochs
 ENDED_EARLY = (Status.DIVERGED, Status.FAILED, Status.STOPPED)
 ENDED = (Status.DONE, *ENDED_EARLY)
+INTERRUPTED = "interrupted"  # how an attempt ends whose trial goes on in another
 
 
 @dataclass(frozen=True)
@@ -39,6 +49,8 @@ class Column:
     """One column of a table; `unit` is empty where there is none.
 
     A table of before the column was declared reads as if it held `absent`; one without a `required` column is no table.
+    A column that is required, or absent as something, has no nulls. Its values lie from `least` to `most`, are some of
+    the `choices`, and match the `pattern` as a whole, where these are given.
     """
 
     name: str
@@ -47,6 +59,26 @@ class Column:
     meaning: str
     required: bool = False
     absent: object = None
+    least: float | None = None
+    most: float | None = None
+    choices: tuple[str, ...] = ()
+    pattern: str = ""
+
+    @property
+    def nullable(self) -> bool:
+        """Whether it may hold nulls."""
+        return not self.required and self.absent is None
+
+    def admits(self, value: object) -> bool:
+        """Whether it may hold this value, of JSON; a time is ISO 8601."""
+        if value is None:
+            return self.nullable
+        if type(value) not in _JSON_TYPES[self.dtype] or (self.pattern and not re.fullmatch(self.pattern, str(value))):
+            return False
+        number = value if isinstance(value, int | float) and not math.isnan(value) else None
+        below = number is not None and self.least is not None and number < self.least
+        above = number is not None and self.most is not None and number > self.most
+        return not (below or above) and (not self.choices or value in self.choices)
 
 
 @dataclass(frozen=True)
@@ -60,6 +92,10 @@ class Provenance:
     versions: str
     git_commit: str | None = None
     git_dirty: bool | None = None
+    processor: str | None = None
+
+
+MEANS = ("host", "processor", "device", "threads", "engine", "versions")  # that give the same bits, on a CPU
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +135,13 @@ class EpochRecord:
 
     @classmethod
     def from_json(cls, values: dict[str, object]) -> Self:
-        """The record that `to_json` gave."""
-        absent = {column.name: column.absent for column in MEASURED_COLUMNS if not column.required}
-        return cls(**{**absent, **values, "time": datetime.fromisoformat(str(values["time"]))})  # type: ignore[arg-type]
+        """The record that `to_json` gave; ValueError or TypeError if it gave no such values."""
+        columns = (TRIAL_ID, *MEASURED_COLUMNS)
+        fields = {**{column.name: column.absent for column in columns}, **values}
+        for column in columns:
+            if not column.admits(fields[column.name]):
+                raise ValueError(f"{column.name} of an epoch cannot be {fields[column.name]!r:.40}")
+        return cls(**{**fields, "time": datetime.fromisoformat(str(fields["time"]))})  # type: ignore[arg-type]
 
 
 OUTCOME_COLUMNS = (
@@ -112,10 +152,12 @@ OUTCOME_COLUMNS = (
 
 _PER_IMAGE = "nats per image"
 
-IDENTITY_COLUMNS = (
-    Column("trial_id", "string", "", "names the trial: a hash of its resolved configuration and seed", required=True),
-    Column("cell_id", "string", "", "names the cell: the trial without its seed", required=True),
+_ID = "[0-9a-f]{12}"
+TRIAL_ID = Column(
+    "trial_id", "string", "", "names the trial: a hash of its resolved configuration and seed", True, pattern=_ID
 )
+CELL_ID = Column("cell_id", "string", "", "names the cell: the trial without its seed", True, pattern=_ID)
+IDENTITY_COLUMNS = (TRIAL_ID, CELL_ID)
 
 _CONFIG_ORDER = ("objective", "architecture", "data", "K", "lr", "seed")
 _CONFIG_DTYPES: dict[object, DType] = {int: "int64", float: "float64", bool: "bool"}
@@ -127,22 +169,24 @@ _CONFIG_UNITS = {
 }
 
 
-def _config_columns() -> tuple[Column, ...]:
-    names = [*_CONFIG_ORDER, *(name for name in TrialConfig.model_fields if name not in (*_CONFIG_ORDER, "epochs"))]
-    return tuple(
-        Column(
-            name,
-            _CONFIG_DTYPES.get(TrialConfig.model_fields[name].annotation, "string"),
-            _CONFIG_UNITS.get(name, ""),
-            TrialConfig.model_fields[name].description or "",
-            required=name not in IDENTITY_DEFAULTS,
-            absent=IDENTITY_DEFAULTS.get(name),
-        )
-        for name in names
+def _config_column(name: str) -> Column:
+    info = TrialConfig.model_fields[name]
+    bounds = {key: getattr(bound, key) for bound in info.metadata for key in ("ge", "gt", "le") if hasattr(bound, key)}
+    return Column(
+        name,
+        _CONFIG_DTYPES.get(info.annotation, "string"),
+        _CONFIG_UNITS.get(name, ""),
+        info.description or "",
+        required=name not in IDENTITY_DEFAULTS,
+        absent=IDENTITY_DEFAULTS.get(name),
+        least=math.nextafter(bounds["gt"], math.inf) if "gt" in bounds else bounds.get("ge"),
+        most=bounds.get("le"),
     )
 
 
-CONFIG_COLUMNS = _config_columns()
+CONFIG_COLUMNS = tuple(
+    _config_column(name) for name in dict.fromkeys((*_CONFIG_ORDER, *TrialConfig.model_fields)) if name != "epochs"
+)
 CELL_COLUMNS = tuple(column for column in CONFIG_COLUMNS if column.name != "seed")
 FIXED_COLUMNS = (*IDENTITY_COLUMNS, *CONFIG_COLUMNS)  # the same in every row of a trial
 
@@ -154,7 +198,7 @@ def fixed_values(config: TrialConfig) -> dict[str, object]:
 
 
 MEASURED_COLUMNS = (
-    Column("epoch", "int64", "", "1 for the first", required=True),
+    Column("epoch", "int64", "", "1 for the first", required=True, least=1, most=MAX_EPOCHS),
     Column("train_objective", "float64", _PER_IMAGE, "the trained bound, mean over the epoch's training batches"),
     Column("val_elbo", "float64", _PER_IMAGE, "ELBO of the held-out images; null without validation_images"),
     Column("val_iwae", "float64", _PER_IMAGE, "IWAE bound of the held-out images"),
@@ -164,13 +208,16 @@ MEASURED_COLUMNS = (
     Column("test_iwae", "float64", _PER_IMAGE, "IWAE bound of the test images, on the same samples"),
     Column("test_tmc", "float64", _PER_IMAGE, "TMC bound of the test images, on the same samples"),
     Column("test_objective", "float64", _PER_IMAGE, "the trained bound of the test images"),
-    Column("epoch_seconds", "float64", "seconds", "wall time of the epoch, evaluation included"),
+    Column(
+        "epoch_seconds", "float64", "seconds", "wall time of the epoch, evaluation included", required=True, least=0
+    ),
     Column("eval_seconds", "float64", "seconds", "wall time of its evaluation"),
     Column(
         "peak_memory_bytes",
         "int64",
         "bytes",
         "on a GPU: most tensor memory in the epoch; on a CPU: most resident memory of the process so far",
+        least=0,
     ),
     Column(
         "grad_norm",
@@ -178,31 +225,35 @@ MEASURED_COLUMNS = (
         "nats",
         "L2 norm of the gradient of the batch's summed loss, mean over the epoch's steps",
     ),
-    Column("attempt", "int64", "", "how often training of the trial had been started, this time included"),
-    Column("time", "timestamp", "UTC", "when the epoch ended"),
+    Column(
+        "attempt", "int64", "", "how often training of the trial had been started, this time included", True, least=1
+    ),
+    Column("time", "timestamp", "UTC", "when the epoch ended", required=True),
 )
 
 METRICS = tuple(column.name for column in MEASURED_COLUMNS if column.unit == _PER_IMAGE)
 
 EPOCH_COLUMNS = (*FIXED_COLUMNS, *MEASURED_COLUMNS)
 
+_PROCESSOR = "model of its processor, and the vector instructions that torch uses there"
+
 TRIAL_COLUMNS = (
     *FIXED_COLUMNS,
-    Column("epochs", "int64", "", "epochs asked for", required=True),
-    Column("epochs_done", "int64", "", "epochs in the epoch table", required=True),
-    Column("status", "string", "", f"one of {', '.join(Status)}", required=True),
+    Column("epochs", "int64", "", "epochs asked for", required=True, least=1, most=MAX_EPOCHS),
+    Column("epochs_done", "int64", "", "epochs in the epoch table", required=True, least=0, most=MAX_EPOCHS),
+    Column("status", "string", "", f"one of {', '.join(Status)}", required=True, choices=tuple(Status)),
     Column("reason", "string", "", "why it diverged, failed or stopped, in one sentence; else null"),
-    Column("attempts", "int64", "", "how often its training was started"),
+    Column("attempts", "int64", "", "how often its training was started", required=True, least=0),
     Column("n_parameters", "int64", "", "trained values of its model"),
-    Column("checkpoint_epoch", "int64", "", "epoch of its newest checkpoint; null without one"),
+    Column("checkpoint_epoch", "int64", "", "epoch of its newest checkpoint; null without one", least=0),
     Column("checkpoint", "string", "", "that checkpoint's file, relative to the results folder; null without one"),
     Column("started", "timestamp", "UTC", "when its last attempt began; null before"),
     Column("ended", "timestamp", "UTC", "when it was done, diverged, failed or stopped; null before"),
     Column("host", "string", "", "machine of the last attempt"),
     Column("device", "string", "", "cpu, or the GPU's name"),
-    Column("threads", "int64", "", "torch threads of the last attempt"),
+    Column("threads", "int64", "", "torch threads of the last attempt", least=1),
     Column("engine", "string", "", "eager or compiled, in the last attempt; with tf32 where that was allowed"),
-    Column("pack_size", "int64", "trials", "trials trained together in the last attempt, this one included"),
+    Column("pack_size", "int64", "trials", "trials trained together in the last attempt, this one included", least=1),
     Column("data_checksum", "string", "", "SHA-256 of the data set's arrays, first 16 hex digits"),
     Column("versions", "string", "", "tmc_sweep, torch, ray and python of the last attempt"),
     Column("config", "string", "", "the whole configuration as JSON", required=True),
@@ -214,6 +265,33 @@ TRIAL_COLUMNS = (
         "string",
         "",
         "the YAML of its last attempt: first 12 hex digits of the SHA-256 of its text, which is in the manifest",
+    ),
+    Column("processor", "string", "", _PROCESSOR),
+)
+
+ATTEMPT_COLUMNS = (
+    TRIAL_ID,
+    Column("attempt", "int64", "", "1 for the first time that training of the trial was started", True, least=1),
+    Column("pack", "string", "", "names the trials that were trained together: equal where they were the same"),
+    Column("pack_size", "int64", "trials", "how many they were, this one included", least=1),
+    Column("process", "string", "", "names the process that trained them, and no other, on any machine"),
+    Column("host", "string", "", "its machine"),
+    Column("processor", "string", "", _PROCESSOR),
+    Column("device", "string", "", "cpu, or the GPU's name"),
+    Column("gpu", "float64", "GPUs", "what the process had: below 1 a share of one, 0 on a CPU", least=0),
+    Column("threads", "int64", "", "torch threads", least=1),
+    Column("engine", "string", "", "eager or compiled; with tf32 where that was allowed"),
+    Column("versions", "string", "", "of tmc_sweep, torch, ray and python"),
+    Column("git_commit", "string", "", "commit of the checkout that tmc_sweep was run from; null outside one"),
+    Column("git_dirty", "bool", "", "whether its files differed from that commit"),
+    Column("began", "timestamp", "UTC", "when the attempt was on record, before its first epoch"),
+    Column("ended", "timestamp", "UTC", "when its end was on record; null before, and where its process was killed"),
+    Column(
+        "end",
+        "string",
+        "",
+        f"{', '.join(ENDED)}, or {INTERRUPTED}: the run was stopped, or its process died; null while it trains",
+        choices=(*ENDED, INTERRUPTED),
     ),
 )
 
@@ -240,7 +318,7 @@ STATISTICS = ("mean", "std_epochs", "std_epochs_within", "std_seeds")
 COUNTS = ("n_seeds", "n_epochs", "n_nonfinite")
 DIFFERENCES = ("mean_difference", "low", "high", "std_difference")
 
-_CHECKPOINT = Column("epoch", "int64", "", "epoch of the checkpoint that was used", required=True)
+_CHECKPOINT = Column("epoch", "int64", "", "epoch of the checkpoint that was used", required=True, least=0)
 _IMAGE = Column("image", "int64", "", "position in the data set's test images, from 0")
 _LABEL = Column("label", "int64", "", "its class")
 _PIXELS = "its pixels, a byte each"

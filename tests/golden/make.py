@@ -1,4 +1,4 @@
-"""Write the golden sweep of this format version: `python tests/golden/make.py`, once per version."""
+"""Write the golden sweep of this version, and its published copy: `python tests/golden/make.py`, once per version."""
 
 import sys
 from pathlib import Path
@@ -11,10 +11,12 @@ from twin import started, sweep  # noqa: E402
 
 from tmc_sweep.data import load  # noqa: E402
 from tmc_sweep.paths import SweepPaths  # noqa: E402
-from tmc_sweep.records import FORMAT_VERSION  # noqa: E402
 from tmc_sweep.space.load import parse  # noqa: E402
+from tmc_sweep.tables import manifest, published, schema  # noqa: E402
 from tmc_sweep.tables.summary import summarize, write_summary  # noqa: E402
+from tmc_sweep.training import checkpoint  # noqa: E402
 
+VERSION = max(kind.VERSION for kind in (schema, manifest, checkpoint, published))  # of the set: that of its newest kind
 YAML = """name: golden
 base: {data: digits, objective: iwae, architecture: {latents: [2], q_hidden: [4], p_hidden: [4]}, train_images: 100,
        test_images: 40, batch_size: 64, K: 2, epochs: 3}
@@ -22,15 +24,17 @@ seeds: 2
 """
 
 
-def make(paths: SweepPaths) -> None:
+def make(paths: SweepPaths, copy: SweepPaths) -> None:
     first, second = parse(YAML, "golden.yaml").trials()
     sweep(paths, [first], load("digits"), text=YAML)
     started(paths, [second], load("digits"), epochs=2).close()
     write_summary(paths, summarize(paths.epochs, last=2))
-    paths.lock.unlink()
-    paths.temporary.rmdir()
+    published.Publication(paths, str(copy.results)).update()
+    for one in (paths, copy):
+        one.lock.unlink()
+        one.temporary.rmdir()
 
 
 if __name__ == "__main__":
     with patch("socket.gethostname", lambda: "host"):
-        make(SweepPaths(HERE / f"v{FORMAT_VERSION}", "golden"))
+        make(*(SweepPaths(HERE / f"{kind}{VERSION}", "golden") for kind in ("v", "copy")))

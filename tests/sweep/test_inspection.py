@@ -20,6 +20,7 @@ from tmc_sweep.records import EPOCH_COLUMNS, TRIAL_COLUMNS
 from tmc_sweep.sweep import inspection
 from tmc_sweep.sweep.inspection import inspect, known_sweep, verify
 from tmc_sweep.sweep.repair import repair
+from tmc_sweep.tables import manifest
 from tmc_sweep.tables.artefacts import ARTEFACTS, Artefact, upsert
 from tmc_sweep.tables.manifest import read_manifest, write_manifest
 from tmc_sweep.tables.schema import read_table, to_parquet
@@ -212,8 +213,7 @@ def test_checkpoints_that_are_gone_are_found_by_the_trial_table(paths: SweepPath
 
 
 def test_what_a_newer_version_wrote_is_no_damage(paths: SweepPaths):
-    manifest = read_manifest(paths)
-    write_manifest(paths, replace(manifest, format_version=2))
+    write_manifest(paths, replace(read_manifest(paths), format_version=manifest.VERSION + 1))
     (problem,) = verify(paths).problems
     assert (problem.mendable, problem.remove) == (False, False)
     assert "use the newer tmc_sweep that wrote it" in problem.sentence
@@ -241,9 +241,11 @@ def test_verify_beside_a_sweep_that_runs_finds_nothing(tmp_path: Path):
         assert verify(paths).problems == ()
 
 
-def test_without_its_private_files_a_sweep_is_whole_but_has_lost_its_checkpoints(paths: SweepPaths):
+def test_without_its_private_files_a_sweep_has_lost_its_manifest_and_its_checkpoints(paths: SweepPaths):
     shutil.rmtree(paths.private)
-    assert [sentence.split(", but ")[1].split(":")[0] for sentence in sentences(paths)] == ["it is missing"] * 2
+    assert [sentence.partition(": mend")[0] for sentence in sentences(paths)] == [
+        f"{path} must be as tmc_sweep wrote it, but it is missing" for path in (paths.manifest, paths.checkpoints)
+    ]
 
 
 def test_the_name_of_no_sweep(tmp_path: Path, paths: SweepPaths):

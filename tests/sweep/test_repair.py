@@ -3,7 +3,7 @@
 import errno
 import shutil
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.sweep.inspection import verify
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.sweep.repair import repair
-from tmc_sweep.tables import files
+from tmc_sweep.tables import files, manifest
 from tmc_sweep.tables.checkpoints import CheckpointFiles
 from tmc_sweep.tables.lock import sweep_lock
 from tmc_sweep.tables.manifest import read_manifest, write_manifest
@@ -214,14 +214,14 @@ def test_rows_that_a_later_attempt_was_about_to_replace_come_from_its_checkpoint
 
 
 def test_a_checkpoint_that_the_disk_cannot_read_is_set_aside_unread(paths: SweepPaths, monkeypatch: pytest.MonkeyPatch):
-    newest, read = checkpoint(paths, 1), Path.read_bytes
+    newest, regular = checkpoint(paths, 1), files._regular
 
-    def unreadable(path: Path) -> bytes:
+    def unreadable(path: Path) -> AbstractContextManager[int]:
         if path == newest:
             raise OSError(errno.EIO, "Input/output error")
-        return read(path)
+        return regular(path)
 
-    monkeypatch.setattr(Path, "read_bytes", unreadable)
+    monkeypatch.setattr(files, "_regular", unreadable)
     assert repair(paths).done == (f"moved {newest} to {paths.quarantine / newest.name}",)
     assert verify(paths).problems == ()
 
@@ -252,7 +252,7 @@ def test_a_trial_without_a_row_of_its_own_is_known_by_its_epochs(paths: SweepPat
 
 
 def test_what_a_newer_version_wrote_is_left_alone_with_all_the_rest(paths: SweepPaths):
-    write_manifest(paths, replace(read_manifest(paths), format_version=2))
+    write_manifest(paths, replace(read_manifest(paths), format_version=manifest.VERSION + 1))
     break_part(paths)
     before = contents(paths.results)
     with pytest.raises(StorageError, match="use the newer tmc_sweep that wrote it"):

@@ -43,8 +43,9 @@ class Sweep:
         """The trial's epochs from the first on, until something is stopped; what that is."""
         for number, value in enumerate(values, 1):
             self.curves.take([epoch(config, number, value)])
-            if ended := self.stopping.ended(config.cell_id):
-                return ended
+            decision = self.stopping.decide(config.cell_id)
+            if decision and decision.stop:
+                return {member.trial_id: decision.stop for member in self.curves.cells[config.cell_id]}
         return {}
 
 
@@ -149,7 +150,7 @@ def _opened(paths: SweepPaths, configs: list[TrialConfig]) -> Recorder:
     recorder = Recorder.open(paths, configs)
     curves = Curves("val_iwae", read_curves(paths, "val_iwae"))
     curves.add(configs)
-    recorder.choose(curves, Stopping(ASHA, VAL, curves))
+    recorder.choose(curves, Stopping(ASHA, VAL, curves, recorder.decisions))
     return recorder
 
 

@@ -8,6 +8,7 @@ import pytest
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EpochRecord
+from tmc_sweep.tables.trials import TrialTable
 
 Rows = Callable[..., list[EpochRecord]]
 
@@ -15,6 +16,18 @@ Rows = Callable[..., list[EpochRecord]]
 @pytest.fixture
 def paths(tmp_path) -> SweepPaths:
     return SweepPaths(tmp_path / "results", "grid")
+
+
+@pytest.fixture
+def on_record(paths: SweepPaths) -> Callable[..., None]:
+    """on_record(config, ...): let the trial table have these trials, as it has those of every row."""
+
+    def enter(*configs: TrialConfig) -> None:
+        trials = TrialTable.open(paths)
+        trials.ensure(configs)
+        trials.commit()
+
+    return enter
 
 
 @pytest.fixture

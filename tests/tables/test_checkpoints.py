@@ -1,11 +1,11 @@
 import errno
 import hashlib
 import os
-from pathlib import Path
 
 import pytest
 
 from tmc_sweep.errors import InputError, StorageError
+from tmc_sweep.tables import files
 from tmc_sweep.tables.checkpoints import CheckpointFiles
 from tmc_sweep.tables.files import prepare
 
@@ -54,10 +54,10 @@ def test_one_that_the_disk_cannot_read_falls_back_too_but_one_we_may_not_read_is
     checkpoints, monkeypatch, caplog
 ):
     checkpoints.save(TRIAL, 1, b"first")
-    newest, read = checkpoints.save(TRIAL, 2, b"second"), Path.read_bytes
+    newest, regular = checkpoints.save(TRIAL, 2, b"second"), files._regular
     for code in (errno.EIO, errno.EACCES):
         error = OSError(code, os.strerror(code))
-        monkeypatch.setattr(Path, "read_bytes", lambda path, e=error: raises(e) if path == newest else read(path))
+        monkeypatch.setattr(files, "_regular", lambda path, e=error: raises(e) if path == newest else regular(path))
         if code == errno.EIO:
             assert checkpoints.latest(TRIAL) == (1, b"first")
             assert f"{newest} is passed over" in caplog.text

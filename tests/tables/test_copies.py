@@ -67,7 +67,7 @@ def test_a_reader_never_finds_a_trial_ahead_of_its_epochs(
     monkeypatch.setattr(files, "write", look)
     adopt(copy, here)
     adopt(later, here)
-    assert (len(seen), min(seen)) == (4, 0)
+    assert (len(seen), min(seen)) == (5, 0)
 
 
 def test_rows_that_the_copy_lacks_are_kept(copy: SweepPaths, later: SweepPaths, here: SweepPaths):

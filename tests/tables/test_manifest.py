@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from tmc_sweep.errors import StorageError
-from tmc_sweep.tables.manifest import name_of, open_manifest, read_manifest, write_manifest
+from tmc_sweep.tables.manifest import VERSION, name_of, open_manifest, read_manifest, write_manifest
 
 
 def test_the_id_stays_and_the_search_space_is_the_last_one(paths):
@@ -28,9 +28,11 @@ def test_packs_are_read_as_they_were_written_and_outlast_the_search_space(paths)
 
 def test_a_newer_format_is_refused_and_left_alone(paths):
     open_manifest(paths)
-    newer = json.dumps({"format_version": 2, "something": "new"})
+    newer = json.dumps({"format_version": VERSION + 1, "something": "new"})
     paths.manifest.write_text(newer)
-    with pytest.raises(StorageError, match=r"manifest\.json must have a format version up to 1, but has 2"):
+    with pytest.raises(
+        StorageError, match=rf"manifest\.json must have a format version up to {VERSION}, but has {VERSION + 1}"
+    ):
         open_manifest(paths)
     assert paths.manifest.read_text() == newer
 

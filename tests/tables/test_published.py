@@ -22,12 +22,13 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.tables import epochs, published
 from tmc_sweep.tables.lock import sweep_lock
 from tmc_sweep.tables.places import place
+from tmc_sweep.tables.present import part_files
 from tmc_sweep.tables.published import Publication, fetch
-from tmc_sweep.tables.read import part_files, read_epochs, read_trials
+from tmc_sweep.tables.read import read_epochs, read_trials
 from tmc_sweep.tables.summary import summarize, write_summary
 
 BEGUN = {".tmc/tiny/manifest.json", "tiny/part-00000.parquet", "tiny/part-00001.parquet"}
-COUNTED = {"tiny.trials.parquet", "tiny.summary.parquet"}
+COUNTED = ["tiny.attempts.parquet", "tiny.trials.parquet", "tiny.summary.parquet"]  # in their order
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +121,7 @@ def test_only_what_has_changed_is_copied_also_by_the_next_run(
     assert names == []
     later()
     publication.update()
-    changed = ["tiny/part-00001.parquet", "tiny.trials.parquet", "tiny.summary.parquet", ".tmc/tiny/published.json"]
+    changed = ["tiny/part-00001.parquet", *COUNTED, ".tmc/tiny/published.json"]
     assert [name for name in names if name != ".tmc/tiny/manifest.json"] == changed
     names.clear()
     Publication(paths, uri).update()
@@ -144,7 +145,7 @@ def test_an_index_that_is_broken_says_nothing(paths: SweepPaths, tmp_path: Path,
     SweepPaths(tmp_path / "copy", "tiny").published.write_bytes(index)
     publication = Publication(paths, str(tmp_path / "copy"))
     publication.update()
-    assert publication.n_copied == len(BEGUN | COUNTED)
+    assert publication.n_copied == len(BEGUN | {*COUNTED})
 
 
 @pytest.mark.parametrize("fail_at", range(4))
@@ -187,7 +188,7 @@ def test_a_first_copy_that_breaks_off_is_gone_on_with(
         with pytest.raises(StorageError, match="the place went away"):
             publication.update()
     publication.update()  # by the same run: what is there already is not copied again
-    assert publication.n_copied == len(BEGUN | COUNTED)
+    assert publication.n_copied == len(BEGUN | {*COUNTED})
     assert table(tmp_path / "copy" / "tiny").equals(table(paths.epochs))
 
 
@@ -346,5 +347,6 @@ def test_reading_tables_loads_no_place():
 def test_the_index_holds_hashes_and_sizes(paths: SweepPaths, tmp_path: Path):
     Publication(paths, str(tmp_path / "copy")).update()
     index = json.loads(SweepPaths(tmp_path / "copy", "tiny").published.read_bytes())
-    assert index.keys() == BEGUN | COUNTED
-    assert index["tiny.trials.parquet"][1] == paths.trials.stat().st_size
+    assert index["format_version"] == published.VERSION
+    assert index["files"].keys() == BEGUN | {*COUNTED}
+    assert index["files"]["tiny.trials.parquet"][1] == paths.trials.stat().st_size

@@ -10,10 +10,11 @@ from tmc_sweep.tables.epochs import EpochTable
 from tmc_sweep.tables.read import read_epochs, read_trials
 
 
-def test_read_epochs_is_the_plain_read(paths, config, rows):
+def test_read_epochs_is_the_plain_read(paths, config, rows, on_record):
     table = EpochTable.open(paths)
     table.add(config, rows(config, [-1.0, -2.0]))
     table.commit()
+    on_record(config)
     pd.testing.assert_frame_equal(read_epochs(paths.epochs), pd.read_parquet(paths.epochs))
 
 

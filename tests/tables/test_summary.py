@@ -25,12 +25,11 @@ def store(paths, rows):
         for seed, values in curves.items():
             table.add(configs[seed], rows(configs[seed], values))
         table.commit()
-        if statuses is not None:
-            trials = TrialTable.open(paths)
-            trials.ensure(configs.values())
-            for seed, status in statuses.items():
-                trials.update(configs[seed].trial_id, status=status)
-            trials.commit()
+        trials = TrialTable.open(paths)
+        trials.ensure(configs.values())
+        for seed, status in (statuses or {}).items():
+            trials.update(configs[seed].trial_id, status=status)
+        trials.commit()
         return paths.epochs
 
     return make
@@ -129,18 +128,18 @@ def test_epochs_are_chosen_by_number_not_by_row_order(store, paths, monkeypatch)
     expected = summarize(paths.epochs, last=2)
     import tmc_sweep.tables.runs as runs
 
-    read = runs.read_columns
-    monkeypatch.setattr(runs, "read_columns", lambda *args: read(*args).take([2, 0, 1]).combine_chunks())
+    read = runs.read_rows
+    monkeypatch.setattr(runs, "read_rows", lambda *args: read(*args).take([2, 0, 1]).combine_chunks())
     pd.testing.assert_frame_equal(summarize(paths.epochs, last=2), expected)
 
 
-def test_cells_are_apart_and_in_the_order_of_their_fields(paths, rows):
+def test_cells_are_apart_and_in_the_order_of_their_fields(paths, rows, on_record):
     table = EpochTable.open(paths)
-    for K in (20, 5):
-        for objective in ("tmc", "iwae"):
-            config = TrialConfig(K=K, objective=objective, seed=K)
-            table.add(config, rows(config, [-float(K)] * 2))
+    configs = [TrialConfig(K=K, objective=objective, seed=K) for K in (20, 5) for objective in ("tmc", "iwae")]
+    for config in configs:
+        table.add(config, rows(config, [-float(config.K)] * 2))
     table.commit()
+    on_record(*configs)
     frame = summarize(paths.epochs, last=2)
     assert list(frame.columns) == [column.name for column in SUMMARY_COLUMNS]
     assert list(zip(frame["objective"], frame["K"], strict=True)) == [
@@ -152,11 +151,13 @@ def test_cells_are_apart_and_in_the_order_of_their_fields(paths, rows):
     assert list(frame["mean"]) == [-5.0, -20.0, -5.0, -20.0]
 
 
-def test_trials_of_a_cell_in_different_parts(paths, rows):
+def test_trials_of_a_cell_in_different_parts(paths, rows, on_record):
     table = EpochTable.open(paths)
-    for config in [TrialConfig(seed=0), *(TrialConfig(seed=s, K=3) for s in range(63)), TrialConfig(seed=1)]:
+    configs = [TrialConfig(seed=0), *(TrialConfig(seed=s, K=3) for s in range(63)), TrialConfig(seed=1)]
+    for config in configs:
         table.add(config, rows(config, [-1.0 - config.seed] * 2))
     table.commit()
+    on_record(*configs)
     frame = summarize(paths.epochs, last=2).set_index("K")
     assert len(list(paths.epochs.iterdir())) == 2
     assert frame.loc[20, "mean"] == -1.5

@@ -89,7 +89,7 @@ def rewritten(payload: bytes, *, drop: str = "", **metadata: str) -> bytes:
 
 def test_a_checkpoint_of_another_format_is_refused(payload: bytes):
     assert refusal(rewritten(payload, format="99"), **ONE_LATENT) == (
-        "a checkpoint must have format 1, but has 99: use the version of tmc_sweep that wrote it"
+        "a checkpoint must have format 1, but has 99: use the newer tmc_sweep that wrote it"
     )
 
 

@@ -208,7 +208,7 @@ def status(
     """Show how far one sweep is, or all sweeps are."""
     from tmc_sweep.cli.show import show_status, show_sweeps
     from tmc_sweep.cli.status import sweep_status
-    from tmc_sweep.tables.read import sweep_names
+    from tmc_sweep.tables.present import sweep_names
 
     if watch:
         from tmc_sweep.cli.watch import watch as look_on

@@ -2,22 +2,33 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pyarrow as pa
 
 from tmc_sweep.config import TrialConfig
-from tmc_sweep.errors import DamagedError, StorageError
-from tmc_sweep.paths import SweepPaths, part_name, part_number
-from tmc_sweep.records import EPOCH_COLUMNS, SUMMARY_COLUMNS, TRIAL_COLUMNS, Column, EpochRecord, Status
+from tmc_sweep.errors import DamagedError, NewerError, StorageError
+from tmc_sweep.paths import SweepPaths, part_number
+from tmc_sweep.records import (
+    ATTEMPT_COLUMNS,
+    EPOCH_COLUMNS,
+    SUMMARY_COLUMNS,
+    TRIAL_COLUMNS,
+    Column,
+    EpochRecord,
+    Status,
+)
 from tmc_sweep.tables import files
 from tmc_sweep.tables.artefacts import ARTEFACTS
+from tmc_sweep.tables.attempts import ATTEMPT_KEY
 from tmc_sweep.tables.checkpoints import CheckpointFiles
-from tmc_sweep.tables.manifest import read_manifest
+from tmc_sweep.tables.manifest import is_copy, read_manifest
 from tmc_sweep.tables.parts import TrialRows, read_part
+from tmc_sweep.tables.present import is_there, missing
 from tmc_sweep.tables.read import find
-from tmc_sweep.tables.schema import check_format, damaged, read_sweep_id, read_table
+from tmc_sweep.tables.schema import damaged, read_sweep_id, read_table
 from tmc_sweep.tables.trials import TrialRow, config_of
 from tmc_sweep.training import decode, stated
 
@@ -42,12 +53,13 @@ class Findings:
     checkpoints: int = 0
     problems: tuple[Problem, ...] = ()
     sweep_id: str = ""  # of most of the files that are whole; empty if none is
+    is_copy: bool = False  # which has no checkpoints
 
 
 def known_sweep(results: Path, name: str) -> SweepPaths:
     """The paths of a sweep of which there is something; InputError if there is nothing."""
     paths = SweepPaths(results, name)
-    return paths if paths.manifest.exists() else find(paths.epochs)
+    return paths if is_there(paths) else find(paths.epochs)
 
 
 def verify(paths: SweepPaths) -> Findings:
@@ -75,14 +87,18 @@ class _Inspection:
     paths: SweepPaths
     problems: list[Problem] = field(default_factory=list)
     checkpoints: int = 0
+    is_copy: bool = False  # without checkpoints
 
     def findings(self) -> Findings:
+        self._missing()
         sweep_id = self._sweep_id()
         trials = self._trials(sweep_id)
+        self._attempts(sweep_id, trials)
         rows: dict[str, EpochRecord] = {}
         numbers = self._part_numbers()
-        whole = [number for number in numbers if self._part(self.paths.part(number), sweep_id, trials, rows)]
-        self._strays(n_parts=max(whole, default=0) + 1)
+        for number in numbers:
+            self._part(self.paths.part(number), sweep_id, trials, rows)
+        self._strays()
         self._check_trials(trials, rows)
         for trial_id in CheckpointFiles(self.paths).trial_ids():
             if trial_id not in rows:
@@ -97,6 +113,7 @@ class _Inspection:
             checkpoints=self.checkpoints,
             problems=tuple(self.problems),
             sweep_id=sweep_id,
+            is_copy=self.is_copy,
         )
 
     def _report(self, file: Path, what: str) -> None:
@@ -112,6 +129,7 @@ class _Inspection:
         try:
             if manifest := read_manifest(self.paths):
                 stated_ids[self.paths.manifest] = manifest.sweep_id
+                self.is_copy = is_copy(self.paths, manifest)
         except StorageError as error:
             self._failed(self.paths.manifest, error)
         parts = [self.paths.part(number) for number in self._part_numbers()]
@@ -131,11 +149,14 @@ class _Inspection:
         numbers = (part_number(name) for name in files.names(self.paths.epochs))
         return sorted(number for number in numbers if number is not None)
 
-    def _strays(self, n_parts: int) -> None:
-        """What lies where only parts or checkpoints may, and parts that are missing before the last whole one."""
+    def _missing(self) -> None:
+        with suppress(StorageError):  # of the manifest or the trial table, which is reported when it is read
+            for path in missing(self.paths):
+                self._report(path, "it is missing")
+
+    def _strays(self) -> None:
+        """What lies where only parts or checkpoints may."""
         names = files.names(self.paths.epochs)
-        for name in sorted({part_name(number) for number in range(n_parts)} - set(names)):
-            self._report(self.paths.epochs / name, "it is missing")
         for path in (self.paths.epochs / name for name in names if part_number(name) is None):
             self._failed(path, damaged(path, "another program put it there"))
         for path in CheckpointFiles(self.paths).strays():
@@ -152,22 +173,33 @@ class _Inspection:
         table = self._checked(self.paths.trials, TRIAL_COLUMNS, sweep_id)
         return {} if table is None else {row["trial_id"]: row for row in table.to_pylist()}
 
-    def _part(self, path: Path, sweep_id: str, trials: Mapping[str, TrialRow], rows: dict[str, EpochRecord]) -> bool:
-        """Look at a part; whether it is whole, and its place one that it may have."""
+    def _attempts(self, sweep_id: str, trials: Mapping[str, TrialRow]) -> None:
+        """A trial whose processor is on record has its last attempt there too; those of 0.1.0 are unknown."""
+        path = self.paths.attempts
+        table = self._checked(path, ATTEMPT_COLUMNS, sweep_id)
+        found = (
+            {} if table is None else dict.fromkeys(zip(*table.select(ATTEMPT_KEY).to_pydict().values(), strict=True))
+        )
+        if table is not None and len(found) < table.num_rows:
+            self._failed(path, damaged(path, "it has an attempt twice"))
+        for trial_id, row in {} if self._is_broken(path) else trials.items():
+            if row["processor"] is not None and (trial_id, row["attempts"]) not in found:
+                self._report(path, f"attempt {row['attempts']} of trial {trial_id} is missing")
+
+    def _part(self, path: Path, sweep_id: str, trials: Mapping[str, TrialRow], rows: dict[str, EpochRecord]) -> None:
         try:
             part = read_part(path, sweep_id)
         except StorageError as error:
             self._failed(path, error)
-            return False
+            return
         if twice := part.keys() & rows.keys():
             self._failed(path, damaged(path, f"trial {min(twice)} is also in an earlier part"))
-            return False
+            return
         for trial_id, stored in part.items():
             rows[trial_id] = stored.record(stored.measured.num_rows)
             if trial_id not in trials and not self._is_broken(self.paths.trials):
                 self._report(path, f"its trial {trial_id} is not in the trial table")
             self._check_checkpoints(trial_id, trials, stored)
-        return True
 
     def _is_broken(self, path: Path) -> bool:
         return any(problem.file == path for problem in self.problems)
@@ -181,31 +213,41 @@ class _Inspection:
             if there < counted and not (last and _is_of_a_later_attempt(last, row)):
                 what = f"it has {there} epochs of trial {trial_id} where {counted} were stored"
                 self._report(self.paths.epochs, what)
-            if row["checkpoint"] and self._is_gone(named := self.paths.results / row["checkpoint"], row):
-                self._report(named, "it is missing")
+            known_gone = self.is_copy or self._is_broken(self.paths.checkpoints)
+            if row["checkpoint"] and not known_gone and self._is_gone(named := PurePath(row["checkpoint"]), row):
+                self._report(self.paths.checkpoints / trial_id / named.name, "it is missing")
 
-    def _is_gone(self, checkpoint: Path, row: TrialRow) -> bool:
-        """Whether a checkpoint is missing; of a running trial it may have made place for newer ones."""
-        stored = [path for _, path in CheckpointFiles(self.paths).stored(row["trial_id"])]
-        return checkpoint not in stored and not (stored and row["status"] == Status.RUNNING)
+    def _is_gone(self, checkpoint: PurePath, row: TrialRow) -> bool:
+        """Whether a checkpoint is missing; of a running trial it may have made place for newer ones.
+
+        It is looked for by its name: the sweep may have been given another by renaming its files.
+        """
+        stored = [path.name for _, path in self._stored(row["trial_id"])]
+        return checkpoint.name not in stored and not (stored and row["status"] == Status.RUNNING)
 
     def _check_checkpoints(self, trial_id: str, trials: Mapping[str, TrialRow], rows: TrialRows | None) -> None:
-        checkpoints, row = CheckpointFiles(self.paths), trials.get(trial_id)
-        for epoch, path in checkpoints.stored(trial_id):
+        row = trials.get(trial_id)
+        for epoch, path in self._stored(trial_id):
             try:
-                payload = checkpoints.read(path)
+                payload = CheckpointFiles(self.paths).read(path)
                 if payload is not None:
                     self.checkpoints += 1
                     self._check_checkpoint(path, epoch, payload, row, rows)
             except StorageError as error:
                 self._failed(path, error)
 
+    def _stored(self, trial_id: str) -> list[tuple[int, Path]]:
+        try:
+            return CheckpointFiles(self.paths).stored(trial_id)
+        except StorageError as error:  # a link in its folder's place
+            if not self._is_broken(folder := self.paths.checkpoints / trial_id):
+                self._failed(folder, error)
+            return []
+
     def _check_checkpoint(
         self, path: Path, epoch: int, payload: bytes, row: TrialRow | None, rows: TrialRows | None
     ) -> None:
         says = stated(payload)
-        if says.get("format", "").isdecimal():
-            check_format(path, int(says["format"]))
         if says.get("trial_id") != path.parent.name:
             raise damaged(path, f"it names trial {says.get('trial_id')}")
         config = config_of(row) if row else config_in(payload)
@@ -215,9 +257,11 @@ class _Inspection:
             return
         try:
             history = decode(payload, config).history
+        except NewerError:
+            raise
         except StorageError as error:
             raise damaged(path, f"it cannot be used ({error})") from error
-        if [record.epoch for record in history] != list(range(1, epoch + 1)):
+        if len(history) != epoch:
             raise damaged(path, f"its history is not epochs 1 to {epoch}")
         other = rows.disagrees(history) if rows else None
         if other and rows and other.attempt <= rows.record(other.epoch).attempt:  # else it is about to replace the row

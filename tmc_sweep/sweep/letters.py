@@ -17,6 +17,7 @@ class Begin:
     data_checksum: str
     provenance: Provenance
     gpu: float = 0.0  # below 1: a share of one
+    process: str | None = None  # names this process and no other
 
 
 @dataclass(frozen=True)

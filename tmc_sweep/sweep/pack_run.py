@@ -17,7 +17,7 @@ from tmc_sweep.records import EpochRecord
 from tmc_sweep.sweep.letters import Begin, Begun, Channel, Failed, Reply, Report
 from tmc_sweep.sweep.memory import fits
 from tmc_sweep.training import Engine, Pack, TrialState, decode, encode
-from tmc_sweep.training.provenance import of_this_process
+from tmc_sweep.training.provenance import name_of_this_process, of_this_process
 
 
 class PackRun:
@@ -99,6 +99,7 @@ class PackRun:
             data_checksum=self._images.checksum[:16],
             provenance=of_this_process(self._device, self._engine),
             gpu=self._gpu,
+            process=name_of_this_process(),
         )
 
     def _halves(self, configs: Sequence[TrialConfig]) -> list[Sequence[TrialConfig]]:

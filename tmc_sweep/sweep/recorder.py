@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,14 +11,15 @@ from typing import Self
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.records import FINISHED, OPEN, EpochRecord, Status
+from tmc_sweep.records import ENDED, FINISHED, MEANS, OPEN, EpochRecord, Status
 from tmc_sweep.sweep.budget import DROPPED, Budget
 from tmc_sweep.sweep.curves import Curves
 from tmc_sweep.sweep.letters import Ack, Begin, Begun, Letter, Reply, Report
 from tmc_sweep.sweep.stopping import Stopping
+from tmc_sweep.tables.attempts import AttemptTable, name_of_pack
 from tmc_sweep.tables.checkpoints import CheckpointFiles, pass_over
 from tmc_sweep.tables.epochs import EpochTable
-from tmc_sweep.tables.manifest import name_of, open_manifest, write_manifest
+from tmc_sweep.tables.manifest import Decision, name_of, open_manifest, write_manifest
 from tmc_sweep.tables.parts import RecomputedEpochError
 from tmc_sweep.tables.trials import TrialRow, TrialTable
 
@@ -31,16 +33,20 @@ class Recorder:
         self._paths = paths
         self._epochs = EpochTable.open(paths)
         self._trials = TrialTable.open(paths)
+        self._attempts = AttemptTable.open(paths)
         self._manifest = open_manifest(paths)
         self._checkpoints = CheckpointFiles(paths)
         self._budget = Budget(self._checkpoints, checkpoint_gigabytes)
-        self._configs = {config.trial_id: config for config in configs}
+        self._configs: dict[str, TrialConfig] = {}
+        self._cells: defaultdict[str, list[str]] = defaultdict(list)
+        self._know(configs)
         self._curves: Curves | None = None
         self._stopping: Stopping | None = None
         self._pack_of = {trial_id: pack for pack in self._manifest.packs for trial_id in pack}  # as its last Begin said
         self._alike_since: dict[str, int] = {}  # first of the attempts whose rows the present one must reproduce
         self._lost: dict[str, Path] = {}  # checkpoints that the trial table named, and that were gone
-        self._packs_changed = False
+        self._decisions = dict(self._manifest.decisions)
+        self._manifest_changed = False
         self._status_changed = True
         self._trials_committed = time.monotonic()
 
@@ -67,7 +73,7 @@ class Recorder:
 
     def add(self, configs: Sequence[TrialConfig]) -> None:
         """Put trials on record that were not there when the recorder was opened."""
-        self._configs |= {config.trial_id: config for config in configs}
+        self._know(configs)
         self._trials.ensure(configs)
         self._status_changed = True
         if self._curves:
@@ -76,6 +82,11 @@ class Recorder:
     def choose(self, curves: Curves, stopping: Stopping | None) -> None:
         """From now on keep these curves, and let this decide with each epoch that is recorded which trials end."""
         self._curves, self._stopping = curves, stopping
+
+    @property
+    def decisions(self) -> Mapping[str, Decision]:
+        """The last decision of each cell of which one was made."""
+        return self._decisions
 
     @property
     def packs(self) -> tuple[tuple[str, ...], ...]:
@@ -96,33 +107,42 @@ class Recorder:
         return Ack(refused=False)
 
     def commit(self) -> None:
-        """Make everything received so far durable: rows first, so that the trial table never runs ahead of them.
+        """Make everything received so far durable: what was decided, then rows, then attempts and the trial table.
 
-        The trial table is one file, rewritten whole: counts of epochs alone wait for a few seconds.
+        So a decision is on record before the rows that it follows from, which would else be decided upon again, and the
+        trial table never runs ahead of rows and attempts. It is one file, rewritten whole: counts of epochs alone wait
+        for a few seconds.
         """
-        self._epochs.commit()
-        if self._packs_changed:
-            self._manifest = replace(self._manifest, packs=self.packs)
+        if self._manifest_changed:
+            self._manifest = replace(self._manifest, packs=self.packs, decisions=dict(self._decisions))
             write_manifest(self._paths, self._manifest)
-            self._packs_changed = False
+            self._manifest_changed = False
+        self._epochs.commit()
         for trial_id in self._budget.choose(self._trials):
             self._trials.update(trial_id, **DROPPED)
             self._status_changed = True
         if self._status_changed or time.monotonic() - self._trials_committed > _TRIALS_SECONDS:
+            self._attempts.commit()
             self._trials.commit()
             self._status_changed, self._trials_committed = False, time.monotonic()
             self._budget.drop()
+
+    @property
+    def lost(self) -> Mapping[str, Path]:
+        """The checkpoints, by trial, that the trial table named when it was opened and that were gone."""
+        return self._lost
 
     def fail(self, trial_id: str, reason: str) -> None:
         """Record that training of the trial ended with an error, unless it had already ended otherwise."""
         if self.row(trial_id)["status"] in OPEN:
             self._set_status(trial_id, Status.FAILED, reason=reason, ended=datetime.now(UTC))
 
-    def release(self) -> None:
-        """Record that nothing is running any more: what was, is pending again."""
+    def release(self, now: datetime | None = None) -> None:
+        """Record that nothing is running any more, since now or some unknown time: what was, is pending again."""
         for row in list(self._trials):
             if row["status"] == Status.RUNNING:
                 self._set_status(row["trial_id"], Status.PENDING)
+        self._attempts.interrupt_all(now)
 
     def mend(self, trial_id: str, history: Sequence[EpochRecord]) -> None:
         """Take from a checkpoint's history the rows that were lost, or that its attempt was about to replace."""
@@ -137,7 +157,12 @@ class Recorder:
         for row in list(self._trials):
             self._name_checkpoint(row["trial_id"])
             self._settle(row["trial_id"])
+        for cell in self._decisions:
+            self._stop_if_decided(cell)
         self.commit()
+        if self._manifest.leaves_out:  # no more: its tables name nothing that is not here
+            self._manifest = replace(self._manifest, leaves_out=())
+            write_manifest(self._paths, self._manifest)
 
     def _begin(self, letter: Begin) -> Reply:
         row = self.row(letter.trial_id)
@@ -146,16 +171,16 @@ class Recorder:
         newest = self._checkpoints.latest(letter.trial_id)  # first: if it fails, the letter is received again
         if lost := self._lost.pop(letter.trial_id, None):
             pass_over(lost, "it is missing")
-        attempt = row["attempts"] + 1
-        self._alike_since[letter.trial_id] = self._since(letter, row, attempt)
-        self._packs_changed |= self._pack_of.get(letter.trial_id) != letter.pack
+        attempt, now = row["attempts"] + 1, datetime.now(UTC)
+        self._alike_since[letter.trial_id] = self._since(letter, attempt)
+        self._manifest_changed |= self._pack_of.get(letter.trial_id) != letter.pack
         self._pack_of[letter.trial_id] = letter.pack
         self._set_status(
             letter.trial_id,
             Status.RUNNING,
             reason=None,
             attempts=attempt,
-            started=datetime.now(UTC),
+            started=now,
             ended=None,
             pack_size=len(letter.pack),
             search_space=name_of(self._manifest.search_space) if self._manifest.search_space else None,
@@ -164,18 +189,34 @@ class Recorder:
             gpu=letter.gpu,
             **vars(letter.provenance),
         )
+        self._attempts.begin(
+            {
+                "trial_id": letter.trial_id,
+                "attempt": attempt,
+                "pack": name_of_pack(letter.pack),
+                "pack_size": len(letter.pack),
+                "process": letter.process,
+                "gpu": letter.gpu,
+                "began": now,
+                **vars(letter.provenance),
+            }
+        )
         self._budget.keep(letter.trial_id)
         return Begun(attempt, newest[1] if newest else None)
 
-    def _since(self, letter: Begin, row: TrialRow, attempt: int) -> int:
-        """The first attempt that is known to have trained by the same means as this one, with the same bits.
+    def _since(self, letter: Begin, attempt: int) -> int:
+        """The first of the attempts up to this one that all trained by the same means, with the same bits.
 
-        On record are the means of the last attempt only, which may have stored no row; before it, this run knows.
+        One of which the means are not on record, as of 0.1.0, may have trained by others.
         """
         now = letter.provenance
-        alike = all(row[name] == getattr(now, name) for name in ("host", "device", "threads", "engine", "versions"))
-        exact = alike and (now.device, now.engine) == ("cpu", "eager")
-        return self._alike_since.get(letter.trial_id, attempt - 1) if exact else attempt
+        if (now.device, now.engine) != ("cpu", "eager"):
+            return attempt
+        while (earlier := self._attempts.get(letter.trial_id, attempt - 1)) and all(
+            earlier[name] == getattr(now, name) for name in MEANS
+        ):
+            attempt -= 1
+        return attempt
 
     def _report(self, report: Report) -> Ack:
         since = self._alike_since[report.trial_id]
@@ -202,9 +243,26 @@ class Recorder:
         if self._curves:
             self._curves.take(report.records)
         cell = self._configs[report.trial_id].cell_id
-        for trial_id, reason in (self._stopping.ended(cell) if self._stopping else {}).items():
-            if self.row(trial_id)["status"] in OPEN:
-                self._set_status(trial_id, Status.STOPPED, reason=reason, ended=datetime.now(UTC))
+        if self._stopping and (decision := self._stopping.decide(cell)):
+            self._decisions[cell] = decision
+            self._manifest_changed = True
+        self._stop_if_decided(cell)
+
+    def _stop_if_decided(self, cell: str) -> None:
+        """Stop the cell's trials if that was decided and all that did not diverge have, again, come so far."""
+        decision, rows = self._decisions.get(cell), [self.row(trial_id) for trial_id in self._cells[cell]]
+        if decision is None or decision.stop is None:
+            return
+        reached = min((row["epochs_done"] for row in rows if row["status"] != Status.DIVERGED), default=0)
+        for row in rows:
+            if reached >= decision.epoch and row["status"] in OPEN:
+                self._set_status(row["trial_id"], Status.STOPPED, reason=decision.stop, ended=datetime.now(UTC))
+
+    def _know(self, configs: Sequence[TrialConfig]) -> None:
+        for config in configs:
+            if config.trial_id not in self._configs:
+                self._cells[config.cell_id].append(config.trial_id)
+            self._configs[config.trial_id] = config
 
     def _name_checkpoint(self, trial_id: str) -> None:
         """Let the trial table name the newest checkpoint that is there: a crash may have come before it did."""
@@ -243,4 +301,6 @@ class Recorder:
 
     def _set_status(self, trial_id: str, status: Status, **columns: object) -> None:
         self._trials.update(trial_id, status=status, **columns)
+        if status in ENDED:
+            self._attempts.end(trial_id, status, datetime.now(UTC))
         self._status_changed = True

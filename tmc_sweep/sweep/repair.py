@@ -3,22 +3,24 @@
 Every step leaves files that the next call goes on from, as it does from those of any crash. Nothing is deleted.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from tmc_sweep.config import PRESETS, TrialConfig
 from tmc_sweep.errors import InputError, StorageError
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.records import CONFIG_COLUMNS, EpochRecord
+from tmc_sweep.records import CONFIG_COLUMNS, ENDED, INTERRUPTED, EpochRecord
 from tmc_sweep.space.stored import parse_stored
 from tmc_sweep.sweep.inspection import Findings, config_in, inspect
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.tables import files
+from tmc_sweep.tables.attempts import AttemptTable
 from tmc_sweep.tables.checkpoints import CheckpointFiles
 from tmc_sweep.tables.epochs import EpochTable, fill_gaps
 from tmc_sweep.tables.lock import sweep_lock
 from tmc_sweep.tables.manifest import open_manifest, read_manifest
-from tmc_sweep.tables.trials import TrialTable, config_of
+from tmc_sweep.tables.trials import TrialRow, TrialTable, config_of
 from tmc_sweep.training import decode
 
 
@@ -41,15 +43,24 @@ def repair(paths: SweepPaths) -> Mended:
             if not problem.mendable:
                 raise StorageError(problem.sentence)
         done = [*_set_aside(paths, findings), *_fill(paths, findings)]
-        counted = {row["trial_id"]: row["epochs_done"] for row in TrialTable.open(paths)}
+        rows = {row["trial_id"]: dict(row) for row in TrialTable.open(paths)}
+        done += _restore_attempts(paths, rows.values())
+        counted = {trial_id: row["epochs_done"] for trial_id, row in rows.items()}
         configs = _configs(paths)
         done += [f"entered in the trial table: trial {trial_id}" for trial_id in configs if trial_id not in counted]
         recorder = Recorder.open(paths, list(configs.values()))
+        gone = [] if findings.is_copy else [path for path in recorder.lost.values() if path not in _broken(findings)]
+        done += [f"no longer named: {path}, which is gone" for path in gone]
         for trial_id, config in configs.items():
             done += _mend(recorder, CheckpointFiles(paths), config)
             counted.setdefault(trial_id, 0)
         recorder.commit()
         left = {trial_id: recorder.row(trial_id)["epochs_done"] for trial_id in counted}
+    if findings.is_copy and findings.problems:
+        done.append(
+            "this is a copy without checkpoints, so no rows could come back: fetch it again with `tmc-sweep pull`, "
+            "or run the sweep here, which trains them anew"
+        )
     return Mended(
         tuple(done),
         tuple(
@@ -60,8 +71,12 @@ def repair(paths: SweepPaths) -> Mended:
     )
 
 
+def _broken(findings: Findings) -> list[Path]:
+    return list(dict.fromkeys(problem.file for problem in findings.problems if problem.remove))
+
+
 def _set_aside(paths: SweepPaths, findings: Findings) -> Iterator[str]:
-    for file in dict.fromkeys(problem.file for problem in findings.problems if problem.remove):
+    for file in _broken(findings):
         yield f"moved {file} to {files.move(file, paths.quarantine)}"
 
 
@@ -69,9 +84,28 @@ def _fill(paths: SweepPaths, findings: Findings) -> Iterator[str]:
     """Make anew what must be there before a sweep can be opened."""
     if not paths.manifest.exists():
         open_manifest(paths, sweep_id=findings.sweep_id)
-        yield f"made {paths.manifest} anew: the next run enters its search space and its packs"
+        yield (
+            f"made {paths.manifest} anew: the next run enters its search space and its packs, and what a scheduler had "
+            "decided counts as decided to go on, but for the trials that it stopped"
+        )
     for part in fill_gaps(paths, open_manifest(paths).sweep_id):
         yield f"made {part} anew"
+
+
+def _restore_attempts(paths: SweepPaths, rows: Iterable[TrialRow]) -> Iterator[str]:
+    """Let the attempt table have what the trial table still knows of it: each trial's last attempt."""
+    attempts = AttemptTable.open(paths)
+    for row in rows:
+        if row["processor"] is not None and not attempts.get(row["trial_id"], row["attempts"]):
+            ended = row["status"] in ENDED
+            known = {
+                "attempt": row["attempts"],
+                "began": row["started"],
+                "end": row["status"] if ended else INTERRUPTED,
+            }
+            attempts.begin({**row, **known})
+            yield f"entered in the attempt table: attempt {row['attempts']} of trial {row['trial_id']}"
+    attempts.commit()
 
 
 def _configs(paths: SweepPaths) -> dict[str, TrialConfig]:
@@ -106,9 +140,9 @@ def _of_rows(epochs: EpochTable, trial_id: str) -> list[TrialConfig]:
         return []
     columns = epochs.columns(trial_id)
     fields = {column.name: columns[column.name] for column in CONFIG_COLUMNS}
-    fields |= {"architecture": _architecture(columns["architecture"]), "epochs": epochs.epochs_done[trial_id]}
+    fields |= {"epochs": epochs.epochs_done[trial_id]}
     try:
-        config = TrialConfig.parse(fields)
+        config = TrialConfig.parse(fields | {"architecture": _architecture(columns["architecture"])})
     except (InputError, ValueError):
         return []
     return [config] if config.trial_id == trial_id else []
@@ -119,7 +153,7 @@ def _architecture(name: str) -> object:
     if name in PRESETS:
         return name
     latents, *hidden = name.split("_")
-    widths = {"latents": latents} | {f"{text[0]}_hidden": text[1:] for text in hidden}
+    widths = {"latents": latents} | {f"{text[:1]}_hidden": text[1:] for text in hidden}
     return {key: [int(width) for width in text.split("-")] for key, text in widths.items()}
 
 
@@ -128,7 +162,12 @@ def _mend(recorder: Recorder, checkpoints: CheckpointFiles, config: TrialConfig)
     recorder.mend(config.trial_id, _history(checkpoints, config, before))
     after = recorder.row(config.trial_id)["epochs_done"]
     if after > before:
-        yield f"brought back from a checkpoint: epochs {before + 1} to {after} of trial {config.trial_id}"
+        on_record = recorder.decisions.get(config.cell_id)
+        late = after > (on_record.epoch if on_record else 0) and recorder.decisions
+        yield (
+            f"brought back from a checkpoint: epochs {before + 1} to {after} of trial {config.trial_id}"
+            f"{', at which the scheduler stops nothing more' if late else ''}"
+        )
 
 
 def _history(checkpoints: CheckpointFiles, config: TrialConfig, known: int) -> list[EpochRecord]:

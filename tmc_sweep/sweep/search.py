@@ -86,7 +86,8 @@ def choosing(
     diverged = [name for config in configs if recorder.row(name := config.trial_id)["status"] == Status.DIVERGED]
     curves = Curves(space.statistic.metric, read_curves(paths, space.statistic.metric), diverged)
     curves.add(configs)
-    recorder.choose(curves, Stopping(space.scheduler, space.statistic, curves) if space.scheduler else None)
+    stopping = Stopping(space.scheduler, space.statistic, curves, recorder.decisions) if space.scheduler else None
+    recorder.choose(curves, stopping)
     if not space.adaptive:
         return None
     search = CellSearch(space, Study(space, paths), curves, lambda trial_id: recorder.row(trial_id)["status"])

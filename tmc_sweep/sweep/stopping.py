@@ -1,18 +1,20 @@
-"""Early stopping: which cells go on, decided by the writer when a cell comes to an epoch, once.
+"""Early stopping: which cells go on, decided once, by the writer, when a cell comes to an epoch.
 
 It is compared with what is on record of the others at that epoch; one with a seed that diverged is the worst.
 """
 
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
+from types import MappingProxyType
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.space.schema import Scheduler, Statistic
 from tmc_sweep.sweep.curves import Curves
+from tmc_sweep.tables.manifest import Decision
 
+Decisions = Mapping[str, Decision]  # by cell
 _FEWEST_OTHERS = 3  # whose median says something
 
 
@@ -31,29 +33,43 @@ def in_turn(space: SearchSpace, configs: Sequence[TrialConfig]) -> Sequence[Tria
 
 
 class Stopping:
-    """Says, as the curves grow, which trials are to be stopped, and why."""
+    """Decides, as the curves grow, which cells are to stop, and why.
 
-    def __init__(self, scheduler: Scheduler, statistic: Statistic, curves: Curves) -> None:
+    What is on record when it begins counts as decided: an epoch that is stored without a decision was let go.
+    """
+
+    def __init__(
+        self, scheduler: Scheduler, statistic: Statistic, curves: Curves, decisions: Decisions = MappingProxyType({})
+    ) -> None:
         self._scheduler = scheduler
         self._sign = 1.0 if statistic.mode == "max" else -1.0
         self._curves = curves
-        self._decided = defaultdict(int, {cell: curves.reached(cell) for cell in curves.cells})
+        self._decided = {cell: curves.reached(cell) for cell in curves.cells}  # up to which epoch
+        for cell, decision in decisions.items():
+            self._decided[cell] = max(decision.epoch, self._decided.get(cell, 0))
 
-    def ended(self, cell: str) -> dict[str, str]:
-        """The trials that end now that the cell has come where it is, each with its reason."""
-        before, self._decided[cell] = self._decided[cell], self._curves.reached(cell)
-        members = self._curves.cells[cell]
-        for epoch in range(before + 1, self._decided[cell] + 1):
-            if epoch < members[0].epochs and (against := self._against(cell, epoch)):
-                reason = f"stopped by {self._scheduler.algorithm} at epoch {epoch}: {against}"
-                return {config.trial_id: reason for config in members}
-        return {}
+    def decide(self, cell: str) -> Decision | None:
+        """What is decided now that the cell has come where it is; None if nothing is due."""
+        before, reached = self._decided.get(cell, 0), self._curves.reached(cell)
+        self._decided[cell] = max(before, reached)
+        last = None
+        for epoch in range(before + 1, min(reached, self._curves.cells[cell][0].epochs - 1) + 1):
+            if self._is_due(epoch):
+                against = self._against(cell, epoch)
+                stop = f"stopped by {self._scheduler.algorithm} at epoch {epoch}: {against}" if against else None
+                last = Decision(epoch, stop)
+                if stop:
+                    break
+        return last
+
+    def _is_due(self, epoch: int) -> bool:
+        if self._scheduler.algorithm == "asha":
+            return self._is_rung(epoch)
+        return epoch >= self._scheduler.grace_epochs
 
     def _against(self, cell: str, epoch: int) -> str | None:
         """What speaks against going on from this epoch, if something does."""
-        if self._scheduler.algorithm == "asha":
-            return self._not_promoted(cell, epoch) if self._is_rung(epoch) else None
-        return self._below_median(cell, epoch) if epoch >= self._scheduler.grace_epochs else None
+        return (self._not_promoted if self._scheduler.algorithm == "asha" else self._below_median)(cell, epoch)
 
     def _is_rung(self, epoch: int) -> bool:
         rung = self._scheduler.grace_epochs

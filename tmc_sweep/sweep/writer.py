@@ -4,6 +4,7 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from functools import partial
 
 from tmc_sweep.config import TrialConfig
@@ -93,7 +94,7 @@ class Writer:
         self.leave()
         with self._writing:
             try:
-                self.recorder.release()
+                self.recorder.release(datetime.now(UTC))
                 self._commit()
             finally:
                 self._check_held = _closed

@@ -10,17 +10,22 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EPOCH_COLUMNS, TRIAL_COLUMNS
 from tmc_sweep.tables import files
 from tmc_sweep.tables.lock import sweep_lock
-from tmc_sweep.tables.manifest import read_manifest
-from tmc_sweep.tables.read import find, part_files, read_columns, stored_trials
+from tmc_sweep.tables.manifest import of_copy, read_manifest
+from tmc_sweep.tables.parts import read_rows
+from tmc_sweep.tables.present import part_files
+from tmc_sweep.tables.read import find, stored_trials
 from tmc_sweep.tables.schema import read_sweep_id
 
 
 def adopt(copy: SweepPaths, paths: SweepPaths) -> None:
     """Let the sweep `paths` be as `copy`, a newer state of it, is: each file whole, trials never ahead of epochs.
 
+    `copy` lies in a folder of its own, and is marked as a copy there, since it has no checkpoints.
     SweepBusyError if a run holds the sweep, InputError if it is another one or has rows that the copy lacks,
     StorageError if the copy is damaged.
     """
+    if (content := files.read(copy.manifest)) is not None:
+        copy.manifest.write_bytes(of_copy(copy.manifest, content))
     find(copy.epochs)
     with sweep_lock(paths) as check_held:
         _check_replaceable(copy, paths)
@@ -63,8 +68,8 @@ def _further(paths: SweepPaths, copy: SweepPaths) -> set[str]:
 
 def _in_order(copy: SweepPaths) -> Iterator[Path]:
     """Its files: a reader in between finds epochs that the trial table does not count yet, never the reverse."""
+    yield copy.manifest  # has what was decided of the epochs
     yield from part_files(copy)
-    yield copy.manifest
     yield from copy.tables
 
 
@@ -72,7 +77,7 @@ def _place(source: Path, target: Path, paths: SweepPaths) -> None:
     content = files.read(source)
     if content is None or content == files.read(target):
         return
-    if source.parent.name == paths.name and not paths.epochs.exists():
+    if target.parent == paths.epochs and not paths.epochs.exists():
         files.write_folder(paths.epochs, target.name, content, paths.temporary)
     else:
         files.write(target, content, paths.temporary)
@@ -80,6 +85,6 @@ def _place(source: Path, target: Path, paths: SweepPaths) -> None:
 
 def _last_epochs(paths: SweepPaths) -> dict[str, int]:
     """Epochs of a trial have no gaps."""
-    table = pa.concat_tables(read_columns(part, ["trial_id", "epoch"]) for part in part_files(paths))
+    table = pa.concat_tables(read_rows(part, ["trial_id", "epoch"]) for part in part_files(paths))
     last = table.unify_dictionaries().group_by("trial_id").aggregate([("epoch", "max")])
     return dict(zip(last["trial_id"].to_pylist(), last["epoch_max"].to_pylist(), strict=True))

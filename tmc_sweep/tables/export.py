@@ -14,7 +14,9 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import CONFIG_COLUMNS, EPOCH_COLUMNS, MEASURED_COLUMNS, TRIAL_COLUMNS, Status
 from tmc_sweep.tables import files
 from tmc_sweep.tables.labels import differing_fields, label
-from tmc_sweep.tables.read import find, part_files, stored_trials
+from tmc_sweep.tables.parts import read_rows
+from tmc_sweep.tables.present import part_files
+from tmc_sweep.tables.read import find, stored_trials
 from tmc_sweep.tables.schema import arrow_schema, read_table
 
 _NAMES = [column.name for column in MEASURED_COLUMNS]
@@ -68,7 +70,7 @@ def _runs(paths: SweepPaths) -> Iterator[Run]:
     rows = stored_trials(paths)
     names = [*differing_fields(list(rows.values())), "seed"]
     for part in part_files(paths):
-        table = read_table(part, EPOCH_COLUMNS)
+        table = read_rows(part)
         for trial_id in table["trial_id"].unique().to_pylist():
             if trial_id in rows:  # one that was just begun may not be there yet
                 epochs = table.filter(compute.equal(table["trial_id"], trial_id)).select(_NAMES).to_pylist()
@@ -82,7 +84,7 @@ def _csv(paths: SweepPaths, folder: Path) -> Iterator[str]:
     csv.write_csv(read_table(paths.trials, TRIAL_COLUMNS), folder / f"{paths.name}.trials.csv")
     with csv.CSVWriter(folder / f"{paths.name}.epochs.csv", arrow_schema(EPOCH_COLUMNS)) as writer:
         for part in part_files(paths):
-            table = read_table(part, EPOCH_COLUMNS)
+            table = read_rows(part).cast(arrow_schema(EPOCH_COLUMNS))
             writer.write_table(table)
             yield from table["trial_id"].unique().to_pylist()
 

@@ -1,5 +1,8 @@
 """Every file-system operation of the store: what is durable, and what a reader may see, is decided here alone.
 
+What is read is a regular file of a size that fits into memory, never a link: who writes a results folder, or a copy of
+one, must not make a reader wait for a pipe, fill its memory, or leave the folder.
+
 A file changes by: write a temporary file, fsync it, rename it over the old one, fsync the directory. A crash at any
 point leaves the old file or the new one, whole. A temporary file is never used again after a failure: after a failed
 fsync nothing says which of its pages reached the disk.
@@ -8,11 +11,13 @@ fsync nothing says which of its pages reached the disk.
 import errno
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
-from typing import BinaryIO
+
+import pyarrow as pa
 
 from tmc_sweep.errors import StorageError
 from tmc_sweep.paths import SweepPaths
@@ -27,7 +32,10 @@ _FIXES = {
     errno.ELOOP: "remove the symbolic link",
     errno.ENOTDIR: "move the file away that is where a folder should be",
     errno.EEXIST: "move the file away that is where a folder should be",
+    errno.EINVAL: "move it away",
+    errno.EFBIG: "move it away, or read it on a machine with more memory",
 }
+MOST_BYTES = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2  # of one file: half of this machine's memory
 
 
 @contextmanager
@@ -91,6 +99,8 @@ def sync(folder: Path) -> None:
 def names(folder: Path) -> list[str]:
     """What lies in `folder`, in order, less the hidden files that other readers of tables also pass over."""
     with explained("listed", folder):
+        if folder.is_symlink():
+            raise OSError(errno.ELOOP, "it is a symbolic link")
         try:
             return sorted(entry.name for entry in folder.iterdir() if entry.name[0] not in "._")
         except FileNotFoundError:
@@ -101,22 +111,28 @@ def read(path: Path) -> bytes | None:
     """The file's content; None if there is no such file."""
     with explained("read", path):
         try:
-            return path.read_bytes()
+            with _regular(path) as descriptor:
+                return _content(descriptor)
         except FileNotFoundError:
             return None
 
 
-def open_to_read(path: Path) -> BinaryIO:
-    """The file, for reading at any position."""
-    with explained("read", path):
-        return path.open("rb")
+@contextmanager
+def opened(path: Path) -> Iterator[pa.NativeFile]:
+    """The file, for reading at any position inside; OSError unless it is a regular one.
+
+    It is Arrow's own: a thread of Arrow that held an object of Python would need the interpreter to let go of it, which
+    may be ending by then.
+    """
+    with _regular(path) as descriptor, pa.OSFile(f"/proc/self/fd/{descriptor}") as file:
+        yield file
 
 
 def size(path: Path) -> int:
     """Bytes of the file; 0 if there is no such file."""
     with explained("read", path):
         try:
-            return path.stat().st_size
+            return path.lstat().st_size
         except FileNotFoundError:
             return 0
 
@@ -153,6 +169,25 @@ def _alternatives(path: Path) -> Iterator[Path]:
     yield path
     for number in count(1):
         yield path.with_name(f"{path.name}.{number}")
+
+
+@contextmanager
+def _regular(path: Path) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)  # a pipe would wait
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file")
+        if found.st_size > MOST_BYTES:
+            raise OSError(errno.EFBIG, f"it has {found.st_size / 1e9:.3g} GB, more than half of this machine's memory")
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _content(descriptor: int) -> bytes:
+    with open(descriptor, "rb", closefd=False) as file:
+        return file.read()
 
 
 def _write_synced(path: Path, content: bytes) -> None:

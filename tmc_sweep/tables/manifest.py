@@ -1,22 +1,40 @@
-"""The manifest: which sweep this is, who made it, its search spaces as run, and who is trained together."""
+"""The manifest: which sweep this is, its search spaces as run, who is trained together, and what was decided of cells.
+
+A decision follows from what was on record at that moment and cannot be made again. It is written here before the rows
+that it follows from, and a run that finds it keeps to it.
+"""
 
 import hashlib
-import json
 import secrets
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic.dataclasses import dataclass
 
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.records import EPOCH_COLUMNS, FORMAT_VERSION
-from tmc_sweep.tables import files
-from tmc_sweep.tables.schema import check_format, damaged, read_sweep_id
-from tmc_sweep.tables.seal import PLACEHOLDER, is_sealed, sealed
+from tmc_sweep.records import EPOCH_COLUMNS
+from tmc_sweep.tables import files, sealed_json
+from tmc_sweep.tables.schema import read_sweep_id
 
-_MARK = b'"sha256": "'  # quotes inside of a JSON string are escaped, so no text holds it
+VERSION = 2  # 1, of 0.1.0: without decisions, and without what a copy leaves out
+_LEFT_OUT = ("checkpoints",)  # by a copy
+_STRICT = ConfigDict(extra="forbid")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_STRICT)
+class Decision:
+    """What was decided of a cell when all of its seeds had come to this epoch."""
+
+    epoch: Annotated[int, Field(ge=1)]
+    stop: str | None = None  # why its trials end there, in one sentence; null: they go on
+
+
+@dataclass(frozen=True, config=_STRICT)
 class Manifest:
     """What `.tmc/<sweep>/manifest.json` holds."""
 
@@ -27,6 +45,8 @@ class Manifest:
     search_space: str  # the YAML text that was last run; empty if the sweep was not run from one
     packs: tuple[tuple[str, ...], ...]  # names of the trials trained together, as last begun; each trial once
     earlier_search_spaces: tuple[str, ...] = ()  # other texts that were run before, each once
+    decisions: Mapping[str, Decision] = field(default_factory=dict)  # by cell: the last one
+    leaves_out: tuple[str, ...] = ()  # what a copy has not, of what the sweep has; nothing in the sweep itself
 
     def search_space_named(self, name: str) -> str | None:
         """The text that a trial ran under, by the name that the trial table has for it; None if it is not on record."""
@@ -34,22 +54,18 @@ class Manifest:
         return next((text for text in texts if text and name_of(text) == name), None)
 
 
+_KIND = TypeAdapter(Manifest)
+
+
 def read_manifest(paths: SweepPaths) -> Manifest | None:
-    """The manifest, or None before the first run; StorageError if it is damaged or of a newer format."""
+    """The manifest, or None before the first run; StorageError if it is damaged or of a newer version."""
     content = files.read(paths.manifest)
-    if content is None:
-        return None
-    try:
-        fields = json.loads(content)
-        check_format(paths.manifest, int(fields["format_version"]))
-        del fields["sha256"]
-        packs, earlier = tuple(map(tuple, fields["packs"])), tuple(fields.get("earlier_search_spaces", ()))
-        manifest = Manifest(**{**fields, "packs": packs, "earlier_search_spaces": earlier})
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise damaged(paths.manifest, f"it is damaged ({error!r})") from error
-    if not is_sealed(content, _MARK):
-        raise damaged(paths.manifest, "it is damaged (its SHA-256 is not the one it carries)")
-    return manifest
+    return None if content is None else parse_manifest(paths.manifest, content)
+
+
+def parse_manifest(path: Path, content: bytes) -> Manifest:
+    """The manifest in these bytes of the file `path`; errors as `read_manifest`."""
+    return sealed_json.parse(path, content, _KIND, VERSION)
 
 
 def open_manifest(paths: SweepPaths, search_space: str | None = None, sweep_id: str = "") -> Manifest:
@@ -59,12 +75,15 @@ def open_manifest(paths: SweepPaths, search_space: str | None = None, sweep_id: 
     """
     files.prepare(paths)
     stored = read_manifest(paths)
+    if stored and is_copy(paths, stored):
+        stored = replace(stored, leaves_out=_LEFT_OUT)
     created = datetime.now(UTC).isoformat()
-    manifest = stored or Manifest(FORMAT_VERSION, sweep_id or _sweep_id(paths), created, "", "", ())
+    manifest = stored or Manifest(VERSION, sweep_id or _sweep_id(paths), created, "", "", ())
     now = manifest.search_space if search_space is None else search_space
     earlier = dict.fromkeys((*manifest.earlier_search_spaces, manifest.search_space))
     manifest = replace(
         manifest,
+        format_version=VERSION,
         tmc_sweep=version("tmc-sweep"),
         search_space=now,
         earlier_search_spaces=tuple(text for text in earlier if text not in ("", now)),
@@ -81,8 +100,21 @@ def name_of(search_space: str) -> str:
 
 def write_manifest(paths: SweepPaths, manifest: Manifest) -> None:
     """Make this the manifest, durably; the caller holds the sweep's lock, and it follows from the stored one."""
-    content = json.dumps({**asdict(manifest), "sha256": PLACEHOLDER}, indent=2).encode()
-    files.write(paths.manifest, sealed(content, _MARK), paths.temporary)
+    files.write(paths.manifest, _as_bytes(manifest), paths.temporary)
+
+
+def is_copy(paths: SweepPaths, manifest: Manifest) -> bool:
+    """Whether this is a copy, without checkpoints; one that 0.1.0 published is known by its index."""
+    return bool(manifest.leaves_out) or (manifest.format_version == 1 and paths.published.exists())
+
+
+def of_copy(path: Path, content: bytes) -> bytes:
+    """The manifest in these bytes of the file `path` as a copy has it: it says what the copy leaves out."""
+    return _as_bytes(replace(parse_manifest(path, content), format_version=VERSION, leaves_out=_LEFT_OUT))
+
+
+def _as_bytes(manifest: Manifest) -> bytes:
+    return sealed_json.dump(manifest, _KIND)
 
 
 def _sweep_id(paths: SweepPaths) -> str:

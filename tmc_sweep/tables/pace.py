@@ -21,7 +21,8 @@ from scipy.special import stdtrit
 
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.tables.manifest import read_manifest
-from tmc_sweep.tables.read import part_files, read_columns
+from tmc_sweep.tables.parts import read_rows
+from tmc_sweep.tables.present import part_files
 
 CONFIDENCE = 0.95
 _BETWEEN_SECONDS = 0.1  # at most, beside half an epoch
@@ -125,7 +126,7 @@ def lasted(epoch_seconds: npt.ArrayLike, since_last: npt.ArrayLike) -> npt.NDArr
 def measured(paths: SweepPaths) -> Paces:
     """The pace of each cell by the sweep's epoch table, from the last attempt of each trial; none without a table."""
     names = ["trial_id", "cell_id", "epoch_seconds", "peak_memory_bytes", "attempt", "time"]
-    parts = [read_columns(part, names) for part in part_files(paths)]
+    parts = [read_rows(part, names) for part in part_files(paths)]
     paces = Paces()
     if not parts:
         return paces

@@ -24,7 +24,7 @@ from tmc_sweep.records import (
     EpochRecord,
     fixed_values,
 )
-from tmc_sweep.tables.schema import TYPES, arrow_schema, damaged, opened, read_table
+from tmc_sweep.tables.schema import TYPES, arrow_schema, damaged, read_encoded
 
 _Ints = NDArray[np.integer[Any]]
 _CHUNKS = 32  # pieces that a trial's rows may be in before they are joined
@@ -128,9 +128,7 @@ def _spread(values: pa.Array, which: pa.Array) -> pa.Array:
 
 def read_part(path: Path, sweep_id: str) -> dict[str, TrialRows]:
     """The trials of a stored part, every page's checksum verified; StorageError if it is not whole or not ours."""
-    table = read_table(path, EPOCH_COLUMNS, sweep_id)
-    ids = table["trial_id"].combine_chunks().dictionary_encode()
-    starts, counts = _runs(path, np.asarray(ids.indices), table["epoch"].to_numpy())
+    table, starts, counts = _read(path, None, sweep_id)
     measured = table.select([column.name for column in MEASURED_COLUMNS])
     rows = table.select([column.name for column in FIXED_COLUMNS]).take(starts).to_pylist()
     return {
@@ -141,11 +139,21 @@ def read_part(path: Path, sweep_id: str) -> dict[str, TrialRows]:
 
 def read_counts(path: Path, sweep_id: str) -> dict[str, int]:
     """How many epochs of which trials a stored part holds, in its order, from two of its columns."""
-    with opened(path, EPOCH_COLUMNS, sweep_id, as_dictionaries=["trial_id"]) as parquet:
-        table = parquet.read(columns=["trial_id", "epoch"])
-    ids = table["trial_id"].unify_dictionaries().combine_chunks()
-    starts, counts = _runs(path, np.asarray(ids.indices), table["epoch"].to_numpy())
-    return dict(zip(ids.take(starts).to_pylist(), counts.tolist(), strict=True))
+    table, starts, counts = _read(path, ["trial_id", "epoch"], sweep_id)
+    return dict(zip(table["trial_id"].take(starts).to_pylist(), counts.tolist(), strict=True))
+
+
+def read_rows(path: Path, names: Sequence[str] | None = None) -> pa.Table:
+    """The rows of a part of any sweep, or some columns of them, strings as dictionaries; errors as `read_part`."""
+    table, _, _ = _read(path, names and list(dict.fromkeys(["trial_id", "epoch", *names])), None)
+    return table.select(names) if names else table
+
+
+def _read(path: Path, names: Sequence[str] | None, sweep_id: str | None) -> tuple[pa.Table, _Ints, _Ints]:
+    """The table, and of each trial where its rows start and how many they are."""
+    table = read_encoded(path, EPOCH_COLUMNS, names, sweep_id)
+    codes = table["trial_id"].combine_chunks().indices if table.num_rows else []
+    return table, *_runs(path, np.asarray(codes, np.int32), table["epoch"].to_numpy())
 
 
 def _runs(path: Path, trial: _Ints, epoch: _Ints) -> tuple[_Ints, _Ints]:

@@ -6,22 +6,41 @@ an earlier one did not; it is written last, and what it does not know is copied 
 """
 
 import hashlib
-import json
 import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from tmc_sweep.errors import InputError, StorageError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from tmc_sweep.errors import DamagedError, InputError, StorageError
 from tmc_sweep.paths import SweepPaths, part_number
-from tmc_sweep.tables import files
+from tmc_sweep.tables import files, sealed_json
 from tmc_sweep.tables.copies import adopt
-from tmc_sweep.tables.manifest import read_manifest
+from tmc_sweep.tables.manifest import Manifest, of_copy, parse_manifest, read_manifest
 from tmc_sweep.tables.places import Folder, Place, place, without_query
-from tmc_sweep.tables.read import part_files
+from tmc_sweep.tables.present import part_files
 from tmc_sweep.tables.schema import damaged, is_whole
 
 _READS = 3
 _Stamp = tuple[int, int, int]
+
+
+VERSION = 2  # of a copy's index; 1, of 0.1.0: a mapping, without a version
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class _Index:
+    """What `.tmc/<sweep>/published.json` of a copy holds: of each file its SHA-256 and size."""
+
+    format_version: int
+    files: Mapping[str, tuple[str, int]]
+
+
+_KIND = TypeAdapter(_Index)
+_FIRST = TypeAdapter(Mapping[str, tuple[str, int]])
 
 
 class _Copied(NamedTuple):
@@ -65,41 +84,43 @@ class Publication:
             if not self._looked:
                 self._known = self._opened(manifest.sweep_id)
                 self._index, self._looked = dict(self._known), True
-            self._copy(self._changed(self._paths.manifest))
             tables = [self._changed(path) for path in self._paths.tables]  # before the epochs
             for path in part_files(self._paths):
-                self._copy(self._changed(path))
-            for table in tables:
+                if changed := self._changed(path):
+                    self._copy(self._changed(self._paths.manifest))  # has what was decided of the part's epochs
+                    self._copy(changed)
+            for table in (self._changed(self._paths.manifest), *tables):
                 self._copy(table)
             if self._known != self._index:
-                self._place.write(self._name(self._paths.published), json.dumps(self._known).encode())
+                index = _Index(VERSION, {name: (copied.sha256, copied.size) for name, copied in self._known.items()})
+                self._place.write(self._name(self._paths.published), sealed_json.dump(index, _KIND))
                 self._index = dict(self._known)
 
     def _opened(self, sweep_id: str) -> dict[str, _Copied]:
-        """What the copy has; StorageError if it is of another sweep than this."""
-        theirs = self._read_id()
-        if theirs not in (None, sweep_id):
-            raise StorageError(
-                f"{self.uri} must be free or hold this sweep's copy, but has another sweep named {self._paths.name!r}: "
-                "publish elsewhere, or move it away"
-            )
-        content = self._place.read(self._name(self._paths.published)) if theirs else None
+        """What the copy has; StorageError if there is something else than a copy of this sweep."""
+        what, there = "", None
         try:
-            known = {name: _Copied(str(sha), int(size)) for name, (sha, size) in json.loads(content or b"{}").items()}
-        except (ValueError, TypeError, AttributeError):
-            known = {}
+            there = self._manifest_there()
+        except DamagedError:
+            what = "a damaged manifest"
+        if there is None:
+            what = what or ("epochs without a manifest" if self._place.names(self._paths.name) else "")
+        elif there.sweep_id != sweep_id:
+            what = f"another sweep named {self._paths.name!r}"
+        else:
+            what = "" if there.leaves_out or there.format_version == 1 else "the sweep itself, or a copy that was run"
+        if what:
+            raise StorageError(
+                f"{self.uri} must be free or hold this sweep's copy, but has {what}: publish elsewhere, or move it away"
+            )
+        content = self._place.read(self._name(self._paths.published)) if there else None
+        known = {} if content is None else _index_in(self._paths.published, content)
         sizes = self._place.sizes(list(known))
         return {name: copied for name, copied in known.items() if sizes.get(name) == copied.size}
 
-    def _read_id(self) -> str | None:
-        """The sweep whose files are there; None if there are none."""
+    def _manifest_there(self) -> Manifest | None:
         content = self._place.read(self._name(self._paths.manifest))
-        try:
-            if content is not None:
-                return str(json.loads(content)["sweep_id"])
-        except (ValueError, TypeError, KeyError):
-            return ""
-        return "" if self._place.names(self._paths.name) else None
+        return None if content is None else parse_manifest(self._paths.manifest, content)
 
     def _changed(self, path: Path) -> _Changed | None:
         name, stamp = self._name(path), _stamp(path)  # an earlier look: what comes since is seen at the next
@@ -108,6 +129,8 @@ class Publication:
         content = files.read(path)
         if stamp is None or content is None:
             return None
+        if path == self._paths.manifest:
+            content = of_copy(path, content)
         if path.suffix == ".parquet" and not is_whole(content):
             raise damaged(path, "it is damaged (its SHA-256 is not the one it carries)")
         changed = _Changed(name, content, _Copied(hashlib.sha256(content).hexdigest(), len(content)), stamp)
@@ -128,6 +151,17 @@ class Publication:
         return path.relative_to(self._paths.results).as_posix()
 
 
+def _index_in(path: Path, content: bytes) -> dict[str, _Copied]:
+    """What an index says; nothing if it is damaged, so that all is copied again. NewerError if it is newer."""
+    with suppress(ValidationError):
+        return {name: _Copied(*copied) for name, copied in _FIRST.validate_json(content, strict=True).items()}
+    with suppress(DamagedError):
+        return {
+            name: _Copied(*copied) for name, copied in sealed_json.parse(path, content, _KIND, VERSION).files.items()
+        }
+    return {}
+
+
 def fetch(uri: str, paths: SweepPaths) -> None:
     """Let the sweep `paths` be as its copy at the URI is, less checkpoints.
 
@@ -142,26 +176,27 @@ def fetch(uri: str, paths: SweepPaths) -> None:
 
 def _download(uri: str, copy: SweepPaths) -> None:
     source = place(uri, copy.name)
-    wanted = [*copy.tables, copy.manifest]  # before the epochs, which may go on meanwhile
-    found = {path: _read(source, path.relative_to(copy.results).as_posix()) for path in wanted}
+    found = {path: _read(source, copy, path) for path in copy.tables}  # before the epochs, which may go on meanwhile
     parts = [name for name in source.names(copy.name) if part_number(name) is not None]
     if not parts:
         raise InputError(
             f"{without_query(uri)} must hold a copy of the sweep {copy.name!r}, but has none: check the address and "
             "the name, or publish it with `tmc-sweep run FILE --publish`"
         )
-    found |= {copy.epochs / name: _read(source, f"{copy.name}/{name}") for name in parts}
+    for path in (*(copy.epochs / name for name in parts), copy.manifest):  # what was decided of the epochs comes last
+        found[path] = _read(source, copy, path)
     for path, content in found.items():
         if content is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
 
 
-def _read(source: Place, name: str) -> bytes | None:
-    """The file, again if it is not whole: it may be replaced while it is read."""
+def _read(source: Place, copy: SweepPaths, path: Path) -> bytes | None:
+    """The file that `path` is to be, again if it is not whole: it may be replaced while it is read."""
+    name = path.relative_to(copy.results).as_posix()
     for _ in range(_READS):
         content = source.read(name)
-        if content is None or not name.endswith(".parquet") or is_whole(content):
+        if content is None or path.suffix != ".parquet" or is_whole(content):
             return content
     raise StorageError(f"the copy's {name} must be as tmc_sweep wrote it, but is damaged: publish it again")
 

@@ -1,6 +1,5 @@
 """Tables as data frames; `pd.read_parquet` of the same files gives the same, without checking them."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +8,11 @@ import pyarrow as pa
 
 from tmc_sweep.errors import InputError
 from tmc_sweep.explain import did_you_mean
-from tmc_sweep.paths import SweepPaths, part_name
+from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EPOCH_COLUMNS, OVER, TRIAL_COLUMNS
-from tmc_sweep.tables import files
-from tmc_sweep.tables.schema import completed, opened, read_table
+from tmc_sweep.tables.parts import read_rows
+from tmc_sweep.tables.present import check_present, is_there, part_files, sweep_names
+from tmc_sweep.tables.schema import arrow_schema, read_table
 
 
 def read_epochs(path: str | Path) -> pd.DataFrame:
@@ -21,7 +21,8 @@ def read_epochs(path: str | Path) -> pd.DataFrame:
     InputError if there is none, StorageError if a part is damaged. Unevaluated and not finite values are both NaN.
     """
     parts = part_files(find(path))
-    frame: pd.DataFrame = pa.concat_tables(read_table(part, EPOCH_COLUMNS) for part in parts).to_pandas()
+    rows = pa.concat_tables(read_rows(part).cast(arrow_schema(EPOCH_COLUMNS)) for part in parts)
+    frame: pd.DataFrame = rows.to_pandas()
     return frame
 
 
@@ -32,7 +33,7 @@ def read_trials(path: str | Path) -> pd.DataFrame:
     """
     paths = find(path)
     if not paths.trials.exists():
-        raise InputError(f"{paths.trials} must be the sweep's trial table, but is missing: run the sweep again")
+        raise InputError(f"{paths.trials} must be the sweep's trial table, but is not there yet: run the sweep")
     table = read_table(paths.trials, TRIAL_COLUMNS)
     frame: pd.DataFrame = table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
     return frame
@@ -40,13 +41,14 @@ def read_trials(path: str | Path) -> pd.DataFrame:
 
 def read_curves(paths: SweepPaths, metric: str) -> dict[str, list[float]]:
     """The metric of each trial that has rows, epoch by epoch; NaN where it was not evaluated."""
-    parts = [read_columns(part, ["trial_id", "epoch", metric]).to_pandas() for part in part_files(paths)]
+    parts = [read_rows(part, ["trial_id", "epoch", metric]).to_pandas() for part in part_files(paths)]
     rows = pd.concat(parts).sort_values("epoch")
     return {str(name): curve.tolist() for name, curve in rows.groupby("trial_id", observed=True)[metric]}
 
 
 def stored_trials(paths: SweepPaths) -> dict[str, dict[str, Any]]:
-    """The trial table's rows by trial, nulls as None; empty before the sweep's first run."""
+    """The trial table's rows by trial, nulls as None; empty before the sweep's first run. Errors as `check_present`."""
+    check_present(paths)
     if not paths.trials.exists():
         return {}
     return {row["trial_id"]: row for row in read_table(paths.trials, TRIAL_COLUMNS).to_pylist()}
@@ -65,29 +67,15 @@ def plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def find(path: str | Path) -> SweepPaths:
-    """The paths of the sweep whose epoch table is the folder `path`; InputError if there is no such table."""
+    """The paths of the sweep whose epoch table is the folder `path`.
+
+    InputError if there is nothing of such a sweep, DamagedError if one of its files is gone.
+    """
     paths = SweepPaths.of_table(path)
-    if not part_files(paths):
+    if not is_there(paths):
         sweeps = sweep_names(paths.results)
         there = f"the sweeps there are {', '.join(sweeps)}" if sweeps else "no sweep was run there"
         hint = did_you_mean(paths.name, sweeps) or ": run the sweep, or name another folder"
         raise InputError(f"{paths.epochs} must be a sweep's epoch table, but there is none ({there}){hint}")
+    check_present(paths)
     return paths
-
-
-def sweep_names(results: Path) -> list[str]:
-    """The sweeps that have an epoch table in the folder `results`."""
-    return [name for name in files.names(results) if (results / name / part_name(0)).is_file()]
-
-
-def part_files(paths: SweepPaths) -> list[Path]:
-    """The epoch table's parts; none if there is no table."""
-    return [paths.epochs / name for name in files.names(paths.epochs)]
-
-
-def read_columns(path: Path, columns: Sequence[str]) -> pa.Table:
-    """Some columns of one part, strings as dictionaries: a hundred times smaller, since they repeat."""
-    strings = [column.name for column in EPOCH_COLUMNS if column.dtype == "string"]
-    with opened(path, EPOCH_COLUMNS, as_dictionaries=strings) as parquet:
-        table = parquet.read(columns=list(columns)).unify_dictionaries().combine_chunks()
-    return completed(table, [column for column in EPOCH_COLUMNS if column.name in columns])

@@ -15,7 +15,9 @@ from tmc_sweep.config import EPOCHS_RULE, MAX_EPOCHS
 from tmc_sweep.errors import InputError
 from tmc_sweep.explain import did_you_mean
 from tmc_sweep.records import CELL_COLUMNS, EPOCH_COLUMNS, METRICS, Status
-from tmc_sweep.tables.read import find, part_files, read_columns, read_trials
+from tmc_sweep.tables.parts import read_rows
+from tmc_sweep.tables.present import part_files
+from tmc_sweep.tables.read import find, read_trials
 from tmc_sweep.tables.schema import arrow_schema
 
 CELL_FIELDS = [column.name for column in CELL_COLUMNS]
@@ -107,7 +109,7 @@ def _read(parts: Sequence[Path], metric: str) -> tuple[pd.DataFrame, pd.DataFram
     """The trials that have rows, and the rows: `trial` is the trial's position in the first."""
     trials, rows, n_trials = [], [], 0
     for part in parts:
-        table = read_columns(part, [*_TRIAL, "epoch", metric])
+        table = read_rows(part, [*_TRIAL, "epoch", metric])
         code = table["trial_id"].chunk(0).indices.to_numpy() if table.num_rows else np.empty(0, np.int32)
         first = pd.Series(code).drop_duplicates().index.to_numpy()
         position = np.empty(code.max(initial=-1) + 1, np.int64)

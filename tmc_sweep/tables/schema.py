@@ -7,12 +7,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tmc_sweep.errors import DamagedError, StorageError, command
+from tmc_sweep.errors import DamagedError, NewerError, StorageError, command
 from tmc_sweep.paths import sweep_of
-from tmc_sweep.records import FORMAT_VERSION, Column
+from tmc_sweep.records import Column
 from tmc_sweep.tables import files
 from tmc_sweep.tables.seal import PLACEHOLDER, is_sealed, sealed
+from tmc_sweep.tables.values import refusals
 
+VERSION = 1  # of every table
 TYPES = {
     "string": pa.string(),
     "int64": pa.int64(),
@@ -50,7 +52,7 @@ def to_parquet(table: pa.Table, sweep_id: str) -> bytes:
         store_schema=False,  # it would make readers see our in-memory dictionaries as pandas categories
     ) as writer:
         writer.write_table(table)
-        writer.add_key_value_metadata({_VERSION_KEY: str(FORMAT_VERSION), _SWEEP_KEY: sweep_id, _HASH_KEY: PLACEHOLDER})
+        writer.add_key_value_metadata({_VERSION_KEY: str(VERSION), _SWEEP_KEY: sweep_id, _HASH_KEY: PLACEHOLDER})
     return sealed(bytes(sink.getvalue()), _MARK)
 
 
@@ -62,30 +64,48 @@ def opened(
     as_dictionaries: Sequence[str] = (),
     to_the_bit: bool = False,
 ) -> Iterator[pq.ParquetFile]:
-    """The Parquet file, to be read inside; DamagedError if it is damaged or not ours, StorageError if it is newer.
+    """The Parquet file, to be read inside; DamagedError if it is damaged or not ours, NewerError if it is newer.
 
     With a `sweep_id` it must be that sweep's, and as it was written to the bit, as also with `to_the_bit`; else only
     the pages that are read are checked.
     """
-    with files.explained("read", path), files.open_to_read(path) as file, _whole(path):
-        content = file.read() if to_the_bit or sweep_id is not None else None
+    with files.explained("read", path), _whole(path), files.opened(path) as file:
+        content = file.read_buffer() if to_the_bit or sweep_id is not None else None
         source = file if content is None else pa.BufferReader(content)
         footer = pq.read_metadata(source)
         sweep = _check_format(path, footer)
-        if content is not None and not is_sealed(content, _MARK):
+        if content is not None and not is_sealed(content.to_pybytes(), _MARK):
             raise damaged(path, "it is damaged (its SHA-256 is not the one it carries)")
         if sweep_id is not None and sweep != sweep_id:
             raise damaged(path, f"it belongs to another sweep ({sweep}, not {sweep_id})")
         stored = footer.schema.to_arrow_schema()
         _check_columns(path, stored, columns)
+        _check_size(path, footer)
         dictionaries = [name for name in as_dictionaries if name in stored.names]
         yield pq.ParquetFile(source, metadata=footer, read_dictionary=dictionaries, page_checksum_verification=True)
 
 
 def read_table(path: Path, columns: Sequence[Column], sweep_id: str | None = None) -> pa.Table:
-    """The whole table in the file, `completed`; StorageError as `opened`."""
-    with opened(path, columns, sweep_id) as parquet:
-        return completed(parquet.read().replace_schema_metadata(None), columns)
+    """The whole table in the file, `completed`; StorageError as `opened`, or if it has a value that it may not have."""
+    table = read_encoded(path, columns, sweep_id=sweep_id)
+    return table.cast(arrow_schema(columns))
+
+
+def read_encoded(
+    path: Path, columns: Sequence[Column], names: Sequence[str] | None = None, sweep_id: str | None = None
+) -> pa.Table:
+    """As `read_table`, or some columns of it, with strings as dictionaries: a hundred times smaller."""
+    wanted = [column for column in columns if names is None or column.name in names]
+    strings = [column.name for column in wanted if column.dtype == "string"]
+    with opened(path, columns, sweep_id, as_dictionaries=strings) as parquet:
+        stored = [column for column in wanted if column.name in parquet.schema_arrow.names]
+        table = parquet.read(columns=[column.name for column in stored]).replace_schema_metadata(None)
+        table = table.unify_dictionaries().combine_chunks()
+        table.validate(full=True)
+        for column in stored:
+            for refusal in refusals(column, table[column.name]):
+                raise damaged(path, f"its column {column.name} {refusal}")
+    return completed(table, wanted)
 
 
 def completed(table: pa.Table, columns: Sequence[Column]) -> pa.Table:
@@ -108,11 +128,11 @@ def is_whole(content: bytes) -> bool:
     return is_sealed(content, _MARK)
 
 
-def check_format(path: Path, version: int) -> None:
-    """StorageError if a file of this format version is newer than this code."""
-    if version > FORMAT_VERSION:
-        raise StorageError(
-            f"{path} must have a format version up to {FORMAT_VERSION}, but has {version}: "
+def check_version(path: Path, version: int, newest: int) -> None:
+    """NewerError if a file has a later version than the newest that this code knows of its kind."""
+    if version > newest:
+        raise NewerError(
+            f"{path} must have a format version up to {newest}, but has {version}: "
             "use the newer tmc_sweep that wrote it"
         )
 
@@ -139,25 +159,35 @@ def _stated(footer: pq.FileMetaData) -> dict[str, str]:
     return {key.decode(): value.decode() for key, value in (footer.metadata or {}).items()}
 
 
+def _check_size(path: Path, footer: pq.FileMetaData) -> None:
+    """A small file may hold a few values billions of times."""
+    decoded = 8 * footer.num_rows * footer.num_columns
+    if decoded > files.MOST_BYTES:
+        raise StorageError(
+            f"{path} must fit into half of this machine's memory, but its {footer.num_rows} rows take about "
+            f"{decoded / 1e9:.3g} GB: read it on a machine with more, or move it away"
+        )
+
+
 def _check_format(path: Path, footer: pq.FileMetaData) -> str:
     """The sweep that the file names; an error if it has none, or another format."""
     stated = _stated(footer)
     version, sweep = stated.get(_VERSION_KEY, ""), stated.get(_SWEEP_KEY, "")
     if not version.isdecimal() or not sweep:
         raise damaged(path, "another program wrote it")
-    check_format(path, int(version))
+    check_version(path, int(version), VERSION)
     return sweep
 
 
 def _check_columns(path: Path, got: pa.Schema, columns: Sequence[Column]) -> None:
-    """DamagedError unless these are our columns, less some that were declared later; StorageError if there are more."""
+    """DamagedError unless these are our columns, less some that were declared later; NewerError if there are more."""
     for column in columns:
         if column.required and column.name not in got.names:
             raise damaged(path, f"its column {column.name} is missing")
     expected = arrow_schema([column for column in columns if column.name in got.names])
     for name in got.names:
         if name not in expected.names:
-            raise StorageError(
+            raise NewerError(
                 f"{path} must have columns of this version, but has {name}: use the newer tmc_sweep that wrote it"
             )
         if got.field(name).type != expected.field(name).type:

@@ -9,7 +9,8 @@ from tmc_sweep.errors import InputError, StorageError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EPOCH_COLUMNS
 from tmc_sweep.tables.parts import TrialRows, read_part
-from tmc_sweep.tables.read import find, part_files, stored_trials, sweep_names
+from tmc_sweep.tables.present import part_files, sweep_names
+from tmc_sweep.tables.read import find, stored_trials
 from tmc_sweep.tables.schema import read_sweep_id
 from tmc_sweep.tables.trials import TrialRow, known_config
 

@@ -2,18 +2,23 @@
 
 import json
 
+import torch
+from pydantic import TypeAdapter
+from pydantic_core import from_json
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
 from tmc_sweep.config import TrialConfig
-from tmc_sweep.errors import StorageError
+from tmc_sweep.errors import NewerError, StorageError
 from tmc_sweep.models import parameter_shapes
-from tmc_sweep.records import FORMAT_VERSION, EpochRecord
+from tmc_sweep.records import EpochRecord
 from tmc_sweep.training.state import TrialState
 
+VERSION = 1
 _HISTORY = "history"
 _ADAM_FIELDS = ("step", "exp_avg", "exp_avg_sq")
+_METADATA = TypeAdapter(dict[str, str])
 
 
 def encode(state: TrialState) -> bytes:
@@ -22,7 +27,7 @@ def encode(state: TrialState) -> bytes:
     for name, adam in state.adam.items():
         tensors |= {f"adam/{field}/{name}": adam[field].contiguous().cpu() for field in _ADAM_FIELDS}
     metadata = {
-        "format": str(FORMAT_VERSION),
+        "format": str(VERSION),
         "trial_id": state.config.trial_id,
         "config": json.dumps(state.config.model_dump(mode="json")),
         _HISTORY: json.dumps([record.to_json() for record in state.history]),
@@ -31,26 +36,45 @@ def encode(state: TrialState) -> bytes:
 
 
 def decode(payload: bytes, config: TrialConfig) -> TrialState:
-    """The state of `config`'s trial; StorageError if the bytes are another trial's, another format's or none at all."""
+    """The state of `config`'s trial.
+
+    StorageError if the bytes are another trial's or no checkpoint at all, NewerError if a newer version wrote them.
+    """
     metadata = stated(payload)
     if metadata.get("trial_id") != config.trial_id:
         raise StorageError(
             f"a checkpoint of trial {config.trial_id} must name it, but names {metadata.get('trial_id')}: "
             "remove the checkpoint"
         )
-    if metadata.get("format") != str(FORMAT_VERSION):
-        raise StorageError(
-            f"a checkpoint must have format {FORMAT_VERSION}, but has {metadata.get('format')}: "
-            "use the version of tmc_sweep that wrote it"
-        )
+    _check_version(metadata.get("format", ""))
     try:
-        state = _assembled(load(payload), json.loads(metadata[_HISTORY]), config)
+        state = _assembled(load(payload), _history(metadata[_HISTORY], config), config)
     except (SafetensorError, LookupError, TypeError, ValueError) as error:
         raise StorageError(f"a checkpoint of trial {config.trial_id} cannot be read ({error}): remove it") from None
     return state
 
 
-def _assembled(tensors: dict[str, Tensor], history: list[dict[str, object]], config: TrialConfig) -> TrialState:
+def _check_version(version: str) -> None:
+    if version == str(VERSION):
+        return
+    newer = version.isdecimal() and int(version[:9]) > VERSION
+    raise (NewerError if newer else StorageError)(
+        f"a checkpoint must have format {VERSION}, but has {version or 'none'}: "
+        f"{'use the newer tmc_sweep that wrote it' if newer else 'remove it'}"
+    )
+
+
+def _history(text: str, config: TrialConfig) -> list[EpochRecord]:
+    """The rows of epochs 1, 2, 3, ... of the trial; ValueError if they are none."""
+    history = [EpochRecord.from_json(values) for values in from_json(text)]
+    if [(record.trial_id, record.epoch) for record in history] != [
+        (config.trial_id, epoch) for epoch in range(1, len(history) + 1)
+    ]:
+        raise ValueError("its history is not epochs 1, 2, 3, ... of the trial")
+    return history
+
+
+def _assembled(tensors: dict[str, Tensor], history: list[EpochRecord], config: TrialConfig) -> TrialState:
     parameters: dict[str, Tensor] = {}
     adam: dict[str, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
@@ -60,7 +84,7 @@ def _assembled(tensors: dict[str, Tensor], history: list[dict[str, object]], con
         else:
             field, _, name = name.partition("/")
             adam.setdefault(name, {})[field] = tensor
-    state = TrialState(config, parameters, adam, [EpochRecord.from_json(values) for values in history])
+    state = TrialState(config, parameters, adam, history)
     _check_complete(state)
     return state
 
@@ -73,6 +97,9 @@ def _check_complete(state: TrialState) -> None:
         raise ValueError("its parameters are not those of the trial's model")
     if found != moments:
         raise ValueError("Adam's state does not match its parameters")
+    tensors = [*state.parameters.values(), *(tensor for fields in state.adam.values() for tensor in fields.values())]
+    if any(tensor.dtype != torch.float32 for tensor in tensors):
+        raise ValueError("its tensors are not all of float32")
     if not state.history and any(fields["step"] for fields in state.adam.values()):
         raise ValueError("it has steps but no history")
 
@@ -84,6 +111,6 @@ def stated(payload: bytes) -> dict[str, str]:
     """
     try:
         length = int.from_bytes(payload[:8], "little")
-        return dict(json.loads(payload[8 : 8 + length]).get("__metadata__", {}))
-    except (ValueError, AttributeError, TypeError, RecursionError):
+        return _METADATA.validate_python(from_json(payload[8 : 8 + length])["__metadata__"], strict=True)
+    except (ValueError, LookupError, TypeError):
         return {}

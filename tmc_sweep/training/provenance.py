@@ -2,6 +2,7 @@
 
 import os
 import platform
+import secrets
 import socket
 import subprocess
 from functools import cache
@@ -31,7 +32,28 @@ def of_this_process(device: str, engine: str) -> Provenance:
         versions=f"{packages} python {platform.python_version()}",
         git_commit=commit,
         git_dirty=dirty,
+        processor=processor(),
     )
+
+
+@cache
+def processor() -> str:
+    """Model of the processor and the vector instructions that torch uses there, which both decide bits of a sum."""
+    first = Path("/proc/cpuinfo").read_text(errors="replace").split("\n\n")[0]  # of its cores
+    said = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in first.splitlines())}
+    numbers = "-".join(said[name] for name in ("cpu family", "model", "stepping") if name in said)
+    model = f"{said.get('model name') or platform.machine()} {numbers}".strip()
+    return f"{model} {torch.backends.cpu.get_cpu_capability()}"
+
+
+def name_of_this_process() -> str:
+    """A name that this process has and no other, on any machine and at any time, unlike its number."""
+    return _name_of(os.getpid())
+
+
+@cache
+def _name_of(_process: int) -> str:
+    return secrets.token_hex(8)
 
 
 @cache

@@ -1,0 +1,240 @@
+"""Which cells stop is settled once: a sweep killed at any write stops those, and lets go those, that its twin did.
+
+The twin is the same arrivals without a fault. What was not acknowledged arrives again, in the same order.
+"""
+
+import math
+import random
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from disk import Disk, Fault, Kind
+
+from tmc_sweep.config import TrialConfig
+from tmc_sweep.errors import StorageError
+from tmc_sweep.paths import SweepPaths
+from tmc_sweep.records import OUTCOME_COLUMNS, EpochRecord, Provenance, Status
+from tmc_sweep.space import parse
+from tmc_sweep.sweep import recorder as recorder_module
+from tmc_sweep.sweep.letters import Ack, Begin, Report
+from tmc_sweep.sweep.recorder import Recorder
+from tmc_sweep.sweep.search import choosing
+from tmc_sweep.tables import epochs, files
+from tmc_sweep.tables.lock import sweep_lock
+from tmc_sweep.tables.manifest import open_manifest
+from tmc_sweep.tables.published import Publication, fetch
+
+EPOCHS = 4
+SCHEDULERS = {
+    "asha": "{algorithm: asha, last: 1, grace_epochs: 1, reduction: 2}",
+    "median": "{algorithm: median, last: 1, grace_epochs: 1}",
+}
+Arrival = tuple[TrialConfig, int]  # a trial, and the epoch that it reports
+Ends = dict[str, tuple[object, ...]]
+
+
+class Story:
+    """Four cells, one of two seeds, whose epochs arrive in an order that a seed gives, two at a time."""
+
+    def __init__(self, paths: SweepPaths, scheduler: str, seed: int) -> None:
+        rates = "[1e-4, 2e-4, 3e-4, 4e-4]"
+        text = (
+            f"name: {paths.name}\nbase: {{objective: iwae, architecture: {{latents: [4]}}, train_images: 100, "
+            f"validation_images: 20, test_images: 40, K: 2, epochs: {EPOCHS}}}\n"
+            f"space: {{lr: {{grid_search: {rates}}}}}\nseeds: 2\nstatistic: {{metric: val_iwae, last: 1}}\n"
+            f"scheduler: {SCHEDULERS[scheduler]}\n"
+        )
+        self.paths, self.space = paths, parse(text, "story.yaml")
+        self.trials = [trial for trial in self.space.trials() if trial.seed == 0 or trial.lr == 1e-4]
+        self.acknowledged: set[Arrival] = set()
+        self.order = self._order(random.Random(seed))
+
+    def _order(self, chance: random.Random) -> list[Arrival]:
+        turns = [trial for trial in self.trials for _ in range(EPOCHS)]
+        chance.shuffle(turns)
+        return [(trial, turns[: place + 1].count(trial)) for place, trial in enumerate(turns)]
+
+    def run(self, tries: int = 3, until: int | None = None) -> None:
+        """Let arrive what was not acknowledged, in its order, as a run of `tmc-sweep run` would record it."""
+        with sweep_lock(self.paths):
+            open_manifest(self.paths, self.space.text)
+            recorder = _lasting(lambda: Recorder.open(self.paths, self.trials), tries)
+            choosing(self.space, self.paths, self.trials, [], recorder)
+            waiting = [arrival for arrival in self.order[:until] if arrival not in self.acknowledged]
+            self._deliver(recorder, waiting, tries)
+            recorder.release()
+            _lasting(recorder.commit, tries)
+
+    def _deliver(self, recorder: Recorder, waiting: Sequence[Arrival], tries: int) -> None:
+        attempts = {}
+        for trial in dict.fromkeys(trial for trial, _ in waiting):
+            begun = recorder.receive(_begin(trial))
+            attempts[trial] = None if isinstance(begun, Ack) else begun.attempt
+        _lasting(recorder.commit, tries)
+        for place in range(0, len(waiting), 2):
+            batch = waiting[place : place + 2]
+            for trial, epoch in batch:
+                if (attempt := attempts[trial]) is not None:
+                    recorder.receive(Report(trial.trial_id, attempt, (_record(trial, epoch, attempt),)))
+            _lasting(recorder.commit, tries)
+            self.acknowledged.update(batch)
+
+    def continued(self, paths: SweepPaths) -> Ends:
+        """How the trials end in a copy, in which arrives what it has no row of."""
+        other = Story.__new__(Story)
+        other.__dict__ = {**self.__dict__, "paths": paths}
+        rows = pd.read_parquet(paths.epochs, columns=["trial_id", "epoch"]).itertuples(index=False, name=None)
+        stored = set(rows)
+        other.acknowledged = {arrival for arrival in self.order if (arrival[0].trial_id, arrival[1]) in stored}
+        other.run()
+        return other.ends()
+
+    def ends(self, paths: SweepPaths | None = None) -> Ends:
+        """How each trial stands, on disk."""
+        with sweep_lock(paths or self.paths):
+            recorder = Recorder.open(paths or self.paths, self.trials)
+            rows = [recorder.row(trial.trial_id) for trial in self.trials]
+        return {row["trial_id"]: (row["status"], row["reason"], row["epochs_done"]) for row in rows}
+
+
+def _begin(trial: TrialConfig) -> Begin:
+    return Begin(trial.trial_id, (trial.trial_id,), 7, "sum", Provenance("host", "cpu", 1, "eager", "versions"))
+
+
+def _record(trial: TrialConfig, epoch: int, attempt: int) -> EpochRecord:
+    """Crossing curves: the best at a rung is not the best at the next."""
+    value = -10 - 5 * math.sin(1e4 * trial.lr * epoch + trial.seed)
+    spent = {"epoch_seconds": 1.0, "eval_seconds": 0.5, "peak_memory_bytes": 1}
+    fields = dict.fromkeys(OUTCOME_COLUMNS, value)
+    now = datetime(2025, 1, 1, tzinfo=UTC)
+    return EpochRecord(trial_id=trial.trial_id, epoch=epoch, attempt=attempt, time=now, **fields, **spent)
+
+
+def _lasting(action, tries: int):
+    for _ in range(tries - 1):
+        with suppress(StorageError):
+            return action()
+    return action()
+
+
+@pytest.fixture(autouse=True)
+def a_part_for_each_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(epochs, "TRIALS_PER_PART", 1)
+    monkeypatch.setattr(recorder_module, "_TRIALS_SECONDS", math.inf)
+
+
+@pytest.fixture(params=["asha-2", "median-2", *(f"{name}-{seed}" for name in SCHEDULERS for seed in (0, 4, 5))])
+def story(request: pytest.FixtureRequest, tmp_path: Path) -> Story:
+    scheduler, _, seed = request.param.partition("-")
+    return Story(SweepPaths(tmp_path / "disk" / "results", "tiny"), scheduler, int(seed))
+
+
+def twin_of(story: Story, tmp_path: Path) -> Ends:
+    """Where the same arrivals end without a fault: some cells stop, some go on."""
+    twin = Story(SweepPaths(tmp_path / "twin", "tiny"), "asha", 0)
+    twin.space, twin.trials, twin.order = story.space, story.trials, story.order
+    twin.run()
+    ends = twin.ends()
+    assert {status for status, _, _ in ends.values()} == {Status.STOPPED, Status.DONE}
+    return ends
+
+
+@pytest.mark.parametrize("story", ["asha-2"], indirect=True)
+def test_a_sweep_killed_in_a_commit_that_stops_a_cell_decides_as_its_twin(story: Story, tmp_path: Path):
+    """Before each rename of such commits: of the decision, the rows, the attempts, the trial table."""
+    Faults(story, tmp_path).check("kill", everywhere=False)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["kill", "full", "power"])
+def test_a_sweep_killed_at_any_write_decides_as_its_twin(story: Story, tmp_path: Path, kind: Kind):
+    Faults(story, tmp_path).check(kind, everywhere=True)
+
+
+@pytest.mark.parametrize("story", ["asha-2", "median-2"], indirect=True)
+def test_ten_reopenings_stop_nothing_more_and_nothing_less(story: Story, tmp_path: Path):
+    expected = twin_of(story, tmp_path)
+    for place in range(2, len(story.order), 2):
+        story.run(until=place)
+    assert story.ends() == expected
+
+
+@pytest.mark.parametrize("story", ["asha-2"], indirect=True)
+def test_a_published_copy_decides_as_the_sweep_itself(story: Story, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Copied before any file is replaced: what is copied first is older than the rest."""
+    expected = twin_of(story, tmp_path)
+    copies: list[str] = []
+    write = files.write
+
+    def copying(path: Path, content: bytes, temporary: Path) -> None:
+        if story.paths.results in path.parents and story.acknowledged:
+            copies.append(str(tmp_path / f"copy{len(copies)}"))
+            with monkeypatch.context() as patch:
+                patch.setattr(files, "write", write)
+                Publication(story.paths, copies[-1]).update()
+        write(path, content, temporary)
+
+    monkeypatch.setattr(files, "write", copying)
+    story.run()
+    monkeypatch.setattr(files, "write", write)
+    for copy in copies[::3]:
+        assert story.continued(fetched(copy, tmp_path)) == expected
+
+
+def fetched(copy: str, tmp_path: Path) -> SweepPaths:
+    paths = SweepPaths(tmp_path / "fetched" / Path(copy).name, "tiny")
+    fetch(copy, paths)
+    return paths
+
+
+class Faults:
+    """A story with a fault at some of its operations, and its twin without."""
+
+    def __init__(self, story: Story, tmp_path: Path) -> None:
+        self.story, self.root = story, story.paths.results.parent
+        self.expected = twin_of(story, tmp_path)
+        self.root.mkdir()
+
+    def check(self, kind: Kind, *, everywhere: bool) -> None:
+        operations = self._operations()
+        points = range(1, len(operations) + 1) if everywhere else self._in_ending_commits(operations)
+        wrong = [f"{kind} at {at}, {operations[at - 1]}" for at in points if self._differs(Fault(at, kind))]
+        sys.stdout.write(f"\n{kind}: {len(points)} of {len(operations)} operations, {len(wrong)} other ends\n")
+        assert wrong == []
+
+    def _operations(self) -> list[str]:
+        disk = Disk(self.root)
+        with disk.mounted():
+            self.story.run()
+        assert self.story.ends() == self.expected
+        return disk.operations
+
+    def _in_ending_commits(self, operations: list[str]) -> list[int]:
+        """The renames of the first commits that end trials, in which the trial table is written."""
+        tables = [at for at, what in enumerate(operations, 1) if what == f"rename {self.story.paths.trials.name}"][
+            2:4
+        ]  # two of the beginning
+        renames = [at for at, what in enumerate(operations, 1) if what.startswith("rename ")]
+        return [at for at in renames if any(table - 20 < at <= table for table in tables)]
+
+    def _differs(self, fault: Fault) -> bool:
+        """Whether the sweep ends otherwise, on any disk that the fault may leave."""
+        self.story.acknowledged.clear()
+        disk = Disk(self.root)
+        disk.restore()
+        with suppress(StorageError), disk.mounted(fault):
+            self.story.run(tries=1 if fault.kind == "full" else 3)
+        acknowledged = set(self.story.acknowledged)
+        for found in list(disk.after_power_loss()) if fault.kind == "power" else [disk]:
+            self.story.acknowledged = set(acknowledged)
+            found.restore()
+            with found.mounted():
+                self.story.run()
+            if self.story.ends() != self.expected:
+                return True
+        return False
