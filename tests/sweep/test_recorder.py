@@ -394,3 +394,76 @@ def test_a_trial_keeps_the_search_space_of_its_last_attempt_and_what_it_had_of_a
     manifest = read_manifest(paths)
     ran_under = [manifest.search_space_named(trial(paths, config)["search_space"]) for config in (FIRST, OTHER)]
     assert (ran_under, trial(paths, OTHER)["gpu"]) == (texts, 0.25)
+
+
+def attempts(paths: SweepPaths) -> pd.DataFrame:
+    return pd.read_parquet(paths.attempts)
+
+
+def test_every_attempt_is_on_record_before_it_trains_and_with_its_end(recorder: Recorder, paths: SweepPaths):
+    recorder.receive(replace(begin(processor="A"), process="one"))
+    recorder.commit()
+    (first,) = attempts(paths).itertuples()
+    assert (first.attempt, first.process, first.processor, pd.isna(first.end)) == (1, "one", "A", True)
+    recorder.receive(replace(begin(processor="B", pack=[FIRST, OTHER]), process="two"))
+    recorder.receive(report(row(1), row(2), row(3), attempt=2))
+    recorder.receive(begin(OTHER))
+    recorder.release(datetime(2025, 1, 1, tzinfo=UTC))
+    recorder.commit()
+    frame = attempts(paths).set_index(["trial_id", "attempt"])
+    assert frame["end"].tolist() == ["interrupted", "done", "interrupted"]
+    assert frame["pack"].nunique() == 3
+    assert frame["ended"].isna().tolist() == [True, False, False]
+
+
+def test_a_trial_table_that_counts_an_attempt_has_it_in_the_attempt_table(
+    recorder: Recorder, paths: SweepPaths, monkeypatch: pytest.MonkeyPatch
+):
+    """Killed between the two: the attempt is begun again, under its number."""
+    recorder.receive(begin())
+    with monkeypatch.context() as patch:
+        patch.setattr(TrialTable, "commit", broken)
+        with pytest.raises(StorageError):
+            recorder.commit()
+    assert (trial(paths)["attempts"], attempts(paths)["attempt"].tolist()) == (0, [1])
+    again = Recorder.open(paths, [FIRST, OTHER])
+    assert again.receive(begin()) == Begun(attempt=1, checkpoint=None)
+    again.commit()
+    assert (trial(paths)["attempts"], attempts(paths)["attempt"].tolist()) == (1, [1])
+
+
+@pytest.mark.parametrize("name", ["host", "processor", "threads", "versions", "engine"])
+def test_an_epoch_recomputed_by_other_means_replaces_and_never_fails(recorder: Recorder, paths: SweepPaths, name: str):
+    means = {"host": "h", "processor": "A", "threads": 1, "versions": "v", "engine": "eager"}
+    recorder.receive(begin(**means))
+    recorder.receive(report(row(1), row(2)))
+    other = 2 if name == "threads" else "other"
+    recorder.receive(begin(**{**means, name: other}))
+    assert recorder.receive(report(row(1, value=-49.0, attempt=2), attempt=2)) == Ack(refused=False)
+    recorder.commit()
+    assert stored(paths) == [-49.0]
+
+
+def test_an_epoch_recomputed_by_the_means_of_any_earlier_attempt_on_record_must_be_the_same(
+    recorder: Recorder, paths: SweepPaths
+):
+    """Also where attempts lie between that stored no row, and in another run."""
+    recorder.receive(begin(processor="A"))
+    recorder.receive(report(row(1)))
+    recorder.receive(begin(processor="A"))
+    recorder.commit()
+    recorder = Recorder.open(paths, [FIRST, OTHER])
+    recorder.receive(begin(processor="A"))
+    assert recorder.receive(report(row(1, value=-49.0, attempt=3), attempt=3)) == Ack(refused=True)
+    assert "must reproduce its stored epoch 1" in recorder.row(FIRST.trial_id)["reason"]
+
+
+def test_of_attempts_whose_means_are_not_on_record_an_epoch_may_be_another(recorder: Recorder, paths: SweepPaths):
+    """As those of 0.1.0, which kept the means of the last attempt only, without the processor."""
+    recorder.receive(begin())
+    recorder.receive(report(row(1)))
+    recorder.commit()
+    paths.attempts.unlink()
+    recorder = Recorder.open(paths, [FIRST, OTHER])
+    recorder.receive(begin())
+    assert recorder.receive(report(row(1, value=-49.0, attempt=2), attempt=2)) == Ack(refused=False)

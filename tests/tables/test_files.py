@@ -84,3 +84,41 @@ def test_every_folder_that_is_made_is_durable_also_those_above_the_results(tmp_p
     files.prepare(paths)
     made = {paths.results.parent, paths.results, paths.private.parent, paths.private, paths.temporary}
     assert {folder.parent for folder in made} <= {*synced}
+
+
+@pytest.fixture(params=["pipe", "device", "folder", "link"])
+def irregular(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """What lies in a file's place, and would make a reader wait, or fill its memory, or leave the folder."""
+    path = tmp_path / "file"
+    match request.param:
+        case "pipe":
+            os.mkfifo(path)
+        case "device":
+            path.symlink_to("/dev/zero")
+        case "folder":
+            path.mkdir()
+        case "link":
+            (tmp_path / "elsewhere").write_bytes(b"content")
+            path.symlink_to(tmp_path / "elsewhere")
+    return path
+
+
+def test_only_a_regular_file_is_read(irregular: Path):
+    with pytest.raises(StorageError, match=r"file cannot be read \(.*\): (move it away|remove the symbolic link)"):
+        files.read(irregular)
+    with pytest.raises(OSError, match=r"it is no regular file|symbolic link"), files.opened(irregular):
+        pytest.fail("it was opened")
+
+
+def test_a_file_larger_than_half_of_the_memory_is_refused_unread(tmp_path: Path):
+    with (tmp_path / "file").open("wb") as file:
+        file.truncate(files.MOST_BYTES + 1)
+    with pytest.raises(StorageError, match="more than half of this machine's memory"):
+        files.read(tmp_path / "file")
+
+
+def test_a_link_in_a_folders_place_is_not_followed(tmp_path: Path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "folder").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StorageError, match=r"folder cannot be listed .*: remove the symbolic link"):
+        files.names(tmp_path / "folder")
