@@ -23,10 +23,11 @@ from tmc_sweep.space import parse
 from tmc_sweep.sweep import recorder as recorder_module
 from tmc_sweep.sweep.letters import Ack, Begin, Report
 from tmc_sweep.sweep.recorder import Recorder
+from tmc_sweep.sweep.repair import repair
 from tmc_sweep.sweep.search import choosing
 from tmc_sweep.tables import epochs, files
 from tmc_sweep.tables.lock import sweep_lock
-from tmc_sweep.tables.manifest import open_manifest
+from tmc_sweep.tables.manifest import open_manifest, read_manifest
 from tmc_sweep.tables.published import Publication, fetch
 
 EPOCHS = 4
@@ -81,8 +82,13 @@ class Story:
             for trial, epoch in batch:
                 if (attempt := attempts[trial]) is not None:
                     recorder.receive(Report(trial.trial_id, attempt, (_record(trial, epoch, attempt),)))
+            if any(decision.stop for decision in recorder.decisions.values()):
+                self.on_stop(recorder)
             _lasting(recorder.commit, tries)
             self.acknowledged.update(batch)
+
+    def on_stop(self, recorder: Recorder) -> None:
+        """Called before each commit once a cell is to stop."""
 
     def continued(self, paths: SweepPaths) -> Ends:
         """How the trials end in a copy, in which arrives what it has no row of."""
@@ -100,6 +106,14 @@ class Story:
             recorder = Recorder.open(paths or self.paths, self.trials)
             rows = [recorder.row(trial.trial_id) for trial in self.trials]
         return {row["trial_id"]: (row["status"], row["reason"], row["epochs_done"]) for row in rows}
+
+
+def plain_statuses(paths: SweepPaths) -> list[tuple[str]]:
+    return list(pd.read_parquet(paths.trials)[["status"]].itertuples(index=False, name=None))
+
+
+def _broken() -> None:
+    raise StorageError("the disk is full")
 
 
 def _begin(trial: TrialConfig) -> Begin:
@@ -238,3 +252,63 @@ class Faults:
             if self.story.ends() != self.expected:
                 return True
         return False
+
+
+@pytest.fixture
+def ended(tmp_path: Path) -> Story:
+    """A story at its end: some cells were stopped."""
+    story = Story(SweepPaths(tmp_path / "results", "tiny"), "asha", 2)
+    story.run()
+    return story
+
+
+def test_a_lost_trial_table_has_its_stopped_trials_again_after_repair(ended: Story):
+    expected = ended.ends()
+    ended.paths.trials.unlink()
+    repair(ended.paths)
+    assert ended.ends() == expected
+
+
+def test_without_the_manifest_what_is_stored_counts_as_let_go_which_repair_says(tmp_path: Path):
+    """The sweep is in the middle: later rungs are decided as ever, earlier ones never again."""
+    story = Story(SweepPaths(tmp_path / "results", "tiny"), "asha", 2)
+    story.run(until=10)
+    stopped = [name for name, (status, *_) in story.ends().items() if status == Status.STOPPED]
+    story.paths.manifest.unlink()
+    (said,) = (line for line in repair(story.paths).done if "manifest" in line)
+    assert said.endswith("what a scheduler had decided counts as decided to go on, but for the trials that it stopped")
+    before = {trial.trial_id: done for trial, (*_, done) in zip(story.trials, story.ends().values(), strict=True)}
+    story.run()
+    newly = {name: end for name, end in story.ends().items() if end[0] == Status.STOPPED and name not in stopped}
+    assert stopped
+    assert all(int(str(reason).split("epoch ")[1][0]) > before[name] for name, (_, reason, _) in newly.items())
+
+
+def test_a_stop_on_record_outlasts_its_scheduler_and_a_killed_run(tmp_path: Path):
+    """Killed between the decision and the trial table; the next run has no scheduler in its file."""
+    story = Story(SweepPaths(tmp_path / "results", "tiny"), "asha", 2)
+    expected = twin_of(story, tmp_path)
+    with pytest.MonkeyPatch.context() as patch, suppress(StorageError):
+        patch.setattr(story, "on_stop", lambda recorder: patch.setattr(recorder._trials, "commit", _broken))
+        story.run(tries=1)
+    first = {name for name, decision in read_manifest(story.paths).decisions.items() if decision.stop}
+    assert first
+    assert Status.STOPPED not in {status for status, *_ in plain_statuses(story.paths)}
+    story.space = parse(story.space.text.split("scheduler:")[0], "story.yaml")
+    story.run()
+    ends = story.ends()
+    of_cells = {trial.trial_id for trial in story.trials if trial.cell_id in first}
+    assert {name: ends[name] for name in of_cells} == {name: expected[name] for name in of_cells}
+    assert {ends[name][0] for name in ends.keys() - of_cells} == {Status.DONE}
+
+
+def test_a_seed_that_joins_a_stopped_cell_stops_where_the_others_did(ended: Story):
+    decisions = read_manifest(ended.paths).decisions
+    cell = next(name for name, decision in decisions.items() if decision.stop)
+    (first, *_) = (trial for trial in ended.trials if trial.cell_id == cell)
+    joins = first.model_copy(update={"seed": 9})
+    ended.trials.append(joins)
+    ended.order += [(joins, epoch) for epoch in range(1, EPOCHS + 1)]
+    ended.run()
+    assert ended.ends()[joins.trial_id] == (Status.STOPPED, decisions[cell].stop, decisions[cell].epoch)
+    assert read_manifest(ended.paths).decisions == decisions

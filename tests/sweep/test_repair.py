@@ -10,19 +10,24 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from stored import DONE, GOING, TRIALS, YAML, checkpoint, store
-from twin import expected, outcomes, small, sweep, table
+from twin import DirectChannel, expected, outcomes, small, sweep, table
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import load
 from tmc_sweep.errors import StorageError, SweepBusyError
 from tmc_sweep.paths import SweepPaths
+from tmc_sweep.records import Status
+from tmc_sweep.space import SearchSpace, parse
 from tmc_sweep.sweep.inspection import verify
+from tmc_sweep.sweep.pack_run import PackRun
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.sweep.repair import repair
+from tmc_sweep.sweep.search import choosing
+from tmc_sweep.sweep.stopping import Stopping
 from tmc_sweep.tables import files, manifest
 from tmc_sweep.tables.checkpoints import CheckpointFiles
 from tmc_sweep.tables.lock import sweep_lock
-from tmc_sweep.tables.manifest import read_manifest, write_manifest
+from tmc_sweep.tables.manifest import Decision, open_manifest, read_manifest, write_manifest
 from tmc_sweep.tables.read import read_trials
 from tmc_sweep.training import decode, encode
 
@@ -276,3 +281,39 @@ def test_a_damaged_part_is_neither_trained_on_nor_overwritten_by_a_run(paths: Sw
     with pytest.raises(StorageError, match=r"part-00000\.parquet .* mend it with `tmc-sweep repair tiny`"):
         Recorder.open(paths, TRIALS)
     assert paths.part(0).read_bytes() == b"garbage"
+
+
+def decided(paths: SweepPaths, space: SearchSpace, epochs: int) -> dict[str, str]:
+    """Train the cells one after another, each epoch checkpointed, as the scheduler lets them; the statuses."""
+    trials = space.trials()
+    with sweep_lock(paths):
+        open_manifest(paths, space.text)
+        recorder = Recorder.open(paths, trials)
+        choosing(space, paths, trials, [], recorder)
+        for trial in trials:
+            run = PackRun([trial], load("digits"), DirectChannel(recorder), "cpu", 0.0)
+            for _ in range(epochs):
+                if not run.finished:
+                    run.train_epoch()
+        recorder.release()
+        recorder.commit()
+        return {trial.trial_id: recorder.row(trial.trial_id)["status"] for trial in trials}
+
+
+def test_rows_that_come_back_count_as_let_go_which_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Two cells at their first rung; the rows and the decisions are lost, and come back from checkpoints."""
+    paths = SweepPaths(tmp_path, "tiny")
+    text = YAML.replace("epochs: 3", "epochs: 4, validation_images: 20").replace("seeds: 2", "seeds: 1")
+    space = parse(
+        f"{text}space: {{lr: {{grid_search: [1e-2, 1e-6]}}}}\nstatistic: {{metric: val_iwae, last: 1}}\n"
+        "scheduler: {algorithm: asha, last: 1, grace_epochs: 2, reduction: 2}\n",
+        "tiny.yaml",
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(Stopping, "_against", lambda *_: None)  # let go, for now
+        assert set(decided(paths, space, epochs=3).values()) == {Status.PENDING}
+    break_part(paths)
+    write_manifest(paths, replace(read_manifest(paths), decisions={space.trials()[0].cell_id: Decision(2)}))
+    said = repair(paths).done
+    assert said[-1] == "a scheduler stops no cell at epochs that were brought back: they count as decided to go on"
+    assert set(decided(paths, space, epochs=4).values()) == {Status.DONE}

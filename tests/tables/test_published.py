@@ -17,10 +17,13 @@ from stored import GOING, TRIALS, YAML, store
 from twin import expected, outcomes, sweep, table
 
 from tmc_sweep.data import load
-from tmc_sweep.errors import InputError, StorageError, SweepBusyError
+from tmc_sweep.errors import InputError, NewerError, StorageError, SweepBusyError
 from tmc_sweep.paths import SweepPaths
+from tmc_sweep.sweep.inspection import verify
+from tmc_sweep.sweep.repair import repair
 from tmc_sweep.tables import epochs, published
 from tmc_sweep.tables.lock import sweep_lock
+from tmc_sweep.tables.manifest import read_manifest
 from tmc_sweep.tables.places import place
 from tmc_sweep.tables.present import part_files
 from tmc_sweep.tables.published import Publication, fetch
@@ -350,3 +353,63 @@ def test_the_index_holds_hashes_and_sizes(paths: SweepPaths, tmp_path: Path):
     assert index["format_version"] == published.VERSION
     assert index["files"].keys() == BEGUN | {*COUNTED}
     assert index["files"]["tiny.trials.parquet"][1] == paths.trials.stat().st_size
+
+
+@pytest.fixture
+def copied(paths: SweepPaths, tmp_path: Path) -> SweepPaths:
+    Publication(paths, str(tmp_path / "copy")).update()
+    return SweepPaths(tmp_path / "copy", "tiny")
+
+
+@pytest.fixture(params=["published", "pulled"])
+def copy_of(request: pytest.FixtureRequest, copied: SweepPaths, tmp_path: Path) -> SweepPaths:
+    """A copy of either kind."""
+    if request.param == "pulled":
+        here = SweepPaths(tmp_path / "here", "tiny")
+        fetch(str(copied.results), here)
+        return here
+    return copied
+
+
+def test_a_copy_is_whole_says_what_it_leaves_out_and_its_damage_is_named(copy_of: SweepPaths):
+    assert read_manifest(copy_of).leaves_out == ("checkpoints",)
+    assert verify(copy_of).problems == ()
+    assert repair(copy_of).done == ()
+    assert read_manifest(copy_of).leaves_out == ("checkpoints",)
+    whole = copy_of.part(1).read_bytes()
+    copy_of.part(1).write_bytes(whole[:-20] + b"?" + whole[-19:])
+    (part, rows) = verify(copy_of).problems
+    assert (part.file, rows.file) == (copy_of.part(1), copy_of.epochs)
+
+
+def test_a_damaged_copy_is_repaired_as_far_as_it_can_be_and_pulled_again(copied: SweepPaths, tmp_path: Path):
+    here = SweepPaths(tmp_path / "here", "tiny")
+    fetch(str(copied.results), here)
+    before = table(here.epochs)
+    here.part(1).write_bytes(b"garbage")
+    *_, last = repair(here).done
+    assert "a copy without checkpoints, so no rows could come back: fetch it again with `tmc-sweep pull`" in last
+    assert verify(here).problems == ()
+    fetch(str(copied.results), here)
+    assert table(here.epochs).equals(before)
+    assert verify(here).problems == ()
+
+
+def test_a_copy_that_was_run_is_a_sweep_of_its_own_which_publishing_never_overwrites(
+    copied: SweepPaths, paths: SweepPaths
+):
+    sweep(copied, TRIALS, load("digits"), text=YAML)
+    assert read_manifest(copied).leaves_out == ()
+    assert verify(copied).problems == ()
+    before = {path: path.read_bytes() for path in copied.results.rglob("*.parquet")}
+    with pytest.raises(StorageError, match="has the sweep itself, or a copy that was run: publish elsewhere"):
+        Publication(paths, str(copied.results)).update()
+    assert {path: path.read_bytes() for path in copied.results.rglob("*.parquet")} == before
+
+
+def test_an_index_of_a_newer_version_is_left_alone(paths: SweepPaths, copied: SweepPaths):
+    newer = b'{"format_version": 99, "files": {}, "sha256": "0"}'
+    copied.published.write_bytes(newer)
+    with pytest.raises(NewerError, match=r"published\.json must have a format version up to 2, but has 99"):
+        Publication(paths, str(copied.results)).update()
+    assert copied.published.read_bytes() == newer

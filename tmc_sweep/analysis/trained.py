@@ -19,6 +19,7 @@ from tmc_sweep.models import HierarchicalVAE
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import fixed_values
 from tmc_sweep.tables.checkpoints import CheckpointFiles
+from tmc_sweep.tables.manifest import is_copy, read_manifest
 from tmc_sweep.tables.read import find, stored_trials
 from tmc_sweep.tables.trials import known_config
 from tmc_sweep.training import TrialState, decode
@@ -101,9 +102,12 @@ def choose(paths: SweepPaths, trial_ids: Sequence[str] = ()) -> Chosen:
     checkpoints = CheckpointFiles(paths)
     epochs = {config: found[0] for config in configs if (found := checkpoints.latest(config.trial_id))}
     if not epochs:
+        manifest = read_manifest(paths)
+        fix = f"run sweep {paths.name!r}, or wait for its first checkpoint"
+        if manifest and is_copy(paths, manifest):
+            fix = "this is a copy, which leaves them out, so do it where the sweep was run"
         raise InputError(
-            f"a trial must have a checkpoint for this, but none of the {len(configs)} asked for has one: "
-            f"run sweep {paths.name!r}, or wait for its first checkpoint"
+            f"a trial must have a checkpoint for this, but none of the {len(configs)} asked for has one: {fix}"
         )
     return Chosen(paths, epochs, tuple(config for config in configs if config not in epochs))
 

@@ -114,7 +114,8 @@ class Recorder:
         for a few seconds.
         """
         if self._manifest_changed:
-            self._manifest = replace(self._manifest, packs=self.packs, decisions=dict(self._decisions))
+            decisions = dict(self._decisions)
+            self._manifest = replace(self._manifest, packs=self.packs, decisions=decisions, leaves_out=())
             write_manifest(self._paths, self._manifest)
             self._manifest_changed = False
         self._epochs.commit()
@@ -160,9 +161,6 @@ class Recorder:
         for cell in self._decisions:
             self._stop_if_decided(cell)
         self.commit()
-        if self._manifest.leaves_out:  # no more: its tables name nothing that is not here
-            self._manifest = replace(self._manifest, leaves_out=())
-            write_manifest(self._paths, self._manifest)
 
     def _begin(self, letter: Begin) -> Reply:
         row = self.row(letter.trial_id)
@@ -173,7 +171,8 @@ class Recorder:
             pass_over(lost, "it is missing")
         attempt, now = row["attempts"] + 1, datetime.now(UTC)
         self._alike_since[letter.trial_id] = self._since(letter, attempt)
-        self._manifest_changed |= self._pack_of.get(letter.trial_id) != letter.pack
+        is_copy = bool(self._manifest.leaves_out)  # from now on no more: its tables name nothing that is not here
+        self._manifest_changed |= is_copy or self._pack_of.get(letter.trial_id) != letter.pack
         self._pack_of[letter.trial_id] = letter.pack
         self._set_status(
             letter.trial_id,

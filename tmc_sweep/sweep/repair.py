@@ -51,9 +51,11 @@ def repair(paths: SweepPaths) -> Mended:
         recorder = Recorder.open(paths, list(configs.values()))
         gone = [] if findings.is_copy else [path for path in recorder.lost.values() if path not in _broken(findings)]
         done += [f"no longer named: {path}, which is gone" for path in gone]
-        for trial_id, config in configs.items():
-            done += _mend(recorder, CheckpointFiles(paths), config)
-            counted.setdefault(trial_id, 0)
+        back = [line for config in configs.values() for line in _mend(recorder, CheckpointFiles(paths), config)]
+        if back and recorder.decisions:
+            back.append("a scheduler stops no cell at epochs that were brought back: they count as decided to go on")
+        done += back
+        counted = {**dict.fromkeys(configs, 0), **counted}
         recorder.commit()
         left = {trial_id: recorder.row(trial_id)["epochs_done"] for trial_id in counted}
     if findings.is_copy and findings.problems:
@@ -162,12 +164,7 @@ def _mend(recorder: Recorder, checkpoints: CheckpointFiles, config: TrialConfig)
     recorder.mend(config.trial_id, _history(checkpoints, config, before))
     after = recorder.row(config.trial_id)["epochs_done"]
     if after > before:
-        on_record = recorder.decisions.get(config.cell_id)
-        late = after > (on_record.epoch if on_record else 0) and recorder.decisions
-        yield (
-            f"brought back from a checkpoint: epochs {before + 1} to {after} of trial {config.trial_id}"
-            f"{', at which the scheduler stops nothing more' if late else ''}"
-        )
+        yield f"brought back from a checkpoint: epochs {before + 1} to {after} of trial {config.trial_id}"
 
 
 def _history(checkpoints: CheckpointFiles, config: TrialConfig, known: int) -> list[EpochRecord]:
