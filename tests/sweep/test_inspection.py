@@ -1,5 +1,6 @@
 """What `verify` finds, and what it passes over: nothing, unless it is as it should be."""
 
+import os
 import random
 import shutil
 import sys
@@ -14,13 +15,14 @@ from stored import TRIALS, checkpoint, store
 from twin import started
 
 from tmc_sweep.data import load
-from tmc_sweep.errors import InputError
+from tmc_sweep.errors import InputError, StorageError
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.records import EPOCH_COLUMNS, TRIAL_COLUMNS
+from tmc_sweep.records import ATTEMPT_COLUMNS, EPOCH_COLUMNS, TRIAL_COLUMNS
 from tmc_sweep.sweep import inspection
+from tmc_sweep.sweep.budget import prune
 from tmc_sweep.sweep.inspection import inspect, known_sweep, verify
 from tmc_sweep.sweep.repair import repair
-from tmc_sweep.tables import manifest
+from tmc_sweep.tables import files, manifest
 from tmc_sweep.tables.artefacts import ARTEFACTS, Artefact, upsert
 from tmc_sweep.tables.manifest import read_manifest, write_manifest
 from tmc_sweep.tables.schema import read_table, to_parquet
@@ -253,3 +255,69 @@ def test_the_name_of_no_sweep(tmp_path: Path, paths: SweepPaths):
         known_sweep(tmp_path / "none", "tiny")
     shutil.rmtree(paths.epochs)
     assert known_sweep(paths.results, "tiny") == paths  # what is left of it can be mended
+
+
+PLACES: dict[str, Callable[[SweepPaths], Path]] = {
+    "part": lambda paths: paths.part(0),
+    "trials": lambda paths: paths.trials,
+    "attempts": lambda paths: paths.attempts,
+    "manifest": lambda paths: paths.manifest,
+    "checkpoint": lambda paths: checkpoint(paths),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_pipe_in_a_files_place_is_named_and_never_waited_for(paths: SweepPaths, place: str):
+    path = PLACES[place](paths)
+    path.unlink()
+    os.mkfifo(path)
+    problem = next(problem for problem in verify(paths).problems if problem.file == path)
+    assert "it is no regular file" in problem.sentence
+    assert not problem.mendable
+    with pytest.raises(StorageError, match="no regular file"):
+        repair(paths)
+
+
+def test_a_link_in_the_place_of_a_trials_checkpoints_is_named_and_nothing_behind_it_is_touched(
+    paths: SweepPaths, tmp_path: Path
+):
+    folder = checkpoint(paths).parent
+    elsewhere = folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(elsewhere)
+    kept = {path.name for path in elsewhere.iterdir()}
+    assert str(folder) in {str(problem.file) for problem in verify(paths).problems}
+    prune(paths, 0.0)
+    repair(paths)
+    assert sentences(paths) == []
+    assert {path.name for path in elsewhere.iterdir()} == kept
+
+
+def test_a_part_that_decodes_to_more_than_the_memory_is_refused_unread(
+    paths: SweepPaths, monkeypatch: pytest.MonkeyPatch
+):
+    """A small file may hold one value billions of times."""
+    monkeypatch.setattr(files, "MOST_BYTES", 1_000_000)
+    assert sentences(paths) == []
+    resealed(paths.part(0), lambda rows: pa.concat_tables([rows] * 10_000), EPOCH_COLUMNS)
+    assert paths.part(0).stat().st_size < files.MOST_BYTES
+    (found,) = [problem for problem in verify(paths).problems if problem.file == paths.part(0)]
+    assert "must fit into half of this machine's memory" in found.sentence
+
+
+@pytest.mark.parametrize("change", [lambda rows: rows.slice(0, 1), lambda rows: pa.concat_tables([rows, rows])])
+def test_an_attempt_table_that_lacks_a_last_attempt_or_has_one_twice_is_found_and_mended(
+    paths: SweepPaths, change: Callable[[pa.Table], pa.Table]
+):
+    resealed(paths.attempts, change, ATTEMPT_COLUMNS)
+    assert [sentence.split()[0] for sentence in sentences(paths)] == [str(paths.attempts)]
+    repair(paths)
+    assert sentences(paths) == []
+    assert pd.read_parquet(paths.attempts)["trial_id"].nunique() == 2
+
+
+def test_a_sweep_of_the_first_version_has_no_attempts_which_is_no_damage(tmp_path: Path):
+    shutil.copytree(Path(__file__).parents[1] / "golden" / "v1", tmp_path / "results")
+    golden = SweepPaths(tmp_path / "results", "golden")
+    assert verify(golden).problems == ()
+    repair(golden)
+    assert len(pd.read_parquet(golden.attempts)) == 0

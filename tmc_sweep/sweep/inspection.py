@@ -237,12 +237,9 @@ class _Inspection:
                 self._failed(path, error)
 
     def _stored(self, trial_id: str) -> list[tuple[int, Path]]:
-        try:
-            return CheckpointFiles(self.paths).stored(trial_id)
-        except StorageError as error:  # a link in its folder's place
-            if not self._is_broken(folder := self.paths.checkpoints / trial_id):
-                self._failed(folder, error)
-            return []
+        """None behind a link in its folder's place, which is a stray."""
+        is_link = (self.paths.checkpoints / trial_id).is_symlink()
+        return [] if is_link else CheckpointFiles(self.paths).stored(trial_id)
 
     def _check_checkpoint(
         self, path: Path, epoch: int, payload: bytes, row: TrialRow | None, rows: TrialRows | None

@@ -79,7 +79,8 @@ class CheckpointFiles:
 
     def trial_ids(self) -> list[str]:
         """The trials that have a folder here."""
-        return [name for name in files.names(self._paths.checkpoints) if _TRIAL_ID.fullmatch(name)]
+        folder = self._paths.checkpoints
+        return [name for name in files.names(folder) if _TRIAL_ID.fullmatch(name) and not (folder / name).is_symlink()]
 
     def stored(self, trial_id: str) -> list[tuple[int, Path]]:
         """Epoch and file of each checkpoint, the newest first."""
@@ -89,9 +90,9 @@ class CheckpointFiles:
 
     def strays(self) -> list[Path]:
         """What lies among the checkpoints and is none."""
-        folder = self._paths.checkpoints
-        strays = [folder / name for name in files.names(folder) if not _TRIAL_ID.fullmatch(name)]
-        for trial_id in self.trial_ids():
+        folder, trial_ids = self._paths.checkpoints, self.trial_ids()
+        strays = [folder / name for name in files.names(folder) if name not in trial_ids]
+        for trial_id in trial_ids:
             names = files.names(folder / trial_id)
             strays += [folder / trial_id / name for name in names if not _NAME.fullmatch(name)]
         return strays
