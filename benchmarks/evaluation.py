@@ -47,7 +47,7 @@ def measure(config: TrialConfig, rounds: int) -> Row:
     reference, x = ReferenceVAE(config, pack.model), images.float() / 255
 
     def ours() -> dict[str, Tensor]:
-        return pack._evaluate(images, Purpose.TEST_NOISE)  # what train_epoch does after training
+        return pack._evaluate(images, Purpose.TEST_NOISE, Purpose.TEST_PIXELS)  # what train_epoch does after training
 
     def theirs() -> dict[str, Tensor]:
         return separate_passes(config, reference, x)

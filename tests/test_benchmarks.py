@@ -73,7 +73,7 @@ def test_separate_passes_give_the_values_of_our_one_pass() -> None:
     pack = training(config, images)
     reference = ReferenceVAE(config, pack.model)
     separate = evaluation.separate_passes(config, reference, images / 255)
-    ours = pack._evaluate(images, Purpose.TEST_NOISE)
+    ours = pack._evaluate(images, Purpose.TEST_NOISE, Purpose.TEST_PIXELS)
     assert {name: separate[name].item() for name in OBJECTIVES} == {
         name: pytest.approx(value.item(), rel=1e-6) for name, value in ours.items()
     }

@@ -145,6 +145,7 @@ def test_a_configuration_cannot_be_changed():
 )
 def test_architectures_are_named(widths: dict[str, list[int]], name: str):
     assert Architecture.model_validate(widths).name == name
+    assert Architecture.called(name) == Architecture.model_validate(widths)
     assert TrialConfig.parse({"architecture": widths}).row()["architecture"] == name
 
 

@@ -25,7 +25,8 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "space": (BASE, {"pydantic", "pydantic_core", "ruamel"}),
     "objectives": ({"errors"}, {"jaxtyping", "torch"}),
     "models": ({"objectives", "config"}, {"jaxtyping", "torch"}),
-    "data": ({"config", "errors"}, {"jaxtyping", "numpy", "sklearn", "torch", "torchvision"}),
+    "images": ({"config", "errors"}, {"numpy", "sklearn", "torchvision"}),
+    "data": ({"config", "images"}, {"jaxtyping", "torch"}),
     "training": ({*MATHS, "config", "errors", "records"}, {"pydantic", "pydantic_core", "safetensors", "torch"}),
     "tables": (
         BASE,
@@ -154,6 +155,7 @@ def loaded_by(statement: str) -> set[str]:
             {"sympy", "triton"},  # torch's compiler
         ),
         ("import tmc_sweep.space", {"pandas", "ray", "torch"}),
+        ("import tmc_sweep.images", {"pandas", "ray", "sklearn", "torch"}),
         ("import tmc_sweep.report.tables", {"matplotlib", "ray", "torch"}),
         ("import tmc_sweep.report.figures", {"ray", "torch"}),
         ("import tmc_sweep.cli", {"matplotlib", "pandas", "ray", "torch"}),

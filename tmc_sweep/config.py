@@ -19,7 +19,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from tmc_sweep.errors import InputError
 from tmc_sweep.explain import did_you_mean, explain, foremost
 
-NUMERICS_VERSION = 1  # raise it when the same configuration comes to mean other numbers
+NUMERICS_VERSION = 2  # the newest that any configuration has: raise it where one comes to mean other numbers
 MAX_EPOCHS = 1_000_000
 EPOCHS_RULE = f"an integer from 1 to {MAX_EPOCHS}"
 
@@ -100,6 +100,17 @@ class Architecture(_Frozen):
         text += f"_q{_dashed(self.q_hidden)}" if self.q_hidden != small.q_hidden else ""
         text += f"_p{_dashed(self.p_hidden)}" if self.p_hidden != small.p_hidden else ""
         return text
+
+    @staticmethod
+    def called(name: str) -> "Architecture":
+        """The architecture with this `name`; ValueError if there is none."""
+        if name in PRESETS:
+            return PRESETS[name]
+        latents, *hidden = name.split("_")
+        widths = {"latents": latents} | {f"{text[:1]}_hidden": text[1:] for text in hidden}
+        return Architecture.model_validate(
+            {key: [int(width) for width in text.split("-")] for key, text in widths.items()}
+        )
 
 
 def _times(factor: int, given: dict[str, Any]) -> tuple[int, ...]:
@@ -246,6 +257,18 @@ class TrialConfig(_Frozen):
         return cls.parse({**IDENTITY_DEFAULTS, **fields})
 
     @property
+    def numerics(self) -> int:
+        """Version of the numbers that these fields mean."""
+        return numerics(self.binarize)
+
+    def named(self, trial_id: str) -> "TrialConfig | None":
+        """This configuration as it was when a trial of it got this name; None if it never gave that name."""
+        if self.trial_id == trial_id:
+            return self
+        earlier = EarlierConfig.model_construct(**dict(self))
+        return earlier if earlier.trial_id == trial_id else None
+
+    @property
     def trial_id(self) -> str:
         """12 hex digits that name this trial in every table."""
         return _ids(self)[0]
@@ -277,6 +300,23 @@ class TrialConfig(_Frozen):
         }
 
 
+def numerics(binarize: str) -> int:
+    """Version of the numbers that a trial's fields mean, a part of its names, raised for those whose numbers change.
+
+    2: the pixels of `dynamic` have random numbers of their own; under 1 they shared those of the samples' noise.
+    """
+    return 2 if binarize == "dynamic" else 1
+
+
+class EarlierConfig(TrialConfig):
+    """A stored trial of numerics that no code makes any more: it is kept and read, but neither trained nor compared."""
+
+    @property
+    def numerics(self) -> int:
+        """Version of the numbers that these fields meant."""
+        return 1
+
+
 # Fixed for ever: a value listed here is left out of the hash. New fields are added with the value that old trials had.
 IDENTITY_DEFAULTS: Mapping[str, object] = MappingProxyType(
     {
@@ -300,7 +340,7 @@ def identity(config: TrialConfig) -> dict[str, object]:
     defaults = {**IDENTITY_DEFAULTS, **{name: derived(name, given) for name in DERIVED_FROM}}
     resolved = config.model_dump(mode="json", exclude=set(NOT_IDENTITY))
     kept = {name: value for name, value in resolved.items() if name not in defaults or value != defaults[name]}
-    return {**kept, "numerics": NUMERICS_VERSION}
+    return {**kept, "numerics": config.numerics}
 
 
 @lru_cache(maxsize=2**17)

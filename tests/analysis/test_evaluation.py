@@ -10,6 +10,8 @@ from twin import small, sweep
 
 from tmc_sweep.analysis import evaluation
 from tmc_sweep.analysis.evaluation import Progress, block_shape, bounds_of, evaluate, score
+from tmc_sweep.analysis.latents import latents
+from tmc_sweep.analysis.reconstructions import reconstructions
 from tmc_sweep.analysis.trained import Chosen, Trained, choose, examples
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import load
@@ -48,7 +50,7 @@ def test_blocks_of_samples_give_what_one_block_gives(bound, at_once, dtype, tole
 
 def test_iwae_is_the_logarithm_of_the_mean_weight(trained: Trained):
     random = trained.generator(Purpose.EVALUATION_NOISE)
-    x = trained.pixels(examples(IWAE).images, random)
+    x = trained.pixels(examples(IWAE).images, Purpose.EVALUATION_PIXELS)
     noise = trained.noise(40, 6, random)
     weights = chain_log_weights(*trained.model.factors(x, trained.model.sample(x, noise))).double().exp()
     np.testing.assert_allclose(
@@ -159,3 +161,34 @@ def test_a_bound_that_is_not_finite_is_nan(chosen: Chosen, monkeypatch):
 def test_what_cannot_be_evaluated_is_refused(stored: SweepPaths, bound, samples, said):
     with pytest.raises(InputError, match=said):
         evaluate(choose(stored), bound, samples)
+
+
+@pytest.mark.parametrize(
+    ("bound", "samples", "change"),
+    [("iwae", 300, {}), ("tmc", 7, {}), ("elbo", 5, {"K": 9}), ("iwae", 5, {"architecture": {"latents": [5, 3]}})],
+    ids=str,
+)
+def test_pixels_depend_on_no_samples_bound_or_widths(monkeypatch: pytest.MonkeyPatch, bound, samples, change):
+    seen, pixels = [], Trained.pixels
+    monkeypatch.setattr(Trained, "pixels", lambda *given: seen.append(pixels(*given)) or seen[-1])
+    monkeypatch.setattr(evaluation, "_LOGITS", 64 * 5 * 7)
+
+    def shown(bound: str, samples: int, **fields: object) -> torch.Tensor:
+        seen.clear()
+        trained = Trained.of(TrialState.initial(small(binarize="dynamic", **fields)))
+        bounds_of(trained, examples(trained.config).images, bound, samples)
+        return torch.cat(seen, 1)
+
+    first = shown("iwae", 5)
+    assert first.shape == (1, 40, 64)
+    assert torch.equal(first, shown(bound, samples, **change))
+
+
+def test_pixels_and_noise_have_numbers_of_their_own(trained: Trained, monkeypatch: pytest.MonkeyPatch):
+    asked, generator = [], Trained.generator
+    monkeypatch.setattr(Trained, "generator", lambda self, purpose: asked.append(purpose) or generator(self, purpose))
+    bounds_of(trained, examples(IWAE).images, "iwae", 5)
+    latents(trained, examples(IWAE), 2)
+    reconstructions(trained, examples(IWAE), 3, 2)
+    evaluating = [Purpose.EVALUATION_NOISE, Purpose.EVALUATION_PIXELS]
+    assert asked == [*evaluating, *2 * [Purpose.ANALYSIS_NOISE, Purpose.ANALYSIS_PIXELS]]

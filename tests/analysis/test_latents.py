@@ -43,7 +43,7 @@ def test_a_point_is_the_mean_of_the_samples_of_the_last_latent(trained: Trained)
     rows = latents(trained, examples(IWAE), 6)
     assert set(rows[0]) == {column.name for column in LATENT_COLUMNS}
     random = trained.generator(Purpose.ANALYSIS_NOISE)
-    x = trained.pixels(examples(IWAE).images, random)
+    x = trained.pixels(examples(IWAE).images, Purpose.ANALYSIS_PIXELS)
     z = trained.model.sample(x, trained.noise(40, 6, random)).zs[1]
     assert z.shape == (1, 40, 6, 2)
     np.testing.assert_allclose([[row["x"], row["y"]] for row in rows], z[0].mean(1), rtol=1e-5, atol=1e-6)

@@ -40,7 +40,7 @@ def test_a_reconstruction_is_the_mean_over_samples_of_the_likelihoods_mean(train
     (row,) = reconstructions(trained, examples(IWAE), 1, 5)
     random = trained.generator(Purpose.ANALYSIS_NOISE)
     image = examples(IWAE).images[row["image"]].unsqueeze(0)
-    z = trained.model.sample(trained.pixels(image, random), trained.noise(1, 5, random)).zs[0]
+    z = trained.model.sample(trained.pixels(image, Purpose.ANALYSIS_PIXELS), trained.noise(1, 5, random)).zs[0]
     expected = logits(trained, z).sigmoid().mean(0) * 255
     assert np.abs(np.frombuffer(row["reconstruction"], np.uint8) - expected.numpy()).max() <= 0.51
     assert row["original"] == image.numpy().tobytes()

@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 from itertools import chain, repeat
 
+import numpy as np
 import pytest
 import reference
 import torch
@@ -218,9 +219,67 @@ def test_binarised_runs_differ_from_each_other_and_from_real_pixels(digits: Imag
 
 def test_dynamic_binarisation_is_drawn_anew_with_the_pixels_as_probabilities(digits: Images):
     x = torch.tensor(digits.train[:1]).expand(1, 4000, -1) / 255
-    drawn = binarized(x, "dynamic", [generator(0, Purpose.TRAINING_NOISE)])
+    drawn = binarized(x, "dynamic", [generator(0, Purpose.TRAINING_PIXELS)])
     assert set(drawn.unique().tolist()) == {0.0, 1.0}
     torch.testing.assert_close(drawn.mean(1), x.mean(1), rtol=0, atol=0.05)
+
+
+OF = ("NOISE", "PIXELS")
+DYNAMIC = {"binarize": "dynamic", "validation_images": 20, "objective": "iwae"}
+
+
+def shown(images: Images, *configs: TrialConfig) -> list[torch.Tensor]:
+    """What the members' models are shown in an epoch, batch by batch: [member, image, pixel]."""
+    pack, seen = pack_of(images, *configs), []
+    score = pack._score
+    pack._score = lambda model, x, *rest: seen.append(x) or score(model, x, *rest)
+    pack.train_epoch()
+    return seen
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"K": 7},
+        {"eval_k": 9},
+        {"architecture": "ablation"},
+        {"architecture": {"latents": [5, 3]}},
+        {"proposal": "factorised"},
+        {"gradient": "dregs"},
+        {"objective": "tmc"},
+        {"lr": 0.1},
+    ],
+    ids=str,
+)
+def test_pixels_depend_on_no_samples_widths_or_weights(digits: Images, change: dict[str, object]):
+    first, other = (shown(digits, configured(**{**DYNAMIC, **fields})) for fields in ({}, change))
+    assert [x.shape[1] for x in first] == [64, 64, 29, 20, 64, 13]
+    assert all(torch.equal(x, y) for x, y in zip(first, other, strict=True))
+
+
+def test_pixels_depend_on_no_place_in_a_pack(digits: Images):
+    configs = [configured(**DYNAMIC, seed=seed) for seed in (2, 0, 1)]
+    together = shown(digits, *configs)
+    for place, config in enumerate(configs):
+        assert all(torch.equal(x[0], y[place]) for x, y in zip(shown(digits, config), together, strict=True))
+    assert not torch.equal(together[0][0], together[0][1])
+
+
+def test_pixels_of_training_validation_and_test_are_drawn_apart(digits: Images):
+    grey = replace(digits, train=np.full_like(digits.train, 128), test=np.full_like(digits.test, 128))
+    training, *_, validation, test, _ = shown(grey, configured(**DYNAMIC))
+    for first, second in ((training, validation), (validation, test), (test, training)):
+        assert 0.4 < (first[0, :20] == second[0, :20]).double().mean() < 0.6
+
+
+def test_an_epoch_asks_for_each_purposes_numbers_once(digits: Images, monkeypatch: pytest.MonkeyPatch):
+    asked, generators = [], Pack._generators
+    monkeypatch.setattr(
+        Pack, "_generators", lambda self, purpose, *where: asked.append(purpose) or generators(self, purpose, *where)
+    )
+    pack_of(digits, configured(**DYNAMIC)).train_epoch()
+    uses = ("TRAINING", "VALIDATION", "TEST")
+    assert sorted(asked) == sorted([Purpose.DATA_ORDER, *(Purpose[f"{use}_{of}"] for use in uses for of in OF)])
 
 
 def test_packs_are_formed_of_trials_that_differ_in_what_members_keep_for_themselves():

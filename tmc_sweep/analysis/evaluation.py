@@ -92,14 +92,15 @@ def bounds_of(
     random = trained.generator(Purpose.EVALUATION_NOISE)
     scored = _scored(trained.config, bound)
     n_images, n_samples = block_shape(trained.config, bound, samples)
-    found = []
-    for start in range(0, len(images), n_images):
-        x = trained.pixels(images[start : start + n_images], random)
+    pixels = trained.pixels(images, Purpose.EVALUATION_PIXELS)  # before blocks, which follow from the samples
+    found, done = [], 0
+    for x in pixels.split(n_images, dim=1):
         noise = (
             trained.noise(x.shape[1], min(n_samples, samples - first), random) for first in range(0, samples, n_samples)
         )
         found.append(score(trained.model, x, noise, scored)[0])
-        told((start + x.shape[1]) / len(images))
+        done += x.shape[1]
+        told(done / len(images))
     return torch.cat(found).cpu().numpy()
 
 

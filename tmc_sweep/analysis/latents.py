@@ -27,10 +27,10 @@ def has_plane(config: TrialConfig) -> bool:
 def latents(trained: Trained, examples: Examples, samples: int) -> list[dict[str, object]]:
     """LATENT_COLUMNS of every image; none if the model gives values that are not finite."""
     random = trained.generator(Purpose.ANALYSIS_NOISE)
+    pixels = trained.pixels(examples.images, Purpose.ANALYSIS_PIXELS)
     means = []
-    for images in examples.images.split(max(1, _SAMPLES // samples)):
-        x = trained.pixels(images, random)
-        last = trained.model.sample(x, trained.noise(len(images), samples, random)).zs[-1]
+    for x in pixels.split(max(1, _SAMPLES // samples), dim=1):
+        last = trained.model.sample(x, trained.noise(x.shape[1], samples, random)).zs[-1]
         means.append(last.double().mean(-2)[0])
     points = torch.cat(means).cpu().numpy()
     if not np.isfinite(points).all():

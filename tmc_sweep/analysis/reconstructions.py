@@ -29,7 +29,8 @@ def reconstructions(trained: Trained, examples: Examples, n_images: int, samples
     originals = examples.images[torch.from_numpy(chosen).to(trained.device)]
     random = trained.generator(Purpose.ANALYSIS_NOISE)
     at_once = max(1, _LOGITS // (samples * trained.config.n_features))
-    means = torch.cat([_mean_pixels(trained, images, samples, random) for images in originals.split(at_once)])
+    shown = trained.pixels(originals, Purpose.ANALYSIS_PIXELS)
+    means = torch.cat([_mean_pixels(trained, x, samples, random) for x in shown.split(at_once, dim=1)])
     if not means.isfinite().all():
         return []
     pixels = (means * 255).round().to(torch.uint8).cpu().numpy()
@@ -46,9 +47,8 @@ def reconstructions(trained: Trained, examples: Examples, n_images: int, samples
     ]
 
 
-def _mean_pixels(trained: Trained, images: Tensor, samples: int, random: Generator) -> Tensor:
-    x = trained.pixels(images, random)
-    z = trained.model.sample(x, trained.noise(len(images), samples, random)).zs[0]
+def _mean_pixels(trained: Trained, x: Tensor, samples: int, random: Generator) -> Tensor:
+    z = trained.model.sample(x, trained.noise(x.shape[1], samples, random)).zs[0]
     (logits,) = trained.model.p[0](z)
     mean: Tensor = logits.sigmoid().mean(-2)[0]
     return mean

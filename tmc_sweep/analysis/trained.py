@@ -11,7 +11,7 @@ from jaxtyping import Float, UInt8
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from tmc_sweep.config import TrialConfig
+from tmc_sweep.config import EarlierConfig, TrialConfig
 from tmc_sweep.data import Split, batch, load
 from tmc_sweep.errors import CannotRunError, InputError, StorageError
 from tmc_sweep.explain import did_you_mean
@@ -19,6 +19,7 @@ from tmc_sweep.models import HierarchicalVAE
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import fixed_values
 from tmc_sweep.tables.checkpoints import CheckpointFiles
+from tmc_sweep.tables.earlier import left_out
 from tmc_sweep.tables.manifest import is_copy, read_manifest
 from tmc_sweep.tables.read import find, stored_trials
 from tmc_sweep.tables.trials import known_config
@@ -55,10 +56,13 @@ class Trained:
         """Random numbers that depend on the seed, the epoch and the purpose: trials of one seed share them."""
         return generator(self.config.seed, purpose, self.epoch, self.device)
 
-    def pixels(self, images: UInt8[Tensor, "n features"], random: Generator) -> Float[Tensor, "1 n features"]:
-        """The images as the model is shown them, binarised where it was trained so."""
+    def pixels(self, images: UInt8[Tensor, "n features"], purpose: Purpose) -> Float[Tensor, "1 n features"]:
+        """The images as the model is shown them, binarised where it was trained so.
+
+        To be asked for once: what an image is shown as depends on the images with it.
+        """
         x = batch(images, torch.arange(len(images), device=self.device).unsqueeze(0))
-        return binarized(x, self.config.binarize, [random])
+        return binarized(x, self.config.binarize, [self.generator(purpose)])
 
     def noise(self, n: int, k: int, random: Generator) -> list[Float[Tensor, "1 n k _"]]:
         """Standard normal noise for k samples of every latent of n images."""
@@ -79,6 +83,7 @@ class Chosen:
     paths: SweepPaths
     epochs: Mapping[TrialConfig, int]  # of the newest checkpoint that is whole
     without: tuple[TrialConfig, ...]  # those that have none
+    earlier: tuple[TrialConfig, ...] = ()  # those of earlier numerics, which are left out
 
     def trained(self, config: TrialConfig, device: str) -> Trained:
         """One of them, from its newest checkpoint; StorageError if that is another's or cannot be used."""
@@ -89,7 +94,7 @@ class Chosen:
 
 
 def choose(paths: SweepPaths, trial_ids: Sequence[str] = ()) -> Chosen:
-    """The named trials of a sweep, all without a name, in the order of the trial table.
+    """The named trials of a sweep, all without a name, in the order of the trial table, less those of earlier numerics.
 
     InputError if there is no such sweep or trial, or none of them has a checkpoint.
     """
@@ -98,7 +103,13 @@ def choose(paths: SweepPaths, trial_ids: Sequence[str] = ()) -> Chosen:
         if name not in rows:
             hint = did_you_mean(name, rows) or ": `tmc-sweep status` lists them"
             raise InputError(f"a trial must be one of sweep {paths.name!r}, but got {name!r}{hint}")
-    configs = [known_config(row) for name, row in rows.items() if not trial_ids or name in trial_ids]
+    asked = [known_config(row) for name, row in rows.items() if not trial_ids or name in trial_ids]
+    earlier = tuple(config for config in asked if isinstance(config, EarlierConfig))
+    configs = [config for config in asked if config not in earlier]
+    if earlier and not configs:
+        raise InputError(
+            f"a trial must be of this version's numerics for this, but {left_out(paths.name, len(earlier))}"
+        )
     checkpoints = CheckpointFiles(paths)
     epochs = {config: found[0] for config in configs if (found := checkpoints.latest(config.trial_id))}
     if not epochs:
@@ -109,7 +120,7 @@ def choose(paths: SweepPaths, trial_ids: Sequence[str] = ()) -> Chosen:
         raise InputError(
             f"a trial must have a checkpoint for this, but none of the {len(configs)} asked for has one: {fix}"
         )
-    return Chosen(paths, epochs, tuple(config for config in configs if config not in epochs))
+    return Chosen(paths, epochs, tuple(config for config in configs if config not in epochs), earlier)
 
 
 def examples(config: TrialConfig, device: str = "cpu") -> Examples:

@@ -48,7 +48,7 @@ def evaluate(
     with _progress(chosen, quiet) as listener:
         frame = evaluate_trials(chosen, objective, samples, device, listener)
     show_evaluations(frame, as_json=as_json)
-    _tell_of_those_without(chosen)
+    _tell_of_those_left_out(chosen)
 
 
 @app.command()
@@ -81,7 +81,7 @@ def analyse(
             typer.echo(_line(names.of(analysed.config), analysed))
     if as_json:
         show_json(found)
-    _tell_of_those_without(chosen)
+    _tell_of_those_left_out(chosen)
 
 
 @app.command()
@@ -153,7 +153,11 @@ def _line(name: str, analysed: "Analysed") -> str:
     return f"{name}: epoch {analysed.epoch}, {analysed.n_reconstructions} reconstructions{voted}"
 
 
-def _tell_of_those_without(chosen: "Chosen") -> None:
+def _tell_of_those_left_out(chosen: "Chosen") -> None:
     if chosen.without:
         names = ", ".join(config.trial_id for config in chosen.without)
         messages.print(f"left out, since they have no checkpoint: {names}")
+    if chosen.earlier:
+        from tmc_sweep.tables.earlier import left_out
+
+        messages.print(left_out(chosen.paths.name, len(chosen.earlier)))

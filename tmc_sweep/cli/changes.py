@@ -4,25 +4,33 @@ import difflib
 from collections.abc import Iterator
 from pathlib import Path
 
+from tmc_sweep.cli.show import counted
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.space import SearchSpace, SpaceError
 from tmc_sweep.space.source import document, tree
 from tmc_sweep.sweep.search import known_trials
+from tmc_sweep.tables.earlier import WHY, is_earlier
 from tmc_sweep.tables.manifest import read_manifest
 from tmc_sweep.tables.read import stored_trials
 
 
 def describe_changes(space: SearchSpace, results: Path) -> Iterator[str]:
-    """Lines that tell how the search space differs from the one last run under its name; none if it does not."""
+    """Lines that tell how the search space differs from the one last run under its name; none if it does not.
+
+    And one of the trials on record that it names anew.
+    """
     paths = SweepPaths(results, space.name)
     manifest = read_manifest(paths)
-    if manifest is None:
+    stored = stored_trials(paths)
+    if manifest is None or not stored:
         return
+    if n_earlier := sum(map(is_earlier, stored.values())):
+        yield (
+            f"{space.name} keeps {counted(n_earlier, 'trials')} that are trained no further, since {WHY}: "
+            "what it asks for of them is trained anew under other names"
+        )
     before, now = _lines(manifest.search_space), _lines(space.text)
     if before == now:
-        return
-    stored = stored_trials(paths)
-    if not stored:
         return
     asked = {config.trial_id for config in known_trials(space, stored)}
     known = asked & stored.keys()

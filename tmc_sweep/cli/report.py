@@ -27,6 +27,8 @@ def figures(
     from tmc_sweep.report.tables import SweepTables
 
     sweep = SweepTables.read(results, name)
+    if sweep.left_out:
+        messages.print(sweep.left_out)
     if sweep.epochs.empty:
         messages.print(f"{name}: no epochs yet")
     for path in write(of(sweep), output or SweepPaths(results, name).figures):

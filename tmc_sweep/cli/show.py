@@ -145,7 +145,8 @@ def show_status(status: Mapping[str, Any], *, as_json: bool) -> None:
         return
     trials = status["trials"]
     reasons = ["reason"] if any(trial["reason"] for trial in trials) else []
-    columns = ["trial_id", *differing_fields(trials), "seed", "status", *_PROGRESS, *reasons]
+    earlier = ["earlier"] if status["n_earlier"] else []
+    columns = ["trial_id", *differing_fields(trials), "seed", *earlier, "status", *_PROGRESS, *reasons]
     print_table(headline(status), columns, [[as_text(trial[name], name) for name in columns] for trial in trials])
 
 
@@ -215,7 +216,8 @@ def headline(status: Mapping[str, Any]) -> str:
     epochs = f"{status['epochs_done']} of {status['epochs']} epochs"
     dropped = status["n_checkpoints_dropped"]
     checkpoints = f"{_amount(status['checkpoint_bytes'])} of checkpoints" + (f" ({dropped} dropped)" if dropped else "")
-    return f"{status['name']}: {counted(status['n_trials'], 'trials')} ({counts}), {epochs}, {checkpoints}"
+    earlier = f", {status['n_earlier']} of earlier numerics" if status["n_earlier"] else ""
+    return f"{status['name']}: {counted(status['n_trials'], 'trials')} ({counts}{earlier}), {epochs}, {checkpoints}"
 
 
 def _amount(n_bytes: int) -> str:

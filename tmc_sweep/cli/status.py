@@ -10,6 +10,7 @@ from tmc_sweep.space import SearchSpace
 from tmc_sweep.space.schema import Resources, Statistic
 from tmc_sweep.space.stored import parse_stored
 from tmc_sweep.tables.checkpoints import CheckpointFiles
+from tmc_sweep.tables.earlier import earlier_cells
 from tmc_sweep.tables.manifest import read_manifest
 from tmc_sweep.tables.read import epochs_to_have, plain_rows, read_trials
 from tmc_sweep.tables.runs import CELL_FIELDS
@@ -18,21 +19,29 @@ _TRIAL_FIELDS = ("trial_id", *CELL_FIELDS, "seed", "status", "attempts", "epochs
 
 
 def sweep_status(results: Path, name: str) -> dict[str, Any]:
-    """Trials by status, epochs done and to be had, and each trial's fields and state, JSON-ready."""
+    """Trials by status, epochs done and to be had, and each trial's fields and state, JSON-ready.
+
+    Those of earlier numerics are counted with all others, and told apart as `earlier`.
+    """
     paths = SweepPaths(results, name)
     trials = read_trials(paths.epochs)
     finished = trials.loc[trials["status"].isin(FINISHED), "trial_id"]
     checkpoints = CheckpointFiles(paths).sizes()  # of a trial that never had one, none
     counts = Counter(trials["status"])
+    earlier = earlier_cells(trials)
     return {
         "name": name,
         "n_trials": len(trials),
         **{f"n_{status}": counts.get(status, 0) for status in Status},
+        "n_earlier": int(trials["cell_id"].isin(earlier).sum()),
         "epochs_done": int(trials["epochs_done"].sum()),
         "epochs": epochs_to_have(trials),
         "checkpoint_bytes": sum(checkpoints.values()),
         "n_checkpoints_dropped": sum(checkpoints.get(trial_id) == 0 for trial_id in finished),
-        "trials": [{field: row[field] for field in _TRIAL_FIELDS} for row in plain_rows(trials)],
+        "trials": [
+            {**{field: row[field] for field in _TRIAL_FIELDS}, "earlier": row["cell_id"] in earlier}
+            for row in plain_rows(trials)
+        ],
     }
 
 

@@ -74,7 +74,11 @@ def _shared_memory() -> Check:
 
 def _data() -> Iterator[Check]:
     """The data sets that are here, read whole; none is downloaded."""
-    here = [name for name in DATA_SETS if is_here(name)]
+    try:
+        here = [name for name in DATA_SETS if is_here(name)]
+    except InputError as error:
+        yield Check(False, "data", str(error))
+        return
     broken = []
     for name in here:
         try:

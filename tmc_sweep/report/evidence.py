@@ -9,7 +9,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tmc_sweep.records import CELL_COLUMNS, ENDED_EARLY, Status
-from tmc_sweep.report.neighbours import at_once
 from tmc_sweep.report.tables import SweepTables
 from tmc_sweep.tables.read import plain_rows
 
@@ -48,11 +47,10 @@ def evidence(sweep: SweepTables) -> list[Trial]:
     """Every trial of the sweep that has an epoch or has ended."""
     curves = _by_trial(sweep.epochs.sort_values(["trial_id", "epoch"]))
     latents, evaluations = _by_trial(_newest(sweep.latents)), _by_trial(_newest(sweep.evaluations))
-    beside = at_once(sweep.trials, sweep.epochs)
     return [
         _trial(
             sweep.name,
-            row | {"beside": beside.get(row["trial_id"], 1)},
+            row | {"beside": sweep.beside.get(row["trial_id"], 1)},
             *(frames.get(row["trial_id"]) for frames in (curves, latents, evaluations)),
         )
         for row in plain_rows(sweep.trials)

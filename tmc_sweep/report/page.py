@@ -59,6 +59,7 @@ class Section:
     epochs_done: int
     epochs: int
     last_row: str  # when the newest epoch ended; empty before the first
+    left_out: str  # why some trials are not on the page; empty if none are
     comparisons: tuple[views.Table, ...]
     notes: dict[str, str]  # by source of the numbers compared with
     pictures: tuple[Picture, ...]
@@ -120,6 +121,7 @@ def _section(sweep: SweepTables) -> Section:
         epochs_done=len(sweep.epochs),
         epochs=epochs_to_have(sweep.trials),
         last_row=moment(sweep.epochs["time"].max()) if len(sweep.epochs) else "",
+        left_out=sweep.left_out,
         comparisons=tuple(views.beside(source, found) for source, found in sources.items()),
         notes={source: note for source, note in published().notes.items() if source in sources},
         pictures=tuple(map(_picture, figures.of(sweep))),

@@ -1,5 +1,6 @@
 """Everything that a report of one sweep reads."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -7,15 +8,17 @@ from typing import Self
 import pandas as pd
 
 from tmc_sweep.paths import SweepPaths
+from tmc_sweep.report.neighbours import at_once
 from tmc_sweep.space.schema import Statistic
 from tmc_sweep.space.stored import parse_stored
 from tmc_sweep.tables.artefacts import EVALUATIONS, LATENTS, RECONSTRUCTIONS, read_artefact
+from tmc_sweep.tables.earlier import earlier_cells, without
 from tmc_sweep.tables.labels import differing_fields
 from tmc_sweep.tables.manifest import read_manifest
 from tmc_sweep.tables.paired import differences_of
 from tmc_sweep.tables.read import plain_rows, read_epochs, read_trials
-from tmc_sweep.tables.runs import read_runs
-from tmc_sweep.tables.summary import summarize
+from tmc_sweep.tables.runs import Runs, read_runs
+from tmc_sweep.tables.summary import summary_of
 
 
 @dataclass(frozen=True)
@@ -36,34 +39,43 @@ class SweepTables:
     reconstructions: pd.DataFrame
     latents: pd.DataFrame
     differences: pd.DataFrame  # of `statistic`, paired, by each field that varies
+    beside: Mapping[str, int]  # by trial_id: processes that trained on its host at once, its own included
+    left_out: str  # why some trials are in no table here; empty if none are
 
     @classmethod
     def read(cls, results: Path, name: str) -> Self:
-        """The tables of the sweep `name`; InputError if there is no such sweep, StorageError if a file is damaged."""
+        """The tables of the sweep `name`, less what is of earlier numerics.
+
+        InputError if there is no such sweep, StorageError if a file is damaged.
+        """
         paths = SweepPaths(results, name)
         manifest = read_manifest(paths)
         text = manifest.search_space if manifest else ""
         space = parse_stored(text, str(paths.manifest))
         statistic = space.statistic if space else Statistic()
-        trials = read_trials(paths.epochs)
+        epochs, all_trials = read_epochs(paths.epochs), read_trials(paths.epochs)
+        runs = read_runs(paths.epochs, statistic.last, statistic.metric)
+        earlier = earlier_cells(all_trials)
+        trials = without(all_trials, earlier)
         return cls(
             name,
-            read_epochs(paths.epochs),
+            without(epochs, earlier),
             trials,
-            summarize(paths.epochs, statistic.last, statistic.metric),
+            summary_of(runs, statistic.last, statistic.metric),
             statistic,
             space is not None and space.search.algorithm != "grid",
             text,
-            read_artefact(EVALUATIONS, paths),
-            read_artefact(RECONSTRUCTIONS, paths),
-            read_artefact(LATENTS, paths),
-            _differences(paths.epochs, trials, statistic),
+            without(read_artefact(EVALUATIONS, paths), earlier),
+            without(read_artefact(RECONSTRUCTIONS, paths), earlier),
+            without(read_artefact(LATENTS, paths), earlier),
+            _differences(runs, trials, statistic),
+            at_once(all_trials, epochs),
+            runs.left_out,
         )
 
 
-def _differences(path: Path, trials: pd.DataFrame, statistic: Statistic) -> pd.DataFrame:
+def _differences(runs: Runs, trials: pd.DataFrame, statistic: Statistic) -> pd.DataFrame:
     cells = plain_rows(trials.drop_duplicates("cell_id"))
     fields = differing_fields(cells) if cells else []
-    runs = read_runs(path, statistic.last, statistic.metric)
     found = [differences_of(runs, by, statistic.last, statistic.metric) for by in fields]
     return pd.concat([frame.astype(object) for frame in found], ignore_index=True) if found else pd.DataFrame()

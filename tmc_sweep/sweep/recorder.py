@@ -18,6 +18,7 @@ from tmc_sweep.sweep.letters import Ack, Begin, Begun, Letter, Reply, Report
 from tmc_sweep.sweep.stopping import Stopping
 from tmc_sweep.tables.attempts import AttemptTable, name_of_pack
 from tmc_sweep.tables.checkpoints import CheckpointFiles, pass_over
+from tmc_sweep.tables.earlier import WHY, is_earlier
 from tmc_sweep.tables.epochs import EpochTable
 from tmc_sweep.tables.manifest import Decision, name_of, open_manifest, write_manifest
 from tmc_sweep.tables.parts import RecomputedEpochError
@@ -137,6 +138,13 @@ class Recorder:
         """Record that training of the trial ended with an error, unless it had already ended otherwise."""
         if self.row(trial_id)["status"] in OPEN:
             self._set_status(trial_id, Status.FAILED, reason=reason, ended=datetime.now(UTC))
+
+    def stop_earlier(self) -> None:
+        """Record of trials of earlier numerics that they have stopped: nothing trains them."""
+        for row in list(self._trials):
+            if row["status"] in OPEN and is_earlier(row):
+                reason = f"trained no further, since {WHY}"
+                self._set_status(row["trial_id"], Status.STOPPED, reason=reason, ended=datetime.now(UTC))
 
     def release(self, now: datetime | None = None) -> None:
         """Record that nothing is running any more, since now or some unknown time: what was, is pending again."""

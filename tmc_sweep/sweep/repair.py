@@ -7,20 +7,21 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tmc_sweep.config import PRESETS, TrialConfig
-from tmc_sweep.errors import InputError, StorageError
+from tmc_sweep.config import EarlierConfig, TrialConfig
+from tmc_sweep.errors import StorageError
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.records import CONFIG_COLUMNS, ENDED, INTERRUPTED, EpochRecord
+from tmc_sweep.records import ENDED, INTERRUPTED, EpochRecord
 from tmc_sweep.space.stored import parse_stored
 from tmc_sweep.sweep.inspection import Findings, config_in, inspect
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.tables import files
 from tmc_sweep.tables.attempts import AttemptTable
 from tmc_sweep.tables.checkpoints import CheckpointFiles
+from tmc_sweep.tables.earlier import WHY
 from tmc_sweep.tables.epochs import EpochTable, fill_gaps
 from tmc_sweep.tables.lock import sweep_lock
 from tmc_sweep.tables.manifest import open_manifest, read_manifest
-from tmc_sweep.tables.trials import TrialRow, TrialTable, config_of
+from tmc_sweep.tables.trials import TrialRow, TrialTable, config_by_columns, config_of
 from tmc_sweep.training import decode
 
 
@@ -58,19 +59,19 @@ def repair(paths: SweepPaths) -> Mended:
         counted = {**dict.fromkeys(configs, 0), **counted}
         recorder.commit()
         left = {trial_id: recorder.row(trial_id)["epochs_done"] for trial_id in counted}
+    lost = {
+        trial_id: f"trial {trial_id}: epochs {left[trial_id] + 1} to {before}"
+        for trial_id, before in counted.items()
+        if left[trial_id] < before
+    }
+    for_ever = [trial_id for trial_id in lost if isinstance(configs.get(trial_id), EarlierConfig)]
+    done += [f"lost for ever, since {WHY}: {lost.pop(trial_id)}" for trial_id in for_ever]
     if findings.is_copy and findings.problems:
         done.append(
             "this is a copy without checkpoints, so no rows could come back: fetch it again with `tmc-sweep pull`, "
             "or run the sweep here, which trains them anew"
         )
-    return Mended(
-        tuple(done),
-        tuple(
-            f"trial {trial_id}: epochs {left[trial_id] + 1} to {before}"
-            for trial_id, before in counted.items()
-            if left[trial_id] < before
-        ),
-    )
+    return Mended(tuple(done), tuple(lost.values()))
 
 
 def _broken(findings: Findings) -> list[Path]:
@@ -140,23 +141,8 @@ def _of_rows(epochs: EpochTable, trial_id: str) -> list[TrialConfig]:
     """The configuration that a trial's rows name; it asks for the epochs that there are."""
     if trial_id not in epochs.epochs_done:
         return []
-    columns = epochs.columns(trial_id)
-    fields = {column.name: columns[column.name] for column in CONFIG_COLUMNS}
-    fields |= {"epochs": epochs.epochs_done[trial_id]}
-    try:
-        config = TrialConfig.parse(fields | {"architecture": _architecture(columns["architecture"])})
-    except (InputError, ValueError):
-        return []
-    return [config] if config.trial_id == trial_id else []
-
-
-def _architecture(name: str) -> object:
-    """The widths behind an architecture's name, such as 12-4_q20-10."""
-    if name in PRESETS:
-        return name
-    latents, *hidden = name.split("_")
-    widths = {"latents": latents} | {f"{text[:1]}_hidden": text[1:] for text in hidden}
-    return {key: [int(width) for width in text.split("-")] for key, text in widths.items()}
+    config = config_by_columns(epochs.columns(trial_id), epochs.epochs_done[trial_id])
+    return [config] if config else []
 
 
 def _mend(recorder: Recorder, checkpoints: CheckpointFiles, config: TrialConfig) -> Iterator[str]:

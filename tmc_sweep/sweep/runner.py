@@ -77,6 +77,7 @@ def run(
     with sweep_lock(paths) as check_held, stop_signal() as stop, publishing(publication) as behind:
         open_manifest(paths, space.text)
         recorder = Recorder.open(paths, configs, space.resources.checkpoint_gigabytes)
+        recorder.stop_earlier()
         rows = {config.trial_id: recorder.row(config.trial_id) for config in configs}
         left = in_turn(space, missing(configs, rows))
         images |= _images([config for config in left if config.data not in images])

@@ -21,12 +21,13 @@ def compare(first: str | Path, second: str | Path, last: int = 50, metric: str =
     on; `mean_difference`, the second less the first over the seeds that both have, and `std_difference`, `low`, `high`,
     `n_seeds`, `first_epoch`, `last_epoch` and `reason`, as `paired_differences` has them.
 
-    InputError if a table or the metric does not exist, both are the same, or `last` is out of bounds.
+    Cells of earlier numerics are left out, and a warning is logged. InputError if a table or the metric does not exist,
+    both are the same, or `last` is out of bounds.
     """
     names = [SweepPaths.of_table(path).name for path in (first, second)]
     if Path(first).resolve() == Path(second).resolve():
         raise InputError(f"two sweeps are compared, but got {names[0]!r} twice: name another one")
-    runs = [read_runs(path, last, metric) for path in (first, second)]
+    runs = [read_runs(path, last, metric).told() for path in (first, second)]
     cells = pd.concat([of_sweep.trials for of_sweep in runs]).drop_duplicates("cell_id").sort_values(CELL_FIELDS)
     frame = cells.set_index("cell_id")[CELL_FIELDS].assign(metric=metric, last=last)
     for side, of_sweep, other in zip("ab", runs, reversed(runs), strict=True):

@@ -45,12 +45,13 @@ def paired_differences(
     less the baseline's; `std_difference`, its std (ddof 1) over them; `low` and `high`, the 95 % interval of Student's
     t for the mean; `n_seeds`; `reason`: why the last four or the last three are null, else null.
 
-    InputError if there is no such table, field or metric, or `last` is out of bounds.
+    Cells of earlier numerics are left out, and a warning is logged. InputError if there is no such table, field or
+    metric, or `last` is out of bounds.
     """
     if by not in CELL_FIELDS:
         hint = did_you_mean(by, CELL_FIELDS) or f": the fields are {', '.join(CELL_FIELDS)}"
         raise InputError(f"cells must be compared by one of their fields, but got {by!r}{hint}")
-    return differences_of(read_runs(path, last, metric), by, last, metric)
+    return differences_of(read_runs(path, last, metric).told(), by, last, metric)
 
 
 def differences_of(runs: Runs, by: str, last: int, metric: str) -> pd.DataFrame:

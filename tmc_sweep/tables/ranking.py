@@ -5,6 +5,7 @@ from typing import Literal
 
 import pandas as pd
 
+from tmc_sweep.tables.earlier import earlier_cells, without
 from tmc_sweep.tables.read import read_trials
 from tmc_sweep.tables.runs import CELL_FIELDS
 from tmc_sweep.tables.summary import summarize
@@ -27,6 +28,7 @@ def ranking(path: str | Path, last: int, metric: str, mode: Literal["max", "min"
     """All cells of the sweep whose epoch table is `path`, ranked, also those without epochs. Errors as `summarize`."""
     summary = summarize(path, last, metric)
     trials = read_trials(path)
+    trials = without(trials, earlier_cells(trials))
     unseen = trials[~trials["cell_id"].isin(summary["cell_id"])].drop_duplicates("cell_id")
     waiting = unseen[["cell_id", *CELL_FIELDS]].assign(metric=metric, last=last, reason="no epochs yet", **_NO_ROWS)
     return ranked(pd.concat([summary, waiting], ignore_index=True), mode)

@@ -3,9 +3,10 @@
 A value that is not finite is never passed over: it and whatever else makes a group's statistic unknown is a reason.
 """
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from tmc_sweep.config import EPOCHS_RULE, MAX_EPOCHS
 from tmc_sweep.errors import InputError
 from tmc_sweep.explain import did_you_mean
 from tmc_sweep.records import CELL_COLUMNS, EPOCH_COLUMNS, METRICS, Status
+from tmc_sweep.tables.earlier import earlier_cells, left_out, without
 from tmc_sweep.tables.parts import read_rows
 from tmc_sweep.tables.present import part_files
 from tmc_sweep.tables.read import find, read_trials
@@ -23,6 +25,7 @@ from tmc_sweep.tables.schema import arrow_schema
 CELL_FIELDS = [column.name for column in CELL_COLUMNS]
 _TRIAL = ["trial_id", "cell_id", "seed", *CELL_FIELDS]
 _TRIAL_SCHEMA = pa.schema([field for name in _TRIAL for field in arrow_schema(EPOCH_COLUMNS) if field.name == name])
+_log = logging.getLogger(__name__)
 _HOW_ENDED = {
     Status.DIVERGED: "{run} diverged in epoch {last}",
     Status.FAILED: "{run} failed after epoch {last}",
@@ -36,19 +39,31 @@ class Runs(NamedTuple):
     trials: a row per trial: its fields, status, last_epoch, nonfinite_epoch (the first whose value is not finite), the
     group it counts in (its cell, unless changed) and what sentences call it.
     rows: trial (position in `trials`), epoch, value, null, nonfinite.
+    left_out: why some trials are in neither; empty if none are.
     """
 
     trials: pd.DataFrame
     rows: pd.DataFrame
+    left_out: str = ""
+
+    def told(self) -> Self:
+        """The same; what is left out of it is logged."""
+        if self.left_out:
+            _log.warning(self.left_out)
+        return self
 
 
 def read_runs(path: str | Path, last: int, metric: str) -> Runs:
-    """The runs in the epoch table `path`; InputError if there is none, no such metric, or `last` is out of bounds."""
+    """The runs in the epoch table `path`, less those of earlier numerics.
+
+    InputError if there is none, no such metric, or `last` is out of bounds.
+    """
     _check(last, metric)
     paths = find(path)
     trials, rows = _read(part_files(paths), metric)
     trials = _with_statuses(trials, read_trials(path) if paths.trials.exists() else None)
-    return Runs(trials.assign(group=trials["cell_id"], run="seed " + trials["seed"].astype(str)), rows)
+    runs = Runs(trials.assign(group=trials["cell_id"], run="seed " + trials["seed"].astype(str)), rows)
+    return _without(runs, earlier_cells(trials), paths.name)
 
 
 def windows(trials: pd.DataFrame, last: int) -> pd.DataFrame:
@@ -140,6 +155,16 @@ def _with_statuses(trials: pd.DataFrame, known: pd.DataFrame | None) -> pd.DataF
     trials = trials.merge(known[["trial_id", "status"]], on="trial_id", how="left")
     unseen = ended[[*_TRIAL, "status"]].assign(last_epoch=0, nonfinite_epoch=None)
     return pd.concat([trials, unseen.astype(trials.dtypes)], ignore_index=True)
+
+
+def _without(runs: Runs, cells: Collection[str], sweep: str) -> Runs:
+    """The runs of other cells; rows name their trial by its new position."""
+    if not cells:
+        return runs
+    kept = ~runs.trials["cell_id"].isin(cells).to_numpy()
+    rows = runs.rows[kept[runs.rows["trial"]]]
+    rows = rows.assign(trial=(kept.cumsum() - 1)[rows["trial"]]).reset_index(drop=True)
+    return Runs(without(runs.trials, cells), rows, left_out(sweep, int((~kept).sum())))
 
 
 def _tuples(frame: pd.DataFrame, *columns: str) -> Iterator[tuple[Any, ...]]:

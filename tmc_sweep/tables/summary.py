@@ -21,10 +21,10 @@ from tmc_sweep.tables.schema import arrow_schema, to_parquet
 def summarize(path: str | Path, last: int = 50, metric: str = "test_objective") -> pd.DataFrame:
     """One row per cell of the sweep whose epoch table is `path`: SUMMARY_COLUMNS, in the order of the cells' fields.
 
-    The window is the `last` epochs up to the last one that every seed with rows has. InputError if there is no such
-    table or metric, or `last` is out of bounds.
+    The window is the `last` epochs up to the last one that every seed with rows has. Cells of earlier numerics are left
+    out, and a warning is logged. InputError if there is no such table or metric, or `last` is out of bounds.
     """
-    return summary_of(read_runs(path, last, metric), last, metric)
+    return summary_of(read_runs(path, last, metric).told(), last, metric)
 
 
 def summary_of(runs: Runs, last: int, metric: str) -> pd.DataFrame:

@@ -7,11 +7,11 @@ from typing import Any, Self
 
 import pyarrow as pa
 
-from tmc_sweep.config import TrialConfig
+from tmc_sweep.config import Architecture, TrialConfig
 from tmc_sweep.errors import InputError, StorageError
 from tmc_sweep.explain import did_you_mean
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.records import OVER, TRIAL_COLUMNS, Status, fixed_values
+from tmc_sweep.records import CONFIG_COLUMNS, OVER, TRIAL_COLUMNS, Status, fixed_values
 from tmc_sweep.tables import files
 from tmc_sweep.tables.manifest import open_manifest
 from tmc_sweep.tables.schema import arrow_schema, read_table, to_parquet
@@ -87,10 +87,22 @@ def config_json(config: TrialConfig) -> str:
 def config_of(row: TrialRow) -> TrialConfig | None:
     """A trial's configuration by its row of the trial table; None if it has another name by now."""
     try:
-        config = TrialConfig.stored(json.loads(row["config"]))
-    except (InputError, ValueError, TypeError):
+        return TrialConfig.stored(json.loads(row["config"])).named(row["trial_id"])
+    except (InputError, ValueError, TypeError, RecursionError):
         return None
-    return config if config.trial_id == row["trial_id"] else None
+
+
+def config_by_columns(columns: Mapping[str, Any], epochs: int = 1) -> TrialConfig | None:
+    """A trial's configuration by its FIXED_COLUMNS in any table, which do not say how many epochs it is to have.
+
+    None if it has another name by now.
+    """
+    fields = {column.name: columns[column.name] for column in CONFIG_COLUMNS}
+    try:
+        fields |= {"architecture": Architecture.called(columns["architecture"]), "epochs": epochs}
+        return TrialConfig.parse(fields).named(columns["trial_id"])
+    except (InputError, ValueError, AttributeError):
+        return None
 
 
 def missing(configs: Sequence[TrialConfig], rows: Mapping[str, TrialRow]) -> list[TrialConfig]:

@@ -14,8 +14,9 @@ from typing import Any, Literal
 import torch
 from torch import Generator, Tensor
 
-from tmc_sweep.config import OBJECTIVES, Gradient, Objective, TrialConfig
+from tmc_sweep.config import OBJECTIVES, EarlierConfig, Gradient, Objective, TrialConfig
 from tmc_sweep.data import Split, batch
+from tmc_sweep.errors import InputError
 from tmc_sweep.models import HierarchicalVAE
 from tmc_sweep.objectives import elbo, iwae, tmc
 from tmc_sweep.records import EpochRecord
@@ -31,6 +32,16 @@ BOUNDS: dict[Objective, Callable[[Sequence[Tensor], Sequence[Tensor]], Tensor]] 
 Engine = Literal["eager", "compiled"]
 _NAN = float("nan")
 _OWN_FIELDS = frozenset({"seed", "lr", "adam_eps", "init", "epochs"})
+
+
+def check_trainable(config: TrialConfig) -> None:
+    """InputError if no code makes such a trial's numbers any more."""
+    if isinstance(config, EarlierConfig):
+        raise InputError(
+            f"trial {config.trial_id} must be trained by the version that began it, since pixels of binarize: "
+            f"{config.binarize} are drawn in another way now: use that one (git_commit in the trial table), or run the "
+            "sweep again, which trains it anew under another name"
+        )
 
 
 def pack_key(config: TrialConfig) -> str:
@@ -58,8 +69,11 @@ class Pack:
     ) -> None:
         """Stack copies of the states; `attempts` number the current start of each trial's training (default: 1).
 
-        `should_stop` is asked before each minibatch whether to drop the epoch in progress.
+        `should_stop` is asked before each minibatch whether to drop the epoch in progress. InputError if one of them is
+        of earlier numerics.
         """
+        for state in states:
+            check_trainable(state.config)
         self.config = states[0].config
         self.data = data
         self.device = device
@@ -92,8 +106,8 @@ class Pack:
             torch.cuda.reset_peak_memory_stats()
         train, grad_norms = self._train()
         evaluation_started = time.perf_counter()
-        validation = self._evaluate(self.data.validation, Purpose.VALIDATION_NOISE)
-        test = self._evaluate(self.data.test, Purpose.TEST_NOISE)
+        validation = self._evaluate(self.data.validation, Purpose.VALIDATION_NOISE, Purpose.VALIDATION_PIXELS)
+        test = self._evaluate(self.data.test, Purpose.TEST_NOISE, Purpose.TEST_PIXELS)
         ended = time.perf_counter()
         measured = [
             _trained(train[index], grad_norms[index], member.diverged)
@@ -129,12 +143,13 @@ class Pack:
         images = self.data.train
         orders = torch.stack([torch.randperm(len(images), generator=g) for g in self._generators(Purpose.DATA_ORDER)])
         noise = self._generators(Purpose.TRAINING_NOISE, self.device)
+        pixels = self._generators(Purpose.TRAINING_PIXELS, self.device)
         totals = torch.zeros(len(self.members), dtype=torch.float64)
         norms = torch.zeros(len(self.members), dtype=torch.float64)
         batches = orders.to(self.device).split(self.config.batch_size, dim=1)
         objective = self.config.objective
         for index in self._unless_stopped(batches):
-            x = binarized(batch(images, index), self.config.binarize, noise)
+            x = binarized(batch(images, index), self.config.binarize, pixels)
             bound = self._bounds(x, self.config.K, noise, (objective,), self.config.gradient)[objective]
             self.model.zero_grad()
             (-bound.sum()).backward()
@@ -152,15 +167,15 @@ class Pack:
         return torch.stack([member.step(gradient, finite) for member, gradient, finite in steps])
 
     @torch.no_grad()
-    def _evaluate(self, images: Tensor, purpose: Purpose) -> dict[str, Tensor]:
+    def _evaluate(self, images: Tensor, of_noise: Purpose, of_pixels: Purpose) -> dict[str, Tensor]:
         """Mean of every bound over the images, in order, all on the same samples; empty if there are no images."""
         if not len(images):
             return {}
-        noise = self._generators(purpose, self.device)
+        noise, pixels = (self._generators(purpose, self.device) for purpose in (of_noise, of_pixels))
         order = torch.arange(len(images), device=self.device).expand(len(self.members), -1)
         totals = {name: torch.zeros(len(self.members), dtype=torch.float64) for name in OBJECTIVES}
         for index in self._unless_stopped(order.split(self.config.batch_size, dim=1)):
-            x = binarized(batch(images, index), self.config.binarize, noise)
+            x = binarized(batch(images, index), self.config.binarize, pixels)
             for name, bound in self._bounds(x, self.config.eval_k, noise, OBJECTIVES).items():
                 totals[name] += bound.double().sum(-1).cpu()
         return {name: total / len(images) for name, total in totals.items()}

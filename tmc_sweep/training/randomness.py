@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 
 
 class Purpose(StrEnum):
-    """What the numbers are for."""
+    """What the numbers are for. Pixels are those of `binarize: dynamic`, so that no sample's noise moves them."""
 
     INITIAL_VALUES = "initial values"
     DATA_ORDER = "data order"
@@ -22,6 +22,11 @@ class Purpose(StrEnum):
     TEST_NOISE = "test noise"
     EVALUATION_NOISE = "evaluation noise"
     ANALYSIS_NOISE = "analysis noise"
+    TRAINING_PIXELS = "training pixels"
+    VALIDATION_PIXELS = "validation pixels"
+    TEST_PIXELS = "test pixels"
+    EVALUATION_PIXELS = "evaluation pixels"
+    ANALYSIS_PIXELS = "analysis pixels"
 
 
 def generator(seed: int, purpose: Purpose, epoch: int = 0, device: str = "cpu") -> Generator:

@@ -1,0 +1,134 @@
+"""Downloads: only where there is nothing, kept when they are whole, and else without a trace."""
+
+import errno
+import os
+import shutil
+import socket
+from pathlib import Path
+from urllib.error import URLError
+
+import pytest
+import torchvision
+
+from tmc_sweep.errors import InputError
+from tmc_sweep.images import download, load
+from tmc_sweep.images.places import FILES
+
+OFFLINE = URLError("network is unreachable")
+
+
+@pytest.fixture
+def server(stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Gives the stand-in's files; what was asked of it."""
+    asked: list[str] = []
+
+    def give(url: str, download_root: str, filename: str, md5: str) -> None:
+        asked.append(filename)
+        file = filename.removesuffix(".gz")
+        Path(download_root, file).symlink_to(stand_in / file)
+        Path(download_root, filename).touch()  # the archive stays
+
+    monkeypatch.setattr(torchvision.datasets.mnist, "download_and_extract_archive", give)
+    return asked
+
+
+def paths(root: Path) -> list[Path]:
+    return sorted(root.rglob("*"))
+
+
+@pytest.mark.parametrize(("name", "module"), [("mnist", "mnist"), ("fashion_mnist", "mnist"), ("cifar10", "cifar")])
+@pytest.mark.parametrize("made", [[], ["notes.txt"], ["MNIST/raw", "FashionMNIST/raw", "cifar-10-batches-py"]])
+def test_offline_what_is_there_is_told_and_nothing_stays(
+    name: str, module: str, made: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def offline(*_: object, **__: object) -> None:
+        raise OFFLINE
+
+    monkeypatch.setattr(getattr(torchvision.datasets, module), "download_and_extract_archive", offline)
+    for folder in made:
+        (tmp_path / folder).mkdir(parents=True)
+    before = paths(tmp_path)
+    with pytest.raises(InputError) as error:
+        load(name, tmp_path)
+    there = ", ".join(sorted({folder.partition("/")[0] for folder in made})) or "nothing"
+    assert str(error.value).startswith(f"{name} must be under {tmp_path} or downloadable, but there is {there}, and ")
+    assert "network is unreachable" in str(error.value)
+    assert str(error.value).endswith(", or set TMC_SWEEP_DATA to the folder that has them")
+    assert "\n" not in str(error.value)
+    assert paths(tmp_path) == before
+
+
+def test_a_folder_that_is_not_there_is_not_made_for_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torchvision.datasets.mnist, "download_and_extract_archive", lambda *_, **__: None)
+    with pytest.raises(InputError, match=r"must be under .* but there is nothing, and "):
+        load("mnist", tmp_path / "typo")
+    assert paths(tmp_path) == []
+
+
+def test_what_was_downloaded_is_kept_as_torchvision_would(server: list[str], tmp_path: Path):
+    images = load("fashion_mnist", tmp_path / "new" / "data")
+    raw = tmp_path / "new" / "data" / "FashionMNIST" / "raw"
+    assert sorted(path.name for path in raw.iterdir()) == sorted(FILES["fashion_mnist"])
+    assert [path for path in paths(tmp_path) if path.is_file()] == sorted(raw.iterdir())
+    assert len(server) == 4
+    assert load("fashion_mnist", tmp_path / "new" / "data").checksum == images.checksum
+    assert len(server) == 4
+
+
+@pytest.mark.parametrize("there", ["FashionMNIST/raw/t10k-images-idx3-ubyte", "FashionMNIST/about.txt"])
+def test_nothing_is_downloaded_where_something_is(server: list[str], tmp_path: Path, there: str):
+    (tmp_path / there).parent.mkdir(parents=True)
+    (tmp_path / there).write_text("something")
+    before = paths(tmp_path)
+    with pytest.raises(InputError, match=r"fashion_mnist in .* must have all of its files, but lacks train-images"):
+        load("fashion_mnist", tmp_path)
+    assert (server, paths(tmp_path)) == ([], before)
+
+
+def test_nothing_is_downloaded_if_it_is_not_wanted_or_could_not_be_kept(
+    server: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    with pytest.raises(InputError, match="and it is not downloaded now: put train-images-idx3-ubyte and what belongs"):
+        load("fashion_mnist", tmp_path, download=False)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(InputError, match=f"and {tmp_path} cannot be written to: put train-images-idx3-ubyte and what"):
+        load("fashion_mnist", tmp_path)
+    assert (server, paths(tmp_path)) == ([], [])
+
+
+def test_what_is_not_the_data_set_is_not_kept(server: list[str], tmp_path: Path):
+    with pytest.raises(InputError, match=r"mnist in .* must have the checksum 06b0d1f124c4e5fa…, but has"):
+        load("mnist", tmp_path)  # it is given the stand-in for Fashion-MNIST
+    assert paths(tmp_path) == []
+
+
+@pytest.mark.parametrize("copied", range(4))
+def test_a_disk_that_is_full_leaves_nothing_behind(
+    server: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, copied: int
+):
+    copy, calls = shutil.copyfile, []
+
+    def full(source: Path, target: Path) -> Path:
+        calls.append(target)
+        if len(calls) > copied:
+            target.write_bytes(b"half")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return copy(source, target)
+
+    monkeypatch.setattr(download.shutil, "copyfile", full)
+    with pytest.raises(InputError, match=r"FashionMNIST/raw must take what was downloaded, but cannot \(No space left"):
+        load("fashion_mnist", tmp_path)
+    assert paths(tmp_path) == []
+
+
+def test_a_server_that_says_nothing_is_not_waited_for_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    limits: list[float | None] = []
+
+    def ask(*_: object, **__: object) -> None:
+        limits.append(socket.getdefaulttimeout())
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr(torchvision.datasets.cifar, "download_and_extract_archive", ask)
+    with pytest.raises(InputError, match="but there is nothing, and timed out: put data_batch_1 and what belongs"):
+        load("cifar10", tmp_path)
+    assert (limits, socket.getdefaulttimeout()) == ([60.0], None)

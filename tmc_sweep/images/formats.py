@@ -1,0 +1,84 @@
+"""The two formats: idx files, a header and bytes, are read here, CIFAR-10's pickles by torchvision.
+
+A pickle can run code, so only those with CIFAR-10's own MD5 are. torchvision compares it too, but before it opens the
+file once more: it is given a folder of ours, which nobody changes in between.
+"""
+
+import hashlib
+import math
+import tarfile
+from io import BytesIO
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tmc_sweep.errors import InputError
+from tmc_sweep.images.files import inflated, read
+from tmc_sweep.images.places import FILES, FOLDERS, Found
+
+Array = NDArray[np.uint8]
+Arrays = tuple[Array, Array, Array, Array]  # training images and labels, test images and labels
+
+_MOST = 2**26  # bytes of a file: the largest has 47 million
+_MOST_OF_AN_ARCHIVE = 2**28  # CIFAR-10's has 186 million
+_UINT8 = 8
+_FIX = "replace it"
+
+
+def from_idx(found: Found) -> Arrays:
+    """The four files of MNIST or Fashion-MNIST, images as [n, pixels]; InputError if one is none such."""
+    train, train_labels, test, test_labels = (_idx(found.files[file]) for file in FILES["mnist"])
+    return train, train_labels, test, test_labels
+
+
+def _idx(path: Path) -> Array:
+    """Two zero bytes, the values' type, the number of dimensions; each of them in four bytes, big end first; values."""
+    content = inflated(path, _MOST) if path.suffix.casefold() == ".gz" else read(path, _MOST)
+    kind, n_dimensions = content[2:4] if len(content) >= 4 else (0, 0)
+    if content[:2] != b"\0\0" or kind != _UINT8 or n_dimensions == 0:
+        raise InputError(f"{path} must be an idx file of bytes, but begins with {content[:4]!r}: {_FIX}")
+    values = content[4 + 4 * n_dimensions :]
+    n, *of_each = (int.from_bytes(content[at : at + 4], "big") for at in range(4, 4 + 4 * n_dimensions, 4))
+    size = n * math.prod(of_each)
+    if len(values) != size:
+        raise InputError(f"{path} must have {size} values after its header, but has {len(values)}: {_FIX}")
+    return np.frombuffer(values, np.uint8).reshape((n, math.prod(of_each)) if of_each else n)
+
+
+def from_batches(found: Found) -> Arrays:
+    """The six batches of CIFAR-10, images as [n, pixels] with their colours last; InputError if one is not known."""
+    from torchvision.datasets import CIFAR10
+
+    contents = _archived(found.archive) if found.archive else {n: read(path, _MOST) for n, path in found.files.items()}
+    md5s = {**dict([*CIFAR10.train_list, *CIFAR10.test_list]), CIFAR10.meta["filename"]: CIFAR10.meta["md5"]}
+    for file, known in md5s.items():
+        if (md5 := hashlib.md5(contents[file], usedforsecurity=False).hexdigest()) != known:
+            where = found.archive or found.files[file]
+            raise InputError(f"{where} must have CIFAR-10's {file}, with MD5 {known}, but its MD5 is {md5}: {_FIX}")
+    with TemporaryDirectory() as root:
+        folder = Path(root, FOLDERS["cifar10"])
+        folder.mkdir()
+        for file, content in contents.items():
+            (folder / file).write_bytes(content)
+        train, test = (CIFAR10(root, train=train) for train in (True, False))
+    arrays = (np.asarray(part, np.uint8) for split in (train, test) for part in (split.data, split.targets))
+    images, labels, test_images, test_labels = arrays
+    return images.reshape(len(images), -1), labels, test_images.reshape(len(test_images), -1), test_labels
+
+
+def _archived(path: Path) -> dict[str, bytes]:
+    """The batches in a tar file; what else it holds does not matter."""
+    contents: dict[str, bytes] = {}
+    try:
+        with tarfile.open(fileobj=BytesIO(inflated(path, _MOST_OF_AN_ARCHIVE)), mode="r:") as archive:
+            for member in archive:
+                file = PurePosixPath(member.name).name
+                if file in FILES["cifar10"] and (source := archive.extractfile(member)):
+                    contents[file] = source.read(_MOST)
+    except (tarfile.TarError, ValueError, KeyError, RecursionError) as error:
+        raise InputError(f"{path} must be a whole tar file, but is not ({error}): {_FIX}") from None
+    if missing := [file for file in FILES["cifar10"] if file not in contents]:
+        raise InputError(f"{path} must hold CIFAR-10's batches, but lacks {', '.join(missing)}: {_FIX}")
+    return contents

@@ -1,0 +1,38 @@
+"""Cells of earlier numerics: what their numbers mean has changed since, as their names say.
+
+Their trials stay as they are, but are neither trained further nor compared with others.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import pandas as pd
+
+from tmc_sweep.config import EarlierConfig, numerics
+from tmc_sweep.records import FIXED_COLUMNS
+from tmc_sweep.tables.read import plain_rows
+from tmc_sweep.tables.trials import config_by_columns
+
+WHY = "an earlier version drew their pixels (binarize: dynamic) from the random numbers of the samples"
+
+
+def is_earlier(row: Mapping[str, Any]) -> bool:
+    """Whether the trial of this row, of any table, is of earlier numerics."""
+    return numerics(row["binarize"]) > 1 and isinstance(config_by_columns(row), EarlierConfig)
+
+
+def earlier_cells(rows: pd.DataFrame) -> set[str]:
+    """The cells of earlier numerics among these rows, of any table, by cell_id."""
+    cells = rows.drop_duplicates("cell_id")
+    return {row["cell_id"] for row in plain_rows(cells[[column.name for column in FIXED_COLUMNS]]) if is_earlier(row)}
+
+
+def without(rows: pd.DataFrame, cells: Collection[str]) -> pd.DataFrame:
+    """The rows, of any table, that are not of these cells."""
+    return rows[~rows["cell_id"].isin(cells)].reset_index(drop=True) if cells else rows
+
+
+def left_out(sweep: str, n_trials: int) -> str:
+    """The sentence that says of how many trials a comparison says nothing."""
+    trials = "1 trial is" if n_trials == 1 else f"{n_trials} trials are"
+    return f"{trials} left out of {sweep}, since {WHY}: run the sweep to train them anew"
