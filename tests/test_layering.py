@@ -29,7 +29,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "data": ({"config", "images"}, {"jaxtyping", "torch"}),
     "training": ({*MATHS, "config", "errors", "records"}, {"pydantic", "pydantic_core", "safetensors", "torch"}),
     "tables": (
-        BASE,
+        {*BASE, "space"},
         {"mlflow", "numpy", "pandas", "pyarrow", "pydantic", "pydantic_core", "scipy", "tensorboardX"},
     ),
     "analysis": ({*BASE, *MATHS, "tables"}, {"jaxtyping", "numpy", "pandas", "sklearn", "torch"}),
@@ -44,6 +44,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {"pandas", "rich", "typer"},
     ),
     "__init__": ({"tables", "training", "sweep"}, set()),
+    "__main__": ({"cli"}, set()),
 }
 
 UNSAFE = {

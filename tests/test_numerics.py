@@ -115,7 +115,7 @@ def test_the_best_cell_is_none_of_them_nor_waits_among_them(paths: SweepPaths):
 
 def test_two_sweeps_of_them_have_nothing_to_compare(paths: SweepPaths, caplog):
     others = copied_as(paths, "others")
-    frame = compare(paths.epochs, others.epochs, last=1)
+    frame = compare(paths.epochs, others.epochs, 1, "test_objective")
     assert frame["binarize"].tolist() == ["none"]
     assert frame[["a_mean", "b_mean"]].notna().all(axis=None)
     assert len(caplog.messages) == 2

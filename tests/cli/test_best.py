@@ -1,5 +1,7 @@
 """best: cells in the order of the statistic, and the best one as a search space."""
 
+import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -57,6 +59,20 @@ def test_the_search_space_written_has_the_best_cells_trials(mode: str, tmp_path:
     value = -2 if mode == "max" else -9
     assert head == f"# Best cell of sweep made ({mode}): {value}, mean test_iwae of epochs 41 to 60 over 3 seeds."
     assert not {"eval_k", "prior", "train_images"} & set(file.read_text().replace(":", " ").split())
+
+
+def test_what_its_run_would_train_again_is_said_and_the_command_that_goes_on_trains_nothing(
+    mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The results folder is in the command only where it would be looked for elsewhere."""
+    file = tmp_path / "the best.yaml"
+    told = command("best", "made", "--results", tmp_path, "-o", file).err
+    assert "a run of made-best trains 3 trials of 60 epochs again" in told
+    advised = re.search("`tmc-sweep (.*)`", told)[1]
+    plan = command("plan", *shlex.split(advised)[1:], "--json", "--slots", 1).json
+    assert (plan["name"], plan["n_trials"], plan["n_to_train"]) == ("made", 3, 0)
+    monkeypatch.setenv("TMC_SWEEP_RESULTS", str(tmp_path))
+    assert "--set name=made` trains only what they lack" in command("best", "made", "-o", file, "--force").err
 
 
 def test_a_file_that_is_there_is_replaced_only_if_asked_for(results: Path, tmp_path: Path):

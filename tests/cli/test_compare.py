@@ -72,6 +72,38 @@ def test_the_csv_says_the_same(both: Path):
     ]
 
 
+@pytest.mark.parametrize(
+    ("second", "ks", "said"),
+    [
+        ("apart", "[9, 7]", "one and apart have no cell in common: K is 2, 5 in one and 7, 9 in apart\n"),
+        ("many", "[10, 11, 12, 13, 14, 15, 16]", "K is 2, 5 in one and 10, 11, 12, 13, 14, 15, … in many\n"),
+    ],
+)
+def test_without_a_common_cell_it_says_why_in_a_sentence(both: Path, second: str, ks: str, said: str):
+    """What follows from K is not said again: eval_k."""
+    stored(both, second, ks, "1", lambda config: -1.0)
+    ended = command("compare", "one", second, "--results", both)
+    assert (ended.code, ended.out.count("\n")) == (0, 1)
+    assert ended.out.endswith(said)
+    assert len(command("compare", "one", second, "--results", both, "--json").json) == 2 + ks.count(",") + 1
+
+
+def test_values_that_are_in_both_but_not_together(tmp_path: Path):
+    for name, rates in (("left", (1e-2, 1e-3)), ("right", (1e-3, 1e-2))):
+        text = SPACE.replace("NAME", name).replace("METRIC", "test_iwae").replace("SEEDS", "1")
+        cases = "cases: [{{K: 1, lr: {}}}, {{K: 2, lr: {}}}]".format(*rates)
+        sweep(tmp_path, text.replace("space: {K: {grid_search: KS}}", cases), flat(lambda _: -1.0))
+    ended = command("compare", "left", "right", "--results", tmp_path)
+    assert ended.out == "left and right have no cell in common: both have each value of each field, but not together\n"
+
+
+def test_a_sweep_without_epochs_has_none_to_compare(both: Path):
+    text = SPACE.replace("NAME", "new").replace("KS", "[2]").replace("METRIC", "test_iwae").replace("SEEDS", "1")
+    sweep(both, text, lambda _: np.empty(0))
+    assert command("compare", "one", "new", "--results", both).out == "new: no epochs yet\n"
+    assert command("compare", "new", "one", "--results", both).out == "new: no epochs yet\n"
+
+
 def test_runs_that_diverged_are_named_with_their_sweep(both: Path):
     stored(both, "broken", "[5]", "4", lambda config: float("nan") if config.seed == 2 else -1.0)
     (row,) = [row for row in command("compare", "one", "broken", "--results", both, "--json").json if row["K"] == 5]

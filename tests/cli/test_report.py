@@ -84,5 +84,5 @@ def test_ctrl_c_ends_watching_and_leaves_the_page(going: Path):
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    assert (process.returncode, out, err) == (130, "", "tmc-sweep: stopped by SIGINT\n")
+    assert (process.returncode, out, err) == (130, f"{path}\n", "tmc-sweep: stopped by SIGINT\n")
     assert path.read_text().endswith("</html>")

@@ -215,7 +215,8 @@ def test_a_stop_checkpoints_the_last_epoch_that_was_stored_and_ends_who_followed
     assert story.told["stop again"].out == "story: nothing to stop, its job tmc-sweep-story-1 has stopped\n"
 
 
-def test_submitting_again_goes_on_and_equals_a_sweep_never_stopped(story: Story):
+def test_submitting_again_after_its_sigterm_goes_on_and_equals_a_sweep_never_stopped(story: Story):
+    assert story.told["stopped"].out.endswith("stopped by SIGTERM: run the same command to go on\n")
     told = story.told["the end"]
     assert told.code == 0
     frame = table(story.paths.epochs)

@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from tmc_sweep.space import SpaceError, parse
+from tmc_sweep.space import SpaceError, load, parse
+from tmc_sweep.space.stored import parse_stored
 
 RANDOM = "\nsearch: {algorithm: random, num_samples: 3}"
 
@@ -111,6 +112,29 @@ def test_what_stops_cells_must_be_able_to_compare_them_and_not_on_the_test_set(b
     assert expected in refusal(f"name: x\nbase: {base}\n{space}\n\nscheduler: {{last: 3}}")
     fine = "{validation_images: 9, eval_k: 5}\nstatistic: {metric: val_iwae}"
     assert parse(f"name: x\nbase: {fine}\n{space}\nscheduler: {{last: 3}}", "x.yaml").scheduler
+
+
+@pytest.mark.parametrize(
+    ("epochs", "scheduler", "expected"),
+    [
+        (10, "{last: 3}", "7:12: scheduler.grace_epochs must be below epochs, or no cell is ever stopped, but got 10"),
+        (3, "{grace_epochs: 3}", "7:27: scheduler.grace_epochs must be below epochs"),
+        (3, "{algorithm: median, grace_epochs: 9}", "and epochs 3: set it to at most 2, or remove scheduler"),
+        (1, "{grace_epochs: 1}", "and epochs 1: raise epochs, or remove scheduler"),
+    ],
+)
+def test_a_scheduler_that_would_stop_nothing(tmp_path, epochs: int, scheduler: str, expected: str):
+    """A stored search space is read all the same: it may have been run before this was a rule."""
+    file = tmp_path / "x.yaml"
+    base = f"{{eval_k: 5, validation_images: 9, epochs: {epochs}}}"
+    text = f"name: x\nbase: {base}\nspace: {{K: {{grid_search: [1, 5]}}}}\nseeds: 1\nstatistic: {{metric: val_iwae}}\n"
+    file.write_text(f"{text}\nscheduler: {scheduler}")
+    with pytest.raises(SpaceError) as caught:
+        load(file)
+    assert expected in str(caught.value)
+    assert parse_stored(file.read_text(), "x.yaml").statistic.metric == "val_iwae"
+    file.write_text(text.replace(f"epochs: {epochs}", "epochs: 2") + "scheduler: {grace_epochs: 1}")
+    assert load(file).scheduler
 
 
 @pytest.mark.parametrize(

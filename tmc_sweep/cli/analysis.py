@@ -97,13 +97,10 @@ def differences(
 ) -> None:
     """Compare cells that differ in one field, seed by seed. With 95 % intervals over the seeds they share."""
     from tmc_sweep.cli.show import show_differences
-    from tmc_sweep.cli.status import declared_statistic
     from tmc_sweep.tables.paired import paired_differences
 
     check_one_format("differences", as_json, as_csv)
-    paths = SweepPaths(results, name)
-    statistic = declared_statistic(paths, last, metric)
-    frame = paired_differences(paths.epochs, by, statistic.last, statistic.metric)
+    frame = paired_differences(SweepPaths(results, name).epochs, by, last, metric)
     show_differences(frame, by, as_json=as_json, as_csv=as_csv)
 
 

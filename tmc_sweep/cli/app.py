@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from tmc_sweep.cli.forward import forward, load_space, on_cluster, run_there
-from tmc_sweep.errors import InputError, StorageError, TmcSweepError
+from tmc_sweep.errors import RESULTS, InputError, StorageError, TmcSweepError
 from tmc_sweep.paths import SweepPaths
 
 MAX_TRIALS = 100_000
@@ -27,9 +27,7 @@ messages = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
 
 File = Annotated[Path, typer.Argument(help="Search space, such as search_spaces/quickstart.yaml.", show_default=False)]
 Name = Annotated[str, typer.Argument(help="Name of a sweep, as in its search space.", show_default=False)]
-Results = Annotated[
-    Path, typer.Option("--results", help="Folder that holds the sweeps' tables.", envvar="TMC_SWEEP_RESULTS")
-]
+Results = Annotated[Path, typer.Option("--results", help="Folder that holds the sweeps' tables.", envvar=RESULTS)]
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 MaxTrials = Annotated[int, typer.Option("--max-trials", min=1, help="Refuse search spaces with more trials.")]
 Set = Annotated[
@@ -298,7 +296,7 @@ def summary(
 ) -> None:
     """Print each cell's mean ± std over the last epochs."""
     from tmc_sweep.cli.show import show_summary
-    from tmc_sweep.cli.status import declared_statistic
+    from tmc_sweep.tables.declared import declared_statistic
     from tmc_sweep.tables.summary import summarize
 
     check_one_format("a summary", as_json, as_csv)

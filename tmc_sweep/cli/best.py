@@ -1,13 +1,14 @@
 """The command that ranks a sweep's cells, and writes the best one as a search space of its own."""
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tmc_sweep.cli.app import Json, Last, Metric, Name, Results, app, messages
 from tmc_sweep.cli.forward import forward, on_cluster
-from tmc_sweep.errors import InputError, StorageError
+from tmc_sweep.errors import InputError, StorageError, command
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.space.schema import Resources, Statistic
 
@@ -42,23 +43,37 @@ def best(
 ) -> None:
     """Rank a sweep's cells by its statistic. With -o also write the best one as a search space to run."""
     from tmc_sweep.cli.show import show_ranking
-    from tmc_sweep.cli.status import declared_statistic
+    from tmc_sweep.tables.declared import declared_statistic
     from tmc_sweep.tables.ranking import ranking
 
     paths = SweepPaths(results, name)
     statistic = declared_statistic(paths, last, metric)
     frame = ranking(paths.epochs, statistic.last, statistic.metric, statistic.mode)
     if output is not None:
-        _write(output, _search_space(paths, frame, statistic), force)
+        text = _search_space(paths, frame, statistic)
+        _write(output, text, force)
+        messages.print(_written(output, text, paths))
     show_ranking(frame, statistic.mode, as_json=as_json)
-    if output is not None:
-        messages.print(f"wrote {output}: the best cell, with the trials it has here")
+
+
+def _written(file: Path, text: str, paths: SweepPaths) -> str:
+    """What a run of the file trains, which is of a name of its own."""
+    from tmc_sweep.cli.show import counted
+    from tmc_sweep.space import parse
+
+    space = parse(text, str(file))
+    go_on = command(f"run {quote(str(file))} --set name={paths.name}", paths.results)
+    again = f"{counted(len(space.trials()), 'trials')} of {counted(space.cells[0].epochs, 'epochs')}"
+    return (
+        f"wrote {file}: the best cell, with the trials it has here, as a sweep of its own: a run of {space.name} "
+        f"trains {again} again, while {go_on} trains only what they lack"
+    )
 
 
 def _search_space(paths: SweepPaths, frame: "pd.DataFrame", statistic: Statistic) -> str:
     """The best cell's trials as a search space; InputError if none is the best, or its name says another trial now."""
-    from tmc_sweep.cli.status import last_run
     from tmc_sweep.space.written import one_cell
+    from tmc_sweep.tables.declared import last_run
     from tmc_sweep.tables.read import plain_rows, stored_trials
     from tmc_sweep.tables.trials import config_of
 

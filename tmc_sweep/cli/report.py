@@ -56,6 +56,8 @@ def report(
         raise InputError(f"--every must be given with --watch, but got --every {every} alone: add --watch")
     seconds = every or _SECONDS
     path = output or SweepPaths(results, names[0]).report
-    while write_page(path, results, names, seconds if watch else None) and watch:
-        time.sleep(seconds)
+    left = write_page(path, results, names, seconds if watch else None)
     typer.echo(path)
+    while left and watch:
+        time.sleep(seconds)
+        left = write_page(path, results, names, seconds)

@@ -26,6 +26,7 @@ _TEXTS = ("objective", "architecture", "proposal", "reason", "value", "baseline"
 _ALONE = ("a_seeds_only", "b_seeds_only")
 _DECIMALS = {"epoch_seconds", "a_mean", "b_mean", *STATISTICS, *DIFFERENCES, "standard_error"}
 _REASON_WIDTH = 24  # at least
+_LISTED = 6  # values of a field in a sentence
 _SHOWN = 20  # running trials; a terminal has so many lines
 _PROGRESS = ("attempts", "epochs_done", "epochs")
 
@@ -121,11 +122,14 @@ def show_differences(frame: pd.DataFrame, by: str, *, as_json: bool, as_csv: boo
 
 
 def show_comparison(frame: pd.DataFrame, names: tuple[str, str], *, as_json: bool, as_csv: bool) -> None:
-    """Two sweeps, a row per cell of either."""
+    """Two sweeps, a row per cell of either; a sentence where no cell is in both."""
+    has = {side: frame[f"{side}_last_epoch"].notna() for side in "ab"}
     if as_json or as_csv:
         _show_data(frame, as_json)
     elif frame.empty:
         typer.echo("no epochs yet")
+    elif not (has["a"] & has["b"]).any():
+        typer.echo(_nothing_in_common((names[0], frame[has["a"]]), (names[1], frame[has["b"]])))
     else:
         rows = [
             row | {side: ", ".join(map(str, row[side] or ())) or None for side in _ALONE} for row in plain_rows(frame)
@@ -136,6 +140,26 @@ def show_comparison(frame: pd.DataFrame, names: tuple[str, str], *, as_json: boo
         print_table(
             f"{head}, 95 % intervals", columns, [[as_text(row[name], name) for name in columns] for row in rows]
         )
+
+
+def _nothing_in_common(first: tuple[str, pd.DataFrame], second: tuple[str, pd.DataFrame]) -> str:
+    """Why two sweeps, by their name and cells, have none in common: the fields of which each has values of its own."""
+    (name, ours), (other, theirs) = first, second
+    if ours.empty or theirs.empty:
+        return f"{name if ours.empty else other}: no epochs yet"
+    fields = differing_fields(plain_rows(pd.concat([ours, theirs])))
+    apart = [
+        f"{field} is {_listed(ours[field])} in {name} and {_listed(theirs[field])} in {other}"
+        for field in fields
+        if ours[field].isin(theirs[field]).sum() == 0
+    ]
+    why = "; ".join(apart) or "both have each value of each field, but not together"
+    return f"{name} and {other} have no cell in common: {why}"
+
+
+def _listed(values: "pd.Series[Any]") -> str:
+    found = [text(value) for value in sorted(values.unique())]
+    return ", ".join(found[:_LISTED] + ["…"] * (len(found) > _LISTED))
 
 
 def show_status(status: Mapping[str, Any], *, as_json: bool) -> None:

@@ -6,12 +6,10 @@ from typing import Any
 
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import FINISHED, Status
-from tmc_sweep.space import SearchSpace
-from tmc_sweep.space.schema import Resources, Statistic
-from tmc_sweep.space.stored import parse_stored
+from tmc_sweep.space.schema import Resources
 from tmc_sweep.tables.checkpoints import CheckpointFiles
+from tmc_sweep.tables.declared import last_run
 from tmc_sweep.tables.earlier import earlier_cells
-from tmc_sweep.tables.manifest import read_manifest
 from tmc_sweep.tables.read import epochs_to_have, plain_rows, read_trials
 from tmc_sweep.tables.runs import CELL_FIELDS
 
@@ -45,23 +43,7 @@ def sweep_status(results: Path, name: str) -> dict[str, Any]:
     }
 
 
-def declared_statistic(paths: SweepPaths, last: int | None = None, metric: str | None = None) -> Statistic:
-    """The statistic that the sweep's search space, as last run, declares, but for what is given here, unchecked.
-
-    The default one if it cannot be known.
-    """
-    space = last_run(paths)
-    given = {name: value for name, value in (("last", last), ("metric", metric)) if value is not None}
-    return (space.statistic if space else Statistic()).model_copy(update=given)
-
-
 def declared_gigabytes(paths: SweepPaths) -> float:
     """What the search space, as last run, lets checkpoints take; the default if it cannot be known."""
     space = last_run(paths)
     return (space.resources if space else Resources()).checkpoint_gigabytes
-
-
-def last_run(paths: SweepPaths) -> SearchSpace | None:
-    """The search space as last run; None if it cannot be known."""
-    manifest = read_manifest(paths)
-    return parse_stored(manifest.search_space, str(paths.manifest)) if manifest else None

@@ -20,7 +20,9 @@ def load(path: Path | str, max_trials: int = 100_000, overrides: Sequence[str] =
 
     SpaceError, at the offending value, if it breaks a rule or has too many trials.
     """
-    return parse(read(path), str(path), max_trials, overrides)
+    space = parse(read(path), str(path), max_trials, overrides)
+    _check_grace(space)
+    return space
 
 
 def parse(text: str, source_name: str, max_trials: int = 100_000, overrides: Sequence[str] = ()) -> SearchSpace:
@@ -44,6 +46,7 @@ def parse(text: str, source_name: str, max_trials: int = 100_000, overrides: Seq
         replaced=replaced,
         mark=root.mark,
         metric_mark=root.at(("statistic", "metric")).mark,
+        grace_mark=root.at(("scheduler", "grace_epochs")).mark,
     )
     _check_one_place(space)
     _check_algorithm(space, root)
@@ -158,6 +161,17 @@ def _check_comparable(space: SearchSpace, mark: Mark, section: str) -> None:
         raise mark.error(
             f"a search must have the epochs of its statistic, but statistic.last is {space.statistic.last} and epochs "
             f"{epochs}: lower statistic.last"
+        )
+
+
+def _check_grace(space: SearchSpace) -> None:
+    """Not of a stored search space: one that stops nothing may have been run before this was a rule."""
+    scheduler, epochs = space.scheduler, space.cells[0].epochs
+    if scheduler and scheduler.grace_epochs >= epochs:
+        fix = f"set it to at most {epochs - 1}" if epochs > 1 else "raise epochs"
+        raise space.grace_mark.error(
+            "scheduler.grace_epochs must be below epochs, or no cell is ever stopped, but got "
+            f"{scheduler.grace_epochs} and epochs {epochs}: {fix}, or remove scheduler"
         )
 
 

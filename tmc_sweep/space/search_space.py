@@ -61,6 +61,7 @@ class SearchSpace:
     replaced: tuple[str, ...]  # a sentence for each override of what the file searches
     mark: Mark  # where the document begins
     metric_mark: Mark
+    grace_mark: Mark
 
     @property
     def adaptive(self) -> bool:

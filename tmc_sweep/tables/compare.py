@@ -13,7 +13,7 @@ from tmc_sweep.tables.summary import summary_of
 _OF_SIDE = ("mean", "std_seeds", "last_epoch", "seeds_only", "reason")
 
 
-def compare(first: str | Path, second: str | Path, last: int = 50, metric: str = "test_objective") -> pd.DataFrame:
+def compare(first: str | Path, second: str | Path, last: int, metric: str) -> pd.DataFrame:
     """One row per cell of either sweep, by their epoch tables' folders, in the order of the cells' fields.
 
     Columns: `cell_id` and its fields, `metric`, `last`; `a_mean`, `a_std_seeds`, `a_last_epoch` and `a_reason`, as the

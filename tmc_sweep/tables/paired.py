@@ -15,6 +15,8 @@ from scipy.special import stdtrit
 from tmc_sweep.config import IDENTITY_DEFAULTS
 from tmc_sweep.errors import InputError
 from tmc_sweep.explain import did_you_mean
+from tmc_sweep.paths import SweepPaths
+from tmc_sweep.tables.declared import declared_statistic
 from tmc_sweep.tables.labels import differing_fields, text
 from tmc_sweep.tables.read import plain_rows
 from tmc_sweep.tables.runs import CELL_FIELDS, Runs, in_window, read_runs, reasons, windows
@@ -31,7 +33,7 @@ class _Pair(NamedTuple):
 
 
 def paired_differences(
-    path: str | Path, by: str = "objective", last: int = 50, metric: str = "test_objective"
+    path: str | Path, by: str = "objective", last: int | None = None, metric: str | None = None
 ) -> pd.DataFrame:
     """One row per pair of cells of the sweep in the epoch table `path` that agree in every field but `by`.
 
@@ -45,13 +47,15 @@ def paired_differences(
     less the baseline's; `std_difference`, its std (ddof 1) over them; `low` and `high`, the 95 % interval of Student's
     t for the mean; `n_seeds`; `reason`: why the last four or the last three are null, else null.
 
-    Cells of earlier numerics are left out, and a warning is logged. InputError if there is no such table, field or
-    metric, or `last` is out of bounds.
+    `last` and `metric` are as in the search space where they are not given. Cells of earlier numerics are left out, and
+    a warning is logged. InputError if there is no such table, field or metric, or `last` is out of bounds.
     """
     if by not in CELL_FIELDS:
         hint = did_you_mean(by, CELL_FIELDS) or f": the fields are {', '.join(CELL_FIELDS)}"
         raise InputError(f"cells must be compared by one of their fields, but got {by!r}{hint}")
-    return differences_of(read_runs(path, last, metric).told(), by, last, metric)
+    declared = declared_statistic(SweepPaths.of_table(path), last, metric)
+    runs = read_runs(path, declared.last, declared.metric).told()
+    return differences_of(runs, by, declared.last, declared.metric)
 
 
 def differences_of(runs: Runs, by: str, last: int, metric: str) -> pd.DataFrame:

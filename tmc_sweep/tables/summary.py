@@ -13,18 +13,21 @@ import pyarrow as pa
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import STATISTICS, SUMMARY_COLUMNS
 from tmc_sweep.tables import files
+from tmc_sweep.tables.declared import declared_statistic
 from tmc_sweep.tables.manifest import open_manifest
 from tmc_sweep.tables.runs import CELL_FIELDS, Runs, in_window, read_runs, reasons, windows
 from tmc_sweep.tables.schema import arrow_schema, to_parquet
 
 
-def summarize(path: str | Path, last: int = 50, metric: str = "test_objective") -> pd.DataFrame:
+def summarize(path: str | Path, last: int | None = None, metric: str | None = None) -> pd.DataFrame:
     """One row per cell of the sweep whose epoch table is `path`: SUMMARY_COLUMNS, in the order of the cells' fields.
 
-    The window is the `last` epochs up to the last one that every seed with rows has. Cells of earlier numerics are left
-    out, and a warning is logged. InputError if there is no such table or metric, or `last` is out of bounds.
+    The window is the `last` epochs up to the last one that every seed with rows has; both are as in the search space
+    where they are not given. Cells of earlier numerics are left out, and a warning is logged. InputError if there is no
+    such table or metric, or `last` is out of bounds.
     """
-    return summary_of(read_runs(path, last, metric).told(), last, metric)
+    declared = declared_statistic(SweepPaths.of_table(path), last, metric)
+    return summary_of(read_runs(path, declared.last, declared.metric).told(), declared.last, declared.metric)
 
 
 def summary_of(runs: Runs, last: int, metric: str) -> pd.DataFrame:
