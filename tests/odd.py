@@ -17,7 +17,9 @@ from tmc_sweep.tables.seal import sealed
 NUMBERS: list[Any] = [-1, 0, 7, 2**31, 2**62, -(2**63), None]
 FLOATS: list[Any] = [-1.0, 0.0, 1e-320, 1e308, -1e308, float("nan"), float("inf"), float("-inf"), None]
 TEXTS: list[Any] = ["", "x", "../../x", "/etc/passwd", "\x1b[31m", "‮", "=1+1", "[[", "{}", "a" * 5000, "\n\n", None]
-OBJECTS: list[Any] = [*NUMBERS, *FLOATS, *TEXTS, True, [], {}, [[]], [None], {"a": {}}, [1, "2"]]
+TIMES = ["9999-01-01T00:00:00+00:00", "0001-01-01T00:00:00+23:00", "2025-01-01T00:00:00"]
+LARGE = [2**63, 10**30, 10**400]
+OBJECTS: list[Any] = [*NUMBERS, *LARGE, *FLOATS, *TEXTS, *TIMES, True, [], {}, [[]], [None], {"a": {}}, [1, "2"]]
 DEEP = "[" * 100_000
 
 

@@ -5,23 +5,27 @@ The Parquet schemas and results/README.md are made from these declarations.
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from tmc_sweep.config import IDENTITY_DEFAULTS, MAX_EPOCHS, TrialConfig
 
 DType = Literal["string", "int64", "float64", "bool", "timestamp", "binary"]
 
-
-_JSON_TYPES: dict[DType, tuple[type, ...]] = {
-    "string": (str,),
-    "int64": (int,),
-    "float64": (float, int),
-    "bool": (bool,),
-    "timestamp": (str,),
-    "binary": (),
+_TYPES: Mapping[DType, type[Any]] = {
+    "string": str,
+    "int64": int,
+    "float64": float,
+    "bool": bool,
+    "timestamp": datetime,
+    "binary": bytes,
+}
+_RANGES: Mapping[DType, tuple[Any, Any]] = {  # of every column of the type
+    "int64": (-(2**63), 2**63 - 1),
+    "timestamp": (datetime(1970, 1, 1, tzinfo=UTC), datetime(2262, 1, 1, tzinfo=UTC)),  # pandas has none beyond
 }
 
 
@@ -69,16 +73,18 @@ class Column:
         """Whether it may hold nulls."""
         return not self.required and self.absent is None
 
-    def admits(self, value: object) -> bool:
-        """Whether it may hold this value, of JSON; a time is ISO 8601."""
+    def admits(self, value: Any) -> bool:
+        """Whether it may hold this value. NaN lies in no bounds, and is admitted where there are none."""
         if value is None:
             return self.nullable
-        if type(value) not in _JSON_TYPES[self.dtype] or (self.pattern and not re.fullmatch(self.pattern, str(value))):
+        if type(value) is not _TYPES[self.dtype]:
             return False
-        number = value if isinstance(value, int | float) and not math.isnan(value) else None
-        below = number is not None and self.least is not None and number < self.least
-        above = number is not None and self.most is not None and number > self.most
-        return not (below or above) and (not self.choices or value in self.choices)
+        if isinstance(value, str):
+            fits = not self.pattern or re.fullmatch(self.pattern, value) is not None
+            return fits and (not self.choices or value in self.choices)
+        least, most = _RANGES.get(self.dtype, (None, None))
+        least, most = (least if self.least is None else self.least), (most if self.most is None else self.most)
+        return (least is None or value >= least) and (most is None or value <= most)
 
 
 @dataclass(frozen=True)
@@ -137,11 +143,12 @@ class EpochRecord:
     def from_json(cls, values: dict[str, object]) -> Self:
         """The record that `to_json` gave; ValueError or TypeError if it gave no such values."""
         columns = (TRIAL_ID, *MEASURED_COLUMNS)
-        fields = {**{column.name: column.absent for column in columns}, **values}
+        fields: dict[str, Any] = {**{column.name: column.absent for column in columns}, **values}
+        fields["time"] = datetime.fromisoformat(str(fields["time"]))
         for column in columns:
             if not column.admits(fields[column.name]):
                 raise ValueError(f"{column.name} of an epoch cannot be {fields[column.name]!r:.40}")
-        return cls(**{**fields, "time": datetime.fromisoformat(str(fields["time"]))})  # type: ignore[arg-type]
+        return cls(**fields)
 
 
 OUTCOME_COLUMNS = (

@@ -271,6 +271,16 @@ def with_another_type(path):
     sealed_again(path, lambda t: t.set_column(t.column_names.index("K"), "K", t["K"].cast("int32")))
 
 
+def with_a_column_twice(path):
+    sealed_again(path, lambda t: t.append_column("K", t["K"]))
+
+
+def of_a_version_that_is_no_number(path):
+    rewritten(
+        path, lambda t: t.replace_schema_metadata({**t.schema.metadata, b"tmc_sweep.format_version": b"9" * 5000})
+    )
+
+
 def with_a_gap(path):
     sealed_again(path, lambda t: t.take([0, 2]))
 
@@ -292,6 +302,8 @@ def flipped_in_the_footer(path):
         (without_a_column, "its column lr is missing"),
         (with_one_more_column, "must have columns of this version, but has beta: use the newer tmc_sweep"),
         (with_another_type, "its column K holds int32, not int64"),
+        (with_a_column_twice, "its columns are in another order, or there twice"),
+        (of_a_version_that_is_no_number, "another program wrote it"),
         (with_a_gap, "epochs are not 1, 2, 3"),
         (
             flipped_in_the_footer,

@@ -1,5 +1,6 @@
 """The tables' Parquet files: schemas from the declared columns, encodings, and what is checked on reading."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,7 @@ _ENCODINGS = {  # strings: dictionaries
     pa.timestamp("us", tz="UTC"): "DELTA_BINARY_PACKED",
 }
 _VERSION_KEY, _SWEEP_KEY, _HASH_KEY = "tmc_sweep.format_version", "tmc_sweep.sweep_id", "tmc_sweep.sha256"
+_A_VERSION = re.compile("[1-9][0-9]{0,8}")
 _MARK = _HASH_KEY.encode() + b"\x18\x40"  # as Thrift writes it: after the key, a string of 64 bytes
 
 
@@ -173,7 +175,7 @@ def _check_format(path: Path, footer: pq.FileMetaData) -> str:
     """The sweep that the file names; an error if it has none, or another format."""
     stated = _stated(footer)
     version, sweep = stated.get(_VERSION_KEY, ""), stated.get(_SWEEP_KEY, "")
-    if not version.isdecimal() or not sweep:
+    if not _A_VERSION.fullmatch(version) or not sweep:
         raise damaged(path, "another program wrote it")
     check_version(path, int(version), VERSION)
     return sweep
@@ -185,12 +187,13 @@ def _check_columns(path: Path, got: pa.Schema, columns: Sequence[Column]) -> Non
         if column.required and column.name not in got.names:
             raise damaged(path, f"its column {column.name} is missing")
     expected = arrow_schema([column for column in columns if column.name in got.names])
-    for name in got.names:
-        if name not in expected.names:
+    for stored in got:
+        if stored.name not in expected.names:
             raise NewerError(
-                f"{path} must have columns of this version, but has {name}: use the newer tmc_sweep that wrote it"
+                f"{path} must have columns of this version, but has {stored.name}: "
+                "use the newer tmc_sweep that wrote it"
             )
-        if got.field(name).type != expected.field(name).type:
-            raise damaged(path, f"its column {name} holds {got.field(name).type}, not {expected.field(name).type}")
+        if stored.type != (declared := expected.field(stored.name).type):
+            raise damaged(path, f"its column {stored.name} holds {stored.type}, not {declared}")
     if got.names != expected.names:
-        raise damaged(path, "its columns are in another order")
+        raise damaged(path, "its columns are in another order, or there twice")
