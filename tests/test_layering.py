@@ -33,7 +33,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {"mlflow", "numpy", "pandas", "pyarrow", "pydantic", "pydantic_core", "scipy", "tensorboardX"},
     ),
     "analysis": ({*BASE, *MATHS, "tables"}, {"jaxtyping", "numpy", "pandas", "sklearn", "torch"}),
-    "report": ({*BASE, "space", "tables"}, {"jinja2", "matplotlib", "numpy", "pandas", "pydantic"}),
+    "report": ({*BASE, "space", "tables"}, {"jinja2", "matplotlib", "numpy", "pandas", "pydantic", "scipy"}),
     "sweep": (
         {*BASE, "data", "models", "space", "tables", "training"},
         {"grpc", "joblib", "optuna", "pandas", "pyarrow", "ray", "ruamel", "torch"},

@@ -6,7 +6,7 @@ import invented
 import numpy as np
 
 from tmc_sweep.records import Status
-from tmc_sweep.report.evidence import evidence, window
+from tmc_sweep.report.evidence import Accuracy, evidence, window
 from tmc_sweep.report.tables import SweepTables
 from tmc_sweep.tables.artefacts import EVALUATIONS, LATENTS
 
@@ -45,4 +45,4 @@ def test_of_artefacts_the_newest_epochs_count(tmp_path: Path):
     )
     (trial,) = evidence(SweepTables.read(tmp_path, "some"))
     assert trial.evaluations == {("iwae", 10): -2.0, ("iwae", 20): -1.5}
-    assert (trial.accuracy, trial.accuracy_epoch) == (0.75, 3)
+    assert trial.accuracy == Accuracy(0.75, 4, 3)

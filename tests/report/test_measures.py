@@ -10,13 +10,16 @@ import pytest
 from pydantic import TypeAdapter
 from trials import trial
 
-from tmc_sweep.report.evidence import Trial, evidence
-from tmc_sweep.report.measures import Measure, Reading
+from tmc_sweep.report.evidence import Accuracy, Trial, evidence
+from tmc_sweep.report.inference import Share
+from tmc_sweep.report.measures import Measure
+from tmc_sweep.report.processes import Process
+from tmc_sweep.report.reading import Reading
 from tmc_sweep.report.text import basis
 from tmc_sweep.tables.paired import paired_differences
 
 TMC_LESS_IWAE = {"name": "contrast", "plus": [{"objective": "tmc"}], "minus": [{"objective": "iwae"}]}
-TWO_SEEDS = {"tmc": (-91.0, -92.0), "iwae": (-93.0, -93.0)}
+SEEDS = {"tmc": (-91.0, -92.0, -91.0), "iwae": (-93.0, -93.0, -93.0)}
 
 
 def readings(measure: dict[str, object], trials: list[Trial], epochs: int | None = None) -> list[Reading]:
@@ -27,7 +30,7 @@ def readings(measure: dict[str, object], trials: list[Trial], epochs: int | None
 def pairs(**fields: object) -> list[Trial]:
     return [
         trial(value, objective=objective, seed=seed, **fields)
-        for objective, values in TWO_SEEDS.items()
+        for objective, values in SEEDS.items()
         for seed, value in enumerate(values)
     ]
 
@@ -40,7 +43,7 @@ def test_a_contrast_is_the_paired_difference_that_the_command_prints(tmp_path: P
     assert [reading.value, reading.low, reading.high] == pytest.approx(
         [row[n] for n in ("mean_difference", "low", "high")]
     )
-    assert (reading.epochs, reading.n_seeds) == ((row["first_epoch"], row["last_epoch"]), 3)
+    assert (reading.epochs, reading.n) == ((row["first_epoch"], row["last_epoch"]), 3)
 
 
 def test_a_contrast_of_contrasts_is_paired_too():
@@ -49,15 +52,16 @@ def test_a_contrast_of_contrasts_is_paired_too():
         "plus": [{"objective": "tmc", "architecture": "small"}, {"objective": "iwae", "architecture": "large"}],
         "minus": [{"objective": "iwae", "architecture": "small"}, {"objective": "tmc", "architecture": "large"}],
     }
-    large = [trial(-92.5, objective=o, architecture="large", seed=seed) for o in TWO_SEEDS for seed in (0, 1)]
+    large = [trial(-92.5, objective=o, architecture="large", seed=seed) for o in SEEDS for seed in range(3)]
     (reading,) = readings(measure, [*pairs(), *large])
-    assert reading.value == 1.5  # 2 and 1 for the small model, nothing for the large one
-    assert (reading.low, reading.high) == pytest.approx((1.5 - 12.7062 * 0.5, 1.5 + 12.7062 * 0.5), rel=1e-5)
+    assert reading.value == pytest.approx(5 / 3)  # 2, 1 and 2 for the small model, nothing for the large one
+    assert (reading.low, reading.high) == pytest.approx((5 / 3 - 4.302653 / 3, 5 / 3 + 4.302653 / 3), rel=1e-5)
 
 
-def test_one_seed_has_no_interval():
-    (reading,) = readings(TMC_LESS_IWAE, [each for each in pairs() if each.seed == 0])
-    assert (reading.value, reading.low, reading.why) == (2.0, None, "one seed, so no interval")
+@pytest.mark.parametrize(("n", "value"), [(1, 2.0), (2, 1.5)])
+def test_fewer_than_three_seeds_have_no_interval(n: int, value: float):
+    (reading,) = readings(TMC_LESS_IWAE, [each for each in pairs() if each.seed < n])
+    assert (reading.value, reading.low, reading.why) == (value, None, "a verdict needs 3 seeds")
 
 
 def test_cells_are_compared_over_the_last_epochs_that_all_have():
@@ -72,8 +76,8 @@ def test_fewer_epochs_than_fifty_are_all_taken():
 
 
 def test_a_seed_that_diverged_leaves_no_value():
-    (reading,) = readings(TMC_LESS_IWAE, [*pairs(), trial(np.array([np.nan]), seed=2), trial(seed=2, objective="iwae")])
-    assert (reading.value, reading.why) == (None, "seed 2 of tmc diverged")
+    (reading,) = readings(TMC_LESS_IWAE, [*pairs(), trial(np.array([np.nan]), seed=3), trial(seed=3, objective="iwae")])
+    assert (reading.value, reading.why) == (None, "seed 3 of tmc diverged")
 
 
 @pytest.mark.parametrize("change", [{"lr": 1e-4}, {"eval_k": 50}, {"prior": "learned"}])
@@ -90,26 +94,57 @@ def test_evaluation_that_follows_k_is_no_difference():
     assert readings(k, [trial(-1.0, K=50), trial(-3.0, K=20)])[0].value == 2.0
 
 
-def test_seconds_are_a_ratio_of_medians_between_quartiles():
-    measure = {"name": "seconds_ratio", "plus": {"objective": "tmc"}, "minus": {"objective": "iwae"}}
-    tmc = replace(trial(epochs=5), seconds=np.array([9.0, 2.0, 3.0, 4.0, 3.0]))
-    iwae = trial(epochs=5, objective="iwae")
-    (reading,) = readings(measure, [tmc, iwae])
-    assert (reading.value, reading.low, reading.high) == (1.5, 1.5, 2.0)
-    (apart,) = readings(measure, [replace(tmc, machine={**tmc.machine, "host": "two"}), iwae])
-    assert (apart.value, apart.low) == (1.5, None)
-    assert apart.why.startswith("timed on other machines")
+SECONDS = {"name": "seconds_ratio", "plus": {"objective": "tmc"}, "minus": {"objective": "iwae"}}
 
 
-def test_seconds_measured_side_by_side_say_so_and_compare_only_with_as_many():
-    measure = {"name": "seconds_ratio", "plus": {"objective": "tmc"}, "minus": {"objective": "iwae"}}
-    crowded = [replace(each, beside=3) for each in pairs()]
-    (reading,) = readings(measure, crowded)
-    assert (reading.beside, reading.low) == (3, 1.0)
+def timed(*ratios: float, turns: str = "by round") -> list[Trial]:
+    """A round of two fresh processes for each ratio, with an epoch of the first that took long."""
+    n = len(ratios)
+    order = {"by round": lambda seed, side: 2 * seed + side, "by cell": lambda seed, side: side * n + seed}[turns]
+    return [
+        replace(
+            trial(epochs=5, objective=objective, seed=seed),
+            seconds=np.array([9.0, 2.0, 2.0, 2.0, 2.0]) * (ratio if side else 1.0),
+            process=Process(f"{objective}{seed}", order(seed, side), 1),
+        )
+        for seed, ratio in enumerate(ratios)
+        for side, objective in enumerate(("iwae", "tmc"))
+    ]
+
+
+def test_seconds_are_a_ratio_of_medians_over_processes():
+    (reading,) = readings(SECONDS, timed(1.0, 1.2, 1.44))
+    assert reading.value == pytest.approx(1.2)
+    assert (reading.low, reading.high) == pytest.approx((0.763, 1.887), abs=1e-3)  # log ± 4.303 log(1.2) / √3
+    assert basis(reading) == "3 process pairs, [ ]: 95% over processes"
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda trials: trials[:4], "a verdict needs 3 process pairs"),
+        (lambda trials: [replace(each, process=None) for each in trials], "not on record which processes trained"),
+        (
+            lambda trials: [replace(each, process=Process("one", i, 6)) for i, each in enumerate(trials)],
+            "not each trial had a process of its own",
+        ),
+        (lambda _: timed(1.1, 1.2, 1.3, turns="by cell"), "cells did not take turns"),
+        (
+            lambda trials: [replace(trials[0], machine={**trials[0].machine, "host": "two"}), *trials[1:]],
+            "timed on other machines, or in packs of other sizes",
+        ),
+        (lambda trials: [replace(each, beside=3) for each in trials], "timed beside other trials"),
+    ],
+)
+def test_seconds_of_anything_but_fresh_processes_in_turn_decide_nothing(change, why: str):
+    (reading,) = readings(SECONDS, change(timed(1.1, 1.2, 1.3)))
+    assert reading.value == pytest.approx(1.2, abs=0.06)
+    assert (reading.low, reading.why) == (None, why)
+
+
+def test_seconds_measured_side_by_side_say_so():
+    (reading,) = readings(SECONDS, [replace(each, beside=3) for each in timed(1.1, 1.2, 1.3)])
     assert "up to 3 processes at once on a machine" in basis(reading)
-    (apart,) = readings(measure, [replace(each, beside=1 + (each.fields["objective"] == "tmc")) for each in crowded])
-    assert (apart.value, apart.low) == (1.0, None)
-    assert apart.why.endswith("beside more trials")
 
 
 def test_change_is_of_the_last_epochs_since_the_named_ones():
@@ -119,14 +154,28 @@ def test_change_is_of_the_last_epochs_since_the_named_ones():
     assert not readings(measure, [trial(curve[:249])])  # its last epochs begin before epoch 200 ends
 
 
-def test_a_share_of_diverged_trials_is_sure_once_all_have_their_epochs():
+def test_a_share_of_diverged_trials_may_rise_until_all_have_their_epochs():
     gone, done = trial(np.array([-1.0, np.nan])), trial(epochs=500, seed=1)
     (going,) = readings({"name": "diverged_share"}, [gone, trial(epochs=60, seed=1)], 500)
-    assert (going.value, going.low, going.high, going.epochs) == (0.5, 0.5, 1.0, (1, 60))
+    assert (going.value, going.estimate, going.epochs) == (0.5, Share(1, 2, 2), (1, 60))
     (ended,) = readings({"name": "diverged_share"}, [gone, done], 500)
-    assert (ended.low, ended.high) == (0.5, 0.5)
+    assert ended.estimate == Share(1, 1, 2)
     (all_gone,) = readings({"name": "diverged_share"}, [gone], 500)
-    assert (all_gone.low, all_gone.epochs) == (1.0, None)
+    assert (all_gone.estimate, all_gone.epochs) == (Share(1, 1, 1), None)
+
+
+def test_a_distance_is_the_largest_between_two_bounds_of_the_same_weights():
+    curves = [np.array([-2.0, -1.0]), np.array([-2.0, -1.0 + 1e-7])]
+    trials = [
+        replace(trial(curve, seed=seed), bounds={"tmc": curve, "iwae": curves[0]})
+        for seed, curve in enumerate([*curves, curves[1] - 3e-7])
+    ]
+    distance = {"name": "distance", "between": ["tmc", "iwae"]}
+    (reading,) = readings(distance, trials)
+    assert reading.value == reading.low == reading.high == pytest.approx(3e-7)
+    assert (reading.epochs, reading.n) == ((1, 2), 3)
+    (few,) = readings(distance, trials[:2])
+    assert (few.value, few.low, few.why) == (pytest.approx(1e-7), None, "a verdict needs 3 seeds")
 
 
 def test_growth_is_of_the_same_models_bound_from_one_number_of_samples_to_the_next():
@@ -141,16 +190,35 @@ def test_growth_is_of_the_seeds_that_were_evaluated_and_a_bound_that_is_not_fini
     trials = [replace(trial(seed=seed), evaluations=of_seed) for seed, of_seed in enumerate(values)]
     growth = {"name": "growth", "bound": "iwae"}
     (known,) = readings(growth, trials[:2])
-    assert (known.value, known.n_seeds) == (2.0, 1)
+    assert (known.value, known.n) == (2.0, 1)
     (unknown,) = readings(growth, trials)
     assert (unknown.value, unknown.low, unknown.why) == (None, None, "not finite")
 
 
+def accurate(value: float, objective: str, seed: int, epoch: int = 9) -> Trial:
+    return replace(trial(objective=objective, seed=seed), accuracy=Accuracy(value, 10_000, epoch))
+
+
+ACCURACY = {**TMC_LESS_IWAE, "quantity": "accuracy"}
+
+
 def test_accuracy_is_compared_where_latents_were_computed():
-    measure = {**TMC_LESS_IWAE, "quantity": "accuracy"}
-    assert not readings(measure, pairs())
-    known = [
-        replace(each, accuracy=0.9 if each.fields["objective"] == "tmc" else 0.7, accuracy_epoch=9) for each in pairs()
-    ]
-    (reading,) = readings(measure, [*known, *(trial(objective=o, seed=2) for o in TWO_SEEDS)])
-    assert (reading.value, reading.n_seeds, reading.epochs) == (pytest.approx(0.2), 2, (9, 9))
+    assert not readings(ACCURACY, pairs())
+    known = [accurate(0.9 if o == "tmc" else 0.7, o, seed) for o in SEEDS for seed in range(3)]
+    (reading,) = readings(ACCURACY, [*known, *(trial(objective=o, seed=3) for o in SEEDS)])
+    assert (reading.value, reading.n, reading.epochs) == (pytest.approx(0.2), 3, (9, 9))
+
+
+def test_seeds_that_differ_alike_have_the_test_sets_binomial_error():
+    """One image of ten thousand more in each of three seeds shows nothing."""
+    (reading,) = readings(ACCURACY, [accurate(0.8 + 1e-4 * (o == "tmc"), o, seed) for o in SEEDS for seed in range(3)])
+    assert reading.value == pytest.approx(1e-4)
+    assert (reading.low, reading.high) == pytest.approx((1e-4 - 1.96 * 0.00566, 1e-4 + 1.96 * 0.00566), abs=1e-5)
+    assert "seeds and test images" in basis(reading)
+
+
+def test_accuracies_of_unequal_epochs_are_not_compared():
+    known = [accurate(0.9, o, seed, 1400 if o == "tmc" else 700) for o in SEEDS for seed in range(3)]
+    (reading,) = readings(ACCURACY, known)
+    assert (reading.value, reading.low) == (None, None)
+    assert reading.why == "computed at unequal epochs: 700, 1400"

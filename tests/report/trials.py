@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tmc_sweep.config import TrialConfig
+from tmc_sweep.config import OBJECTIVES, TrialConfig
 from tmc_sweep.records import Status
 from tmc_sweep.report.evidence import Trial
 
@@ -35,10 +35,11 @@ def of(config: TrialConfig, objective: np.ndarray, **changes: Any) -> Trial:
         "asked": config.epochs,
         "machine": MACHINE,
         "beside": 1,
+        "process": None,
         "objective": objective,
+        "bounds": dict.fromkeys(OBJECTIVES, objective),
         "seconds": np.full(len(objective), 2.0),
         "accuracy": None,
-        "accuracy_epoch": None,
         "evaluations": {},
     }
     return Trial(**{**known, **changes})

@@ -2,49 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cache
 
 from pydantic import Field
 
 from tmc_sweep.report.evidence import Trial
 from tmc_sweep.report.kept import Kept, load
-from tmc_sweep.report.measures import Measure, Reading
+from tmc_sweep.report.measures import Measure
+from tmc_sweep.report.reading import Reading
 from tmc_sweep.report.setting import Setting, combinations, departures, matches
-
-
-class Verdict(StrEnum):
-    """What the measurements say about a claim."""
-
-    HOLDS = "holds"
-    FAILS = "does not hold"
-    UNDECIDED = "undecided"
-    UNMEASURED = "not yet measured"
-
-
-class Rule(Kept):
-    """The values for which a claim holds."""
-
-    above: float | None = None
-    at_least: float | None = None
-    at_most: float | None = None
-    below: float | None = None
-    why: str = ""  # where a bound comes from that the article does not give
-
-    def verdict(self, low: float, high: float) -> Verdict:
-        """Of a value that lies somewhere from `low` to `high`."""
-        if self._rejects(high, low):
-            return Verdict.FAILS
-        return Verdict.UNDECIDED if self._rejects(low, high) else Verdict.HOLDS
-
-    def _rejects(self, lower: float, upper: float) -> bool:
-        """Whether `lower` breaks a lower bound or `upper` an upper one."""
-        return (
-            (self.above is not None and lower <= self.above)
-            or (self.at_least is not None and lower < self.at_least)
-            or (self.at_most is not None and upper > self.at_most)
-            or (self.below is not None and upper >= self.below)
-        )
+from tmc_sweep.report.verdicts import Rule, Verdict, together
 
 
 class Claim(Kept):
@@ -95,31 +62,27 @@ def claims() -> tuple[Claim, ...]:
 
 def judge(claim: Claim, trials: Sequence[Trial]) -> Judgement:
     """What these trials, of any number of sweeps, say about the claim."""
-    judged = [_judged(claim, reading) for reading in claim.measure.readings(trials, claim.epochs)]
-    deciding = tuple(each for each in judged if not each.departures)
-    elsewhere = tuple(each for each in judged if each.departures)
+    readings = [(each, _departed(claim, each)) for each in claim.measure.readings(trials, claim.epochs)]
+    deciding = _judged(claim.rule, [(each, departed) for each, departed in readings if not departed])
+    elsewhere = _judged(claim.rule, [(each, departed) for each, departed in readings if departed])
     missing = tuple(
         {name: value for name, (value,) in setting.items()}
         for setting in combinations(claim.where)
         if not any(matches(setting, each.reading.where) for each in deciding)
     )
-    verdict = _together([each.verdict for each in deciding], whole=not missing)
+    verdict = together([each.verdict for each in deciding], whole=not missing)
     return Judgement(claim, verdict, deciding, elsewhere, missing)
 
 
-def _judged(claim: Claim, reading: Reading) -> Judged:
+def _departed(claim: Claim, reading: Reading) -> tuple[str, ...]:
+    """Where a reading is not of the claim's setting."""
     departed = list(departures(claim.where, reading.where).values())
     last = reading.epochs[1] if claim.epochs and reading.epochs else claim.epochs
-    if last != claim.epochs:
-        departed.append(f"{last} of {claim.epochs} epochs")
-    low, high = reading.low, reading.high
-    verdict = Verdict.UNDECIDED if low is None or high is None else claim.rule.verdict(low, high)
-    return Judged(reading, verdict, tuple(departed))
+    return (*departed, *([] if last == claim.epochs else [f"{last} of {claim.epochs} epochs"]))
 
 
-def _together(verdicts: Sequence[Verdict], *, whole: bool) -> Verdict:
-    """One verdict: a claim holds where it holds in every setting, all of them measured."""
-    for verdict in (Verdict.FAILS, Verdict.UNDECIDED):
-        if verdict in verdicts:
-            return verdict
-    return Verdict.HOLDS if verdicts and whole else Verdict.UNMEASURED
+def _judged(rule: Rule, readings: Sequence[tuple[Reading, tuple[str, ...]]]) -> tuple[Judged, ...]:
+    verdicts = rule.verdicts([reading.estimate for reading, _ in readings])
+    return tuple(
+        Judged(reading, verdict, departed) for (reading, departed), verdict in zip(readings, verdicts, strict=True)
+    )

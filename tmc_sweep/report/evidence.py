@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tmc_sweep.config import OBJECTIVES
 from tmc_sweep.records import CELL_COLUMNS, ENDED_EARLY, Status
+from tmc_sweep.report.processes import Process, processes
 from tmc_sweep.report.tables import SweepTables
 from tmc_sweep.tables.read import plain_rows
 
@@ -16,7 +18,17 @@ Array = NDArray[np.float64]
 
 LAST = 50  # epochs of the article's statistic
 _CELL = [column.name for column in CELL_COLUMNS]
-_MACHINE = ["device", "host", "threads", "engine", "pack_size", "gpu"]
+_CURVES = ["test_objective", *(f"test_{bound}" for bound in OBJECTIVES), "epoch_seconds"]
+_MACHINE = ["device", "host", "processor", "threads", "engine", "pack_size", "gpu"]
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """How many of a trial's latents have the class of their nearest neighbours."""
+
+    value: float  # share of the images
+    images: int
+    epoch: int
 
 
 @dataclass(frozen=True)
@@ -29,12 +41,13 @@ class Trial:
     seed: int
     status: Status
     asked: int  # epochs
-    machine: Mapping[str, Any]  # what its seconds depend on: device, host, threads, engine, pack_size, gpu
+    machine: Mapping[str, Any]  # what its seconds depend on, of its last attempt
+    process: Process | None  # of its last attempt; None: not on record
     beside: int  # processes that trained on its host at once, its own included
     objective: Array  # test_objective [epochs], nats per image
-    seconds: Array  # epoch_seconds [epochs]
-    accuracy: float | None  # of its latents' nearest neighbours
-    accuracy_epoch: int | None
+    bounds: Mapping[str, Array]  # test_elbo, test_iwae and test_tmc [epochs] by bound, of the same samples
+    seconds: Array  # epoch_seconds [epochs of its last attempt]
+    accuracy: Accuracy | None
     evaluations: Mapping[tuple[str, int], float]  # nats per image by bound and samples, of the newest epoch evaluated
 
     @property
@@ -47,10 +60,11 @@ def evidence(sweep: SweepTables) -> list[Trial]:
     """Every trial of the sweep that has an epoch or has ended."""
     curves = _by_trial(sweep.epochs.sort_values(["trial_id", "epoch"]))
     latents, evaluations = _by_trial(_newest(sweep.latents)), _by_trial(_newest(sweep.evaluations))
+    process = processes(sweep.attempts)
     return [
         _trial(
             sweep.name,
-            row | {"beside": sweep.beside.get(row["trial_id"], 1)},
+            row | {"beside": sweep.beside.get(row["trial_id"], 1), "process": process.get(row["trial_id"])},
             *(frames.get(row["trial_id"]) for frames in (curves, latents, evaluations)),
         )
         for row in plain_rows(sweep.trials)
@@ -65,10 +79,9 @@ def _trial(
     latents: pd.DataFrame | None,
     evaluations: pd.DataFrame | None,
 ) -> Trial:
-    objective, seconds = (
-        np.empty(0) if epochs is None else epochs[name].to_numpy(np.float64)
-        for name in ("test_objective", "epoch_seconds")
-    )
+    rows = pd.DataFrame(columns=["attempt", *_CURVES]) if epochs is None else epochs
+    objective, *bounds = (rows[name].to_numpy(np.float64) for name in _CURVES[:-1])
+    timed = rows[rows["attempt"] == rows["attempt"].max()]
     return Trial(
         sweep=sweep,
         cell_id=row["cell_id"],
@@ -79,12 +92,18 @@ def _trial(
         asked=row["epochs"],
         machine={name: row[name] for name in _MACHINE},
         beside=row["beside"],
+        process=row["process"],
         objective=objective,
-        seconds=seconds,
-        accuracy=None if latents is None else float((latents["label"] == latents["predicted"]).mean()),
-        accuracy_epoch=None if latents is None else int(latents["epoch"].iloc[0]),
+        bounds=dict(zip(OBJECTIVES, bounds, strict=True)),
+        seconds=timed["epoch_seconds"].to_numpy(np.float64),
+        accuracy=None if latents is None else _accuracy(latents),
         evaluations={} if evaluations is None else _values(evaluations),
     )
+
+
+def _accuracy(latents: pd.DataFrame) -> Accuracy:
+    right = latents["label"] == latents["predicted"]
+    return Accuracy(float(right.mean()), len(right), int(latents["epoch"].iloc[0]))
 
 
 def _by_trial(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:

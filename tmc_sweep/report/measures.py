@@ -1,14 +1,13 @@
-"""How claims are measured: each measure turns trials into readings, values with the interval they may lie in.
+"""How claims are measured: each measure turns trials into readings.
 
-A reading of several seeds is the mean over the seeds that all of its cells have, each seed's cells compared with each
-other (their random numbers are the same), with Student's interval over seeds, as `paired_differences` has it; of one
-seed it has no interval. Cells of two sweeps, which may have been trained on other machines, are not compared.
+A reading of seeds is the mean over those that all of its cells have, each seed's cells compared with each other (their
+random numbers are the same). All cells of one are taken at the same epochs. Cells of two sweeps, which may have been
+trained on other machines, are not compared.
 """
 
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
@@ -18,25 +17,14 @@ from pydantic import Field
 from tmc_sweep.config import Objective
 from tmc_sweep.records import ENDED_EARLY, Status
 from tmc_sweep.report.evidence import LAST, Trial, window
+from tmc_sweep.report.inference import Mean, Share, of_proportion
 from tmc_sweep.report.kept import Kept
+from tmc_sweep.report.processes import unproven
+from tmc_sweep.report.reading import Reading, over_processes, over_seeds, too_few
 from tmc_sweep.report.setting import Setting, matches
-from tmc_sweep.tables.paired import CONFIDENCE, half_width
+from tmc_sweep.tables.paired import CONFIDENCE
 
-
-@dataclass(frozen=True)
-class Reading:
-    """One measured value, where it was measured, and how sure it is."""
-
-    where: Mapping[str, Any]  # the fields that its trials share
-    value: float | None  # None: `why`
-    unit: str
-    low: float | None = None  # of the interval; None: `why`
-    high: float | None = None
-    interval: str = ""  # what the interval is
-    epochs: tuple[int, int] | None = None  # first and last that count
-    n_seeds: int = 0
-    why: str = ""  # no value or no interval
-    beside: int = 1  # processes that trained at once on the machine, where seconds are measured
+_NATS = "nats per image"
 
 
 class Contrast(Kept):
@@ -57,33 +45,33 @@ class Contrast(Kept):
 
 
 class SecondsRatio(Kept):
-    """Seconds of an epoch of the cell `plus` over those of `minus`, everything else being equal: medians."""
+    """Seconds of an epoch of the cell `plus` over those of `minus`, everything else being equal.
+
+    Of each process the median over its epochs counts; a seed's two processes are a pair.
+    """
 
     name: Literal["seconds_ratio"]
     plus: Setting
     minus: Setting
 
     def readings(self, trials: Sequence[Trial], epochs: int | None) -> Iterator[Reading]:
-        """One for each pair of cells that differ in nothing else; the interval is between their quartiles."""
+        """One for each pair of cells that differ in nothing else."""
         for where, seeds in _alike(trials, (self.plus, self.minus)):
-            above, below = (np.concatenate([pair[side].seconds for pair in seeds]) for side in (0, 1))
-            if not (len(above) and len(below)):
-                continue
-            (low, median, high), (least, middle, most) = (np.percentile(s, (25, 50, 75)) for s in (above, below))
-            beside = {max(pair[side].beside for pair in seeds) for side in (0, 1)}
-            alike = len({tuple(trial.machine.values()) for pair in seeds for trial in pair}) == len(beside) == 1
-            yield Reading(
-                where,
-                float(median / middle),
-                "times",
-                float(low / most) if alike else None,
-                float(high / least) if alike else None,
-                "between quartiles of epochs",
-                (1, min(trial.last_epoch for pair in seeds for trial in pair)),
-                len(seeds),
-                "" if alike else "timed on other machines, in packs of other sizes, or beside more trials",
-                max(beside),
-            )
+            pairs = [pair for pair in seeds if all(len(trial.seconds) for trial in pair)]
+            if pairs:
+                ratios = [float(np.median(above.seconds) / np.median(below.seconds)) for above, below in pairs]
+                most = max(trial.beside for pair in pairs for trial in pair)
+                yield over_processes(where, ratios, _untimed(pairs), most)
+
+
+def _untimed(pairs: Sequence[tuple[Trial, ...]]) -> str:
+    """Why the seconds of these pairs decide nothing; empty if they may."""
+    trials = [trial for pair in pairs for trial in pair]
+    if len({tuple(trial.machine.values()) for trial in trials}) > 1:
+        return "timed on other machines, or in packs of other sizes"
+    if any(trial.beside > 1 for trial in trials):
+        return "timed beside other trials"
+    return unproven([[trial.process for trial in pair] for pair in pairs])
 
 
 class Change(Kept):
@@ -99,7 +87,7 @@ class Change(Kept):
             begin, end = window([trial for (trial,) in seeds], LAST)
             if begin > last:
                 values = [_mean(trial, begin, end) - _mean(trial, first, last) for (trial,) in seeds]
-                yield _estimate(where, values, "nats per image", (begin, end), _ended(seeds))
+                yield over_seeds(where, values, _NATS, (begin, end), _ended(seeds))
 
 
 class DivergedShare(Kept):
@@ -108,7 +96,7 @@ class DivergedShare(Kept):
     name: Literal["diverged_share"]
 
     def readings(self, trials: Sequence[Trial], epochs: int | None) -> Iterator[Reading]:
-        """One for each cell; the interval is what the share can still become, until all have the claim's epochs."""
+        """One for each cell; until all trials have the claim's epochs, more may diverge."""
         for where, seeds in _alike(trials, ({},)):
             diverged = sum(trial.status == Status.DIVERGED for (trial,) in seeds)
             lasting = sum(
@@ -116,9 +104,30 @@ class DivergedShare(Kept):
             )
             n = len(seeds)
             going = [trial.last_epoch for (trial,) in seeds if trial.status != Status.DIVERGED]
-            low, high = diverged / n, (n - lasting) / n
-            still = "what it can still become" if low < high else ""
-            yield Reading(where, low, "diverged", low, high, still, (1, min(going)) if going else None, n)
+            share = Share(diverged, n - lasting, n)
+            seen = (1, min(going)) if going else None
+            yield Reading(where, diverged / n, "diverged", n, share, f"{CONFIDENCE:.0%}", seen)
+
+
+class Distance(Kept):
+    """How far two bounds are apart at most, of the same weights and samples, over all epochs."""
+
+    name: Literal["distance"]
+    between: tuple[Objective, Objective]
+
+    def readings(self, trials: Sequence[Trial], epochs: int | None) -> Iterator[Reading]:
+        """One for each cell; it is known exactly."""
+        for where, seeds in _alike(trials, ({},)):
+            _, end = window([trial for (trial,) in seeds], LAST)
+            if end:
+                one, other = ([trial.bounds[bound] for (trial,) in seeds] for bound in self.between)
+                value = max(float(np.abs(a - b).max()) for a, b in zip(one, other, strict=True))
+                why = _ended(seeds) or ("" if math.isfinite(value) else "not finite")
+                few = too_few(len(seeds), "seed")
+                estimate = None if why or few else Mean(value, 0.0, math.inf)
+                yield Reading(
+                    where, None if why else value, _NATS, len(seeds), estimate, epochs=(1, end), why=why or few
+                )
 
 
 class Growth(Kept):
@@ -135,10 +144,10 @@ class Growth(Kept):
                 gains = [of_seed[many] - of_seed[few] for of_seed in values if {few, many} <= of_seed.keys()]
                 if gains:
                     step = {"bound": self.bound, "samples": f"{few} to {many}"}
-                    yield _estimate({**where, **step}, gains, "nats per image", None, "")
+                    yield over_seeds({**where, **step}, gains, _NATS, None)
 
 
-Measure = Annotated[Contrast | SecondsRatio | Change | DivergedShare | Growth, Field(discriminator="name")]
+Measure = Annotated[Contrast | SecondsRatio | Change | DivergedShare | Distance | Growth, Field(discriminator="name")]
 
 
 def _alike(
@@ -164,19 +173,22 @@ def _objectives(
 ) -> Iterator[Reading]:
     begin, end = window([trial for cells in seeds for trial in cells], LAST)
     values = [sum(sign * _mean(trial, begin, end) for sign, trial in zip(signs, cells, strict=True)) for cells in seeds]
-    yield _estimate(where, values, "nats per image", (begin, end), _ended(seeds))
+    yield over_seeds(where, values, _NATS, (begin, end), _ended(seeds))
 
 
 def _accuracies(
     where: Mapping[str, Any], seeds: Sequence[tuple[Trial, ...]], signs: Sequence[int]
 ) -> Iterator[Reading]:
-    """Of the seeds whose latents were computed, if there are any."""
-    known = [[(t.accuracy, t.accuracy_epoch) for t in cells if t.accuracy is not None] for cells in seeds]
+    """Of the seeds whose latents were computed, if there are any, and all at one epoch."""
+    known = [[trial.accuracy for trial in cells if trial.accuracy] for cells in seeds]
     whole = [cells for cells in known if len(cells) == len(signs)]
     if whole:
-        values = [sum(sign * value for sign, (value, _) in zip(signs, cells, strict=True)) for cells in whole]
-        last = min(epoch or 0 for cells in whole for _, epoch in cells)
-        yield _estimate(where, values, "of images", (last, last), "")
+        at = sorted({each.epoch for cells in whole for each in cells})
+        why = "" if len(at) == 1 else f"computed at unequal epochs: {', '.join(map(str, at))}"
+        values = [sum(sign * each.value for sign, each in zip(signs, cells, strict=True)) for cells in whole]
+        shares = [(float(np.mean([each.value for each in cell])), cell[0].images) for cell in zip(*whole, strict=True)]
+        known_error = sum(of_proportion(share, images) for share, images in shares)
+        yield over_seeds(where, values, "of images", (at[0], at[0]), why, known_error)
 
 
 def _mean(trial: Trial, first: int, last: int) -> float:
@@ -189,17 +201,3 @@ def _ended(seeds: Iterable[tuple[Trial, ...]]) -> str:
     """Why there is no value: the first trial that ended early."""
     ended = [trial for cells in seeds for trial in cells if trial.status in ENDED_EARLY]
     return f"seed {ended[0].seed} of {ended[0].fields['objective']} {ended[0].status}" if ended else ""
-
-
-def _estimate(
-    where: Mapping[str, Any], values: Sequence[float], unit: str, epochs: tuple[int, int] | None, why: str
-) -> Reading:
-    """The mean over seeds with its interval."""
-    why = why or ("" if np.isfinite(values).all() else "not finite")
-    if why:
-        return Reading(where, None, unit, epochs=epochs, n_seeds=len(values), why=why)
-    mean, n = float(np.mean(values)), len(values)
-    if n == 1:
-        return Reading(where, mean, unit, epochs=epochs, n_seeds=1, why="one seed, so no interval")
-    half = float(half_width(np.std(values, ddof=1), n))
-    return Reading(where, mean, unit, mean - half, mean + half, f"{CONFIDENCE:.0%} over seeds", epochs, n)

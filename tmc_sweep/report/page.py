@@ -18,12 +18,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from tmc_sweep.records import OPEN, Status
 from tmc_sweep.report import figures, views
-from tmc_sweep.report.claims import Judgement, Verdict, claims, judge
+from tmc_sweep.report.claims import Judgement, claims, judge
 from tmc_sweep.report.comparison import Comparison, compare
 from tmc_sweep.report.evidence import evidence
 from tmc_sweep.report.published import published
 from tmc_sweep.report.tables import SweepTables
 from tmc_sweep.report.text import basis, bounds, measured, moment, place
+from tmc_sweep.report.verdicts import Verdict
 from tmc_sweep.tables import files
 from tmc_sweep.tables.read import epochs_to_have
 

@@ -16,7 +16,7 @@ from tmc_sweep.tables.earlier import earlier_cells, without
 from tmc_sweep.tables.labels import differing_fields
 from tmc_sweep.tables.manifest import read_manifest
 from tmc_sweep.tables.paired import differences_of
-from tmc_sweep.tables.read import plain_rows, read_epochs, read_trials
+from tmc_sweep.tables.read import plain_rows, read_attempts, read_epochs, read_trials
 from tmc_sweep.tables.runs import Runs, read_runs
 from tmc_sweep.tables.summary import summary_of
 
@@ -31,6 +31,7 @@ class SweepTables:
     name: str
     epochs: pd.DataFrame
     trials: pd.DataFrame
+    attempts: pd.DataFrame  # no rows where none are on record, as in 0.1.0
     summary: pd.DataFrame  # of `statistic`
     statistic: Statistic  # what the search space declares
     searched: bool  # whether it draws cells, or chooses them one by one
@@ -61,6 +62,7 @@ class SweepTables:
             name,
             without(epochs, earlier),
             trials,
+            read_attempts(paths),
             summary_of(runs, statistic.last, statistic.metric),
             statistic,
             space is not None and space.search.algorithm != "grid",

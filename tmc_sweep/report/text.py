@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from tmc_sweep.report.claims import Rule
-from tmc_sweep.report.measures import Reading
 from tmc_sweep.report.numbers import decimals, minus
 from tmc_sweep.report.published import Number
+from tmc_sweep.report.reading import Reading
+from tmc_sweep.report.verdicts import Rule
 from tmc_sweep.tables.labels import label
 
 _NAMING = ("data", "objective", "architecture", "K", "lr")
@@ -46,7 +46,8 @@ def printed(number: Number) -> str:
 def bounds(rule: Rule) -> str:
     """What a rule asks of the measured value."""
     known = {"above": rule.above, "at least": rule.at_least, "at most": rule.at_most, "below": rule.below}
-    return ", ".join(f"{words} {minus(f'{bound:g}')}" for words, bound in known.items() if bound is not None)
+    asked = ", ".join(f"{words} {minus(f'{bound:g}')}" for words, bound in known.items() if bound is not None)
+    return f"{asked}, shown to within {rule.margin:g}" if rule.margin else asked
 
 
 def place(where: Mapping[str, Any]) -> str:
@@ -66,8 +67,8 @@ def measured(reading: Reading) -> str:
             value, *interval = (f"{number:.2f}" for number in numbers)
             value = f"{value} times"
         case "diverged":
-            value, *interval = (f"{number * reading.n_seeds:.0f}" for number in numbers)
-            value = f"{value} of {reading.n_seeds} diverged"
+            value, *interval = (f"{number:.0%}" for number in numbers)
+            value = f"{reading.value * reading.n:.0f} of {reading.n} diverged"
         case "of images":
             value, *interval = (minus(f"{number:+.1%}") for number in numbers)
         case _:
@@ -83,8 +84,7 @@ def side_by_side(processes: int) -> str:
 
 def basis(reading: Reading) -> str:
     """What a reading rests on."""
-    n = reading.n_seeds
-    parts = [f"{n} seeds"] if n > 1 else [reading.why or "1 seed"]
+    parts = [f"{reading.n} {reading.counted}{'' if reading.n == 1 else 's'}"]
     if reading.epochs:
         first, last = reading.epochs
         parts.append(f"epoch {last}" if first == last else f"epochs {first} to {last}")
@@ -92,4 +92,4 @@ def basis(reading: Reading) -> str:
         parts.append(f"[ ]: {reading.interval}")
     if reading.beside > 1:
         parts.append(side_by_side(reading.beside))
-    return ", ".join([*parts, *([reading.why] if reading.why and n > 1 else [])])
+    return ", ".join([*parts, *([reading.why] if reading.why else [])])

@@ -9,7 +9,7 @@ import pyarrow as pa
 from tmc_sweep.errors import InputError
 from tmc_sweep.explain import did_you_mean
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.records import EPOCH_COLUMNS, OVER, TRIAL_COLUMNS
+from tmc_sweep.records import ATTEMPT_COLUMNS, EPOCH_COLUMNS, OVER, TRIAL_COLUMNS
 from tmc_sweep.tables.parts import read_rows
 from tmc_sweep.tables.present import check_present, is_there, part_files, sweep_names
 from tmc_sweep.tables.schema import arrow_schema, read_table
@@ -36,6 +36,14 @@ def read_trials(path: str | Path) -> pd.DataFrame:
         raise InputError(f"{paths.trials} must be the sweep's trial table, but is not there yet: run the sweep")
     table = read_table(paths.trials, TRIAL_COLUMNS)
     frame: pd.DataFrame = table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+    return frame
+
+
+def read_attempts(paths: SweepPaths) -> pd.DataFrame:
+    """Every attempt at a trial that is on record, in the order in which they began; StorageError if it is damaged."""
+    there = paths.attempts.exists()
+    table = read_table(paths.attempts, ATTEMPT_COLUMNS) if there else arrow_schema(ATTEMPT_COLUMNS).empty_table()
+    frame: pd.DataFrame = table.to_pandas()
     return frame
 
 
