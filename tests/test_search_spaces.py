@@ -25,7 +25,7 @@ FACTS = {
     "grid": (16, 3, {"objective": {"tmc"}, "K": {1, 5, 20, 50}, "lr": {1e-5, 1e-4, 1e-3, 1e-2}, "epochs": {500}}),
     "ablation": (2, 3, {**IWAE_AND_TMC, "architecture": {"ablation"}, "K": {5}, "lr": {1e-3}, "epochs": {500}}),
     "clustering": (2, 3, {**IWAE_AND_TMC, "architecture": {"clustering"}, "K": {20}, "epochs": {700}}),
-    "timing": (8, 1, {**IWAE_AND_TMC, "architecture": {"small", "large"}, "K": {20, 50}, "epochs": {6}}),
+    "timing": (8, 3, {**IWAE_AND_TMC, "architecture": {"small", "large"}, "K": {20, 50}, "epochs": {6}}),
     "weight_norm": (4, 3, {"objective": {"tmc"}, "weight_norm": {False, True}, "lr": {1e-3, 1e-2}}),
     "variance_reduction": (11, 3, {"objective": {"elbo", "iwae", "tmc"}, "gradient": {"std", "stl", "dregs"}}),
     "factorised": (4, 3, {**IWAE_AND_TMC, "proposal": {"nonfactorised", "factorised"}, "K": {20}}),

@@ -76,6 +76,11 @@ def check(text, expected):
         ("name: x\nresources: {gpu: .nan}", "2:18: resources.gpu must be auto"),
         ("name: x\nresources: {gpu: -1}", "2:18: resources.gpu must be auto"),
         ("name: x\nresources: {pack: 0}", "2:19: resources.pack must be auto or a positive integer, but got 0"),
+        ("name: x\nresources: {alone: 1}", "2:20: resources.alone must be true or false, but got 1"),
+        (
+            "name: x\nresources: {alone: true, pack: 2}",
+            "2:20: resources.alone must go with resources.pack 1 or auto, but got resources.pack 2: remove",
+        ),
         ("name: x\nresources: {cpu: 0}", "2:18: resources.cpu must be a positive number of cores, but got 0"),
         ("name: x\nresources: {cpu: " + "9" * 900 + "}", "2:18: resources.cpu must be a positive number"),
         ("name: x\nresources: {checkpoint_seconds: -1}", "2:33: resources.checkpoint_seconds must be a number of"),

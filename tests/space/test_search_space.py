@@ -149,7 +149,7 @@ def test_defaults_of_the_other_sections():
     found = space()
     assert (found.statistic.metric, found.statistic.last, found.statistic.mode) == ("test_objective", 50, "max")
     assert (found.search.algorithm, found.search.num_samples, found.search.seed) == ("grid", None, 0)
-    expected = {"cpu": 1.0, "gpu": "auto", "pack": "auto", "engine": "auto", "tf32": False}
+    expected = {"cpu": 1.0, "gpu": "auto", "pack": "auto", "alone": False, "engine": "auto", "tf32": False}
     expected |= {"checkpoint_seconds": 60.0, "checkpoint_gigabytes": 20.0}
     assert found.resources.model_dump() == expected
 

@@ -55,6 +55,8 @@ def parse(text: str, source_name: str, max_trials: int = 100_000, overrides: Seq
     for section, chooses in (("scheduler", space.scheduler), ("search", space.adaptive)):
         if chooses:
             _check_comparable(space, root.at((section,)).mark, section)
+    if space.resources.alone:
+        _check_alone(space, root.at(("resources", "alone")).mark)
     return space
 
 
@@ -162,6 +164,18 @@ def _check_comparable(space: SearchSpace, mark: Mark, section: str) -> None:
             f"a search must have the epochs of its statistic, but statistic.last is {space.statistic.last} and epochs "
             f"{epochs}: lower statistic.last"
         )
+
+
+def _check_alone(space: SearchSpace, mark: Mark) -> None:
+    """One trial at a time leaves nothing to pack, to stop or to choose."""
+    pack, algorithm = space.resources.pack, space.search.algorithm
+    for needed, got, apart in (
+        ("resources.pack 1 or auto", f"resources.pack {pack}", pack not in (1, "auto")),
+        ("no scheduler", "a scheduler", space.scheduler),
+        ("a search that draws all cells at once", f"algorithm {algorithm}", space.adaptive),
+    ):
+        if apart:
+            raise mark.error(f"resources.alone must go with {needed}, but got {got}: remove one of the two")
 
 
 def _check_grace(space: SearchSpace) -> None:

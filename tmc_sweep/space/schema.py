@@ -78,6 +78,7 @@ class Resources(_Section):
     cpu: float = Field(1.0, gt=0, json_schema_extra=_rule("a positive number of cores"))
     gpu: Annotated[Literal["auto"] | int | float, PlainValidator(_gpus)] = "auto"  # below 1: a share of one GPU
     pack: Annotated[Literal["auto"] | int, PlainValidator(_members)] = "auto"  # trials trained together
+    alone: bool = Field(False, json_schema_extra=_rule("true or false"))  # one trial at a time, each a fresh process
     engine: Literal["auto", "eager", "compiled"] = Field(
         "auto", json_schema_extra=_rule("one of auto, eager, compiled")
     )

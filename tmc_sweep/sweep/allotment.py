@@ -50,7 +50,7 @@ class Allotter:
 
     def allot(self, configs: Sequence[TrialConfig], recorded: Sequence[Sequence[str]] = ()) -> list[Allotment]:
         """The trials in packs, those `recorded` together still so, each with its share and engine."""
-        asked = None if self._resources.pack == "auto" else self._resources.pack
+        asked = 1 if self._resources.alone else None if self._resources.pack == "auto" else self._resources.pack
 
         def size(group: Sequence[TrialConfig]) -> int:
             return asked or (len(group) if self._cells_apart else self._size(group, len(configs)))
@@ -96,6 +96,8 @@ class Allotter:
             return 0.0
         if self._resources.gpu != "auto":
             return float(self._resources.gpu)
+        if self._resources.alone:
+            return 1.0
         cost = self.cost(config, members) if engine == "eager" else self._measure(config, members, engine)
         of_memory = (_CONTEXT_BYTES + _FRAGMENTATION * cost.memory_bytes) / cost.device_bytes
         of_time = cost.busy_seconds / cost.step_seconds
@@ -105,7 +107,7 @@ class Allotter:
 
     def slots(self, gpu: float) -> int:
         """How many packs can train at once."""
-        return sum(room(node, self._resources.cpu, gpu) for node in self._nodes)
+        return 1 if self._resources.alone else sum(room(node, self._resources.cpu, gpu) for node in self._nodes)
 
     def cost(self, config: TrialConfig, members: int) -> Cost:
         """Of an eager pack, measured for one member and a few."""

@@ -63,7 +63,7 @@ def forecast(
         if resources.gpu != "auto" or shape(config) not in guessed or shape(config) in shares
     }
     slots = allotter.slots(max((pack.gpu for pack in packs), default=0.0))
-    packs_known = resources.pack != "auto" or space.chooses or not guessed
+    packs_known = resources.alone or resources.pack != "auto" or space.chooses or not guessed
     return Forecast(tuple(packs), packs_known, max(1, slots), seconds, frozenset(too_large), gpu)
 
 

@@ -126,7 +126,13 @@ def _train(
         try:
             with stop.tuning():
                 postman.start()
-                reasons = train_all(trainable, source, scratch, lambda: bool(stop.number or postman.error))
+                reasons = train_all(
+                    trainable,
+                    source,
+                    scratch,
+                    lambda: bool(stop.number or postman.error),
+                    alone=resources.alone,
+                )
             postman.close()
         except BaseException:
             writer.leave()

@@ -22,13 +22,21 @@ _ROUNDS = 5
 
 
 def train_all(
-    trainable: Any, packs: list[PackConfig] | ConcurrencyLimiter, scratch: Path, stopping: Callable[[], bool]
+    trainable: Any,
+    packs: list[PackConfig] | ConcurrencyLimiter,
+    scratch: Path,
+    stopping: Callable[[], bool],
+    *,
+    alone: bool = False,
 ) -> dict[int, str]:
-    """Train the packs; the reason, by number, of each that Tune is done with, should it not have come to its end."""
+    """Train the packs; the reason, by number, of each that Tune is done with, should it not have come to its end.
+
+    `alone`: one after the other, each in a process of its own.
+    """
     reasons: dict[int, str] = {}
     left = packs
     for number in range(_ROUNDS):
-        tuner = _tuner(trainable, left, scratch / str(number))
+        tuner = _tuner(trainable, left, scratch / str(number), alone)
         trials = tuner.fit()._experiment_analysis.trials  # results have lost whose they are if there was none
         reasons |= {trial.config["pack"]["number"]: _reason(_error(trial)) for trial in trials}
         left = [trial.config["pack"] for trial in trials if _given_up_early(trial)]
@@ -37,7 +45,7 @@ def train_all(
     return reasons
 
 
-def _tuner(trainable: Any, packs: list[PackConfig] | ConcurrencyLimiter, scratch: Path) -> tune.Tuner:
+def _tuner(trainable: Any, packs: list[PackConfig] | ConcurrencyLimiter, scratch: Path, alone: bool) -> tune.Tuner:
     pending = "auto" if isinstance(packs, list) else str(packs.max_concurrent)  # of a search else one: node after node
     os.environ.update(
         RAY_AIR_NEW_OUTPUT="0",
@@ -49,7 +57,7 @@ def _tuner(trainable: Any, packs: list[PackConfig] | ConcurrencyLimiter, scratch
     return tune.Tuner(
         tune.with_resources(trainable, share),
         param_space={"pack": tune.grid_search(packs)} if isinstance(packs, list) else {},
-        tune_config=tune.TuneConfig(reuse_actors=True)
+        tune_config=tune.TuneConfig(reuse_actors=not alone, max_concurrent_trials=1 if alone else None)
         if isinstance(packs, list)
         else tune.TuneConfig(reuse_actors=True, num_samples=-1, search_alg=packs),
         run_config=tune.RunConfig(

@@ -28,7 +28,12 @@ def fair_order(configs: Iterable[TrialConfig]) -> list[TrialConfig]:
 
 
 def in_turn(space: SearchSpace, configs: Sequence[TrialConfig]) -> Sequence[TrialConfig]:
-    """The trials as `run` takes them: in the file's order, but in a fair one where cells of a file are compared."""
+    """The trials as `run` takes them: in the file's order, but in a fair one where cells of a file are compared.
+
+    Those that train alone go seed by seed, so that what the machine does meanwhile meets all cells alike.
+    """
+    if space.resources.alone:
+        return sorted(configs, key=lambda config: space.seeds.index(config.seed))
     return fair_order(configs) if space.scheduler and not space.adaptive else configs
 
 
