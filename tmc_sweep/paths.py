@@ -25,6 +25,11 @@ def check_name(name: str) -> str:
     return name
 
 
+def file_name(text: str) -> str:
+    """What may name a file in any folder: at most 200 characters of the text, _ for those that could name a place."""
+    return re.sub(r"^\.|[^ -.0-\[\]-~]", "_", text[:200])
+
+
 def part_name(number: int) -> str:
     """File name of one part of an epoch table."""
     return f"part-{number:05d}.parquet"

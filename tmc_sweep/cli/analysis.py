@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress, TaskID
 
-from tmc_sweep.cli.app import Csv, Json, Last, Metric, Name, Quiet, Results, app, check_one_format, messages
+from tmc_sweep.cli.app import Csv, Json, Last, Metric, Name, Quiet, Results, app, check_one_format
 from tmc_sweep.cli.forward import forward, on_cluster
+from tmc_sweep.cli.terminal import bar, messages, show, tell
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
+from tmc_sweep.said import visible
 from tmc_sweep.tables.labels import label, telling_fields
 
 if TYPE_CHECKING:  # they load torch
@@ -78,7 +80,7 @@ def analyse(
         fields = analysed._asdict()
         found.append({"trial_id": fields.pop("config").trial_id, **fields})
         if not as_json:
-            typer.echo(_line(names.of(analysed.config), analysed))
+            show(_line(names.of(analysed.config), analysed))
     if as_json:
         show_json(found)
     _tell_of_those_left_out(chosen)
@@ -123,16 +125,14 @@ def _progress(chosen: "Chosen", quiet: bool) -> "Iterator[Listener]":
     elif not messages.is_terminal:
         yield lambda progress: _tell(names, progress)
     else:
-        with Progress(
-            TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=messages, transient=True
-        ) as bar:
-            yield partial(_advance, bar, bar.add_task("reading checkpoints"), names)
+        with bar("{task.description}", messages) as drawn:
+            yield partial(_advance, drawn, drawn.add_task("reading checkpoints"), names)
 
 
-def _advance(bar: Progress, task: TaskID, names: _Names, progress: "Evaluation") -> None:
-    bar.update(
+def _advance(drawn: Progress, task: TaskID, names: _Names, progress: "Evaluation") -> None:
+    drawn.update(
         task,
-        description=f"{progress.position}/{progress.trials} {names.of(progress.config)}",
+        description=visible(f"{progress.position}/{progress.trials} {names.of(progress.config)}"),
         total=progress.trials,
         completed=progress.position - 1 + progress.share,
     )
@@ -140,7 +140,7 @@ def _advance(bar: Progress, task: TaskID, names: _Names, progress: "Evaluation")
 
 def _tell(names: _Names, progress: "Evaluation") -> None:
     if progress.share == 1:
-        messages.print(f"{progress.position}/{progress.trials} {names.of(progress.config)}: evaluated")
+        tell(f"{progress.position}/{progress.trials} {names.of(progress.config)}: evaluated")
 
 
 def _line(name: str, analysed: "Analysed") -> str:
@@ -153,8 +153,8 @@ def _line(name: str, analysed: "Analysed") -> str:
 def _tell_of_those_left_out(chosen: "Chosen") -> None:
     if chosen.without:
         names = ", ".join(config.trial_id for config in chosen.without)
-        messages.print(f"left out, since they have no checkpoint: {names}")
+        tell(f"left out, since they have no checkpoint: {names}")
     if chosen.earlier:
         from tmc_sweep.tables.earlier import left_out
 
-        messages.print(left_out(chosen.paths.name, len(chosen.earlier)))
+        tell(left_out(chosen.paths.name, len(chosen.earlier)))

@@ -1,5 +1,6 @@
 """The commands. Results go to stdout, everything else to stderr; a user's mistake is one sentence and an exit code."""
 
+import logging
 import sys
 from importlib.metadata import version
 from io import TextIOWrapper
@@ -7,9 +8,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from tmc_sweep.cli.forward import forward, load_space, on_cluster, run_there
+from tmc_sweep.cli.terminal import console, messages, show, tell, warnings
 from tmc_sweep.errors import RESULTS, InputError, StorageError, TmcSweepError
 from tmc_sweep.paths import SweepPaths
 
@@ -23,7 +24,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-messages = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
 
 File = Annotated[Path, typer.Argument(help="Search space, such as search_spaces/quickstart.yaml.", show_default=False)]
 Name = Annotated[str, typer.Argument(help="Name of a sweep, as in its search space.", show_default=False)]
@@ -55,13 +55,14 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
             stream.reconfigure(errors="replace")  # what a terminal's encoding lacks, such as ±
+    logging.getLogger("tmc_sweep").addHandler(warnings)
     try:
         app()
     except TmcSweepError as error:
-        messages.print(f"tmc-sweep: {error}")
+        tell(f"tmc-sweep: {error}")
         sys.exit(error.exit_code)
     except OSError as error:  # a folder one may not enter, a name too long for the file system
-        messages.print(f"tmc-sweep: {error.filename or 'a file'}: {error.strerror or error}")
+        tell(f"tmc-sweep: {error.filename or 'a file'}: {error.strerror or error}")
         sys.exit(StorageError.exit_code)
     except RuntimeError as error:  # what a class that is being made at an import turns it into
         if not isinstance(error.__cause__, KeyboardInterrupt):
@@ -78,7 +79,7 @@ def check_one_format(what: str, as_json: bool, as_csv: bool) -> None:
 
 
 def _interrupted() -> int:
-    messages.print("tmc-sweep: stopped by SIGINT")
+    tell("tmc-sweep: stopped by SIGINT")
     return _SIGINT
 
 
@@ -90,7 +91,7 @@ def _options(
     show_version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
 ) -> None:
     if show_version:
-        typer.echo(f"tmc-sweep {version('tmc-sweep')}")
+        show(f"tmc-sweep {version('tmc-sweep')}")
         raise typer.Exit
 
 
@@ -113,15 +114,15 @@ def run(
 
     space = load_space(file, max_trials, assignments)
     for line in describe_changes(space, results):
-        messages.print(line)
+        tell(line)
     from tmc_sweep.sweep.runner import run as run_sweep
 
     with progress_view(messages, quiet=quiet, verbose=verbose) as listener:
         result = run_sweep(space, results, listener, publish)
     show_summary(result.summary, space.statistic.mode, as_json=as_json, as_csv=False)
     for trial in result.failed:
-        messages.print(f"trial {trial.config.trial_id} failed: {trial.reason}")
-    messages.print(f"tables: {result.paths.epochs} (every epoch), {result.paths.trials}, {result.paths.summary}")
+        tell(f"trial {trial.config.trial_id} failed: {trial.reason}")
+    tell(f"tables: {result.paths.epochs} (every epoch), {result.paths.trials}, {result.paths.summary}")
     if result.behind:
         raise StorageError(f"the copy is behind: {result.behind}; running again brings it up to date")
     if result.failed:
@@ -174,7 +175,7 @@ def plan(
         )
     space = load_space(file, max_trials, assignments)
     for line in describe_changes(space, results):
-        messages.print(line)
+        tell(line)
     show_plan(plan_of(space, results, slots=slots, on=on, probe=probe), as_json=as_json)
 
 
@@ -190,7 +191,7 @@ def validate(file: File, assignments: Set = None, max_trials: MaxTrials = MAX_TR
         load_data(name)
     chosen = ", each chosen from what came of those before," if space.adaptive else ","
     size = f"{counted(space.n_cells * len(space.seeds), 'trials')} in {counted(space.n_cells, 'cells')}"
-    typer.echo(f"{file}: {size}{chosen} data {', '.join(data)}")
+    show(f"{file}: {size}{chosen} data {', '.join(data)}")
 
 
 @app.command()
@@ -216,7 +217,7 @@ def status(
                 "--watch must be given one sweep and no --json, but got "
                 f"{'--json' if name else 'no name'}: write `tmc-sweep status NAME -w`"
             )
-        look_on(results, name, Console(markup=False, highlight=False))
+        look_on(results, name, console())
     elif name is not None:
         show_status(sweep_status(results, name), as_json=as_json)
     else:
@@ -228,7 +229,7 @@ def status(
                 damaged.append(error)
         show_sweeps(statuses, as_json=as_json)
         for problem in damaged:
-            messages.print(f"tmc-sweep: {problem}")
+            tell(f"tmc-sweep: {problem}")
         if damaged:
             raise typer.Exit(StorageError.exit_code)
 
@@ -255,9 +256,9 @@ def repair(name: Name, results: Results = Path("results")) -> None:
     from tmc_sweep.sweep.repair import repair as mend
 
     mended = mend(known_sweep(results, name))
-    typer.echo("\n".join(mended.done) or f"{name}: nothing to mend")
+    show(*mended.done or [f"{name}: nothing to mend"])
     if mended.to_train:
-        typer.echo("\n".join(["the next run trains again:", *mended.to_train]))
+        show("the next run trains again:", *mended.to_train)
 
 
 @app.command()
@@ -278,7 +279,7 @@ def prune(
 
     paths = find(SweepPaths(results, name).epochs)
     pruned = drop(paths, declared_gigabytes(paths) if keep is None else keep)
-    typer.echo(
+    show(
         f"{name}: dropped the checkpoints of {counted(pruned.trials, 'finished trials')} "
         f"({pruned.freed / 1e9:.3g} GB), {pruned.left / 1e9:.3g} GB are left"
     )

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tmc_sweep.cli.app import Json, Last, Metric, Name, Results, app, messages
+from tmc_sweep.cli.app import Json, Last, Metric, Name, Results, app
 from tmc_sweep.cli.forward import forward, on_cluster
+from tmc_sweep.cli.terminal import tell
 from tmc_sweep.errors import InputError, StorageError, command
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.space.schema import Resources, Statistic
@@ -52,7 +53,7 @@ def best(
     if output is not None:
         text = _search_space(paths, frame, statistic)
         _write(output, text, force)
-        messages.print(_written(output, text, paths))
+        tell(_written(output, text, paths))
     show_ranking(frame, statistic.mode, as_json=as_json)
 
 

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from tmc_sweep.cli.app import Csv, Json, Last, Metric, Results, app, check_one_format, messages
+from tmc_sweep.cli.app import Csv, Json, Last, Metric, Results, app, check_one_format
 from tmc_sweep.cli.forward import forward, on_cluster
+from tmc_sweep.cli.terminal import tell
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.space.schema import Statistic
 
@@ -32,7 +33,7 @@ def compare(
     ours, theirs = (declared_statistic(paths, last, metric) for paths in sweeps)
     frame = compared(sweeps[0].epochs, sweeps[1].epochs, ours.last, ours.metric)
     if ours != theirs:
-        messages.print(
+        tell(
             f"{first} declares {_described(ours)}, {second} {_described(theirs)}: compared by {first}'s; "
             "--metric and --last choose another one"
         )

@@ -7,6 +7,7 @@ import typer
 
 from tmc_sweep.cli.app import Json, Results, app
 from tmc_sweep.cli.forward import forward, on_cluster
+from tmc_sweep.cli.terminal import show, show_text
 from tmc_sweep.errors import CannotRunError
 
 
@@ -21,8 +22,8 @@ def doctor(results: Results = Path("results"), as_json: Json = False) -> None:
         checks.append(check)
         if not as_json:
             fix = f": {check.fix}" if check.fix else ""
-            typer.echo(f"{'ok' if check.ok else 'bad':<4} {check.what:<20} {check.found}{fix}")
+            show(f"{'ok' if check.ok else 'bad':<4} {check.what:<20} {check.found}{fix}")
     if as_json:
-        typer.echo(json.dumps([check._asdict() for check in checks], indent=2))
+        show_text(json.dumps([check._asdict() for check in checks], indent=2) + "\n")
     if not all(check.ok for check in checks):
         raise typer.Exit(CannotRunError.exit_code)

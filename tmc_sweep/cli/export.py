@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from tmc_sweep.cli.app import Name, Results, app
+from tmc_sweep.cli.terminal import show
 from tmc_sweep.paths import SweepPaths
 
 _LOOK = {
@@ -26,4 +27,4 @@ def export(
     from tmc_sweep.tables.export import export as write
 
     n_trials = write(SweepPaths(results, name).epochs, to, output)
-    typer.echo(f"{name}: {n_trials} trials with epochs are in {output}{_LOOK[to].format(output)}")
+    show(f"{name}: {n_trials} trials with epochs are in {output}{_LOOK[to].format(output)}")

@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tmc_sweep.cli.terminal import show_text, tell
 from tmc_sweep.errors import CannotRunError, InputError, SweepBusyError, SweepInterruptedError
 
 if TYPE_CHECKING:  # they load Ray
@@ -43,7 +44,7 @@ def load_space(file: Path, max_trials: int, assignments: list[str] | None) -> "S
 
     space = load(file, max_trials, assignments or ())
     for sentence in space.replaced:
-        typer.echo(sentence, err=True)
+        tell(sentence)
     return space
 
 
@@ -109,7 +110,7 @@ def run_there(context: typer.Context, cluster: Path) -> None:
         if given["quiet"] or given["as_json"]:
             frame = summarize(paths.epochs, space.statistic.last, space.statistic.metric)
             show_summary(frame, space.statistic.mode, as_json=given["as_json"], as_csv=False)
-        typer.echo(f"tables, brought here: {paths.epochs} (every epoch), {paths.trials}, {paths.summary}", err=True)
+        tell(f"tables, brought here: {paths.epochs} (every epoch), {paths.trials}, {paths.summary}")
     raise typer.Exit(code)
 
 
@@ -146,7 +147,7 @@ def _followed(head: "Head", script: str, out: IO[str]) -> int:
             pauses = list(_PAUSES) if time.monotonic() - began > _LASTING_SECONDS else pauses
             if not pauses:
                 raise CannotRunError(f"{lost}; what runs there goes on, the same command follows it again") from None
-            typer.echo(f"tmc-sweep: {lost}; trying again in {pauses[0]:g} s", err=True)
+            tell(f"tmc-sweep: {lost}; trying again in {pauses[0]:g} s")
             time.sleep(pauses.pop(0))
 
 
@@ -155,5 +156,5 @@ def _quietly(head: "Head", script: str) -> int:
     with tempfile.TemporaryFile("w+", errors="replace") as said:
         if code := _followed(head, f"{script} 2>&1", said):
             said.seek(0)
-            typer.echo(said.read(), err=True, nl=False)
+            show_text(said.read(), err=True)
         return code

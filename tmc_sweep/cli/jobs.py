@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tmc_sweep.cli.app import MAX_TRIALS, File, Json, MaxTrials, Name, Set, app, messages
+from tmc_sweep.cli.app import MAX_TRIALS, File, Json, MaxTrials, Name, Set, app
 from tmc_sweep.cli.forward import forward, load_space, on_cluster
+from tmc_sweep.cli.terminal import show, show_text, tell
 from tmc_sweep.errors import SweepInterruptedError, command
 from tmc_sweep.said import first_line
 
@@ -52,7 +53,7 @@ def submit(
 
     server = find_server()
     job, joined = jobs.submit(server, space, results, max_trials, attach=follow, publish=publish)
-    messages.print(
+    tell(
         f"{space.name} {'runs already as' if joined else 'is'} job {job.id}: follow it with "
         f"{command(f'logs {space.name} -f')}, stop it with {command(f'stop {space.name}')}"
     )
@@ -84,7 +85,7 @@ def logs(name: Name, follow: Follow = False) -> None:
     if follow:
         _follow(server, job)
     else:
-        typer.echo(log_of(server, job), nl=False)
+        show_text(log_of(server, job))
 
 
 @app.command()
@@ -97,10 +98,10 @@ def stop(name: Name) -> None:
     server = find_server()
     job = jobs.find_job(server, name)
     if not job.active:
-        typer.echo(f"{name}: nothing to stop, its job {job.id} has {job.state}")
+        show(f"{name}: nothing to stop, its job {job.id} has {job.state}")
         return
-    messages.print(f"{name}: stopping, at most {jobs.STOP_SECONDS} s")
-    typer.echo(f"{name}: its job {job.id} is {jobs.stop(server, job).state}; submit it again to go on")
+    tell(f"{name}: stopping, at most {jobs.STOP_SECONDS} s")
+    show(f"{name}: its job {job.id} is {jobs.stop(server, job).state}; submit it again to go on")
 
 
 def _follow(server: "JobServer", job: "Job", last: int | None = None) -> None:
@@ -108,7 +109,7 @@ def _follow(server: "JobServer", job: "Job", last: int | None = None) -> None:
     from tmc_sweep.cluster.following import follow
 
     try:
-        ended = follow(server, job, lambda text: typer.echo(text, nl=False), last)
+        ended = follow(server, job, show_text, last)
     except KeyboardInterrupt:
         raise SweepInterruptedError(
             f"{job.sweep} runs on: come back with {command(f'logs {job.sweep} -f')}, "
@@ -116,7 +117,7 @@ def _follow(server: "JobServer", job: "Job", last: int | None = None) -> None:
             signal.SIGINT,
         ) from None
     if ended.state == "stopped" or ended.driver_exit_code is None:
-        messages.print(_end_of(ended))
+        tell(_end_of(ended))
     raise typer.Exit(ended.exit_code or 0)
 
 

@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
-from rich.table import Table
-from rich.text import Text
 
+from tmc_sweep.cli.terminal import line, table, tell
 from tmc_sweep.records import ENDED, Status
 from tmc_sweep.sweep.progress import Listener, Snapshot, TrialProgress
 from tmc_sweep.tables.labels import label, telling_fields
@@ -49,23 +48,18 @@ class LiveView:
         """The view as it is now."""
         elapsed = time.monotonic() - self._started
         if self._snapshot is None:
-            return Text(f"starting Ray, {duration(elapsed)}")
+            return line(f"starting Ray, {duration(elapsed)}")
         running = self._snapshot.with_status(Status.RUNNING)
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for name in ("trial", "epoch", "iwae", "tmc", "s/epoch"):
-            table.add_column(name, justify="left" if name == "trial" else "right", no_wrap=True)
-        for trial in running[:_SHOWN]:
-            table.add_row(label(trial.config.row(), [*self._fields, "seed"]), *_cells(trial))
-        more = [Text(f"… and {len(running) - _SHOWN} more")] if len(running) > _SHOWN else []
-        return Group(table, *more, self._bar(self._snapshot), Text(overall(self._snapshot, elapsed)))
+        rows = [[label(each.config.row(), [*self._fields, "seed"]), *_cells(each)] for each in running[:_SHOWN]]
+        shown = table(("trial", "epoch", "iwae", "tmc", "s/epoch"), rows, texts=["trial"])
+        more = [line(f"… and {len(running) - _SHOWN} more")] if len(running) > _SHOWN else []
+        return Group(shown, *more, self._bar(self._snapshot), line(overall(self._snapshot, elapsed)))
 
-    def _bar(self, snapshot: Snapshot) -> Table:
+    def _bar(self, snapshot: Snapshot) -> RenderableType:
         to_come = snapshot.n_to_choose * snapshot.trials[0].config.epochs if snapshot.trials else 0
         total = sum(trial.config.epochs for trial in snapshot.trials) + to_come
         left = sum(trial.epochs_left for trial in snapshot.trials) + to_come
-        line = Table.grid()  # a bar alone ends no line
-        line.add_row(ProgressBar(total=total, completed=total - left, width=60))
-        return line
+        return Group(ProgressBar(total=total, completed=total - left, width=60), line(""))  # a bar alone ends no line
 
 
 class LineView:
@@ -89,14 +83,13 @@ class LineView:
         for trial in ended:
             if trial.config.trial_id not in self._told:
                 self._told.add(trial.config.trial_id)
-                self._console.print(
-                    f"{len(self._told)}/{len(snapshot.trials) + snapshot.n_to_choose} {self._line(trial)}"
-                )
+                n_trials = len(snapshot.trials) + snapshot.n_to_choose
+                tell(f"{len(self._told)}/{n_trials} {self._line(trial)}", to=self._console)
         if time.monotonic() - self._last_line >= _LINE_SECONDS:
             self._last_line = time.monotonic()
-            self._console.print(overall(snapshot, snapshot.elapsed_seconds))
+            tell(overall(snapshot, snapshot.elapsed_seconds), to=self._console)
             for trial in snapshot.with_status(Status.RUNNING) if self._verbose else ():
-                self._console.print(f"  {self._line(trial)}")
+                tell(f"  {self._line(trial)}", to=self._console)
 
     def _line(self, trial: TrialProgress) -> str:
         epoch, iwae, tmc, seconds = _cells(trial)

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from tmc_sweep.cli.app import Name, Results, app, messages
+from tmc_sweep.cli.app import Name, Results, app
 from tmc_sweep.cli.forward import Cluster
+from tmc_sweep.cli.terminal import tell
 from tmc_sweep.errors import InputError
 from tmc_sweep.paths import SweepPaths
 
@@ -39,4 +40,4 @@ def pull(name: Name, cluster: Cluster = None, source: Source = None, results: Re
             f"a sweep must be brought from one place, but got {'both' if cluster else 'neither'} of --cluster FILE "
             "and --from URI: give one"
         )
-    messages.print(f"tables: {paths.epochs} (every epoch), {paths.trials}, {paths.summary}")
+    tell(f"tables: {paths.epochs} (every epoch), {paths.trials}, {paths.summary}")

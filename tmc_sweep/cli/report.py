@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from tmc_sweep.cli.app import Name, Results, app, messages
+from tmc_sweep.cli.app import Name, Results, app
+from tmc_sweep.cli.terminal import show, tell
 from tmc_sweep.errors import InputError
 from tmc_sweep.paths import SweepPaths
 
@@ -28,11 +29,11 @@ def figures(
 
     sweep = SweepTables.read(results, name)
     if sweep.left_out:
-        messages.print(sweep.left_out)
+        tell(sweep.left_out)
     if sweep.epochs.empty:
-        messages.print(f"{name}: no epochs yet")
+        tell(f"{name}: no epochs yet")
     for path in write(of(sweep), output or SweepPaths(results, name).figures):
-        typer.echo(path)
+        show(path)
 
 
 @app.command()
@@ -57,7 +58,7 @@ def report(
     seconds = every or _SECONDS
     path = output or SweepPaths(results, names[0]).report
     left = write_page(path, results, names, seconds if watch else None)
-    typer.echo(path)
+    show(path)
     while left and watch:
         time.sleep(seconds)
         left = write_page(path, results, names, seconds)

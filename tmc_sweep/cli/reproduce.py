@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tmc_sweep.cli.app import Json, Quiet, Results, app, messages
+from tmc_sweep.cli.app import Json, Quiet, Results, app
+from tmc_sweep.cli.terminal import bar, messages, show, tell
 from tmc_sweep.records import CONFIG_COLUMNS
 from tmc_sweep.tables.labels import label, telling_fields
 
@@ -44,7 +44,7 @@ def reproduce(
     if as_json:
         show_json(_plain(found))
     else:
-        typer.echo("\n".join(_lines(found)))
+        show(*_lines(found))
     if found.difference:
         raise typer.Exit(1)
 
@@ -103,10 +103,9 @@ def _progress(quiet: bool) -> "Iterator[Listener]":
     elif not messages.is_terminal:
         yield _Lines()
     else:
-        text = TextColumn("epoch {task.completed:.0f}/{task.total:.0f}, equal so far")
-        with Progress(text, BarColumn(), TimeRemainingColumn(), console=messages, transient=True) as bar:
-            task = bar.add_task("epochs", total=0)
-            yield lambda done, total: bar.update(task, completed=done, total=total)
+        with bar("epoch {task.completed:.0f}/{task.total:.0f}, equal so far", messages) as drawn:
+            task = drawn.add_task("epochs", total=0)
+            yield lambda done, total: drawn.update(task, completed=done, total=total)
 
 
 class _Lines:
@@ -118,4 +117,4 @@ class _Lines:
     def __call__(self, done: int, total: int) -> None:
         if time.monotonic() - self._last_line >= _LINE_SECONDS:
             self._last_line = time.monotonic()
-            messages.print(f"epoch {done}/{total}, equal so far")
+            tell(f"epoch {done}/{total}, equal so far")

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
-import typer
-from rich.console import Console, Group, JustifyMethod, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
+from tmc_sweep.cli.terminal import console, line, show, show_text, table
 from tmc_sweep.records import COUNTS, DIFFERENCES, STATISTICS, Status
 from tmc_sweep.tables.artefacts import over_seeds
+from tmc_sweep.tables.comma_separated import as_csv
 from tmc_sweep.tables.labels import differing_fields, label, telling_fields, text
 from tmc_sweep.tables.ranking import ranked
 from tmc_sweep.tables.read import plain_rows
@@ -33,7 +33,7 @@ _PROGRESS = ("attempts", "epochs_done", "epochs")
 
 def show_json(value: object) -> None:
     """One JSON document; NaN and NA as null."""
-    typer.echo(json.dumps(value, indent=2, allow_nan=False))
+    show_text(json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def _show_data(frame: pd.DataFrame, as_json: bool) -> None:
@@ -41,7 +41,7 @@ def _show_data(frame: pd.DataFrame, as_json: bool) -> None:
     if as_json:
         show_json(plain_rows(frame))
     else:
-        typer.echo(frame.to_csv(index=False), nl=False)
+        show_text(as_csv(frame))
 
 
 def show_summary(frame: pd.DataFrame, mode: Literal["max", "min"], *, as_json: bool, as_csv: bool) -> None:
@@ -49,7 +49,7 @@ def show_summary(frame: pd.DataFrame, mode: Literal["max", "min"], *, as_json: b
     if as_json or as_csv:
         _show_data(frame, as_json)
     elif frame.empty:
-        typer.echo("no epochs yet")
+        show("no epochs yet")
     else:
         rows = plain_rows(frame)
         names = telling_fields(rows)
@@ -66,7 +66,7 @@ def show_ranking(frame: pd.DataFrame, mode: Literal["max", "min"], *, as_json: b
     if as_json:
         show_json({"mode": mode, "best": next((row["cell_id"] for row in rows if row["rank"]), None), "cells": rows})
     elif not rows:
-        typer.echo("no trials yet")
+        show("no trials yet")
     else:
         names = telling_fields(rows)
         reasons = ["reason"] if any(row["reason"] for row in rows) else []
@@ -80,9 +80,9 @@ def _tell_best(frame: pd.DataFrame, mode: Literal["max", "min"], names: Sequence
     first = plain_rows(frame[:1])[0]
     short = frame[(frame["n_nonfinite"] == 0) & (frame["n_epochs"] > 0)]["n_epochs"]
     if first["rank"]:
-        typer.echo(f"best ({mode}): {label(first, names)}")
+        show(f"best ({mode}): {label(first, names)}")
     elif len(short) and (least := short.min()) < first["last"]:
-        typer.echo(f"no cell has {first['last']} epochs yet: `--last {least}` takes those there are")
+        show(f"no cell has {first['last']} epochs yet: `--last {least}` takes those there are")
 
 
 def show_evaluations(frame: pd.DataFrame, *, as_json: bool) -> None:
@@ -111,7 +111,7 @@ def show_differences(frame: pd.DataFrame, by: str, *, as_json: bool, as_csv: boo
     if as_json or as_csv:
         _show_data(frame, as_json)
     elif frame.empty:
-        typer.echo(f"no two cells differ in {by} alone")
+        show(f"no two cells differ in {by} alone")
     else:
         rows = [{**row, by: row["value"]} for row in plain_rows(frame)]
         shared = [name for name in telling_fields(rows) if name != by]
@@ -127,9 +127,9 @@ def show_comparison(frame: pd.DataFrame, names: tuple[str, str], *, as_json: boo
     if as_json or as_csv:
         _show_data(frame, as_json)
     elif frame.empty:
-        typer.echo("no epochs yet")
+        show("no epochs yet")
     elif not (has["a"] & has["b"]).any():
-        typer.echo(_nothing_in_common((names[0], frame[has["a"]]), (names[1], frame[has["b"]])))
+        show(_nothing_in_common((names[0], frame[has["a"]]), (names[1], frame[has["b"]])))
     else:
         rows = [
             row | {side: ", ".join(map(str, row[side] or ())) or None for side in _ALONE} for row in plain_rows(frame)
@@ -179,7 +179,7 @@ def show_sweeps(sweeps: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
     if as_json:
         show_json([{key: value for key, value in sweep.items() if key != "trials"} for sweep in sweeps])
     else:
-        typer.echo("\n".join(map(headline, sweeps)) or "no sweeps")
+        show(*map(headline, sweeps) if sweeps else ["no sweeps"])
 
 
 def show_findings(name: str, findings: "Findings", *, as_json: bool) -> None:
@@ -189,10 +189,10 @@ def show_findings(name: str, findings: "Findings", *, as_json: bool) -> None:
         problems = [{"file": str(problem.file), "problem": problem.sentence} for problem in findings.problems]
         show_json({"name": name, **{f"n_{what}": count for what, count in counts.items()}, "problems": problems})
     elif findings.problems:
-        typer.echo("\n".join(problem.sentence for problem in findings.problems))
+        show(*(problem.sentence for problem in findings.problems))
     else:
         said = ", ".join(counted(count, what) for what, count in counts.items())
-        typer.echo(f"{name}: {said}: all as they were written")
+        show(f"{name}: {said}: all as they were written")
 
 
 def show_gaps(gaps: Sequence["Gap"], head: str) -> None:
@@ -220,7 +220,7 @@ def show_jobs(jobs: Sequence["Job"], *, as_json: bool) -> None:
     if as_json:
         show_json(rows)
     elif not rows:
-        typer.echo("no jobs")
+        show("no jobs")
     else:
         print_table("jobs", list(rows[0]), [[as_text(value, name) for name, value in row.items()] for row in rows])
 
@@ -230,8 +230,8 @@ def status_view(status: Mapping[str, Any]) -> RenderableType:
     running = [trial for trial in status["trials"] if trial["status"] == Status.RUNNING]
     columns = ["trial_id", *differing_fields(status["trials"]), "seed", *_PROGRESS]
     rows = [[as_text(trial[name], name) for name in columns] for trial in running[:_SHOWN]]
-    more = [Text(f"… and {len(running) - _SHOWN} more")] if len(running) > _SHOWN else []
-    return Group(Text(headline(status)), *([_table(columns, rows)] if rows else []), *more)
+    more = [line(f"… and {len(running) - _SHOWN} more")] if len(running) > _SHOWN else []
+    return Group(line(headline(status)), *([table(columns, rows, _TEXTS)] if rows else []), *more)
 
 
 def headline(status: Mapping[str, Any]) -> str:
@@ -265,29 +265,18 @@ def as_text(value: object, name: str) -> str:
 
 def print_table(head: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """The table whole, never with cut values: on a narrow terminal headers and reasons stand on several lines."""
-    console = Console(markup=False, highlight=False)
-    table = _table(columns, rows)
-    if console.is_terminal and _width(console, table) > console.width:
-        table = _table([name.replace("_", "_\n") for name in columns], rows)
-    width = _width(console, table)
+    out, shown = console(), table(columns, rows, _TEXTS)
+    if out.is_terminal and _width(out, shown) > out.width:
+        shown = table([name.replace("_", "_\n") for name in columns], rows, _TEXTS)
+    width = _width(out, shown)
     spare = max(len(row[-1]) for row in rows) - _REASON_WIDTH if columns[-1] == "reason" else 0
-    if console.is_terminal and width - spare <= console.width:
-        table.columns[-1].no_wrap, table.columns[-1].overflow = False, "fold"  # a path is longer than a line
+    if out.is_terminal and width - spare <= out.width:
+        shown.columns[-1].no_wrap, shown.columns[-1].overflow = False, "fold"  # a path is longer than a line
     else:
-        console.width = max(console.width, width)
-    console.print(head)
-    console.print(table)
+        out.width = max(out.width, width)
+    out.print(line(head))
+    out.print(shown)
 
 
-def _width(console: Console, table: Table) -> int:
-    return console.measure(table, options=console.options.update(width=10_000)).maximum
-
-
-def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in headers:
-        side: JustifyMethod = "left" if name in _TEXTS else "right"
-        table.add_column(name, justify=side, no_wrap=True)
-    for row in rows:
-        table.add_row(*row)
-    return table
+def _width(out: Console, shown: Table) -> int:
+    return out.measure(shown, options=out.options.update(width=10_000)).maximum

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-import typer
-
 from tmc_sweep.cli.progress import duration
 from tmc_sweep.cli.show import as_text, counted, print_table, show_json
+from tmc_sweep.cli.terminal import show
 from tmc_sweep.tables.labels import telling_fields
 
 _KNOWN = ("epoch_seconds", "peak_memory_mib", "gpu")  # columns that are shown where something is
@@ -23,16 +22,16 @@ def show_plan(plan: Mapping[str, Any], *, as_json: bool) -> None:
     if cells:
         print_table(_head(plan), columns, [[as_text(cell[name], name) for name in columns] for cell in cells])
     else:
-        typer.echo(_head(plan))
+        show(_head(plan))
     if plan["time"]["epochs_left"]:
-        typer.echo(_time_line(plan["time"]))
+        show(_time_line(plan["time"]))
     if n_too_large := plan["n_cells_too_large"]:
-        typer.echo(
+        show(
             f"a pack must fit into this machine's memory, but those of {counted(n_too_large, 'cells')} do not: "
             "lower K, batch_size or resources.pack, or train on a machine with more"
         )
     if plan["cost"]:
-        typer.echo(_cost_line(plan["cost"]))
+        show(_cost_line(plan["cost"]))
 
 
 def _mib(n_bytes: int | None) -> int | None:

@@ -10,6 +10,7 @@ from rich.live import Live
 
 from tmc_sweep.cli.show import headline, status_view
 from tmc_sweep.cli.status import sweep_status
+from tmc_sweep.cli.terminal import tell
 from tmc_sweep.records import OPEN
 
 SECONDS = 2.0
@@ -21,7 +22,7 @@ def watch(results: Path, name: str, console: Console) -> None:
         said = ""
         for status in _statuses(results, name):
             if (line := headline(status)) != said:
-                console.print(line, soft_wrap=True)
+                tell(line, to=console)
             said = line
         return
     with Live(console=console, auto_refresh=False) as live:

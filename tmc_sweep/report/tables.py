@@ -1,4 +1,4 @@
-"""Everything that a report of one sweep reads."""
+"""Everything that a report of one sweep reads: the one door to figures and pages, which show texts as `visible`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Self
 
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.report.neighbours import at_once
+from tmc_sweep.said import visible
 from tmc_sweep.space.schema import Statistic
 from tmc_sweep.space.stored import parse_stored
 from tmc_sweep.tables.artefacts import EVALUATIONS, LATENTS, RECONSTRUCTIONS, read_artefact
@@ -60,20 +62,29 @@ class SweepTables:
         trials = without(all_trials, earlier)
         return cls(
             name,
-            without(epochs, earlier),
-            trials,
-            read_attempts(paths),
-            summary_of(runs, statistic.last, statistic.metric),
+            _visible(without(epochs, earlier)),
+            _visible(trials),
+            _visible(read_attempts(paths)),
+            _visible(summary_of(runs, statistic.last, statistic.metric)),
             statistic,
             space is not None and space.search.algorithm != "grid",
-            text,
-            without(read_artefact(EVALUATIONS, paths), earlier),
-            without(read_artefact(RECONSTRUCTIONS, paths), earlier),
-            without(read_artefact(LATENTS, paths), earlier),
-            _differences(runs, trials, statistic),
+            visible(text, also="\n\t"),
+            _visible(without(read_artefact(EVALUATIONS, paths), earlier)),
+            _visible(without(read_artefact(RECONSTRUCTIONS, paths), earlier)),
+            _visible(without(read_artefact(LATENTS, paths), earlier)),
+            _visible(_differences(runs, trials, statistic)),
             at_once(all_trials, epochs),
             runs.left_out,
         )
+
+
+def _visible(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame as figures and pages may show its texts."""
+    for name in frame.columns:
+        values = () if is_numeric_dtype(frame[name]) else frame[name].unique()
+        if odd := {value: visible(value) for value in values if isinstance(value, str) and not value.isprintable()}:
+            frame = frame.assign(**{name: frame[name].replace(odd)})
+    return frame
 
 
 def _differences(runs: Runs, trials: pd.DataFrame, statistic: Statistic) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from ray.core.generated.gcs_service_pb2_grpc import InternalKVGcsServiceStub, No
 from ray.exceptions import AuthenticationError
 
 from tmc_sweep.errors import CannotRunError
+from tmc_sweep.said import visible
 from tmc_sweep.sweep import TOKEN
 
 _JOIN_SECONDS = 10.0
@@ -67,7 +68,7 @@ class ControlService:
             self._check_alive(CheckAliveRequest(), timeout=_SILENT_SECONDS, wait_for_ready=True)
         except grpc.RpcError:
             error = cluster_lost(f"its head at {self._address} was silent for {_SILENT_SECONDS:g} s")
-            os.write(2, f"{_SHOW_CURSOR if os.isatty(2) else ''}tmc-sweep: {error}\n".encode())
+            os.write(2, f"{_SHOW_CURSOR if os.isatty(2) else ''}tmc-sweep: {visible(error)}\n".encode())
             os._exit(error.exit_code)
 
 

@@ -10,9 +10,10 @@ from pyarrow import compute, csv
 
 from tmc_sweep.errors import CannotRunError, InputError
 from tmc_sweep.explain import did_you_mean
-from tmc_sweep.paths import SweepPaths
+from tmc_sweep.paths import SweepPaths, file_name
 from tmc_sweep.records import CONFIG_COLUMNS, EPOCH_COLUMNS, MEASURED_COLUMNS, TRIAL_COLUMNS, Status
 from tmc_sweep.tables import files
+from tmc_sweep.tables.comma_separated import texts
 from tmc_sweep.tables.labels import differing_fields, label
 from tmc_sweep.tables.parts import read_rows
 from tmc_sweep.tables.present import part_files
@@ -74,18 +75,18 @@ def _runs(paths: SweepPaths) -> Iterator[Run]:
         for trial_id in table["trial_id"].unique().to_pylist():
             if trial_id in rows:  # one that was just begun may not be there yet
                 epochs = table.filter(compute.equal(table["trial_id"], trial_id)).select(_NAMES).to_pylist()
-                name = f"{label(rows[trial_id], names):.200} {trial_id}"  # also of a folder
+                name = f"{file_name(label(rows[trial_id], names))} {trial_id}"  # also of a folder
                 yield Run(name, rows[trial_id], epochs)
 
 
 def _csv(paths: SweepPaths, folder: Path) -> Iterator[str]:
-    """Both tables as they are: null is an empty field, not finite is nan."""
+    """Both tables as they are, but for texts that begin like formulas: null is an empty field, not finite is nan."""
     folder.mkdir(parents=True, exist_ok=True)
-    csv.write_csv(read_table(paths.trials, TRIAL_COLUMNS), folder / f"{paths.name}.trials.csv")
+    csv.write_csv(texts(read_table(paths.trials, TRIAL_COLUMNS)), folder / f"{paths.name}.trials.csv")
     with csv.CSVWriter(folder / f"{paths.name}.epochs.csv", arrow_schema(EPOCH_COLUMNS)) as writer:
         for part in part_files(paths):
             table = read_rows(part).cast(arrow_schema(EPOCH_COLUMNS))
-            writer.write_table(table)
+            writer.write_table(texts(table))
             yield from table["trial_id"].unique().to_pylist()
 
 

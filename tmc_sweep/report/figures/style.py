@@ -45,6 +45,7 @@ _STYLE: dict[Any, Any] = {
     "lines.linewidth": 1.3,
     "savefig.dpi": 200,
     "svg.fonttype": "path",
+    "text.parse_math": False,  # a $ is a $
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
 }
