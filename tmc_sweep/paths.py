@@ -61,7 +61,7 @@ class SweepPaths:
         check_name(self.name)
         object.__setattr__(self, "results", self.results.expanduser().resolve())
         private = (self.private.parent, self.private, self.temporary, self.checkpoints, self.quarantine)
-        for path in (self.epochs, *self.tables, *private):
+        for path in (self.epochs, *self.tables, self.figures, *private, self.artefact_temporary):
             if path.is_symlink():
                 raise InputError(
                     f"a sweep's files must lie inside {self.results}, but {path} is a symbolic link: remove it"
