@@ -101,7 +101,7 @@ def test_no_member_of_an_archive_from_a_head_lands_elsewhere(tmp_path: Path, mem
     assert tree(tmp_path / "unpacked") == {}
 
 
-@pytest.mark.parametrize("text", ["../../x", "/etc/passwd", "..", ".", "a\0b", "\u202e", "é" * 300, "a\\b", "C:x\n"])
+@pytest.mark.parametrize("text", ["../../x", "/x/y", "..", ".", "a\0b", "\u202e", "é" * 300, "a\\b", "C:x\n"])
 def test_a_text_names_one_file_in_its_folder(tmp_path: Path, text: str):
     (tmp_path / file_name(text)).touch()
     assert len(list(tmp_path.iterdir())) == 1

@@ -104,7 +104,7 @@ def _composer(file: Path, config: dict[str, Any]) -> Compose:
     node = config["provider"].get("head_ip")  # one's own machine, which no cloud knows
     if node is None:  # asked first: what follows makes keys and roles, also for a cluster that is not there
         node = _get_running_head_node(config, str(file), None)
-    config = bootstrap_config(config)
+    config = bootstrap_config(config, no_config_cache=True)  # Ray's cache is a file that anybody may have put there
     provider = config["provider"]
     composed = _Composed()
     runner = _get_node_provider(provider, config["cluster_name"]).get_command_runner(

@@ -16,6 +16,7 @@ from tmc_sweep.errors import CannotRunError
 from tmc_sweep.said import last_line
 from tmc_sweep.sweep.address import CONNECT_SECONDS, answers, as_ray_reads, running_here
 from tmc_sweep.sweep.control_service import ControlService, token_refused
+from tmc_sweep.sweep.trust import is_anothers
 
 _HERE = "http://127.0.0.1:8265"
 _VERSION = "/api/version"
@@ -70,7 +71,17 @@ def _url(address: str) -> str:
     if "://" in address:
         return address
     address = running_here() or "" if address in ("", "auto", "local") else address
-    return _dashboard(as_ray_reads(address)) if address else _HERE
+    return _dashboard(as_ray_reads(address)) if address else _ours_here()
+
+
+def _ours_here() -> str:
+    """The usual address of a job server on this machine; CannotRunError if it is another user's, unasked."""
+    if is_anothers(urlsplit(_HERE).netloc):
+        raise CannotRunError(
+            f"jobs, and our token, go to a job server that is ours unless another is named, but another user listens "
+            f"at {_HERE}: set RAY_ADDRESS to the address of yours"
+        )
+    return _HERE
 
 
 def _dashboard(address: str) -> str:

@@ -1,22 +1,26 @@
 """Where the cluster is, and whether anything answers there: within seconds, where Ray would wait for minutes."""
 
 import socket
+from contextlib import suppress
 
 from ray.util import get_node_ip_address
 
 from tmc_sweep.sweep.scratch import temporary_root
+from tmc_sweep.sweep.trust import is_anothers, own_text
 
 CONNECT_SECONDS = 3.0
 
 
 def running_here() -> str | None:
-    """Address of the cluster that `ray start` last left on this machine, if it still answers.
+    """Address of the cluster that this user, or root, last left on this machine by `ray start`, if it still answers.
 
-    Ray's own search would also find the private cluster of another run, and even one that is just dying.
+    Ray's own search would also find the private cluster of another run, and even one that is just dying. Nobody else's
+    note is believed, nor an answer in its place: our token goes to this address.
     """
-    note = temporary_root() / "ray" / "ray_current_cluster"
-    address = note.read_text().strip() if note.is_file() else ""
-    return address if address and answers(address) else None
+    address = own_text(temporary_root() / "ray" / "ray_current_cluster")
+    with suppress(ValueError):
+        return address if answers(address) and not is_anothers(address) else None
+    return None
 
 
 def answers(address: str) -> bool:

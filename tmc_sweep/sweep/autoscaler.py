@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from tmc_sweep.sweep.allotment import Capacity
+from tmc_sweep.sweep.trust import is_ours
 
 _NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _OPTION = "--autoscaling-config="
@@ -63,9 +64,9 @@ def _node_type(kind: Mapping[str, Any], most: int) -> NodeType:
 
 def _described_in_files(gcs_port: str) -> Iterator[Any]:
     """What the cluster files say that autoscalers of this control service were started with."""
-    for process in Path("/proc").glob("[0-9]*/cmdline"):
+    for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError, ValueError, YAMLError):
-            options = process.read_bytes().decode().split("\0")
+            options = (process / "cmdline").read_bytes().decode().split("\0") if is_ours(process) else []
             if any(option.startswith("--gcs-address=") and option.endswith(f":{gcs_port}") for option in options):
                 files = [Path(option.removeprefix(_OPTION)) for option in options if option.startswith(_OPTION)]
                 yield from (YAML(typ="safe").load(file.expanduser()) for file in files)
