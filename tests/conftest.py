@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook
 
 LONGEST = (  # files that take twenty seconds to minutes
@@ -32,6 +33,8 @@ _home = tempfile.TemporaryDirectory(prefix="tmc_sweep-home-", ignore_cleanup_err
 os.environ |= {"HOME": _home.name, "OMP_NUM_THREADS": "1"}  # Ray writes a token into HOME when it is imported
 os.environ.pop("RAY_ADDRESS", None)
 torch.set_num_threads(1)
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it, and so its commands
 install_import_hook(["tmc_sweep.objectives", "tmc_sweep.models"], "beartype.beartype")
 

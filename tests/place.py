@@ -4,13 +4,12 @@ import os
 import shutil
 import signal
 import tempfile
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_PATIENCE_SECONDS = 75.0  # some of Ray's agents outlive a kill by a minute: they wait for their head
+from wait import HANGS_SECONDS, waited
 
 
 class Place:
@@ -35,12 +34,10 @@ class Place:
         """The processes that train."""
         return sorted(self.processes("ray::ResourceTrainable"))
 
-    def running_after(self, seconds: float) -> list[str]:
-        """Command lines of what still runs then; at once if nothing does."""
-        patience = time.monotonic() + seconds
-        while (left := self.processes()) and time.monotonic() < patience:
-            time.sleep(0.1)
-        return list(left.values())
+    def running_after(self, seconds: float = HANGS_SECONDS) -> list[str]:
+        """Command lines of what still runs then; at once if nothing does, which takes some of Ray's agents a minute."""
+        waited(lambda: not self.processes(), seconds)
+        return list(self.processes().values())
 
     def kill(self) -> None:
         """Kill all that runs here."""
@@ -71,6 +68,6 @@ def place_in(temporary: Path) -> Iterator[Place]:
     place = Place(temporary)
     try:
         yield place
-        assert (place.running_after(_PATIENCE_SECONDS), place.files) == ([], [])
+        assert (place.running_after(), place.files) == ([], [])
     finally:
         place.kill()

@@ -2,7 +2,7 @@
 
     python reader.py FOLDER PAUSE_SECONDS
 
-Reads until its input ends, then prints as JSON how often it read and all that it found wrong.
+Reads until its input ends; at each line of it, prints as JSON how often it read and all that it found wrong.
 """
 
 import json
@@ -17,7 +17,12 @@ import pandas as pd
 def main(folder: Path, pause: float) -> None:
     reads, wrong = 0, []
     before = pd.Series(dtype="int64")
-    while not select.select([sys.stdin], [], [], pause)[0]:
+    while True:
+        if select.select([sys.stdin], [], [], pause)[0]:
+            if not sys.stdin.readline():
+                return
+            sys.stdout.write(json.dumps({"reads": reads, "wrong": wrong}) + "\n")
+            sys.stdout.flush()
         if not folder.exists():
             continue
         try:
@@ -30,7 +35,6 @@ def main(folder: Path, pause: float) -> None:
             before, reads = n_epochs, reads + 1
         except Exception:
             wrong.append(traceback.format_exc())
-    sys.stdout.write(json.dumps({"reads": reads, "wrong": wrong}))
 
 
 if __name__ == "__main__":

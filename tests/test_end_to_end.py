@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ import pytest
 from command import Ended, command, start
 from place import Place, own_place, place_in
 from twin import expected, n_rows, outcomes, table
+from wait import HANGS_SECONDS, wait_until
 
 import tmc_sweep.sweep.runner  # noqa: F401 - or the second run would load it while the first one trains to its end
 from tmc_sweep.data import load
@@ -82,18 +82,17 @@ def stage(
                 if meanwhile:
                     meanwhile(process.pid)
                 stop(process)
-            out, err = process.communicate(timeout=180)
+            out, err = process.communicate(timeout=HANGS_SECONDS)
         finally:
             process.kill()  # nothing, if it has ended
     stored = n_rows(results / "story")
-    left_running = place.running_after(10 if process.returncode != 3 else 0)  # a lost head's agents take a minute
+    left_running = place.running_after(HANGS_SECONDS if process.returncode != 3 else 0)  # a lost head's take a minute
     return Stage(Ended(process.returncode, out, err), stored, left_running, place.files)
 
 
 def wait_for_rows(process: subprocess.Popen[str], results: Path) -> None:
-    before, patience = n_rows(results / "story"), time.monotonic() + 300
-    while process.poll() is None and n_rows(results / "story") < before + 10 and time.monotonic() < patience:
-        time.sleep(0.1)
+    wanted = n_rows(results / "story") + 10
+    wait_until(lambda: n_rows(results / "story") >= wanted, process)
 
 
 @pytest.fixture(scope="module")

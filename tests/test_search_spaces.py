@@ -9,6 +9,7 @@ from command import start
 from place import own_place
 from twin import small, sweep, table
 from typer.main import get_command
+from wait import HANGS_SECONDS
 
 import tmc_sweep
 from tmc_sweep.cli.app import app
@@ -111,7 +112,7 @@ def test_each_trains_scaled_down(name: str, tmp_path: Path):
         own_place() as place,
         start("run", FILES / f"{name}.yaml", "--results", tmp_path, *options, **place.environment) as process,
     ):
-        _, err = process.communicate(timeout=500)
+        _, err = process.communicate(timeout=HANGS_SECONDS)
     assert process.returncode == 0, err
     trials = tmc_sweep.read_trials(tmp_path / name)
     assert set(trials["status"]) == {Status.DONE}

@@ -1,13 +1,13 @@
 """tmc-sweep report: where the page is written, and watching a sweep."""
 
 import signal
-import time
 from pathlib import Path
 
 import invented
 import numpy as np
 import pytest
 from command import command, start
+from wait import HANGS_SECONDS
 
 from tmc_sweep.report import page
 
@@ -79,10 +79,8 @@ def test_watching_writes_again_until_nothing_is_left(going: Path, monkeypatch: p
 def test_ctrl_c_ends_watching_and_leaves_the_page(going: Path):
     process = start("report", "grid", "--results", str(going), "--watch", "--every", "60")
     path = going / "grid.report.html"
-    deadline = time.monotonic() + 60
-    while not path.exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
+    said = process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert (process.returncode, out, err) == (130, f"{path}\n", "tmc-sweep: stopped by SIGINT\n")
+    out, err = process.communicate(timeout=HANGS_SECONDS)
+    assert (process.returncode, said + out, err) == (130, f"{path}\n", "tmc-sweep: stopped by SIGINT\n")
     assert path.read_text().endswith("</html>")

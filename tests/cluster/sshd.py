@@ -10,13 +10,13 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from wait import wait_until
 
 _SSHD = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
 _CONFIG = """
@@ -88,10 +88,9 @@ def machine(folder: Path, environment: Mapping[str, str]) -> Iterator[Machine]:
 
 
 def _wait_for(port: int, sshd: subprocess.Popen[bytes]) -> None:
-    patience = time.monotonic() + 20
-    while time.monotonic() < patience and sshd.poll() is None:
+    def listens() -> bool:
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise RuntimeError(f"sshd must listen on port {port}, but does not")
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    wait_until(listens, sshd)
+    assert sshd.poll() is None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from wait import HANGS_SECONDS
 
 from tests.cluster.aws_provider import FAKE
 from tests.cluster.files import CLUSTER, load, starts
@@ -26,7 +27,9 @@ def environment(home: Path) -> dict[str, str]:
 def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     home = tmp_path_factory.mktemp("home")
     program = [sys.executable, Path(__file__).with_name("aws_provider.py"), CLUSTER / "gpu.yaml"]
-    ran = subprocess.run(program, env=environment(home), cwd=home, capture_output=True, text=True, timeout=120)
+    ran = subprocess.run(
+        program, env=environment(home), cwd=home, capture_output=True, text=True, timeout=HANGS_SECONDS
+    )
     assert ran.returncode == 0, ran.stderr[-3000:]
     return {**json.loads(ran.stdout), "home": str(home)}
 

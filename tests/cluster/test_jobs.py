@@ -6,8 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,8 @@ import pandas as pd
 import pytest
 from command import Ended, start
 from place import Place, own_place
-from twin import expected, outcomes, table
+from twin import expected, n_rows, outcomes, table
+from wait import HANGS_SECONDS, wait_until
 
 from tests.cluster.sshd import free_port
 from tmc_sweep.data import load
@@ -35,7 +35,6 @@ statistic: {last: 20}
 resources: {checkpoint_seconds: 3600, gpu: 0}
 """
 NEVER = 1_000_000  # epochs of a sweep that is to be stopped
-PATIENCE_SECONDS = 150.0
 
 
 @dataclass
@@ -71,7 +70,7 @@ class Cluster:
             env={**os.environ, **self.environment, "RAY_AUTH_MODE": "token", "PATH": "/usr/bin:/bin"},
             check=True,
             capture_output=True,
-            timeout=PATIENCE_SECONDS,
+            timeout=HANGS_SECONDS,
         )
 
     def begin(self, *arguments: object, **environment: str) -> subprocess.Popen[str]:
@@ -84,7 +83,7 @@ class Cluster:
 def ended(process: subprocess.Popen[str]) -> Ended:
     with process:
         try:
-            out, err = process.communicate(timeout=PATIENCE_SECONDS)
+            out, err = process.communicate(timeout=HANGS_SECONDS)
         finally:
             process.kill()  # nothing, if it has ended
     return Ended(process.returncode, out, err)
@@ -97,7 +96,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     (home / ".ray" / "auth_token").write_text(secrets.token_hex(32))
     with own_place() as place, ExitStack() as at_the_end:
         at_the_end.callback(shutil.rmtree, place.temporary / "ray")
-        at_the_end.callback(place.running_after, 60)
+        at_the_end.callback(place.running_after)
         at_the_end.callback(place.kill)
         head = Cluster(place, home)
         head.start()
@@ -142,10 +141,10 @@ def story(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Story:
     first_line(joining)
     joining.send_signal(signal.SIGINT)
     told.told["joined"] = ended(joining)
-    wait(lambda: n_rows(told.paths) > 0, following)
+    wait_until(lambda: n_rows(told.paths.epochs) > 0, following)
     told.told["stop"] = cluster.command("stop", "story")
     told.told["stopped"] = ended(following)
-    told.rows, told.trials = n_rows(told.paths), read_trials(told.paths.epochs)
+    told.rows, told.trials = n_rows(told.paths.epochs), read_trials(told.paths.epochs)
     told.told["stop again"] = cluster.command("stop", "story")
     told.epochs = told.rows + 20
     file.write_text(told.text)
@@ -157,16 +156,6 @@ def story(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Story:
 def first_line(process: subprocess.Popen[str]) -> None:
     assert process.stderr
     process.stderr.readline()
-
-
-def wait(until: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    patience = time.monotonic() + PATIENCE_SECONDS
-    while not until() and process.poll() is None and time.monotonic() < patience:
-        time.sleep(0.05)
-
-
-def n_rows(paths: SweepPaths) -> int:
-    return len(pd.read_parquet(paths.epochs, columns=["epoch"])) if paths.epochs.exists() else 0
 
 
 def test_a_name_that_already_runs_is_turned_away_and_told_how_to_join(story: Story):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from command import Ended, command
 from ruamel.yaml import YAML
+from wait import HANGS_SECONDS
 
 from tests.cluster.files import CLUSTER, load
 from tmc_sweep.cluster import launcher
@@ -111,7 +112,7 @@ def test_a_cloud_that_knows_of_no_head(write: Write, monkeypatch: pytest.MonkeyP
 
 def test_a_cloud_that_does_not_answer(write: Write, monkeypatch: pytest.MonkeyPatch):
     def late(*_: object) -> str:
-        answered.wait(60)
+        answered.wait(HANGS_SECONDS)
         raise LookupError
 
     answered = threading.Event()

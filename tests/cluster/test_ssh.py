@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from stored import YAML, store
+from wait import HANGS_SECONDS
 
 from tmc_sweep.cluster.fetch import fetch
 from tmc_sweep.cluster.ssh import Head, HeadLostError
@@ -59,7 +60,7 @@ def test_a_connection_that_fails_says_what_ssh_says(tmp_path: Path, verb: str):
 
 @pytest.mark.parametrize("verb", ["run", "ask"])
 def test_sigterm_ends_ssh_too(head: Head, tmp_path: Path, verb: str):
-    goes_on = f"import pathlib, time; time.sleep(10); pathlib.Path('{tmp_path}/done').touch()"
+    goes_on = f"import pathlib, time; time.sleep({HANGS_SECONDS}); pathlib.Path('{tmp_path}/done').touch()"
     before = signal.signal(signal.SIGTERM, lambda *_: pytest.fail("nobody handles it"))
     try:
         with pytest.raises(SweepInterruptedError) as stopped:
@@ -73,7 +74,7 @@ def test_sigterm_ends_ssh_too(head: Head, tmp_path: Path, verb: str):
 def test_a_head_that_answers_late_is_lost(head: Head, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("tmc_sweep.cluster.ssh._ANSWER_SECONDS", 0.1)
     with pytest.raises(HeadLostError, match=r"but it does not within 0.1 s: check that"):
-        head.ask("exec sleep 60")
+        head.ask("exec sleep infinity")
 
 
 def test_a_search_space_arrives_as_it_is(head: Head, tmp_path: Path):

@@ -10,18 +10,17 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
 from place import own_place
 from ruamel.yaml import YAML
 from twin import expected, outcomes, table
+from wait import HANGS_SECONDS, wait_until
 
 from tests.cluster.files import load
 from tests.cluster.sshd import Machine, free_port, machine
@@ -73,7 +72,7 @@ class Laptop:
     def run(self, *command: object, code: int = 0) -> subprocess.CompletedProcess[str]:
         process = self.start(*command)
         try:
-            out, err = process.communicate(timeout=240)
+            out, err = process.communicate(timeout=HANGS_SECONDS)
         finally:
             vanish(process)
         assert process.returncode == code, f"{process.returncode}\n{out[-3000:]}\n{err[-3000:]}"
@@ -152,13 +151,6 @@ def temporary(folder: Path) -> dict[str, str]:
     return dict.fromkeys(("RAY_TMPDIR", "TMPDIR"), str(folder / "tmp"))
 
 
-def wait_until(holds: Callable[[], Any]) -> None:
-    patience = time.monotonic() + 120
-    while not holds():
-        assert time.monotonic() < patience
-        time.sleep(0.1)
-
-
 def assert_trained(results: Path, file: Path, epochs: int) -> None:
     """The first epochs are to the bit those of the same trials trained here, without Ray."""
     trials = parse(file.read_text(), file.name).trials()
@@ -197,7 +189,7 @@ def test_it_goes_on_without_the_laptop_and_the_same_command_follows_it_again(lap
     assert again.stderr is not None
     assert again.stderr.readline().startswith("long runs already as job tmc-sweep-long-1:")
     laptop.sweep("stop", "long")
-    again.communicate(timeout=120)
+    again.communicate(timeout=HANGS_SECONDS)
     assert again.returncode == 143
     assert_trained(laptop.results / "long", space, 10)
 

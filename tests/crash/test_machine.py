@@ -59,7 +59,6 @@ TestSweeps = Sweeps.TestCase
 TestSweeps.settings = settings(
     max_examples=40,
     stateful_step_count=8,
-    deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),
 )

@@ -44,7 +44,7 @@ def test_tmc_takes_another_number_of_samples_for_each_latent(samples: tuple[int,
     check_bound(random_factors(samples, factorised=factorised))
 
 
-@settings(max_examples=20, deadline=None, derandomize=True)
+@settings(max_examples=20, derandomize=True)
 @given(samples=st.lists(st.integers(1, 3), min_size=1, max_size=3), leading=st.lists(st.integers(1, 3), max_size=2))
 def test_leading_dimensions_are_free(samples: list[int], leading: list[int]):
     factors = random_factors(samples, leading=tuple(leading))

@@ -2,7 +2,7 @@
 
 import re
 
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tmc_sweep.space import SpaceError, load, parse
@@ -47,14 +47,12 @@ def test_the_seed_is_valid():
     assert re.fullmatch(r"\d+ trials", outcome(VALID))
 
 
-@settings(deadline=None)
 @given(st.text())
 @example('"\\UFFFFFFFF"')
 def test_any_text(text):
     assert is_fine(outcome(text))
 
 
-@settings(deadline=None)
 @given(st.binary())
 def test_any_bytes(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "fuzz.yaml"
@@ -65,7 +63,6 @@ def test_any_bytes(tmp_path_factory, content):
         assert re.match(r":\d+:\d+: .+", str(error).removeprefix(str(path)))
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, len(WORDS) - 1), OTHERS), min_size=1, max_size=4))
 def test_words_replaced_in_a_valid_file(replacements):
     words = list(WORDS)
@@ -74,7 +71,6 @@ def test_words_replaced_in_a_valid_file(replacements):
     assert is_fine(outcome("".join(words)))
 
 
-@settings(deadline=None)
 @given(st.integers(0, len(VALID)), st.integers(0, len(VALID)))
 def test_a_valid_file_cut_out_or_repeated_in_part(start, stop):
     assert is_fine(outcome(VALID[:start] + VALID[stop:]))

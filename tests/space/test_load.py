@@ -311,6 +311,6 @@ def test_fields_that_do_not_go_together(text, expected):
 def test_size_is_computed_before_anything_is_multiplied_out(text):
     start = time.process_time()
     message = refusal(f"name: x\n{text}")
-    assert time.process_time() - start < 0.1
+    assert time.process_time() - start < 10  # seconds; multiplied out they take minutes
     assert "trials, more than the limit of 100000: shrink it or raise --max-trials" in message
     assert int(message.split(" would be ")[1].split()[0]) >= 10**9

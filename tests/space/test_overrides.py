@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from test_fuzz import OTHERS, VALID, WORDS
 
@@ -159,7 +159,6 @@ OVERRIDES = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(OVERRIDES, st.lists(st.tuples(st.integers(0, len(WORDS) - 1), OTHERS), max_size=2))
 def test_whatever_is_set_in_whatever_file_there_is_one_line_or_the_text_reads_as_the_same_trials(overrides, replaced):
     words = list(WORDS)
@@ -193,7 +192,6 @@ NODES = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(st.dictionaries(KEYS, NODES, min_size=1, max_size=4))
 def test_a_document_reads_as_the_tree_it_was_written_from(mapping):
     root = Node(MARK, mapping)

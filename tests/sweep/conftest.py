@@ -1,12 +1,13 @@
 """One small Ray for the tests in this process, and a sweep of their own for each."""
 
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
 import ray
+from gate import Gate
 from place import Place, own_place
+from wait import waited
 
 from tmc_sweep.data import Images, load
 from tmc_sweep.paths import SweepPaths
@@ -24,10 +25,16 @@ def paths(tmp_path) -> SweepPaths:
 
 
 @pytest.fixture(scope="module")
-def local_ray() -> Iterator[Place]:
+def gate(tmp_path_factory: pytest.TempPathFactory) -> Gate:
+    """That of `local_ray`."""
+    return Gate(tmp_path_factory.mktemp("gate"))
+
+
+@pytest.fixture(scope="module")
+def local_ray(gate: Gate) -> Iterator[Place]:
     """Ray on two cores, which `ray_session` uses as it finds it, in a place of its own."""
     with own_place() as place, pytest.MonkeyPatch.context() as patch:
-        for name, value in place.environment.items():
+        for name, value in {**place.environment, **gate.environment}.items():
             patch.setenv(name, value)
         _start(place)
         yield place
@@ -59,10 +66,8 @@ def _start(place: Place, tries: int = 3) -> None:
 def nothing_left(local_ray: Place, paths: SweepPaths) -> Iterator[None]:
     """After the test: no actor, thread, lock or temporary file of a sweep in a Ray that goes on."""
     yield
-    patience = time.monotonic() + 20
-    while (actors := local_ray.processes("ray::ResourceTrainable", "ray::Mailbox")) and time.monotonic() < patience:
-        time.sleep(0.1)
-    assert (actors, local_ray.files) == ({}, [])
+    assert waited(lambda: not local_ray.processes("ray::ResourceTrainable", "ray::Mailbox"))
+    assert local_ray.files == []
     assert not [thread for thread in threading.enumerate() if thread.name == "tmc-sweep-writer"]
     assert list(paths.temporary.iterdir()) == []
     with sweep_lock(paths):

@@ -9,19 +9,19 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import logical_gpus
 import pandas as pd
 import pytest
 import ray
 from command import TMC_SWEEP, start
+from gate import Gate
 from place import Place, own_place
 from ray.cluster_utils import Cluster
 from ray.util import get_node_ip_address
 from twin import expected, outcomes, table
+from wait import HANGS_SECONDS, wait_until
 
 from tmc_sweep.data import Images
 from tmc_sweep.paths import SweepPaths
@@ -33,6 +33,7 @@ from tmc_sweep.sweep.runner import run
 from tmc_sweep.tables.read import read_trials
 
 NODE = {"include_dashboard": False, "object_store_memory": 100 * 2**20}
+EPOCHS_BEFORE_GATE = 3
 HEAD = "f" * 51 + "00000"  # the only name that Ray's stand-in for a cloud gives a head
 
 
@@ -46,19 +47,23 @@ def space(seeds: int, epochs: int, gpu: float = 0.25) -> SearchSpace:
 
 
 @pytest.fixture
-def cluster(gpus: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+def gate(tmp_path: Path) -> Gate:
+    return Gate(tmp_path, "logical_gpus.install")
+
+
+@pytest.fixture
+def cluster(gpus: tuple[int, ...], gate: Gate, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     """A cluster that RAY_ADDRESS names, of nodes with these GPUs; all of it is gone afterwards."""
     temporary = tempfile.mkdtemp(prefix="tmc-test-", dir="/tmp")
     monkeypatch.setenv("RAY_TMPDIR", temporary)  # where Cluster leaves a note that other runs on this machine follow
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
-    monkeypatch.setenv(logical_gpus.GATE, str(tmp_path / "gate"))
+    for name, value in gate.environment.items():
+        monkeypatch.setenv(name, value)
     Path(temporary, "ray").mkdir()
     first, *others = [{**NODE, "num_cpus": 4 * gpus, "num_gpus": gpus} for gpus in gpus]
     cluster = Cluster(initialize_head=True, head_node_args={**first, "temp_dir": temporary})
     for node in others:
         cluster.add_node(**node)
     monkeypatch.setenv("RAY_ADDRESS", cluster.address)
-    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", logical_gpus.JOB)
     yield cluster
     ray.shutdown()
     cluster.shutdown()
@@ -70,18 +75,20 @@ def cluster(gpus: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPat
     [((1, 1), 0.5), *(pytest.param((1, 1, 2), share, marks=pytest.mark.long) for share in (0.25, 0.5))],
 )
 def test_all_slots_of_all_nodes_are_used_and_the_packs_of_one_that_is_lost_are_trained_by_the_others(
-    cluster: Cluster, digits: Images, paths: SweepPaths, tmp_path: Path, gpus: tuple[int, ...], share: float
+    cluster: Cluster, digits: Images, paths: SweepPaths, gate: Gate, gpus: tuple[int, ...], share: float
 ):
     slots, lost_slots = (int(n / share) for n in (sum(gpus), gpus[-1]))
+    lost = []
 
     def listen(snapshot: Snapshot) -> None:
-        at_gate = [t for t in snapshot.trials if t.last and t.last.epoch == logical_gpus.EPOCHS_BEFORE_GATE]
-        if len(at_gate) == slots and not (tmp_path / "gate").exists():
+        at_gate = [t for t in snapshot.trials if t.last and t.last.epoch == EPOCHS_BEFORE_GATE]
+        if len(at_gate) == slots and not lost:
             here = ray.get_runtime_context().get_node_id()
-            lost = [node for node in cluster.list_all_nodes() if node.node_id != here][-1]
-            cluster.remove_node(lost, allow_graceful=False)
-            (tmp_path / "gate").touch()
+            lost.append([node for node in cluster.list_all_nodes() if node.node_id != here][-1])
+            cluster.remove_node(lost[0], allow_graceful=False)
+            gate.open()
 
+    gate.close(EPOCHS_BEFORE_GATE)
     wanted = space(seeds=slots, epochs=6, gpu=share)
     result = run(wanted, paths.results, listen)
     assert {trial.status for trial in result.trials} == {Status.DONE}
@@ -90,15 +97,14 @@ def test_all_slots_of_all_nodes_are_used_and_the_packs_of_one_that_is_lost_are_t
 
 
 @pytest.fixture
-def autoscaled(request: pytest.FixtureRequest) -> Iterator[Place]:
+def autoscaled(request: pytest.FixtureRequest, gate: Gate) -> Iterator[Place]:
     """A head without processors, whose autoscaler of this version may add two nodes of a GPU each."""
     with own_place() as place:
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]
         file = place.temporary / "cluster.yaml"
         file.write_text(json.dumps(_cluster_file(f"{get_node_ip_address()}:{port}")))
-        own = {"HOME": str(place.temporary), "RAY_AUTH_MODE": "disabled", "PYTHONPATH": str(Path(__file__).parent)}
-        place.environment |= own
+        place.environment |= {"HOME": str(place.temporary), "RAY_AUTH_MODE": "disabled", **gate.environment}
         environment = {
             **os.environ,
             **place.environment,
@@ -112,7 +118,7 @@ def autoscaled(request: pytest.FixtureRequest) -> Iterator[Place]:
         options = [f"--port={port}", f"--autoscaling-config={file}", "--num-cpus=0", "--include-dashboard=false"]
         limits = ["--object-store-memory=150000000", "--disable-usage-stats"]
         ray_start = [TMC_SWEEP.with_name("ray"), "start", "--head", *options, *limits]
-        subprocess.run(ray_start, env=environment, check=True, capture_output=True, timeout=120)
+        subprocess.run(ray_start, env=environment, check=True, capture_output=True, timeout=HANGS_SECONDS)
         yield place
         place.kill()
         shutil.rmtree(place.temporary / "ray", ignore_errors=True)
@@ -155,26 +161,20 @@ def _cluster_file(gcs_address: str) -> dict[str, object]:
 
 @pytest.mark.parametrize("autoscaled", [pytest.param(1, marks=pytest.mark.long), 2], indirect=True)
 def test_a_cluster_without_workers_grows_for_a_plain_run_to_what_it_may_have_and_shrinks_when_idle(
-    autoscaled: Place, digits: Images, paths: SweepPaths
+    autoscaled: Place, gate: Gate, digits: Images, paths: SweepPaths
 ):
     wanted = space(seeds=3, epochs=3, gpu=0.5)
     file = autoscaled.temporary / "tiny.yaml"
     file.write_text(wanted.text)
-    process = start(
-        "run", file, "--results", paths.results, RAY_JOB_CONFIG_JSON_ENV_VAR=logical_gpus.JOB, **autoscaled.environment
-    )
-    counts = {len(nodes(autoscaled))}
-    while process.poll() is None:
-        counts.add(len(nodes(autoscaled)))
-        time.sleep(0.2)
-    _, said = process.communicate()
-    assert process.returncode == 0, said
-    assert (min(counts), max(counts)) == (1, 3)
-    pd.testing.assert_frame_equal(outcomes(table(paths.epochs)), expected(wanted.trials(), digits), check_exact=True)
-    patience = time.monotonic() + 120
-    while len(nodes(autoscaled)) > 1 and time.monotonic() < patience:
-        time.sleep(0.2)
     assert len(nodes(autoscaled)) == 1
+    gate.close(1)
+    process = start("run", file, "--results", paths.results, **autoscaled.environment)
+    wait_until(lambda: len(nodes(autoscaled)) == 3, process)
+    gate.open()
+    _, said = process.communicate(timeout=HANGS_SECONDS)
+    assert process.returncode == 0, said
+    pd.testing.assert_frame_equal(outcomes(table(paths.epochs)), expected(wanted.trials(), digits), check_exact=True)
+    wait_until(lambda: len(nodes(autoscaled)) == 1)
 
 
 def nodes(place: Place) -> dict[int, str]:

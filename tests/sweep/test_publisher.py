@@ -2,8 +2,7 @@
 
 import logging
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from command import command
 from pyarrow import fs
 from stored import TRIALS, YAML, store
 from twin import sweep
+from wait import wait_until
 
 from tmc_sweep.data import load
 from tmc_sweep.errors import StorageError
@@ -47,12 +47,6 @@ class Copy:
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, seconds in (("INTERVAL_SECONDS", 0.05), ("_FIRST_SECONDS", 0.01), ("_PAUSE_SECONDS", 0.05)):
         monkeypatch.setattr(publisher, name, seconds)
-
-
-def wait_until(true: Callable[[], object]) -> None:
-    patience = time.monotonic() + 30
-    while not true() and time.monotonic() < patience:
-        time.sleep(0.01)
 
 
 def test_an_outage_is_told_once_and_so_is_its_end(caplog: pytest.LogCaptureFixture):

@@ -12,12 +12,12 @@ from tmc_sweep.errors import CannotRunError
 from tmc_sweep.sweep.scratch import scratch_folder, temporary_root
 
 HOLD = """
-import time
+import sys
 from tmc_sweep.sweep.scratch import scratch_folder
 with scratch_folder() as folder:
     (folder / "session").mkdir()
     print(folder, flush=True)
-    time.sleep(60)
+    sys.stdin.read()
 """
 
 
@@ -29,7 +29,8 @@ def root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def holder() -> Iterator[tuple[subprocess.Popen[str], Path]]:
-    with subprocess.Popen([sys.executable, "-c", HOLD], stdout=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-c", HOLD]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         yield process, Path(process.stdout.readline().strip())
         process.kill()
 

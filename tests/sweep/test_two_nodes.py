@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import ray
+from gate import Gate
 from ray.cluster_utils import Cluster
 from twin import expected, outcomes, table
 
@@ -21,7 +22,15 @@ from tmc_sweep.tables.read import read_trials
 
 
 @pytest.fixture
-def two_nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gate:
+    gate = Gate(tmp_path)
+    for name, value in gate.environment.items():
+        monkeypatch.setenv(name, value)
+    return gate
+
+
+@pytest.fixture
+def two_nodes(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     """A cluster that RAY_ADDRESS names; all of it is gone afterwards."""
     temporary = tempfile.mkdtemp(prefix="tmc-test-", dir="/tmp")
     monkeypatch.setenv("RAY_TMPDIR", temporary)  # where Cluster leaves a note that other runs on this machine follow
@@ -38,22 +47,24 @@ def two_nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
 
 @pytest.mark.long  # test_many_nodes loses a node of two each time
 def test_both_nodes_train_and_when_one_is_lost_the_other_trains_its_packs(
-    two_nodes: Cluster, digits: Images, paths: SweepPaths
+    two_nodes: Cluster, gate: Gate, digits: Images, paths: SweepPaths
 ):
     at_once = []
 
     def listen(snapshot: Snapshot) -> None:
         running = snapshot.with_status(Status.RUNNING)
         at_once.append(len(running))
-        mid_way = [trial for trial in running if trial.last and trial.epochs_left > 20]
-        if len(two_nodes.list_all_nodes()) == 2 and len(mid_way) == 2:  # so the lost node was training
+        at_gate = [trial for trial in running if trial.last and trial.last.epoch == 9]
+        if len(two_nodes.list_all_nodes()) == 2 and len(at_gate) == 2:  # so the lost node was training
             here = ray.get_runtime_context().get_node_id()
             (other,) = (node for node in two_nodes.list_all_nodes() if node.node_id != here)
             two_nodes.remove_node(other, allow_graceful=False)
+            gate.open()
 
+    gate.close(9)
     space = parse(
         "{name: tiny, base: {objective: iwae, architecture: {latents: [12, 4]}, train_images: 100, test_images: 40,"
-        " K: 2, epochs: 60}, seeds: 4, resources: {pack: 1, checkpoint_seconds: 0.2}}",
+        " K: 2, epochs: 20}, seeds: 4, resources: {pack: 1, checkpoint_seconds: 0.2}}",
         "tiny.yaml",
     )
     run(space, paths.results, listen)

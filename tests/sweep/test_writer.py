@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from twin import small
+from wait import HANGS_SECONDS
 
 from tmc_sweep.errors import StorageError
 from tmc_sweep.paths import SweepPaths
@@ -73,9 +74,9 @@ def test_closing_ends_a_wait_for_storage_and_comes_after_it(writer: Writer, monk
     monkeypatch.setattr(files, "_write_synced", fails_while_full)
     thread = threading.Thread(target=deliver)
     thread.start()
-    assert waiting.wait(20)
+    assert waiting.wait(HANGS_SECONDS)
     writer.close()
-    assert full.wait(20)
+    assert full.wait(HANGS_SECONDS)
     thread.join()
 
 

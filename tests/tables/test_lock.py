@@ -10,21 +10,21 @@ from tmc_sweep.errors import StorageError, SweepBusyError
 from tmc_sweep.tables.lock import sweep_lock
 
 HOLD = """
-import subprocess, sys, time
+import subprocess, sys
 from pathlib import Path
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.tables.lock import sweep_lock
 with sweep_lock(SweepPaths(Path(sys.argv[1]), "grid")):
-    child = subprocess.Popen(["sleep", "60"], close_fds=False)
+    child = subprocess.Popen(["sleep", "infinity"], close_fds=False)
     print(child.pid, flush=True)
-    time.sleep(60)
+    sys.stdin.read()
 """
 
 
 @pytest.fixture
 def holder(paths):
     with subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(paths.results)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLD, str(paths.results)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         child = int(process.stdout.readline())
         yield process

@@ -217,7 +217,7 @@ def test_kill_while_copying_leaves_whole_files_and_what_it_left_is_removed(paths
     Publication(paths, str(copy.results)).update()
     before = {path: path.read_bytes() for path in copy.results.rglob("*.parquet")}
     later()
-    ended = subprocess.run([sys.executable, "-c", KILLED, paths.results, copy.results, "2"], timeout=60)
+    ended = subprocess.run([sys.executable, "-c", KILLED, paths.results, copy.results, "2"])
     assert ended.returncode == 9
     assert len(list(copy.temporary.iterdir())) == 1
     after = {path: path.read_bytes() for path in copy.results.rglob("*.parquet") if path.parent != copy.temporary}
