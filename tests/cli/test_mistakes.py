@@ -4,9 +4,7 @@ import errno
 import os
 import re
 import socket
-import urllib.request
 from pathlib import Path
-from urllib.error import URLError
 
 import pytest
 import ray
@@ -82,13 +80,15 @@ def test_data_that_is_missing_offline_ends_the_run_before_anything_is_written(
     file, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     def offline(*_: object, **__: object) -> None:
-        raise URLError("no network")
+        raise ConnectionError("no network")
 
-    monkeypatch.setattr(urllib.request, "urlopen", offline)
+    monkeypatch.setattr("tmc_sweep.exchange.exchange", offline)
     monkeypatch.setenv("TMC_SWEEP_DATA", str(tmp_path / "data"))
     results = tmp_path / "results"
     path = file(("data: digits", "data: mnist"))
-    assert "mnist must be readable or downloadable" in refusal(command("run", path, "--results", results), 2)
+    assert "downloadable, but there is nothing, and no network: put " in refusal(
+        command("run", path, "--results", results), 2
+    )
     assert "set TMC_SWEEP_DATA" in refusal(command("validate", path), 2)
     assert not results.exists()
 

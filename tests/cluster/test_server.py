@@ -4,17 +4,25 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
+import grpc
 import pytest
 import ray
+from ray.core.generated.gcs_service_pb2 import InternalKVGetReply
+from ray.core.generated.gcs_service_pb2_grpc import (
+    InternalKVGcsServiceServicer,
+    add_InternalKVGcsServiceServicer_to_server,
+)
 from wait import HANGS_SECONDS
 
 from tmc_sweep.cluster import server
 from tmc_sweep.cluster.jobs import list_jobs
 from tmc_sweep.cluster.server import find_server
 from tmc_sweep.errors import CannotRunError
+from tmc_sweep.sweep.control_service import ControlService
 
 VERSION = json.dumps({"ray_version": ray.__version__})
 
@@ -115,6 +123,27 @@ def test_what_falls_silent_after_it_has_answered(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(server, "_WORK_SECONDS", 0.1)
     with answering(200, silent=True, version=VERSION, jobs="[]") as address:
         assert "must answer at http://127.0.0.1:" in refusal(address, monkeypatch)
+
+
+def test_what_answers_more_than_any_job_server_would(monkeypatch: pytest.MonkeyPatch):
+    assert server._MOST_BYTES < 10**8
+    monkeypatch.setattr(server, "_MOST_BYTES", 1000)
+    with answering(200, version=VERSION, jobs="[" + " " * 1000) as address:
+        assert "but it says its answer has more than 1000 bytes: look at" in refusal(address, monkeypatch)
+
+
+def test_a_control_service_that_answers_too_much_is_none():
+    class Talker(InternalKVGcsServiceServicer):
+        def InternalKVGet(self, *_: object) -> InternalKVGetReply:  # noqa: N802 - its name
+            return InternalKVGetReply(value=b"a" * 2**21)
+
+    control = grpc.server(ThreadPoolExecutor(1))
+    add_InternalKVGcsServiceServicer_to_server(Talker(), control)
+    port = control.add_insecure_port("127.0.0.1:0")
+    control.start()
+    with pytest.raises(CannotRunError, match="the head of a Ray cluster must answer at"):
+        ControlService(f"127.0.0.1:{port}").dashboard()
+    control.stop(None)
 
 
 def test_the_address_of_the_job_server_comes_first_and_other_jobs_are_not_listed(monkeypatch: pytest.MonkeyPatch):

@@ -1,34 +1,40 @@
 """Downloads: only where there is nothing, kept when they are whole, and else without a trace."""
 
 import errno
+import hashlib
 import os
 import shutil
-import socket
+import tarfile
+from io import BytesIO
 from pathlib import Path
-from urllib.error import URLError
 
 import pytest
-import torchvision
+from torchvision.datasets import CIFAR10, MNIST, FashionMNIST
 
+from tmc_sweep import exchange as exchanges
 from tmc_sweep.errors import InputError
+from tmc_sweep.exchange import Answer
 from tmc_sweep.images import download, load
-from tmc_sweep.images.places import FILES
+from tmc_sweep.images.places import FILES, FOLDERS
 
-OFFLINE = URLError("network is unreachable")
+OFFLINE = ConnectionError("network is unreachable")
 
 
 @pytest.fixture
-def server(stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def server(compressed: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Gives the stand-in's files; what was asked of it."""
     asked: list[str] = []
 
-    def give(url: str, download_root: str, filename: str, md5: str) -> None:
-        asked.append(filename)
-        file = filename.removesuffix(".gz")
-        Path(download_root, file).symlink_to(stand_in / file)
-        Path(download_root, filename).touch()  # the archive stays
+    def give(method: str, url: str, **_: object) -> Answer:
+        asked.append(url)
+        return Answer(200, (compressed / Path(url).name).read_bytes())
 
-    monkeypatch.setattr(torchvision.datasets.mnist, "download_and_extract_archive", give)
+    monkeypatch.setattr(exchanges, "exchange", give)
+    for known in (MNIST, FashionMNIST):
+        files = [Path(file) for file, _ in known.resources]
+        md5s = [hashlib.md5(give("", file.name).content).hexdigest() for file in files]
+        monkeypatch.setattr(known, "resources", [(file.name, md5) for file, md5 in zip(files, md5s, strict=True)])
+    asked.clear()
     return asked
 
 
@@ -36,15 +42,15 @@ def paths(root: Path) -> list[Path]:
     return sorted(root.rglob("*"))
 
 
-@pytest.mark.parametrize(("name", "module"), [("mnist", "mnist"), ("fashion_mnist", "mnist"), ("cifar10", "cifar")])
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10"])
 @pytest.mark.parametrize("made", [[], ["notes.txt"], ["MNIST/raw", "FashionMNIST/raw", "cifar-10-batches-py"]])
 def test_offline_what_is_there_is_told_and_nothing_stays(
-    name: str, module: str, made: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, made: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     def offline(*_: object, **__: object) -> None:
         raise OFFLINE
 
-    monkeypatch.setattr(getattr(torchvision.datasets, module), "download_and_extract_archive", offline)
+    monkeypatch.setattr(exchanges, "exchange", offline)
     for folder in made:
         (tmp_path / folder).mkdir(parents=True)
     before = paths(tmp_path)
@@ -59,7 +65,7 @@ def test_offline_what_is_there_is_told_and_nothing_stays(
 
 
 def test_a_folder_that_is_not_there_is_not_made_for_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(torchvision.datasets.mnist, "download_and_extract_archive", lambda *_, **__: None)
+    monkeypatch.setattr(exchanges, "exchange", lambda *_, **__: Answer(404, b""))
     with pytest.raises(InputError, match=r"must be under .* but there is nothing, and "):
         load("mnist", tmp_path / "typo")
     assert paths(tmp_path) == []
@@ -121,14 +127,47 @@ def test_a_disk_that_is_full_leaves_nothing_behind(
     assert paths(tmp_path) == []
 
 
-def test_a_server_that_says_nothing_is_not_waited_for_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    limits: list[float | None] = []
+@pytest.mark.parametrize(
+    ("gives", "why"),
+    [
+        (Answer(404, b""), r"https://.*/cifar-10-python.tar.gz answers 404"),
+        (Answer(200, b"<html>"), "gives is another file than is known"),
+        (TimeoutError("it did not end its answer"), "it did not end its answer"),
+    ],
+)
+def test_what_a_server_gives_instead_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gives, why: str):
+    def give(*_: object, **__: object) -> Answer:
+        if isinstance(gives, Exception):
+            raise gives
+        return gives
 
-    def ask(*_: object, **__: object) -> None:
-        limits.append(socket.getdefaulttimeout())
-        raise TimeoutError("timed out")
-
-    monkeypatch.setattr(torchvision.datasets.cifar, "download_and_extract_archive", ask)
-    with pytest.raises(InputError, match="but there is nothing, and timed out: put data_batch_1 and what belongs"):
+    monkeypatch.setattr(exchanges, "exchange", give)
+    with pytest.raises(InputError, match=f"but there is nothing, and .*{why}.*: put data_batch_1 and what belongs"):
         load("cifar10", tmp_path)
-    assert (limits, socket.getdefaulttimeout()) == ([60.0], None)
+    assert paths(tmp_path) == []
+
+
+def test_an_archive_is_kept_as_its_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    packed = BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for file in FILES["cifar10"]:
+            member = tarfile.TarInfo(f"cifar-10-batches-py/{file}")
+            archive.addfile(member)
+    monkeypatch.setattr(CIFAR10, "tgz_md5", hashlib.md5(packed.getvalue()).hexdigest())
+    monkeypatch.setattr(exchanges, "exchange", lambda *_, **__: Answer(200, packed.getvalue()))
+    assert download.fetch("cifar10", tmp_path) == ""
+    assert {path.name for path in (tmp_path / FOLDERS["cifar10"]).iterdir()} == {*FILES["cifar10"]}
+
+
+def test_one_mirror_is_enough(server: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    give = exchanges.exchange
+
+    def half(method: str, url: str, **options: object) -> Answer:
+        if "gone" in url:
+            raise OFFLINE
+        return give(method, url, **options)
+
+    monkeypatch.setattr(exchanges, "exchange", half)
+    monkeypatch.setattr(FashionMNIST, "mirrors", ["https://gone/", "https://there/"])
+    load("fashion_mnist", tmp_path)
+    assert {url.partition("//")[2].partition("/")[0] for url in server} == {"there"}

@@ -32,7 +32,7 @@ async def _follow(server: JobServer, job: Job, shown: "Shown") -> Job:
     while True:
         with suppress(ClientError, RuntimeError):  # broken off
             await _tail(server, job, shown)
-        job = refreshed(server, job)
+        job = await asyncio.to_thread(refreshed, server, job)
         if not job.active:
             return job
         await asyncio.sleep(_AGAIN_SECONDS)
@@ -45,7 +45,7 @@ async def _tail(server: JobServer, job: Job, shown: "Shown") -> None:
     while True:
         piece = asyncio.ensure_future(anext(lines))
         while not (await asyncio.wait([piece], timeout=_SILENT_SECONDS))[0]:
-            refreshed(server, job)
+            await asyncio.to_thread(refreshed, server, job)
         try:
             shown.add(piece.result())
         except StopAsyncIteration:

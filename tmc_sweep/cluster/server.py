@@ -1,18 +1,22 @@
 """A cluster's job server: where it is, whether it will have us, and Ray's own client of it with a deadline on all."""
 
+import json
 import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 import ray
+from ray._private.authentication.http_token_authentication import format_authentication_http_error
 from ray.dashboard.modules.dashboard_sdk import SubmissionClient
 from ray.exceptions import AuthenticationError
 from ray.job_submission import JobSubmissionClient
 
 from tmc_sweep.errors import CannotRunError
+from tmc_sweep.exchange import exchange
 from tmc_sweep.said import last_line
 from tmc_sweep.sweep.address import CONNECT_SECONDS, answers, as_ray_reads, running_here
 from tmc_sweep.sweep.control_service import ControlService, token_refused
@@ -20,8 +24,20 @@ from tmc_sweep.sweep.trust import is_anothers
 
 _HERE = "http://127.0.0.1:8265"
 _VERSION = "/api/version"
-_REQUEST_SECONDS = 8.0  # to connect, and again to hear its version
+_REQUEST_SECONDS = 8.0  # to hear its version, whole
 _WORK_SECONDS = 18.0  # to hear something else: a busy head takes its time to start a job
+_MOST_BYTES = 2**26  # of an answer, such as a log
+
+
+@dataclass(frozen=True)
+class _Response:
+    """What Ray's client wants to know of an answer."""
+
+    status_code: int
+    text: str
+
+    def json(self) -> Any:
+        return json.loads(self.text)
 
 
 class JobServer(JobSubmissionClient):
@@ -41,9 +57,14 @@ class JobServer(JobSubmissionClient):
                 f"and this machine {ray.__version__}: install ray=={theirs} here"
             )
 
-    def _do_request(self, method: str, endpoint: str, **options: Any) -> Any:
-        patience = _REQUEST_SECONDS if endpoint == _VERSION else _WORK_SECONDS
-        return super()._do_request(method, endpoint, timeout=(_REQUEST_SECONDS, patience), **options)
+    def _do_request(self, method: str, endpoint: str, *, data: Any = None, json_data: Any = None, **_: Any) -> Any:
+        seconds = _REQUEST_SECONDS if endpoint == _VERSION else _WORK_SECONDS
+        sent: dict[str, Any] = {"headers": self._headers, "cookies": self._cookies, "data": data, "json": json_data}
+        answer = exchange(method, self._address + endpoint, seconds=seconds, most=_MOST_BYTES, **sent)
+        response = _Response(answer.status, answer.content.decode(errors="replace"))
+        if refused := format_authentication_http_error(response.status_code, response.text):
+            raise AuthenticationError(refused)
+        return response
 
 
 def find_server() -> JobServer:
@@ -126,7 +147,7 @@ def asking(server: JobServer) -> Iterator[None]:
             f"the job server at {url} must do what Ray {ray.__version__}'s does, but it says "
             f"{last_line(error) or type(error).__name__:.200}: look at the head's dashboard log"
         ) from None
-    except OSError:  # what requests raises; answers that are no JSON are ValueErrors too
+    except OSError:  # answers that are no JSON are ValueErrors
         raise CannotRunError(
             f"a Ray cluster's job server must answer at {url}, but none does: start the cluster, bring its port here "
             "with `ray dashboard FILE`, or set RAY_ADDRESS"

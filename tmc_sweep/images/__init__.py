@@ -1,6 +1,6 @@
 """The data sets as arrays: found in whatever layout they lie in, else downloaded, checked, and whole in memory.
 
-Nothing here needs torch but the download and CIFAR-10's pickles, which are torchvision's.
+Nothing here needs torch but CIFAR-10's pickles, and the addresses of downloads, which are torchvision's.
 """
 
 from tmc_sweep.images.load import Images, is_here, load

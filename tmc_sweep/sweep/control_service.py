@@ -4,7 +4,8 @@ import os
 
 import grpc
 import ray
-from ray._private.gcs_utils import create_gcs_channel
+from ray._private.grpc_utils import init_grpc_channel
+from ray._private.ray_constants import GLOBAL_GRPC_OPTIONS
 from ray.core.generated.gcs_service_pb2 import CheckAliveRequest, InternalKVGetRequest  # type: ignore[attr-defined]
 from ray.core.generated.gcs_service_pb2_grpc import InternalKVGcsServiceStub, NodeInfoGcsServiceStub
 from ray.exceptions import AuthenticationError
@@ -15,6 +16,7 @@ from tmc_sweep.sweep import TOKEN
 
 _JOIN_SECONDS = 10.0
 _SILENT_SECONDS = 20.0
+_MOST_BYTES = 2**20  # of an answer: an address, a version
 _DASHBOARD = b"dashboard"  # Ray's name for the key and for its namespace
 _SHOW_CURSOR = "\033[?25h\n"  # the live table hides it
 
@@ -24,7 +26,7 @@ class ControlService:
 
     def __init__(self, address: str) -> None:
         self._address = address
-        channel = create_gcs_channel(address)
+        channel = init_grpc_channel(address, [*GLOBAL_GRPC_OPTIONS, ("grpc.max_receive_message_length", _MOST_BYTES)])
         self._check_alive = NodeInfoGcsServiceStub(channel).CheckAlive
         self._get = InternalKVGcsServiceStub(channel).InternalKVGet
 
