@@ -13,12 +13,13 @@ import tmc_sweep
 ROOT = Path(tmc_sweep.__file__).parent
 
 # part: (parts of ours, packages of others) that it may import, functions' own imports included
-BASE = {"config", "errors", "records", "paths", "explain", "said"}  # free to most
+BASE = {"config", "errors", "records", "paths", "explain", "said", "given"}  # free to most
 MATHS = {"models", "objectives", "training", "data"}
 ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "errors": (set(), set()),
     "explain": (set(), {"pydantic", "pydantic_core"}),
     "said": (set(), set()),
+    "given": (set(), set()),
     "exchange": (set(), {"aiohttp"}),
     "config": ({"errors", "explain"}, {"pydantic"}),
     "records": ({"config"}, set()),
@@ -26,9 +27,12 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "space": (BASE, {"pydantic", "pydantic_core", "ruamel"}),
     "objectives": ({"errors"}, {"jaxtyping", "torch"}),
     "models": ({"objectives", "config"}, {"jaxtyping", "torch"}),
-    "images": ({"config", "errors", "exchange"}, {"numpy", "sklearn", "torchvision"}),
+    "images": ({"config", "errors", "exchange", "given"}, {"numpy", "sklearn", "torchvision"}),
     "data": ({"config", "images"}, {"jaxtyping", "torch"}),
-    "training": ({*MATHS, "config", "errors", "records"}, {"pydantic", "pydantic_core", "safetensors", "torch"}),
+    "training": (
+        {*MATHS, "config", "errors", "given", "records"},
+        {"pydantic", "pydantic_core", "safetensors", "torch"},
+    ),
     "tables": (
         {*BASE, "space"},
         {"mlflow", "numpy", "pandas", "pyarrow", "pydantic", "pydantic_core", "scipy", "tensorboardX"},

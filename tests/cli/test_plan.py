@@ -271,7 +271,7 @@ def test_a_wrong_price_is_one_sentence(file, tmp_path: Path, prices: str, wrong:
         (
             ["--on", "nowhere.yaml"],
             2,
-            "--on must be a file of `ray up`, but there is no nowhere.yaml: name one, such as",
+            "--on must be a file of `ray up`, but nowhere.yaml is not (No such file or directory): name one, such as",
         ),
         (["--on", "{file}"], 2, "--on must be a file of `ray up` with available_node_types, but {file} has none: say"),
         (["--on", "{cluster}", "--probe"], 2, "--on must be given without --probe, which is about this machine"),

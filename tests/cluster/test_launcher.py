@@ -42,7 +42,7 @@ def asked(file: Path) -> Ended:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        (None, "must be a file of `ray up`, but there is no "),
+        (None, "No such file or directory): name one, such as in"),
         ("a: [", "must be YAML, but "),
         ("[1, 2]", "lacks cluster_name, provider.type or auth.ssh_user"),
         ("{cluster_name: x, provider: {type: aws}}", "lacks cluster_name, provider.type or auth.ssh_user"),

@@ -1,5 +1,6 @@
 """The command that ranks a sweep's cells, and writes the best one as a search space of its own."""
 
+import os
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated
@@ -101,9 +102,14 @@ def _search_space(paths: SweepPaths, frame: "pd.DataFrame", statistic: Statistic
     )
 
 
+def _at_once(path: str, flags: int) -> int:
+    """A descriptor; it does not wait, as for the reader of a FIFO."""
+    return os.open(path, flags | os.O_NONBLOCK, 0o666)
+
+
 def _write(path: Path, text: str, force: bool) -> None:
     try:
-        with path.open("w" if force else "x", encoding="utf-8") as file:
+        with open(path, "w" if force else "x", encoding="utf-8", opener=_at_once) as file:
             file.write(text)
     except FileExistsError:
         raise InputError(f"-o must name a new file, but {path} exists: choose another name, or add --force") from None

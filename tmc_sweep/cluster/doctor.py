@@ -7,6 +7,7 @@ from pathlib import Path
 
 import ray
 
+from tmc_sweep import given
 from tmc_sweep.cluster.machine import Check, Machine, disk_problem, gigabytes, gpu_problem, this_machine
 from tmc_sweep.cluster.nodes import check_nodes
 from tmc_sweep.cluster.server import find_server
@@ -18,6 +19,7 @@ from tmc_sweep.sweep.address import as_ray_reads
 from tmc_sweep.sweep.control_service import ControlService
 from tmc_sweep.sweep.session import OBJECT_STORE_BYTES, cluster_address, joined
 
+_MOST_OF_A_TOKEN = 2**16  # bytes
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where Linux has it
 
 
@@ -102,7 +104,7 @@ def _token() -> Check:
     if os.environ.get("RAY_AUTH_TOKEN"):
         return Check(True, "token", "in RAY_AUTH_TOKEN")
     try:
-        empty, mode = not token.read_text().strip(), token.stat().st_mode & 0o777
+        empty, mode = not given.read(token, _MOST_OF_A_TOKEN).strip(), token.stat().st_mode & 0o777
     except FileNotFoundError:
         return Check(True, "token", f"none at {token}: only clusters that ask for one need it")
     except OSError as error:

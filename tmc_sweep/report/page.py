@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from tmc_sweep.errors import StorageError
 from tmc_sweep.records import OPEN, Status
 from tmc_sweep.report import figures, views
 from tmc_sweep.report.claims import Judgement, claims, judge
@@ -79,6 +80,8 @@ def write_page(path: Path, results: Path, names: Iterable[str], refresh_seconds:
     sweeps = [SweepTables.read(results, name) for name in dict.fromkeys(names)]
     left = any(sweep.trials["status"].isin(OPEN).any() for sweep in sweeps)
     text = page(sweeps, refresh_seconds if left else None)
+    if path.exists() and not path.is_file():  # a rename would put a file in the place of a device
+        raise StorageError(f"a page must be a regular file, but {path} is none: choose another name with -o")
     files.write(path, text.encode(), path.parent)
     return left
 

@@ -28,7 +28,9 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 
+from tmc_sweep import given
 from tmc_sweep.errors import InputError
+from tmc_sweep.said import visible
 
 MAX_BYTES = 256 * 1024
 MAX_VALUES = 10_000
@@ -59,7 +61,7 @@ class SpaceError(InputError):
     """A search space breaks a rule; the text begins with FILE:LINE:COLUMN, or FILE where it cannot be read at all."""
 
     def __init__(self, where: object, sentence: str) -> None:
-        super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in f"{where}: {sentence}"))
+        super().__init__(visible(f"{where}: {sentence}"))
         self.sentence = sentence
 
 
@@ -180,12 +182,12 @@ def _text(text: str) -> str:
 def read(path: Path | str) -> str:
     """The text of a UTF-8 file of at most 256 KB; SpaceError if it is not one."""
     try:
-        with Path(path).open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+        content = given.read(Path(path), MAX_BYTES)
+    except given.TooLargeError:
+        raise _too_large(Mark(str(path), 1, 1)) from None
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise SpaceError(path, f"a search space must be a readable file, but got {why!r}: check the path") from None
-    _check_size(len(content), Mark(str(path), 1, 1))
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -213,7 +215,8 @@ def tree(text: str, file: str) -> Node:
 
 
 def _check_text(text: str, file: str) -> None:
-    _check_size(len(text.encode("utf-8", "surrogatepass")), Mark(file, 1, 1))
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+        raise _too_large(Mark(file, 1, 1))
     if found := _UNPRINTABLE.search(text):
         rule = "the text must hold printable characters only"
         raise _mark(text[: found.start()], file).error(f"{rule}, but got {found[0]!a}: remove it")
@@ -221,9 +224,8 @@ def _check_text(text: str, file: str) -> None:
         raise _mark(text[: found.start()], file).error("a line must not begin with %, YAML's directives: remove it")
 
 
-def _check_size(n_bytes: int, mark: Mark) -> None:
-    if n_bytes > MAX_BYTES:
-        raise mark.error(f"a search space must be at most {MAX_BYTES} bytes, but the file is larger: shorten it")
+def _too_large(mark: Mark) -> SpaceError:
+    return mark.error(f"a search space must be at most {MAX_BYTES} bytes, but the file is larger: shorten it")
 
 
 def _mark(before: str, file: str) -> Mark:

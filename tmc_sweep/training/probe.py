@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+from tmc_sweep import given
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import Split
 from tmc_sweep.training.pack import Engine, Pack
@@ -19,6 +20,7 @@ from tmc_sweep.training.state import TrialState
 
 _STEPS = 4  # of training in an epoch of the probe
 _EPOCHS = 3  # after the one that warms up
+_MOST_BYTES = 2**16  # of a cost on file
 _FREE = {  # what makes no difference to a step's cost; at a rate at which nothing diverges, which would end the epoch
     "seed": 0,
     "lr": 1e-6,
@@ -68,7 +70,7 @@ def cost(config: TrialConfig, members: int, device: str = "cpu", engine: Engine 
 def remembered(config: TrialConfig, members: int, device: str = "cpu", engine: Engine = "eager") -> Cost | None:
     """The cost as `cost` measured it here before, with as many threads; None if it did not."""
     try:
-        return Cost(**json.loads(_file(config, members, device, engine).read_bytes()))
+        return Cost(**json.loads(given.read(_file(config, members, device, engine), _MOST_BYTES)))
     except (OSError, ValueError, TypeError):
         return None
 
