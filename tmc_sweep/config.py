@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from tmc_sweep.errors import InputError
-from tmc_sweep.explain import did_you_mean, explain, foremost
+from tmc_sweep.explain import did_you_mean, explain, telling
 
 NUMERICS_VERSION = 2  # the newest that any configuration has: raise it where one comes to mean other numbers
 MAX_EPOCHS = 1_000_000
@@ -249,7 +249,7 @@ class TrialConfig(_Frozen):
         try:
             return cls.model_validate(dict(fields))
         except ValidationError as error:
-            raise InputError(explain(cls, foremost(error))) from None
+            raise InputError(explain(cls, telling(error)[0])) from None
 
     @classmethod
     def stored(cls, fields: Mapping[str, object]) -> Self:

@@ -26,6 +26,11 @@ class TmcSweepError(Exception):
 
     exit_code: ClassVar[int] = 1
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What is told, a sentence each."""
+        return (str(self),)
+
 
 class InputError(TmcSweepError):
     """A search space, configuration, name or data file breaks a rule."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import get_args
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticUndefined
 
 _UNKNOWN_KEY = ("extra_forbidden", "invalid_key")  # the latter is no text
 
@@ -19,10 +19,15 @@ def did_you_mean(got: object, known: Iterable[object]) -> str:
     return f": did you mean {near[0]!r}?" if near else ""
 
 
-def foremost(invalid: ValidationError) -> ErrorDetails:
-    """Of pydantic's errors the one to explain: an unknown key before what is missing, which it may be meant for."""
-    errors = invalid.errors()
-    return next((error for error in errors if error["type"] in _UNKNOWN_KEY), errors[0])
+def telling(invalid: ValidationError) -> list[ErrorDetails]:
+    """Pydantic's errors, unknown keys first.
+
+    Less what is missing where one of these is probably meant for it, and defaults that follow from what is wrong.
+    """
+    errors = [error for error in invalid.errors() if error["input"] is not PydanticUndefined]
+    errors.sort(key=lambda error: error["type"] not in _UNKNOWN_KEY)
+    unknown = [error["loc"][-1] for error in errors if error["type"] in _UNKNOWN_KEY]
+    return [error for error in errors if error["type"] != "missing" or not did_you_mean(error["loc"][-1], unknown)]
 
 
 def explain(model: type[BaseModel], error: ErrorDetails) -> str:

@@ -72,6 +72,15 @@ def test_a_mistake_in_the_file_is_named_with_its_place(
 
 
 @pytest.mark.parametrize("verb", ["run", "plan", "validate", "submit"])
+def test_several_mistakes_in_the_file_are_a_line_each(file, tmp_path: Path, verb: str):
+    ended = command(verb, file(("epochs: 4", "epochs: 0"), ("seeds: 2", "seeds: 0")), "--set", "K=0")
+    assert (ended.code, ended.out) == (2, "")
+    first, *more = ended.err.splitlines()
+    assert first.startswith("tmc-sweep: --set K=0: K must be")
+    assert [line.split(": ")[0].removeprefix(f"{tmp_path}/") for line in more] == ["tiny.yaml:10:11", "tiny.yaml:13:8"]
+
+
+@pytest.mark.parametrize("verb", ["run", "plan", "validate", "submit"])
 def test_a_file_that_is_not_there(verb: str, tmp_path: Path):
     assert "none.yaml" in refusal(command(verb, tmp_path / "none.yaml"), 2)
 

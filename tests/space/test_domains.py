@@ -7,7 +7,7 @@ import pytest
 
 from tmc_sweep.space import parse
 from tmc_sweep.space.domains import Range
-from tmc_sweep.space.source import Mark
+from tmc_sweep.space.mistakes import Mark
 
 SEARCH = "search: {{algorithm: random, num_samples: {n}, seed: {seed}}}"
 

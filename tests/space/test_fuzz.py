@@ -1,4 +1,4 @@
-"""Whatever the text, the answer is a search space or one line that says where it breaks a rule."""
+"""Whatever the text, the answer is a search space or lines that each say where it breaks a rule."""
 
 import re
 
@@ -6,6 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tmc_sweep.space import SpaceError, load, parse
+from tmc_sweep.space.mistakes import MOST_TOLD
 
 VALID = """\
 version: 1
@@ -40,7 +41,16 @@ def outcome(text: str) -> str:
 
 
 def is_fine(told: str) -> bool:
-    return bool(re.fullmatch(r"\d+ trials|x\.yaml:\d+:\d+: .+", told)) and told.isprintable()
+    if re.fullmatch(r"\d+ trials", told):
+        return True
+    lines = told.split("\n")
+    places = [re.fullmatch(r"x\.yaml:(\d+):(\d+): .+", line) for line in lines]
+    positions = [(int(place[1]), int(place[2])) for place in places if place]
+    return (
+        len(positions) == len(lines) <= MOST_TOLD + 1
+        and positions == sorted(positions)
+        and told.replace("\n", "").isprintable()
+    )
 
 
 def test_the_seed_is_valid():

@@ -17,9 +17,9 @@ def refusal(text):
 
 
 def check(text, expected):
-    message = refusal(text)
-    assert message.startswith(f"x.yaml:{expected}"), message
-    assert message.isprintable()
+    lines = refusal(text).split("\n")
+    assert any(line.startswith(f"x.yaml:{expected}") for line in lines), lines
+    assert all(map(str.isprintable, lines))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from test_fuzz import OTHERS, VALID, WORDS
 
 from tmc_sweep.errors import InputError
 from tmc_sweep.space import SearchSpace, SpaceError, parse
-from tmc_sweep.space.source import Mark, Node, document, tree
+from tmc_sweep.space.mistakes import Mark
+from tmc_sweep.space.source import Node, document, tree
 
 FILE = """\
 # A comment.
@@ -167,8 +168,8 @@ def test_whatever_is_set_in_whatever_file_there_is_one_line_or_the_text_reads_as
     try:
         space = parse("".join(words), "x.yaml", 1_000, overrides)
     except InputError as error:
-        assert re.match(r"x\.yaml:\d+:\d+: |--set ", str(error))
-        assert str(error).isprintable()
+        assert all(re.match(r"x\.yaml:\d+:\d+: |--set ", line) for line in str(error).split("\n"))
+        assert str(error).replace("\n", "").isprintable()
     else:
         assert parse(space.text, "x.yaml", 1_000).trials() == space.trials()
 

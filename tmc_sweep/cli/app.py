@@ -59,7 +59,8 @@ def main() -> None:
     try:
         app()
     except TmcSweepError as error:
-        tell(f"tmc-sweep: {error}")
+        first, *more = error.lines
+        tell(f"tmc-sweep: {first}", *more)
         sys.exit(error.exit_code)
     except OSError as error:  # a folder one may not enter, a name too long for the file system
         tell(f"tmc-sweep: {error.filename or 'a file'}: {error.strerror or error}")

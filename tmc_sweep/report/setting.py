@@ -9,7 +9,8 @@ from pydantic import BeforeValidator
 from tmc_sweep.config import DATA_SETS, Architecture, TrialConfig
 from tmc_sweep.errors import InputError
 from tmc_sweep.space.fields import check_field, setting
-from tmc_sweep.space.source import Mark, Node
+from tmc_sweep.space.mistakes import Mark
+from tmc_sweep.space.source import Node
 from tmc_sweep.tables.labels import text
 
 _IMAGES = {"train_images": "training images", "test_images": "test images"}

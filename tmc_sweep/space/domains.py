@@ -8,8 +8,9 @@ import math
 from dataclasses import dataclass
 
 from tmc_sweep.config import Architecture, TrialConfig
-from tmc_sweep.space.fields import DOMAIN_KINDS, Cell, Condition, Setting, check_key, condition, rule, setting
-from tmc_sweep.space.source import Mark, Node, shown
+from tmc_sweep.space.fields import DOMAIN_KINDS, Cell, Condition, Setting, check_keys, condition, rule, setting
+from tmc_sweep.space.mistakes import Mark, Mistakes, each
+from tmc_sweep.space.source import Node, shown
 
 Number = int | float
 
@@ -107,14 +108,18 @@ def dimension(field: str, node: Node) -> Dimension:
     if not isinstance(node.value, dict) or node.value.keys() & Architecture.model_fields.keys():
         return Dimension(field, Grid((setting(field, node),)), node.mark)
     widths = Architecture.model_fields if field == "architecture" else ()
-    for key, mark in node.keys.items():
-        check_key(key, mark, (*DOMAIN_KINDS, "when", *widths))
-    when = condition(node.value["when"], "when") if "when" in node.value else None
-    kinds = [key for key in node.value if key != "when"]
-    if len(kinds) != 1:
-        got = " and ".join(kinds) or "none"
-        raise node.mark.error(f"{field} must have one domain, but got {got}: choose one of {', '.join(DOMAIN_KINDS)}")
-    return Dimension(field, _domain(field, kinds[0], node.value[kinds[0]]), node.mark, when)
+    kinds = [kind for kind in DOMAIN_KINDS if kind in node.value]
+    with Mistakes() as mistakes:
+        with mistakes.apart():
+            when = condition(node.value["when"], "when") if "when" in node.value else None
+        check_keys(node, (*DOMAIN_KINDS, "when", *widths))
+        if len(kinds) != 1:
+            got = " and ".join(kinds) or "none"
+            raise node.mark.error(
+                f"{field} must have one domain, but got {got}: choose one of {', '.join(DOMAIN_KINDS)}"
+            )
+        domain = _domain(field, kinds[0], node.value[kinds[0]])
+    return Dimension(field, domain, node.mark, when)
 
 
 def _domain(field: str, kind: str, node: Node) -> Domain:
@@ -127,7 +132,8 @@ def _domain(field: str, kind: str, node: Node) -> Domain:
 
 def _values(field: str, kind: str, node: Node) -> tuple[Setting, ...]:
     marks: dict[object, Mark] = {}
-    for item in node.sequence(f"{field}'s {kind}", "[value, value]"):
+
+    def add(item: Node) -> None:
         value, mark = setting(field, item)
         if value in marks:
             raise mark.error(
@@ -135,6 +141,8 @@ def _values(field: str, kind: str, node: Node) -> tuple[Setting, ...]:
                 f"column {marks[value].column}: remove one of the two"
             )
         marks[value] = mark
+
+    each(add, node.sequence(f"{field}'s {kind}", "[value, value]"))
     if not marks:
         raise node.mark.error(f"{field}'s {kind} must list its values, but got []: write one at least")
     return tuple(Setting(value, mark) for value, mark in marks.items())
@@ -148,7 +156,7 @@ def _range(field: str, kind: str, node: Node) -> Range:
         raise node.mark.error(
             f"{field}'s {kind} must be {shape}, but got {shown(node)}: write {len(shape.split())} numbers"
         )
-    low, high, *steps = (_number(field, kind, item, integers) for item in items)
+    low, high, *steps = each(lambda item: _number(field, kind, item, integers), items)
     if not low < high:
         raise items[1].mark.error(f"{field}'s {kind} must go up, but got {shown(node)}: make low less than high")
     if log and low <= 0:
@@ -157,8 +165,8 @@ def _range(field: str, kind: str, node: Node) -> Range:
     if TrialConfig.model_fields[field].annotation is int and not whole:
         fix = "write whole numbers" if quantised else "use randint, lograndint or quniform"
         raise node.mark.error(f"{field} must be {rule(field)}, but {kind} draws other numbers: {fix}")
-    for item, drawn in zip(items, (low, high - 1 if integers else high), strict=False):
-        setting(field, Node(item.mark, drawn))
+    ends = zip(items, (low, high - 1 if integers else high), strict=False)
+    each(lambda end: setting(field, Node(end[0].mark, end[1])), ends)
     if steps:
         _check_step(field, kind, low, high, steps[0], items[2])
     return Range(low, high, node.mark, log, integers, steps[0] if steps else None)

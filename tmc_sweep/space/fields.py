@@ -1,6 +1,6 @@
 """Fields of a trial as a file gives them: each value validated alone, so that an error points at that very value."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
@@ -9,10 +9,12 @@ from pydantic import BaseModel, ValidationError, create_model
 from pydantic_core import ErrorDetails
 
 from tmc_sweep.config import DERIVED_FROM, TrialConfig
-from tmc_sweep.explain import did_you_mean, explain, foremost
-from tmc_sweep.space.source import Mark, Node, shown
+from tmc_sweep.explain import did_you_mean, explain, telling
+from tmc_sweep.space.mistakes import Mark, each, together
+from tmc_sweep.space.source import Node, shown
 
 Model = TypeVar("Model", bound=BaseModel)
+Read = TypeVar("Read")
 
 DOMAIN_KINDS = ("grid_search", "choice", "uniform", "loguniform", "quniform", "qloguniform", "randint", "lograndint")
 
@@ -71,6 +73,12 @@ def check_key(key: str, mark: Mark, known: Iterable[str]) -> None:
         )
 
 
+def check_keys(node: Node, known: Iterable[str]) -> None:
+    """SpaceError if one of a mapping's keys is not a known one."""
+    known = list(known)
+    each(lambda key: check_key(*key, known), node.keys.items())
+
+
 def check_field(key: str, mark: Mark, section: str) -> None:
     """SpaceError if the key is not a field of a trial that this section of a search space may hold."""
     if key == "seed":
@@ -81,13 +89,12 @@ def check_field(key: str, mark: Mark, section: str) -> None:
 
 
 def validate(model: type[Model], node: Node) -> Model:
-    """The model this node describes; SpaceError at the value or key that breaks a rule."""
+    """The model this node describes; SpaceError at each value or key that breaks a rule."""
     try:
         return model.model_validate(node.plain())
     except ValidationError as invalid:
-        error = foremost(invalid)
         owner = TrialConfig if model in _ALONE.values() else model
-        raise _where(node, error).error(explain(owner, error)) from None
+        raise together(_where(node, error).error(explain(owner, error)) for error in telling(invalid)) from None
 
 
 def _where(node: Node, error: ErrorDetails) -> Mark:
@@ -110,24 +117,32 @@ def setting(name: str, node: Node) -> Setting:
     return Setting(getattr(model, name), node.mark)
 
 
+def read_fields(node: Node, section: str, example: str, read: Callable[[str, Node], Read]) -> dict[str, Read]:
+    """What is read of each value in a mapping of fields, which this section of a search space holds."""
+
+    def one(entry: tuple[str, Node]) -> tuple[str, Read]:
+        name, value = entry
+        check_field(name, node.keys[name], section)
+        return name, read(name, value)
+
+    return dict(each(one, node.mapping(section, example).items()))
+
+
 def settings(node: Node, section: str) -> dict[str, Setting]:
     """The constants in a mapping of fields to values."""
-    constants: dict[str, Setting] = {}
-    for key, value in node.mapping(section, "{data: mnist, K: 20}").items():
-        check_field(key, node.keys[key], section)
-        constants[key] = setting(key, value)
-    return constants
+    return read_fields(node, section, "{data: mnist, K: 20}", setting)
 
 
 def condition(node: Node, section: str) -> Condition:
     """The condition in a mapping of fields to a value or a list of values."""
-    wanted: dict[str, tuple[object, ...]] = {}
-    for key, value in node.mapping(section, "{objective: tmc}").items():
-        check_field(key, node.keys[key], section)
-        options = value.value if isinstance(value.value, list) else [value]
-        wanted[key] = tuple(setting(key, option).value for option in options)
-        if not options:
-            raise value.mark.error(f"{key} must have a value or several, but got []: write one")
+    wanted = read_fields(node, section, "{objective: tmc}", _options)
     if not wanted:
         raise node.mark.error(f"{section} must name a field and its value, but got {{}}: write one, or remove it")
     return Condition(wanted, node.mark)
+
+
+def _options(field: str, node: Node) -> tuple[object, ...]:
+    options = node.value if isinstance(node.value, list) else [node]
+    if not options:
+        raise node.mark.error(f"{field} must have a value or several, but got []: write one")
+    return tuple(each(lambda option: setting(field, option).value, options))

@@ -3,16 +3,15 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pydantic import BaseModel
-
 from tmc_sweep.errors import InputError
 from tmc_sweep.paths import check_name
 from tmc_sweep.space.domains import Dimension, Grid, dimension
-from tmc_sweep.space.fields import check_field, check_key, condition, setting, settings, validate
+from tmc_sweep.space.fields import Setting, check_keys, condition, read_fields, setting, settings, validate
+from tmc_sweep.space.mistakes import Mark, Mistakes, each
 from tmc_sweep.space.overrides import overridden
 from tmc_sweep.space.schema import SECTIONS, Header
 from tmc_sweep.space.search_space import Case, SearchSpace
-from tmc_sweep.space.source import Mark, Node, read, shown, tree
+from tmc_sweep.space.source import Node, read, read_tree, shown
 
 
 def load(path: Path | str, max_trials: int = 100_000, overrides: Sequence[str] = ()) -> SearchSpace:
@@ -27,16 +26,47 @@ def load(path: Path | str, max_trials: int = 100_000, overrides: Sequence[str] =
 
 def parse(text: str, source_name: str, max_trials: int = 100_000, overrides: Sequence[str] = ()) -> SearchSpace:
     """The search space in this YAML, as `load` reads it; errors name it `source_name`."""
-    root, text, replaced = overridden(_written(tree(text, source_name)), text, overrides)
-    header = _header(root)
-    cases = tuple(Case(settings(node, "cases"), node.mark) for node in _items(root, "cases", "[{K: 1, lr: 1e-3}]"))
-    space = SearchSpace(
+    with Mistakes() as mistakes:
+        root, text, replaced = overridden(_written(read_tree(text, source_name, mistakes)), text, overrides)
+        space = _space(root, text, replaced)
+    with Mistakes() as mistakes:
+        with mistakes.apart():
+            _check_one_place(space)
+        _check_algorithm(space, root)
+    _check_size(space, max_trials, root.keys.get("space", root.mark))
+    _ = space.cells  # validates each of them
+    for section, chooses in (("scheduler", space.scheduler), ("search", space.adaptive)):
+        if chooses:
+            _check_comparable(space, root.at((section,)).mark, section)
+    if space.resources.alone:
+        _check_alone(space, root.at(("resources", "alone")).mark)
+    return space
+
+
+def _space(root: Node, text: str, replaced: tuple[str, ...]) -> SearchSpace:
+    """What the file says, each value validated apart from all others."""
+    with Mistakes() as mistakes:
+        with mistakes.apart():
+            header = _header(root)
+        with mistakes.apart():
+            base = settings(node, "base") if (node := root.get("base")) else {}
+        with mistakes.apart():
+            dimensions = _dimensions(root)
+        with mistakes.apart():
+            given = _items(root, "cases", "[{K: 1, lr: 1e-3}]")
+            cases = each(lambda node: Case(settings(node, "cases"), node.mark), given)
+        with mistakes.apart():
+            entries = _items(root, "exclude", "[{objective: elbo, K: 1}]")
+            exclude = each(lambda node: condition(node, "exclude"), entries)
+        with mistakes.apart():
+            seeds = _seeds(node) if (node := root.get("seeds")) else (0,)
+    return SearchSpace(
         name=header.name,
-        base=settings(node, "base") if (node := root.get("base")) else {},
-        space=_dimensions(root),
-        cases=cases or (Case({}, root.mark),),
-        exclude=tuple(condition(node, "exclude") for node in _items(root, "exclude", "[{objective: elbo, K: 1}]")),
-        seeds=_seeds(node) if (node := root.get("seeds")) else (0,),
+        base=base,
+        space=dimensions,
+        cases=tuple(cases) or (Case({}, root.mark),),
+        exclude=tuple(exclude),
+        seeds=seeds,
         statistic=header.statistic,
         search=header.search,
         scheduler=header.scheduler,
@@ -48,16 +78,6 @@ def parse(text: str, source_name: str, max_trials: int = 100_000, overrides: Seq
         metric_mark=root.at(("statistic", "metric")).mark,
         grace_mark=root.at(("scheduler", "grace_epochs")).mark,
     )
-    _check_one_place(space)
-    _check_algorithm(space, root)
-    _check_size(space, max_trials, root.keys.get("space", root.mark))
-    _ = space.cells  # validates each of them
-    for section, chooses in (("scheduler", space.scheduler), ("search", space.adaptive)):
-        if chooses:
-            _check_comparable(space, root.at((section,)).mark, section)
-    if space.resources.alone:
-        _check_alone(space, root.at(("resources", "alone")).mark)
-    return space
 
 
 def _written(root: Node) -> Node:
@@ -67,21 +87,19 @@ def _written(root: Node) -> Node:
 
 
 def _header(root: Node) -> Header:
-    _check_keys(root, Header)
-    for name, model in SECTIONS.items():
-        if node := root.get(name):
-            _check_keys(node, model)
-    header = validate(Header, root)
-    try:
-        check_name(header.name)
-    except InputError as error:
-        raise root.at(("name",)).mark.error(str(error)) from None
+    with Mistakes() as mistakes:
+        with mistakes.apart():
+            check_keys(root, Header.model_fields)
+        for name, model in SECTIONS.items():
+            if node := root.get(name):
+                with mistakes.apart():
+                    check_keys(node, model.model_fields)
+        header = validate(Header, root)
+        try:
+            check_name(header.name)
+        except InputError as error:
+            raise root.at(("name",)).mark.error(str(error)) from None
     return header
-
-
-def _check_keys(node: Node, model: type[BaseModel]) -> None:
-    for key, mark in node.keys.items():
-        check_key(key, mark, model.model_fields)
 
 
 def _items(root: Node, section: str, example: str) -> Sequence[Node]:
@@ -90,12 +108,8 @@ def _items(root: Node, section: str, example: str) -> Sequence[Node]:
 
 
 def _dimensions(root: Node) -> Mapping[str, Dimension]:
-    if not (node := root.get("space")):
-        return {}
-    values = node.mapping("space", "{K: {grid_search: [1, 5]}}")
-    for key, mark in node.keys.items():
-        check_field(key, mark, "space")
-    return {key: dimension(key, value) for key, value in values.items()}
+    node = root.get("space")
+    return read_fields(node, "space", "{K: {grid_search: [1, 5]}}", dimension) if node else {}
 
 
 def _seeds(node: Node) -> Sequence[int]:
@@ -103,11 +117,14 @@ def _seeds(node: Node) -> Sequence[int]:
     rule = "seeds must be a number of seeds from 1 to 10**9 or a list of distinct seeds"
     if isinstance(node.value, list) and node.value:
         seeds: dict[int, Mark] = {}
-        for item in node.value:
+
+        def add(item: Node) -> None:
             seed, mark = setting("seed", item)
             if seed in seeds:
                 raise mark.error(f"{rule}, but got {seed} twice: remove one of the two")
             seeds[seed] = mark
+
+        each(add, node.value)
         return tuple(seeds)
     if type(node.value) is not int or not 1 <= node.value <= 10**9:
         raise node.mark.error(f"{rule}, but got {shown(node)}: write 3, or [0, 1, 2]")
@@ -115,11 +132,14 @@ def _seeds(node: Node) -> Sequence[int]:
 
 
 def _check_one_place(space: SearchSpace) -> None:
-    for case in space.cases:
-        for name in case.settings.keys() & space.space.keys():
-            raise case.settings[name].mark.error(
+    def check(setting: tuple[str, Setting]) -> None:
+        name, (_, mark) = setting
+        if name in space.space:
+            raise mark.error(
                 f"a field must vary in one place, but {name} is in cases and in space: remove it from one of the two"
             )
+
+    each(check, (setting for case in space.cases for setting in case.settings.items()))
 
 
 def _check_algorithm(space: SearchSpace, root: Node) -> None:
@@ -136,10 +156,14 @@ def _check_algorithm(space: SearchSpace, root: Node) -> None:
             "search.num_samples must be left out for algorithm grid, but got "
             f"{search.num_samples}: remove it, or set algorithm: random or tpe"
         )
-    for drawn in (each for each in space.space.values() if not isinstance(each.domain, Grid)):
-        raise drawn.mark.error(
-            f"{drawn.field} must be a constant or grid_search for algorithm grid, but is drawn from a distribution: "
-            "set search: {algorithm: random, num_samples: 40}"
+    each(_check_not_drawn, space.space.values())
+
+
+def _check_not_drawn(dimension: Dimension) -> None:
+    if not isinstance(dimension.domain, Grid):
+        raise dimension.mark.error(
+            f"{dimension.field} must be a constant or grid_search for algorithm grid, but is drawn from a "
+            "distribution: set search: {algorithm: random, num_samples: 40}"
         )
 
 

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.errors import InputError
 from tmc_sweep.space.fields import check_key, condition, setting
+from tmc_sweep.space.mistakes import Mark, SpaceError
 from tmc_sweep.space.schema import SECTIONS
-from tmc_sweep.space.source import Mark, Node, SpaceError, document, flow, shown, tree
+from tmc_sweep.space.source import Node, document, flow, shown, tree
 
 _FIELDS = tuple(name for name in TrialConfig.model_fields if name != "seed")
 _TOP_LEVEL = ("seeds", "name")

@@ -18,8 +18,8 @@ from tmc_sweep.config import DERIVED_FROM, TrialConfig
 from tmc_sweep.explain import explain
 from tmc_sweep.space.domains import Choice, Dimension, Domain
 from tmc_sweep.space.fields import Cell, Condition, Setting
+from tmc_sweep.space.mistakes import Mark, each
 from tmc_sweep.space.schema import Resources, Scheduler, Search, Statistic
-from tmc_sweep.space.source import Mark
 
 
 @dataclass(frozen=True)
@@ -119,15 +119,18 @@ class SearchSpace:
         if self.search.algorithm == "grid":  # which cells a random search meets is chance
             self._check_conditions(points)
         first: dict[TrialConfig, Point] = {}
-        for point in points:
+
+        def add(point: Point) -> None:
             if any(condition.holds(point.cell) for condition in self.exclude):
-                continue
+                return
             earlier = first.setdefault(self._config(point.cell), point)
             if earlier is not point and earlier.draw == point.draw:
                 raise point.case.mark.error(
                     f"cases must differ, but this one and that of line {earlier.case.mark.line} make the same trial "
                     f"({_described(point.cell)}): remove one of the two"
                 )
+
+        each(add, points)
         if not first:
             raise self.exclude[0].mark.error("exclude must leave a cell, but leaves none: remove an entry")
         return tuple(first)
@@ -145,9 +148,13 @@ class SearchSpace:
 
     def _check_conditions(self, points: Sequence[Point]) -> None:
         whens = [("when", dimension.when) for dimension in self.space.values() if dimension.when]
-        for section, condition in [*whens, *(("exclude", condition) for condition in self.exclude)]:
+
+        def check(entry: tuple[str, Condition]) -> None:
+            section, condition = entry
             if not any(condition.holds(point.cell) for point in points):
                 raise condition.mark.error(f"{section} must match a cell, but matches none: correct or remove it")
+
+        each(check, [*whens, *(("exclude", condition) for condition in self.exclude)])
 
     def _config(self, cell: Cell) -> TrialConfig:
         try:

@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -29,8 +28,7 @@ from ruamel.yaml.events import (
 )
 
 from tmc_sweep import given
-from tmc_sweep.errors import InputError
-from tmc_sweep.said import visible
+from tmc_sweep.space.mistakes import Mark, Mistakes, SpaceError
 
 MAX_BYTES = 256 * 1024
 MAX_VALUES = 10_000
@@ -55,29 +53,6 @@ _SEXAGESIMAL = re.compile(r"[-+]?[0-9]+(:[0-5]?[0-9])+(\.[0-9]*)?")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 Scalar = None | bool | int | float | str
-
-
-class SpaceError(InputError):
-    """A search space breaks a rule; the text begins with FILE:LINE:COLUMN, or FILE where it cannot be read at all."""
-
-    def __init__(self, where: object, sentence: str) -> None:
-        super().__init__(visible(f"{where}: {sentence}"))
-        self.sentence = sentence
-
-
-class Mark(NamedTuple):
-    """A position in a file, counted from 1; line 0 stands for what is in no file, such as a command's option."""
-
-    file: str
-    line: int
-    column: int
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
-
-    def error(self, sentence: str) -> SpaceError:
-        """The error that this sentence (rule, got, fix) describes, here."""
-        return SpaceError(self, sentence)
 
 
 @dataclass(frozen=True)
@@ -199,6 +174,12 @@ def read(path: Path | str) -> str:
 
 def tree(text: str, file: str) -> Node:
     """The one document in this text; SpaceError, naming `file`, if there is none or it breaks a rule."""
+    with Mistakes() as mistakes:
+        return read_tree(text, file, mistakes)
+
+
+def read_tree(text: str, file: str, mistakes: Mistakes) -> Node:
+    """As `tree`; a single value or key that breaks a rule is one of the mistakes, and is read on as text."""
     text = text.removeprefix("\ufeff")
     _check_text(text, file)
     events = _events(text, file)
@@ -208,7 +189,7 @@ def tree(text: str, file: str) -> Node:
         raise Mark(file, 1, 1).error(
             "a search space must be a mapping with a name, but the file is empty: write `name: ...`"
         )
-    root = _Reader(events, file).node(next(events), depth=0)
+    root = _Reader(events, file, mistakes).node(next(events), depth=0)
     if not isinstance(next(events), DocumentEndEvent) or isinstance(again := next(events), DocumentStartEvent):
         raise _position(again, file).error("a file must hold one document, but here a second one starts: remove it")
     return root
@@ -255,9 +236,10 @@ def _events(text: str, file: str) -> Iterator[Event]:
 class _Reader:
     """Events to nodes."""
 
-    def __init__(self, events: Iterator[Event], file: str) -> None:
+    def __init__(self, events: Iterator[Event], file: str, mistakes: Mistakes) -> None:
         self.events = events
         self.file = file
+        self.mistakes = mistakes
         self.values = 0
 
     def node(self, event: Event, depth: int) -> Node:
@@ -268,26 +250,34 @@ class _Reader:
         if isinstance(event, SequenceStartEvent):
             return Node(mark, [self.node(item, depth + 1) for item in self._until(SequenceEndEvent)])
         if isinstance(event, ScalarEvent):
-            return Node(mark, _scalar(event, mark))
-        raise mark.error("values must be written out, but got an alias: write the value here")
+            with self.mistakes.apart():
+                return Node(mark, _scalar(event, mark))
+            return Node(mark, str(event.value)[:MAX_CHARACTERS])
+        self.mistakes.add(mark.error("values must be written out, but got an alias: write the value here"))
+        return Node(mark, "")
 
     def _mapping(self, mark: Mark, depth: int) -> Node:
         mapping: dict[str, Node] = {}
         keys: dict[str, Mark] = {}
         for event in self._until(MappingEndEvent):
             key = self.node(event, depth + 1)
-            if not isinstance(event, ScalarEvent):
-                raise key.mark.error("a key must be a word, but got a list or mapping: write `word: value`")
-            word = str(event.value)
-            if word == "<<":
-                raise key.mark.error("keys must be written out, but got the merge key <<: write them here")
-            if word in keys:
-                raise key.mark.error(
-                    f"a key must appear once, but {word} is also on line {keys[word].line}: remove one of the two"
-                )
-            keys[word] = key.mark
-            mapping[word] = self.node(next(self.events), depth + 1)
+            value = self.node(next(self.events), depth + 1)
+            with self.mistakes.apart():
+                word = self._word(event, key.mark, keys)
+                keys[word], mapping[word] = key.mark, value
         return Node(mark, mapping, keys)
+
+    def _word(self, event: Event, mark: Mark, known: dict[str, Mark]) -> str:
+        if not isinstance(event, ScalarEvent):
+            raise mark.error("a key must be a word, but got a list or mapping: write `word: value`")
+        word = str(event.value)
+        if word == "<<":
+            raise mark.error("keys must be written out, but got the merge key <<: write them here")
+        if word in known:
+            raise mark.error(
+                f"a key must appear once, but {word:.40} is also on line {known[word].line}: remove one of the two"
+            )
+        return word
 
     def _until(self, end: type[Event]) -> Iterator[Event]:
         while not isinstance(event := next(self.events), end):
@@ -300,7 +290,7 @@ class _Reader:
         if depth > MAX_DEPTH:
             raise mark.error(f"values must be nested at most {MAX_DEPTH} deep, but here is one more level: flatten it")
         if isinstance(event, ScalarEvent | CollectionStartEvent) and (name := event.anchor or event.tag):
-            raise mark.error(f"values must have no anchors or tags, but got {name!s:.40}: remove it")
+            self.mistakes.add(mark.error(f"values must have no anchors or tags, but got {name!s:.40}: remove it"))
 
 
 def _scalar(event: ScalarEvent, mark: Mark) -> Scalar:

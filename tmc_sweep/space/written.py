@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from tmc_sweep.config import PRESETS, Architecture, TrialConfig
+from tmc_sweep.space.mistakes import Mark
 from tmc_sweep.space.schema import Resources, Statistic
-from tmc_sweep.space.source import Mark, Node, document
+from tmc_sweep.space.source import Node, document
 
 _ALWAYS = ("data", "objective", "architecture", "K", "lr", "epochs")
 _NOWHERE = Mark("", 0, 0)

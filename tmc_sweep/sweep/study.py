@@ -18,8 +18,8 @@ from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.space.domains import Domain, Range
 from tmc_sweep.space.fields import Setting
+from tmc_sweep.space.mistakes import SpaceError
 from tmc_sweep.space.search_space import CASE, SearchSpace
-from tmc_sweep.space.source import SpaceError
 from tmc_sweep.tables import files
 
 _TRIES = 100  # for a cell that is new; the later half at random: TPE may have settled on some that are known
