@@ -53,6 +53,15 @@ class StorageError(TmcSweepError):
 class DamagedError(StorageError):
     """A stored file is not as it was written; `repair` mends it."""
 
+    def __init__(self, file: Path, what: str, fix: str) -> None:
+        super().__init__(file, what, fix)
+        self.file = file
+        self.what = what
+        self._fix = fix
+
+    def __str__(self) -> str:
+        return f"{self.file} must be as tmc_sweep wrote it, but {self.what}: {self._fix}"
+
 
 class NewerError(StorageError):
     """A newer version wrote a stored file: this one can neither read nor mend it."""

@@ -12,9 +12,10 @@ from wait import HANGS_SECONDS
 
 from tmc_sweep.cluster.fetch import fetch
 from tmc_sweep.cluster.ssh import Head, HeadLostError
-from tmc_sweep.errors import CannotRunError, InputError, SweepInterruptedError
+from tmc_sweep.errors import CannotRunError, InputError, StorageError, SweepInterruptedError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.space.load import parse
+from tmc_sweep.sweep.repair import repair
 from tmc_sweep.tables.read import read_epochs
 
 SSH = """#!/bin/sh
@@ -96,13 +97,18 @@ def test_a_sweeps_tables_come_without_its_checkpoints(head: Head, tmp_path: Path
     here = fetch(head, "tiny", tmp_path / "here")
     assert read_epochs(here.epochs).equals(read_epochs(there.epochs))
     names = {str(path.relative_to(here.results)) for path in here.results.rglob("*") if path.is_file()}
-    tables = {"tiny/part-00000.parquet", "tiny.trials.parquet", "tiny.summary.parquet"}
+    tables = {"tiny/part-00000.parquet", *(f"tiny.{name}.parquet" for name in ("attempts", "trials", "summary"))}
     assert names == {*tables, ".tmc/tiny/manifest.json", ".tmc/tiny/lock"}
 
 
-def test_tables_come_also_of_a_sweep_whose_private_files_were_removed(head: Head, tmp_path: Path):
+def test_the_tables_of_a_sweep_whose_private_files_were_removed_come_once_it_is_mended(head: Head, tmp_path: Path):
     there = store(tmp_path / "home" / "tmc_sweep_results")
     shutil.rmtree(there.private)
+    with pytest.raises(
+        StorageError, match=r"manifest\.json there is not, since it is missing: .* mend the sweep where"
+    ):
+        fetch(head, "tiny", tmp_path / "here")
+    repair(there)
     assert len(read_epochs(fetch(head, "tiny", tmp_path / "here").epochs)) == len(read_epochs(there.epochs))
 
 

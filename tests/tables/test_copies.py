@@ -1,6 +1,7 @@
 """A sweep that was trained elsewhere, brought here: what it replaces, what it may not, and what a reader sees."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -92,12 +93,63 @@ def test_a_sweep_that_runs_here_is_left_alone(copy: SweepPaths, here: SweepPaths
     assert not here.epochs.exists()
 
 
-@pytest.mark.parametrize("table", ["part", "trials", "manifest"])
-def test_a_damaged_copy_is_refused(copy: SweepPaths, here: SweepPaths, table: str):
-    path = {"part": copy.part(1), "trials": copy.trials, "manifest": copy.manifest}[table]
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-    with pytest.raises(StorageError, match="damaged"):
+FILES = {
+    "part": lambda paths: paths.part(1),
+    "trials": lambda paths: paths.trials,
+    "attempts": lambda paths: paths.attempts,
+    "manifest": lambda paths: paths.manifest,
+}
+
+
+def refused(copy: SweepPaths, here: SweepPaths, file: Path) -> str:
+    with pytest.raises(StorageError) as refused:
         adopt(copy, here)
-    assert not here.epochs.exists()
+    assert not here.results.exists()
+    said = str(refused.value)
+    assert said.startswith(f"a copy must be whole, but {file.relative_to(copy.results)} there is not, since it is ")
+    assert said.endswith(": if that lasts, mend the sweep where it was run, and publish it to a new place")
+    return said
+
+
+@pytest.mark.parametrize("what", FILES)
+def test_a_damaged_copy_is_refused_and_nothing_is_made_here(copy: SweepPaths, here: SweepPaths, what: str):
+    file = FILES[what](copy)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    assert "damaged" in refused(copy, here, file)
+
+
+@pytest.mark.parametrize("what", FILES.keys() - {"attempts"})  # sweeps of 0.1.0 have none
+def test_a_copy_that_lacks_a_file_is_refused(copy: SweepPaths, here: SweepPaths, what: str):
+    file = FILES[what](copy)
+    file.unlink()
+    assert "missing" in refused(copy, here, file)
+
+
+def test_what_was_killed_in_the_middle_is_brought_by_the_next_call(
+    copy: SweepPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for written in range(5):  # of manifest, epochs, attempts, trials, summary
+        here = SweepPaths(tmp_path / str(written), "tiny")
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            kill_after(written, patch)
+            adopt(copy, here)
+        adopt(copy, here)
+        assert contents(here) == contents(copy)
+
+
+def kill_after(n: int, patch: pytest.MonkeyPatch) -> None:
+    """Let only so many files be written."""
+    left = iter(range(n))
+
+    def limited(write: Callable[..., None]) -> Callable[..., None]:
+        def until_killed(*given: object) -> None:
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            write(*given)
+
+        return until_killed
+
+    for name in ("write", "write_folder"):
+        patch.setattr(files, name, limited(getattr(files, name)))

@@ -38,7 +38,7 @@ def test_a_file_is_synced_before_its_rename_and_the_folder_after(tmp_path, opera
 
 
 def test_a_folder_appears_with_its_synced_file(tmp_path, operations):
-    files.write_folder(tmp_path / "grid", "part", b"new", tmp_path)
+    files.write_folder(tmp_path / "grid", [("part", b"new")], tmp_path)
     assert operations == ["fsync file", "fsync folder", "rename", "fsync folder"]
     assert [path.name for path in tmp_path.iterdir()] == ["grid"]
 

@@ -334,7 +334,7 @@ def test_a_torn_copy_is_not_brought_back(paths: SweepPaths, tmp_path: Path):
     Publication(paths, str(tmp_path / "copy")).update()
     part = SweepPaths(tmp_path / "copy", "tiny").part(1)
     part.write_bytes(part.read_bytes()[:-1])
-    with pytest.raises(StorageError, match=r"tiny/part-00001\.parquet must be as tmc_sweep wrote it, but is damaged"):
+    with pytest.raises(StorageError, match=r"but tiny/part-00001\.parquet there is not, since it is damaged: if"):
         fetch(str(tmp_path / "copy"), SweepPaths(tmp_path / "elsewhere", "tiny"))
     assert not (tmp_path / "elsewhere").exists()
 

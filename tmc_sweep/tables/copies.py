@@ -1,20 +1,20 @@
 """A sweep that was trained elsewhere, brought here: its tables, without its checkpoints."""
 
-from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 
-from tmc_sweep.errors import InputError
+from tmc_sweep.errors import DamagedError, InputError, StorageError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EPOCH_COLUMNS, TRIAL_COLUMNS
 from tmc_sweep.tables import files
 from tmc_sweep.tables.lock import sweep_lock
-from tmc_sweep.tables.manifest import of_copy, read_manifest
+from tmc_sweep.tables.manifest import of_copy
 from tmc_sweep.tables.parts import read_rows
 from tmc_sweep.tables.present import part_files
-from tmc_sweep.tables.read import find, stored_trials
-from tmc_sweep.tables.schema import read_sweep_id
+from tmc_sweep.tables.read import find
+from tmc_sweep.tables.schema import damaged, is_whole, read_sweep_id, read_table
 
 
 def adopt(copy: SweepPaths, paths: SweepPaths) -> None:
@@ -24,18 +24,22 @@ def adopt(copy: SweepPaths, paths: SweepPaths) -> None:
     SweepBusyError if a run holds the sweep, InputError if it is another one or has rows that the copy lacks,
     StorageError if the copy is damaged.
     """
-    if (content := files.read(copy.manifest)) is not None:
-        copy.manifest.write_bytes(of_copy(copy.manifest, content))
-    find(copy.epochs)
-    with sweep_lock(paths) as check_held:
-        _check_replaceable(copy, paths)
-        check_held()
-        for source in _in_order(copy):
-            _place(source, paths.results / source.relative_to(copy.results), paths)
-
-
-def _check_replaceable(copy: SweepPaths, paths: SweepPaths) -> None:
     theirs = _checked_id(copy)
+    with sweep_lock(paths) as check_held:
+        _check_replaceable(copy, paths, theirs)
+        check_held()
+        _bring(copy, paths)
+
+
+def not_whole(name: str, what: str) -> StorageError:
+    """The error for a file of a copy that is not as it was written."""
+    return StorageError(
+        f"a copy must be whole, but {name} there is not, since {what}: if that lasts, mend the sweep where it was run, "
+        "and publish it to a new place"
+    )
+
+
+def _check_replaceable(copy: SweepPaths, paths: SweepPaths, theirs: str) -> None:
     if not part_files(paths):
         return
     if read_sweep_id(paths.part(0), EPOCH_COLUMNS) != theirs:
@@ -51,11 +55,17 @@ def _check_replaceable(copy: SweepPaths, paths: SweepPaths) -> None:
 
 
 def _checked_id(copy: SweepPaths) -> str:
-    """The sweep's id, once every file has been checked to the bit."""
-    read_manifest(copy)
-    if copy.trials.exists():
-        read_sweep_id(copy.trials, TRIAL_COLUMNS)
-    first, *_ = (read_sweep_id(part, EPOCH_COLUMNS) for part in part_files(copy))
+    """The sweep's id, once every file was checked to the bit, and the manifest says that this is a copy."""
+    try:
+        if (content := files.read(copy.manifest)) is not None:
+            copy.manifest.write_bytes(of_copy(copy.manifest, content))
+        for table in copy.tables:
+            if (content := files.read(table)) is not None and not is_whole(content):
+                raise damaged(table, "it is damaged")
+        find(copy.epochs)
+        first, *_ = (read_sweep_id(part, EPOCH_COLUMNS) for part in part_files(copy))
+    except DamagedError as error:
+        raise not_whole(error.file.relative_to(copy.results).as_posix(), error.what) from None
     return first
 
 
@@ -63,23 +73,33 @@ def _further(paths: SweepPaths, copy: SweepPaths) -> set[str]:
     """The trials that are further in `paths`, or only there."""
     last = _last_epochs(copy)
     ahead = {trial for trial, epoch in _last_epochs(paths).items() if epoch > last.get(trial, 0)}
-    return ahead | (stored_trials(paths).keys() - stored_trials(copy).keys())
+    return ahead | (_on_record(paths) - _on_record(copy))
 
 
-def _in_order(copy: SweepPaths) -> Iterator[Path]:
-    """Its files: a reader in between finds epochs that the trial table does not count yet, never the reverse."""
-    yield copy.manifest  # has what was decided of the epochs
-    yield from part_files(copy)
-    yield from copy.tables
+def _on_record(paths: SweepPaths) -> set[str]:
+    """The trials in the trial table; none if it is not here yet: an earlier call may have been killed before."""
+    return set(read_table(paths.trials, TRIAL_COLUMNS)["trial_id"].to_pylist()) if paths.trials.exists() else set()
 
 
-def _place(source: Path, target: Path, paths: SweepPaths) -> None:
-    content = files.read(source)
-    if content is None or content == files.read(target):
-        return
-    if target.parent == paths.epochs and not paths.epochs.exists():
-        files.write_folder(paths.epochs, target.name, content, paths.temporary)
+def _bring(copy: SweepPaths, paths: SweepPaths) -> None:
+    """Place its files, in an order in which the trial table never counts epochs that are not here yet."""
+    place = partial(_place, copy, paths)
+    place(copy.manifest)  # has what was decided of the epochs
+    parts = part_files(copy)
+    if paths.epochs.exists():
+        for part in parts:
+            place(part)
     else:
+        contents = ((part.name, part.read_bytes()) for part in parts)
+        files.write_folder(paths.epochs, contents, paths.temporary)
+    for table in copy.tables:
+        place(table)
+
+
+def _place(copy: SweepPaths, paths: SweepPaths, source: Path) -> None:
+    target = paths.results / source.relative_to(copy.results)
+    content = files.read(source)
+    if content is not None and content != files.read(target):
         files.write(target, content, paths.temporary)
 
 

@@ -132,7 +132,7 @@ def _begin(paths: SweepPaths, sweep_id: str) -> None:
     if paths.epochs.exists():
         files.write(paths.part(0), _empty(sweep_id), paths.temporary)
     else:
-        files.write_folder(paths.epochs, paths.part(0).name, _empty(sweep_id), paths.temporary)
+        files.write_folder(paths.epochs, [(paths.part(0).name, _empty(sweep_id))], paths.temporary)
 
 
 def _empty(sweep_id: str) -> bytes:

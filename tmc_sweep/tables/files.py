@@ -12,7 +12,7 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
@@ -79,12 +79,13 @@ def write(path: Path, content: bytes, temporary: Path) -> None:
         _sync_folder(path.parent)
 
 
-def write_folder(folder: Path, name: str, content: bytes, temporary: Path) -> None:
-    """Let `folder` appear, durably, together with its first file; it must be missing."""
+def write_folder(folder: Path, contents: Iterable[tuple[str, bytes]], temporary: Path) -> None:
+    """Let `folder` appear, durably, together with these files, by name; it must be missing."""
     aside = temporary / f"{folder.name}.{secrets.token_hex(4)}"
     with explained("made", folder):
         aside.mkdir()
-        _write_synced(aside / name, content)
+        for name, content in contents:
+            _write_synced(aside / name, content)
         _sync_folder(aside)
         aside.replace(folder)
         _sync_folder(folder.parent)

@@ -77,7 +77,7 @@ class Folder:
         if path.parent.is_dir():
             files.write(path, content, self.copy.temporary)
         else:
-            files.write_folder(path.parent, path.name, content, self.copy.temporary)
+            files.write_folder(path.parent, [(path.name, content)], self.copy.temporary)
 
     def sizes(self, names: Sequence[str]) -> dict[str, int]:
         """As the protocol says."""

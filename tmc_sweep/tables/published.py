@@ -18,7 +18,7 @@ from pydantic.dataclasses import dataclass
 from tmc_sweep.errors import DamagedError, InputError, StorageError
 from tmc_sweep.paths import SweepPaths, part_number
 from tmc_sweep.tables import files, sealed_json
-from tmc_sweep.tables.copies import adopt
+from tmc_sweep.tables.copies import adopt, not_whole
 from tmc_sweep.tables.manifest import Manifest, of_copy, parse_manifest, read_manifest
 from tmc_sweep.tables.places import Folder, Place, place, without_query
 from tmc_sweep.tables.present import part_files
@@ -198,7 +198,7 @@ def _read(source: Place, copy: SweepPaths, path: Path) -> bytes | None:
         content = source.read(name)
         if content is None or path.suffix != ".parquet" or is_whole(content):
             return content
-    raise StorageError(f"the copy's {name} must be as tmc_sweep wrote it, but is damaged: publish it again")
+    raise not_whole(name, "it is damaged")
 
 
 def _stamp(path: Path) -> _Stamp | None:

@@ -141,9 +141,7 @@ def check_version(path: Path, version: int, newest: int) -> None:
 
 def damaged(path: Path, what: str) -> DamagedError:
     """The error for a file that is not as we wrote it."""
-    return DamagedError(
-        f"{path} must be as tmc_sweep wrote it, but {what}: mend it with {command(f'repair {sweep_of(path)}')}"
-    )
+    return DamagedError(path, what, f"mend it with {command(f'repair {sweep_of(path)}')}")
 
 
 @contextmanager
