@@ -159,7 +159,9 @@ def test_the_data_sets_have_their_sizes():
     }
 
 
-PRESET_RULE = "architecture must be one of small, large, ablation, clustering, or widths such as {latents: [12, 4]}"
+PRESET_RULE = (
+    "architecture must be one of small, large, ablation, clustering, or widths such as [12, 4] or {latents: [12, 4]}"
+)
 WIDTHS_RULE = "must be a list of 1 to 64 widths from 1 to 65536"
 
 
@@ -184,7 +186,7 @@ WIDTHS_RULE = "must be a list of 1 to 64 widths from 1 to 65536"
         ({"objectiv": "tmc"}, "objectiv is not a known key: did you mean 'objective'?"),
         ({"architecture": "smal"}, f"{PRESET_RULE}, but got 'smal': did you mean 'small'?"),
         ({"architecture": 5}, f"{PRESET_RULE}, but got 5"),
-        ({"architecture": [4]}, f"{PRESET_RULE}, but got [4]"),
+        ({"architecture": []}, f"architecture.latents {WIDTHS_RULE}, but got []"),
         ({"architecture": {"latent": [4]}}, "architecture.latent is not a known key: did you mean 'latents'?"),
         (
             {"architecture": {"latents": [4], 1: 2}},

@@ -131,7 +131,10 @@ PRESETS: Mapping[str, Architecture] = MappingProxyType(
 )
 
 
-def _preset(value: object) -> object:
+def _resolved(value: object) -> object:
+    """A preset by its name, an architecture by its latents' widths alone."""
+    if isinstance(value, list | tuple):
+        return {"latents": list(value)}
     if not isinstance(value, str):
         return value
     if value not in PRESETS:
@@ -139,7 +142,7 @@ def _preset(value: object) -> object:
     return PRESETS[value]
 
 
-ARCHITECTURE_RULE = f"one of {', '.join(PRESETS)}, or widths such as {{latents: [12, 4]}}"
+ARCHITECTURE_RULE = f"one of {', '.join(PRESETS)}, or widths such as [12, 4] or {{latents: [12, 4]}}"
 
 
 def _field(rule: str, meaning: str, default: Any = ..., **constraints: Any) -> Any:
@@ -188,7 +191,7 @@ class TrialConfig(_Frozen):
         "one of none, dynamic, static", "pixels as they are, drawn anew at each use, or drawn once per data set", "none"
     )
     objective: Objective = _field("one of elbo, iwae, tmc", "bound that is trained", "tmc")
-    architecture: Annotated[Architecture, BeforeValidator(_preset)] = _field(
+    architecture: Annotated[Architecture, BeforeValidator(_resolved)] = _field(
         ARCHITECTURE_RULE, "preset's name, or the latents' widths from the data up", PRESETS["small"]
     )
     K: int = _field("an integer from 1 to 10000", "samples per latent in training", 20, ge=1, le=10_000)

@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 from tmc_sweep.config import DERIVED_FROM, TrialConfig
 from tmc_sweep.explain import did_you_mean, explain, telling
 from tmc_sweep.space.mistakes import Mark, each, together
-from tmc_sweep.space.source import Node, shown
+from tmc_sweep.space.source import Node, flow, shown
 
 Model = TypeVar("Model", bound=BaseModel)
 Read = TypeVar("Read")
@@ -108,13 +108,27 @@ def _where(node: Node, error: ErrorDetails) -> Mark:
 
 def setting(name: str, node: Node) -> Setting:
     """The field's value, resolved and validated apart from all other fields."""
-    if isinstance(node.value, list):  # no field takes one
-        fix = f"to try each of them write {{grid_search: {shown(node)}}} under space"
-        raise node.mark.error(f"{name} must be {rule(name)}, but got {shown(node)}: {fix}")
+    node = _written_out(name, node)
+    if isinstance(node.value, list):
+        raise node.mark.error(f"{name} must be {rule(name)}, but got {shown(node)}: {_instead_of_list(name, node)}")
     for kind in filter(DOMAIN_KINDS.__contains__, node.keys):
         raise node.keys[kind].error(f"{name} must be {rule(name)}, but got a {kind}: domains belong under space")
     model = validate(_ALONE[name], Node(node.mark, {name: node}, {name: node.mark}))
     return Setting(getattr(model, name), node.mark)
+
+
+def _written_out(name: str, node: Node) -> Node:
+    """A list of widths as the architecture that it stands for; any other value as it is."""
+    items = node.value if name == "architecture" and isinstance(node.value, list) else []
+    if not items or any(isinstance(item.value, list | dict | str) for item in items):
+        return node
+    return Node(node.mark, {"latents": node}, {"latents": node.mark})
+
+
+def _instead_of_list(name: str, node: Node) -> str:
+    if name == "seed" or not node.value:
+        return "write one value"
+    return f"to try each of them write {{grid_search: {flow(node)}}} under space"
 
 
 def read_fields(node: Node, section: str, example: str, read: Callable[[str, Node], Read]) -> dict[str, Read]:
@@ -142,6 +156,7 @@ def condition(node: Node, section: str) -> Condition:
 
 
 def _options(field: str, node: Node) -> tuple[object, ...]:
+    node = _written_out(field, node)
     options = node.value if isinstance(node.value, list) else [node]
     if not options:
         raise node.mark.error(f"{field} must have a value or several, but got []: write one")
