@@ -21,6 +21,7 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import OUTCOME_COLUMNS, EpochRecord, Provenance, Status
 from tmc_sweep.space import parse
 from tmc_sweep.sweep import recorder as recorder_module
+from tmc_sweep.sweep.inspection import verify
 from tmc_sweep.sweep.letters import Ack, Begin, Report
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.sweep.repair import repair
@@ -267,6 +268,27 @@ def test_a_lost_trial_table_has_its_stopped_trials_again_after_repair(ended: Sto
     ended.paths.trials.unlink()
     repair(ended.paths)
     assert ended.ends() == expected
+
+
+def test_rows_of_stopped_trials_that_were_lost_are_trained_again_up_to_where_they_stopped(ended: Story):
+    expected = {name: end[:2] for name, end in ended.ends().items()}
+    for number in range(len(ended.trials)):
+        ended.paths.part(number).write_bytes(b"garbage")
+    assert {line.split()[1].rstrip(":") for line in repair(ended.paths).to_train} == expected.keys()
+    ended.acknowledged.clear()
+    ended.run()
+    assert {name: end[:2] for name, end in ended.ends().items()} == expected
+    assert verify(ended.paths).problems == ()
+
+
+def test_rows_of_stopped_trials_are_lost_for_ever_where_no_decision_is_on_record(ended: Story):
+    stopped = {name for name, (status, *_) in ended.ends().items() if status == Status.STOPPED}
+    for file in (ended.paths.manifest, *map(ended.paths.part, range(len(ended.trials)))):
+        file.write_bytes(b"garbage")
+    mended = repair(ended.paths)
+    said = [line for line in mended.done if line.startswith("lost for ever, since the trial was stopped, and at which")]
+    assert {line.split(": trial ")[1][:12] for line in said} == stopped
+    assert len(mended.to_train) == len(ended.trials) - len(stopped)
 
 
 def test_without_the_manifest_what_is_stored_counts_as_let_go_which_repair_says(tmp_path: Path):

@@ -158,6 +158,7 @@ class Recorder:
         if len(history) > self._epochs.epochs_done.get(trial_id, 0):
             self._epochs.add(self._configs[trial_id], history, replace_before=history[-1].attempt)
             self._settle(trial_id)
+            self._stop_if_decided(self._configs[trial_id].cell_id)
 
     def _put_in_order(self) -> None:
         """Let the trial table agree with the trials asked for, the checkpoints and the rows, and commit."""
@@ -265,6 +266,11 @@ class Recorder:
             if reached >= decision.epoch and row["status"] in OPEN:
                 self._set_status(row["trial_id"], Status.STOPPED, reason=decision.stop, ended=datetime.now(UTC))
 
+    def _is_stopped_by_decision(self, row: TrialRow) -> bool:
+        """Whether a trial is stopped, and will be again when it comes where that was decided."""
+        decision = self._decisions.get(row["cell_id"])
+        return row["status"] == Status.STOPPED and decision is not None and decision.stop is not None
+
     def _know(self, configs: Sequence[TrialConfig]) -> None:
         for config in configs:
             if config.trial_id not in self._configs:
@@ -291,7 +297,7 @@ class Recorder:
             lost = done < row["epochs_done"]
             self._status_changed |= lost  # it never counts rows that are not there
             self._trials.update(trial_id, epochs_done=done)
-            if lost and row["status"] == Status.DIVERGED:
+            if lost and (row["status"] == Status.DIVERGED or self._is_stopped_by_decision(row)):
                 self._set_status(trial_id, Status.PENDING, reason=None, ended=None)
         if row["status"] == Status.DONE and done < row["epochs"]:
             self._set_status(trial_id, Status.PENDING, ended=None)  # rows were lost, or more are asked for

@@ -10,7 +10,7 @@ from pathlib import Path
 from tmc_sweep.config import EarlierConfig, TrialConfig
 from tmc_sweep.errors import StorageError
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.records import ENDED, INTERRUPTED, EpochRecord
+from tmc_sweep.records import ENDED, INTERRUPTED, EpochRecord, Status
 from tmc_sweep.space.stored import parse_stored
 from tmc_sweep.sweep.inspection import Findings, config_in, inspect
 from tmc_sweep.sweep.recorder import Recorder
@@ -64,14 +64,22 @@ def repair(paths: SweepPaths) -> Mended:
         for trial_id, before in counted.items()
         if left[trial_id] < before
     }
-    for_ever = [trial_id for trial_id in lost if isinstance(configs.get(trial_id), EarlierConfig)]
-    done += [f"lost for ever, since {WHY}: {lost.pop(trial_id)}" for trial_id in for_ever]
+    for trial_id in list(lost):
+        if why := _why_never_again(recorder.row(trial_id), configs.get(trial_id)):
+            done.append(f"lost for ever, since {why}: {lost.pop(trial_id)}")
     if findings.is_copy and findings.problems:
         done.append(
             "this is a copy without checkpoints, so no rows could come back: fetch it again with `tmc-sweep pull`, "
             "or run the sweep here, which trains them anew"
         )
     return Mended(tuple(done), tuple(lost.values()))
+
+
+def _why_never_again(row: TrialRow, config: TrialConfig | None) -> str | None:
+    """Why no run trains what a trial has lost; None if the next one does."""
+    if isinstance(config, EarlierConfig):
+        return WHY
+    return "the trial was stopped, and at which epoch is not on record" if row["status"] == Status.STOPPED else None
 
 
 def _broken(findings: Findings) -> list[Path]:
