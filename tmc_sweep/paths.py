@@ -44,6 +44,13 @@ def sweep_of(path: Path) -> str:
     return path.name if path.is_dir() else path.parent.name
 
 
+def results_of(path: Path) -> Path:
+    """The folder of results that it lies in, a file of a sweep or the folder that is its epoch table."""
+    if _PRIVATE in path.parts:
+        return Path(*path.parts[: path.parts.index(_PRIVATE)])
+    return path.parent if _TABLE.fullmatch(path.name) or path.is_dir() else path.parent.parent
+
+
 def part_number(name: str) -> int | None:
     """Which part a file of this name is; None if it is none."""
     match = _PART.fullmatch(name)

@@ -278,7 +278,7 @@ def test_a_whole_sweep_is_left_as_it_is(paths: SweepPaths):
 
 def test_a_damaged_part_is_neither_trained_on_nor_overwritten_by_a_run(paths: SweepPaths):
     break_part(paths)
-    with pytest.raises(StorageError, match=r"part-00000\.parquet .* mend it with `tmc-sweep repair tiny`"):
+    with pytest.raises(StorageError, match=r"part-00000\.parquet .* mend it with `tmc-sweep repair tiny --results "):
         Recorder.open(paths, TRIALS)
     assert paths.part(0).read_bytes() == b"garbage"
 

@@ -308,7 +308,7 @@ def flipped_in_the_footer(path):
         (with_a_gap, "epochs are not 1, 2, 3"),
         (
             flipped_in_the_footer,
-            "damaged .its SHA-256 is not the one it carries.: mend it with `tmc-sweep repair grid`",
+            "damaged .its SHA-256 is not the one it carries.: mend it with `tmc-sweep repair grid --results ",
         ),
     ],
 )
@@ -342,7 +342,9 @@ def test_a_missing_part_and_a_stray_file_are_refused(paths, part):
         EpochTable.open(paths)
     stray.unlink()
     part.rename(paths.epochs / "part-00001.parquet")
-    with pytest.raises(StorageError, match=r"part-00000\.parquet.*it is missing: mend it with `tmc-sweep repair grid`"):
+    with pytest.raises(
+        StorageError, match=r"part-00000\.parquet.*it is missing: mend it with `tmc-sweep repair grid --res"
+    ):
         EpochTable.open(paths)
 
 

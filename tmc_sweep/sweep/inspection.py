@@ -26,7 +26,7 @@ from tmc_sweep.tables.attempts import ATTEMPT_KEY
 from tmc_sweep.tables.checkpoints import CheckpointFiles
 from tmc_sweep.tables.manifest import is_copy, read_manifest
 from tmc_sweep.tables.parts import TrialRows, read_part
-from tmc_sweep.tables.present import is_there, missing
+from tmc_sweep.tables.present import gone, is_there, missing
 from tmc_sweep.tables.read import find
 from tmc_sweep.tables.schema import damaged, read_sweep_id, read_table
 from tmc_sweep.tables.trials import TrialRow, config_of
@@ -152,7 +152,7 @@ class _Inspection:
     def _missing(self) -> None:
         with suppress(StorageError):  # of the manifest or the trial table, which is reported when it is read
             for path in missing(self.paths):
-                self._report(path, "it is missing")
+                self.problems.append(Problem(path, str(gone(self.paths, path))))
 
     def _strays(self) -> None:
         """What lies where only parts or checkpoints may."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tmc_sweep.config import EarlierConfig, TrialConfig
-from tmc_sweep.errors import StorageError
+from tmc_sweep.errors import InputError, StorageError, command
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import ENDED, INTERRUPTED, EpochRecord, Status
 from tmc_sweep.space.stored import parse_stored
@@ -21,6 +21,7 @@ from tmc_sweep.tables.earlier import WHY
 from tmc_sweep.tables.epochs import EpochTable, fill_gaps
 from tmc_sweep.tables.lock import sweep_lock
 from tmc_sweep.tables.manifest import open_manifest, read_manifest
+from tmc_sweep.tables.renamed import adopt, later_name
 from tmc_sweep.tables.trials import TrialRow, TrialTable, config_by_columns, config_of
 from tmc_sweep.training import decode
 
@@ -38,12 +39,18 @@ def repair(paths: SweepPaths) -> Mended:
 
     StorageError, and nothing is changed, if a file cannot be read or a newer version wrote it.
     """
+    if later := later_name(paths):
+        mend = command(f"repair {later.name}", paths.results)
+        raise InputError(
+            f"a sweep must be repaired under its name, but {paths.name} was renamed to {later.name}: use {mend}"
+        )
     with sweep_lock(paths):
+        moved = list(adopt(paths))
         findings = inspect(paths)
         for problem in findings.problems:
             if not problem.mendable:
                 raise StorageError(problem.sentence)
-        done = [*_set_aside(paths, findings), *_fill(paths, findings)]
+        done = [*moved, *_set_aside(paths, findings), *_fill(paths, findings)]
         rows = {row["trial_id"]: dict(row) for row in TrialTable.open(paths)}
         done += _restore_attempts(paths, rows.values())
         counted = {trial_id: row["epochs_done"] for trial_id, row in rows.items()}

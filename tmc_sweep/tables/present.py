@@ -8,11 +8,12 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-from tmc_sweep.errors import StorageError
+from tmc_sweep.errors import DamagedError, StorageError
 from tmc_sweep.paths import SweepPaths, is_name, part_name, part_number
 from tmc_sweep.records import EPOCH_COLUMNS, TRIAL_COLUMNS
 from tmc_sweep.tables import epochs, files
 from tmc_sweep.tables.manifest import is_copy, read_manifest
+from tmc_sweep.tables.renamed import earlier_name, later_name
 from tmc_sweep.tables.schema import damaged, opened, read_encoded
 
 
@@ -42,7 +43,16 @@ def check_present(paths: SweepPaths) -> None:
     first = list(missing(paths))
     lasting = [path for path in missing(paths) if path in first] if first else []
     if lasting:
-        raise damaged(lasting[0], "it is missing")
+        raise gone(paths, lasting[0])
+
+
+def gone(paths: SweepPaths, path: Path) -> DamagedError:
+    """The error for a file of the sweep that is missing; of one renamed by hand it says so."""
+    if earlier := earlier_name(paths):
+        return damaged(path, f"it is missing, since the sweep was renamed from {earlier.name} but for its hidden files")
+    if later := later_name(paths):
+        return damaged(path, f"it is missing, since the sweep was renamed to {later.name}", later.name)
+    return damaged(path, "it is missing")
 
 
 def missing(paths: SweepPaths) -> Iterator[Path]:

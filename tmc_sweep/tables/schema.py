@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tmc_sweep.errors import DamagedError, NewerError, StorageError, command
-from tmc_sweep.paths import sweep_of
+from tmc_sweep.paths import results_of, sweep_of
 from tmc_sweep.records import Column
 from tmc_sweep.tables import files
 from tmc_sweep.tables.seal import PLACEHOLDER, is_sealed, sealed
@@ -139,9 +139,9 @@ def check_version(path: Path, version: int, newest: int) -> None:
         )
 
 
-def damaged(path: Path, what: str) -> DamagedError:
-    """The error for a file that is not as we wrote it."""
-    return DamagedError(path, what, f"mend it with {command(f'repair {sweep_of(path)}')}")
+def damaged(path: Path, what: str, sweep: str = "") -> DamagedError:
+    """The error for a file that is not as we wrote it: repairing its sweep mends it, or that of another name."""
+    return DamagedError(path, what, f"mend it with {command(f'repair {sweep or sweep_of(path)}', results_of(path))}")
 
 
 @contextmanager
