@@ -7,7 +7,7 @@ from pathlib import Path
 from tmc_sweep.errors import InputError
 
 NAME_RULE = "1 to 64 characters out of a-z, 0-9, _ and -, the first a letter or digit"
-_PART = re.compile(r"part-(\d{5,})\.parquet")
+_PART = re.compile(r"part-([0-9]{5})\.parquet")  # larger ones would have a million parts missing before them
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _TABLE = re.compile(rf"({_NAME.pattern})\.[a-z]+\.parquet")  # one of a single file
 _PRIVATE = ".tmc"
@@ -54,7 +54,7 @@ def results_of(path: Path) -> Path:
 def part_number(name: str) -> int | None:
     """Which part a file of this name is; None if it is none."""
     match = _PART.fullmatch(name)
-    return int(match[1]) if match and part_name(int(match[1])) == name else None
+    return int(match[1]) if match else None
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from tmc_sweep.sweep.repair import repair
 from tmc_sweep.tables import files, manifest
 from tmc_sweep.tables.artefacts import ARTEFACTS, Artefact, upsert
 from tmc_sweep.tables.manifest import read_manifest, write_manifest
+from tmc_sweep.tables.read import read_epochs
 from tmc_sweep.tables.schema import read_table, to_parquet
 
 
@@ -133,6 +134,16 @@ def test_a_stray_of_a_far_number_is_one_problem(paths: SweepPaths, stray: Callab
     stray(paths.part(300_000))
     (found,) = inspect(paths).problems
     assert (found.file, found.remove) == (paths.part(300_000), True)
+
+
+def test_a_far_number_counts_for_nothing_also_where_it_has_the_only_rows_and_no_trial_table_is_left(paths: SweepPaths):
+    before = read_epochs(paths.epochs)
+    paths.part(0).rename(paths.part(50_000_000))
+    paths.trials.unlink()
+    assert [problem.file for problem in inspect(paths).problems][-1] == paths.part(50_000_000)
+    assert f"moved {paths.part(50_000_000)} to {paths.quarantine / 'part-50000000.parquet'}" in repair(paths).done
+    assert read_epochs(paths.epochs).equals(before)
+    assert sentences(paths) == []
 
 
 def test_a_trial_in_two_parts_is_found(paths: SweepPaths):

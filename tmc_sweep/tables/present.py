@@ -64,8 +64,10 @@ def missing(paths: SweepPaths) -> Iterator[Path]:
         trials = read_encoded(paths.trials, TRIAL_COLUMNS, ["epochs_done", "checkpoint"])
         n_with_rows = sum(count > 0 for count in trials["epochs_done"].to_pylist())
         n_parts = max(1, math.ceil(n_with_rows / epochs.TRIALS_PER_PART))
-        near = [number for number in numbers if number <= n_parts + len(numbers)]  # one of a far number is a stray
-        n_parts = max([n_parts, *(number + 1 for number in near if _n_rows(paths.part(number)) is not None)])
+        more = (
+            number for number in numbers if n_parts <= number <= n_parts + len(numbers)
+        )  # one further on is a stray
+        n_parts = max([n_parts, *(number + 1 for number in more if _n_rows(paths.part(number)) is not None)])
         has_checkpoints = trials["checkpoint"].null_count < trials.num_rows
     else:
         rows = {number: count for number in numbers if (count := _n_rows(paths.part(number))) is not None}
