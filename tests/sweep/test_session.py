@@ -1,17 +1,19 @@
 """Which cluster a sweep joins or starts. Nothing here starts Ray."""
 
+import errno
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import grpc
 import pytest
 import ray
 from ray.core.generated.gcs_service_pb2 import CheckAliveReply, CheckAliveRequest
-from ray.exceptions import ActorDiedError
+from ray.exceptions import ActorDiedError, AuthenticationError
 
 from tmc_sweep.errors import CannotRunError
 from tmc_sweep.space.schema import Resources
@@ -27,6 +29,7 @@ def nothing_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray, "init", lambda *_, **__: pytest.fail("Ray was started"))
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(session, "watched", nullcontext)  # there is no raylet
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
 
 
@@ -156,44 +159,83 @@ def test_a_cluster_that_goes_away_in_mid_sweep_is_reported_with_the_way_on(
         raise ActorDiedError
 
 
-def test_our_own_cluster_has_no_dashboard_and_its_token_is_ours_alone(
-    nothing_started, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-):
-    def init(**options: object) -> None:
-        asked.append(options)
-        session.TOKEN.write_text("secret")
-        session.TOKEN.chmod(0o644)  # as Ray leaves it
-
+def test_our_own_cluster_has_no_dashboard_and_a_token_of_its_own(nothing_started, monkeypatch: pytest.MonkeyPatch):
     asked: list[dict[str, object]] = []
+
+    def init(**options: object) -> None:
+        token = Path(os.environ["RAY_AUTH_TOKEN_PATH"])
+        asked.append({**options, "mode": token.stat().st_mode & 0o777, "folder": str(token.parent)})
+
     monkeypatch.setattr(ray, "init", init)
-    monkeypatch.setattr(session, "TOKEN", tmp_path / "auth_token")
+    monkeypatch.delenv("RAY_AUTH_TOKEN_PATH", raising=False)
     with ray_session(Resources(gpu=0)):
-        assert session.TOKEN.stat().st_mode & 0o777 == 0o600
-    assert [(options["address"], options["include_dashboard"]) for options in asked] == [("local", False)]
+        pass
+    (options,) = asked
+    assert (options["address"], options["include_dashboard"], options["mode"]) == ("local", False, 0o600)
+    assert options["folder"] == options["_temp_dir"]
+    assert "RAY_AUTH_TOKEN_PATH" not in os.environ
+
+
+def test_a_token_that_the_user_names_is_used(nothing_started, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", "/mine")
+    monkeypatch.setattr(ray, "init", lambda **_: None)
+    with ray_session(Resources(gpu=0)):
+        assert os.environ["RAY_AUTH_TOKEN_PATH"] == "/mine"
 
 
 @pytest.mark.parametrize(
     ("said", "why", "fix"),
     [
         (
-            "The node timed out during startup. This could\nhappen because of anything.",
+            Exception("The node timed out during startup. This could\nhappen because of anything."),
             "The node timed out during startup",
             "free some memory or processors",
         ),
         (
-            "AF_UNIX path length cannot exceed 107 bytes: /tmp/deep/socket",
+            OSError("AF_UNIX path length cannot exceed 107 bytes: /tmp/deep/socket"),
             "AF_UNIX path length cannot exceed 107 bytes: /tmp/deep/socket",
             "let RAY_TMPDIR name a folder with a short path",
+        ),
+        (
+            FileNotFoundError(errno.ENOENT, "No such file or directory", "/proc/nonexistent/.ray"),
+            "[Errno 2] No such file or directory: '/proc/nonexistent/.ray'",
+            "let HOME be a folder that you may write to",
+        ),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/elsewhere"),
+            "[Errno 13] Permission denied: '/elsewhere'",
+            "let /elsewhere be a folder that you may write to",
+        ),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/proc/nonexistent/x"),
+            "[Errno 28] No space left on device: '/proc/nonexistent/x'",
+            "free some space on the disk of RAY_TMPDIR (default: /tmp) or in /dev/shm",
+        ),
+        (
+            OSError(errno.EMFILE, "Too many open files"),
+            "[Errno 24] Too many open files",
+            "let more files be open at once (`ulimit -n 65536`)",
+        ),
+        (
+            BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"),
+            "[Errno 11] Resource temporarily unavailable",
+            "end some processes of yours, or let there be more (`ulimit -u`)",
+        ),
+        (
+            AuthenticationError("Token file is empty. Do this."),
+            "Token file is empty",
+            "unset RAY_AUTH_TOKEN_PATH, or let it name a file that holds a token",
         ),
     ],
 )
 def test_a_ray_that_does_not_start_is_reported_in_one_sentence(
-    nothing_started, monkeypatch: pytest.MonkeyPatch, said: str, why: str, fix: str
+    nothing_started, monkeypatch: pytest.MonkeyPatch, said: Exception, why: str, fix: str
 ):
     def fails(**_: object) -> None:
-        raise Exception(said)
+        raise said
 
     monkeypatch.setattr(ray, "init", fails)
+    monkeypatch.setenv("HOME", "/proc/nonexistent")
     with pytest.raises(CannotRunError) as error, ray_session(Resources(gpu=0)):
         pass
     assert str(error.value) == f"Ray must start on this machine, but {why}: {fix}, and run the same command again"

@@ -1,6 +1,7 @@
 """Asks a cluster's head itself whether it is there and will have us, with a deadline: Ray would wait for minutes."""
 
 import os
+from typing import NoReturn
 
 import grpc
 import ray
@@ -10,7 +11,7 @@ from ray.core.generated.gcs_service_pb2 import CheckAliveRequest, InternalKVGetR
 from ray.core.generated.gcs_service_pb2_grpc import InternalKVGcsServiceStub, NodeInfoGcsServiceStub
 from ray.exceptions import AuthenticationError
 
-from tmc_sweep.errors import CannotRunError
+from tmc_sweep.errors import CannotRunError, TmcSweepError
 from tmc_sweep.said import visible
 from tmc_sweep.sweep import TOKEN
 
@@ -69,9 +70,13 @@ class ControlService:
         try:
             self._check_alive(CheckAliveRequest(), timeout=_SILENT_SECONDS, wait_for_ready=True)
         except grpc.RpcError:
-            error = cluster_lost(f"its head at {self._address} was silent for {_SILENT_SECONDS:g} s")
-            os.write(2, f"{_SHOW_CURSOR if os.isatty(2) else ''}tmc-sweep: {visible(error)}\n".encode())
-            os._exit(error.exit_code)
+            leave(cluster_lost(f"its head at {self._address} was silent for {_SILENT_SECONDS:g} s"))
+
+
+def leave(error: TmcSweepError) -> NoReturn:
+    """End this process, as after a kill, with what the error says."""
+    os.write(2, f"{_SHOW_CURSOR if os.isatty(2) else ''}tmc-sweep: {visible(error)}\n".encode())
+    os._exit(error.exit_code)
 
 
 def cluster_lost(what: str) -> CannotRunError:

@@ -1,14 +1,17 @@
 """Ray for one sweep: the cluster that is there, or one of our own that ends with us; and whether trials fit it."""
 
+import errno
 import logging
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import RayError
+from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
+from ray.exceptions import AuthenticationError, RayError
 
 from tmc_sweep.errors import CannotRunError, TmcSweepError
 from tmc_sweep.said import first_line
@@ -18,6 +21,7 @@ from tmc_sweep.sweep.address import CONNECT_SECONDS, answers, as_ray_reads, runn
 from tmc_sweep.sweep.allotment import Capacity
 from tmc_sweep.sweep.control_service import ControlService, cluster_lost
 from tmc_sweep.sweep.nodes import Nodes, capacity_here, check_fits
+from tmc_sweep.sweep.raylet import watched
 from tmc_sweep.sweep.scratch import scratch_folder
 
 OBJECT_STORE_BYTES = 500 * 2**20  # data sets and checkpoints in flight; Ray's default is 30 % of the memory
@@ -35,14 +39,15 @@ def ray_session(resources: Resources) -> Iterator[list[Capacity]]:
         yield Nodes.of_cluster().fitting(resources)
         return
     if address := cluster_address():
-        with joined(address):
+        with joined(address), watched():
             yield Nodes.of_cluster().fitting(resources)
     else:
         here = capacity_here()
         check_fits(resources, [here])
-        with scratch_folder() as folder, _left_at_the_end():
+        with scratch_folder() as folder, _own_token(folder), _left_at_the_end():
             _start(here, folder)
-            yield [here]
+            with watched():
+                yield [here]
 
 
 def cluster_address() -> str | None:
@@ -109,17 +114,59 @@ def _start(here: Capacity, folder: Path) -> None:
     except TmcSweepError:  # a signal's
         raise
     except Exception as error:  # Ray gives up on its own processes after 30 s with no other type
-        long = "AF_UNIX path length" in str(error)
-        fix = "let RAY_TMPDIR name a folder with a short path" if long else "free some memory or processors"
         raise CannotRunError(
-            f"Ray must start on this machine, but {_first_sentence(error)}: {fix}, and run the same command again"
+            f"Ray must start on this machine, but {_first_sentence(error)}: {_fix(error)}, and run the same command "
+            "again"
         ) from error
-    if TOKEN.is_file():  # Ray leaves it readable to all
-        TOKEN.chmod(0o600)
+
+
+@contextmanager
+def _own_token(folder: Path) -> Iterator[None]:
+    """A token that opens the cluster of this folder alone, unless the user names one: Ray's own would be in HOME."""
+    if _TOKENS & os.environ.keys():
+        yield
+        return
+    file, mode = folder / "token", os.environ.get(_MODE)
+    file.touch(0o600)
+    file.write_text(secrets.token_hex(32))
+    os.environ[_TOKEN_PATH] = str(file)
+    AuthenticationTokenLoader.instance().reset_cache()
+    try:
+        yield
+    finally:
+        del os.environ[_TOKEN_PATH]
+        AuthenticationTokenLoader.instance().reset_cache()
+        if mode is None and _MODE in os.environ:  # Ray set it
+            del os.environ[_MODE]
+            Config.initialize("")
+
+
+def _fix(error: Exception) -> str:
+    """What to do about a Ray that does not start."""
+    if isinstance(error, AuthenticationError):
+        return "unset RAY_AUTH_TOKEN_PATH, or let it name a file that holds a token"
+    if "AF_UNIX path length" in str(error):
+        return "let RAY_TMPDIR name a folder with a short path"
+    if isinstance(error, OSError) and error.errno in _FIXES:
+        return _FIXES[error.errno]
+    if isinstance(error, OSError) and error.filename:
+        home = str(error.filename).startswith(os.environ.get("HOME") or "/")
+        return f"let {'HOME' if home else error.filename} be a folder that you may write to"
+    return "free some memory or processors"
 
 
 def _first_sentence(error: Exception) -> str:
     return str(error).partition(". ")[0].partition("\n")[0] or type(error).__name__
 
 
+_TOKEN_PATH = "RAY_AUTH_TOKEN_PATH"  # noqa: S105 - the variable's name
+_MODE = "RAY_AUTH_MODE"
+_TOKENS = {_TOKEN_PATH, "RAY_AUTH_TOKEN"}
+_FIXES = {
+    errno.ENOSPC: "free some space on the disk of RAY_TMPDIR (default: /tmp) or in /dev/shm",
+    errno.EMFILE: "let more files be open at once (`ulimit -n 65536`)",
+    errno.ENFILE: "close some files on this machine",
+    errno.EAGAIN: "end some processes of yours, or let there be more (`ulimit -u`)",
+    errno.EADDRINUSE: "end what has the port",
+}
 _QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
