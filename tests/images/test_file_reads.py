@@ -85,7 +85,11 @@ def test_a_file_that_inflates_to_more_is_refused_without_inflating_it_all(
     assert inflated(tmp_path / "bomb.gz", 100_000) == bytes(100_000)
 
 
-@pytest.mark.parametrize("content", [b"not gzip", gzip.compress(b"12345")[:-3], gzip.compress(b"1") + b"more"])
+@pytest.mark.parametrize(
+    "content",
+    [b"not gzip", gzip.compress(b"12345")[:-3], gzip.compress(b"1") + b"more"],
+    ids=["no gzip", "cut off", "more behind it"],
+)
 def test_a_broken_gzip_file(tmp_path: Path, content: bytes):
     (tmp_path / "it.gz").write_bytes(content)
     with pytest.raises(InputError, match=r"it\.gz must be a whole gzip file, but is not \(.*\): replace it$"):
