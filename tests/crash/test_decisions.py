@@ -83,13 +83,13 @@ class Story:
             for trial, epoch in batch:
                 if (attempt := attempts[trial]) is not None:
                     recorder.receive(Report(trial.trial_id, attempt, (_record(trial, epoch, attempt),)))
-            if any(decision.stop for decision in recorder.decisions.values()):
-                self.on_stop(recorder)
+            if recorder.decisions:
+                self.on_decision(recorder)
             _lasting(recorder.commit, tries)
             self.acknowledged.update(batch)
 
-    def on_stop(self, recorder: Recorder) -> None:
-        """Called before each commit once a cell is to stop."""
+    def on_decision(self, recorder: Recorder) -> None:
+        """Called before each commit once something was decided of a cell."""
 
     def continued(self, paths: SweepPaths) -> Ends:
         """How the trials end in a copy, in which arrives what it has no row of."""
@@ -177,6 +177,22 @@ def test_ten_reopenings_stop_nothing_more_and_nothing_less(story: Story, tmp_pat
     for place in range(2, len(story.order), 2):
         story.run(until=place)
     assert story.ends() == expected
+
+
+def test_a_cell_let_go_stays_so_when_its_lost_rows_come_again_after_all_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """It is the worst at the first rung, and was the first there; the kill comes between the decision and the rows."""
+    story = Story(SweepPaths(tmp_path / "results", "tiny"), "asha", 2)
+    (worst,) = (trial for trial in story.trials if trial.lr == 2e-4)
+    story.order.sort(key=lambda arrival: arrival[0] != worst)
+    with monkeypatch.context() as patch, suppress(StorageError):
+        patch.setattr(story, "on_decision", lambda recorder: patch.setattr(recorder._epochs, "commit", _broken))
+        story.run(tries=1)
+    assert story.acknowledged == set()
+    story.order.sort(key=lambda arrival: (arrival[0] == worst, arrival[1]))
+    story.run()
+    assert read_manifest(story.paths).decisions[worst.cell_id].epoch > 1
 
 
 @pytest.mark.parametrize("story", ["asha-2"], indirect=True)
@@ -310,8 +326,13 @@ def test_a_stop_on_record_outlasts_its_scheduler_and_a_killed_run(tmp_path: Path
     """Killed between the decision and the trial table; the next run has no scheduler in its file."""
     story = Story(SweepPaths(tmp_path / "results", "tiny"), "asha", 2)
     expected = twin_of(story, tmp_path)
+
+    def break_at_a_stop(recorder: Recorder) -> None:
+        if any(decision.stop for decision in recorder.decisions.values()):
+            patch.setattr(recorder._trials, "commit", _broken)
+
     with pytest.MonkeyPatch.context() as patch, suppress(StorageError):
-        patch.setattr(story, "on_stop", lambda recorder: patch.setattr(recorder._trials, "commit", _broken))
+        patch.setattr(story, "on_decision", break_at_a_stop)
         story.run(tries=1)
     first = {name for name, decision in read_manifest(story.paths).decisions.items() if decision.stop}
     assert first

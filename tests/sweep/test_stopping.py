@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from test_recorder import begin, row
 from twin import small
@@ -13,7 +14,8 @@ from tmc_sweep.space.schema import Scheduler, Statistic
 from tmc_sweep.sweep.curves import Curves
 from tmc_sweep.sweep.letters import Ack, Begun, Report
 from tmc_sweep.sweep.recorder import Recorder
-from tmc_sweep.sweep.stopping import Stopping, fair_order
+from tmc_sweep.sweep.stopping import Decisions, Stopping, fair_order
+from tmc_sweep.tables.manifest import Decision
 from tmc_sweep.tables.read import read_curves
 from tmc_sweep.tables.trials import missing
 
@@ -34,10 +36,16 @@ def epoch(config: TrialConfig, number: int, value: float) -> EpochRecord:
 class Sweep:
     """Cells that report one after another."""
 
-    def __init__(self, scheduler: Scheduler, of: Sequence[Sequence[TrialConfig]], mode: str = "max") -> None:
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        of: Sequence[Sequence[TrialConfig]],
+        mode: str = "max",
+        decisions: Decisions = MappingProxyType({}),
+    ) -> None:
         self.curves = Curves("val_iwae", {})
         self.curves.add([config for cell in of for config in cell])
-        self.stopping = Stopping(scheduler, VAL.model_copy(update={"mode": mode}), self.curves)
+        self.stopping = Stopping(scheduler, VAL.model_copy(update={"mode": mode}), self.curves, decisions)
 
     def train(self, config: TrialConfig, *values: float) -> dict[str, str]:
         """The trial's epochs from the first on, until something is stopped; what that is."""
@@ -137,6 +145,15 @@ def test_cells_begin_in_an_order_that_the_file_has_no_part_in():
     assert ordered == fair_order(down)
     assert ordered not in (up, down)
     assert [config.seed for config in ordered] == [0, 1] * 12  # cell by cell
+
+
+def test_a_cell_that_was_let_go_stays_so_when_its_rows_were_lost_and_others_have_come_since():
+    (a,), (b,) = of = cells(2)
+    for decisions, expected in (({}, 2), ({a.cell_id: Decision(2)}, 4), ({a.cell_id: Decision(4)}, 8)):
+        sweep = Sweep(ASHA, of, decisions=decisions)
+        sweep.train(b, *[-1] * 9)
+        (why,) = sweep.train(a, *[-9] * 9).values()
+        assert f"at epoch {expected}:" in why
 
 
 def test_nothing_is_stopped_at_the_last_epoch():
