@@ -52,7 +52,7 @@ def test_trials_are_chosen_by_name_and_those_without_a_checkpoint_are_kept_apart
     [
         (LATER.trial_id, "must have a checkpoint for this, but none of the 1 asked for has one: run sweep 'tiny'"),
         (IWAE.trial_id[:-1] + "x", f"one of sweep 'tiny', but got .*: did you mean '{IWAE.trial_id}'"),
-        ("nonsense", "but got 'nonsense': `tmc-sweep status` lists them"),
+        ("nonsense", "but got 'nonsense': `tmc-sweep status tiny --results"),
     ],
 )
 def test_a_trial_that_cannot_be_used_is_refused(stored: SweepPaths, name: str, said: str):

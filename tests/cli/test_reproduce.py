@@ -11,6 +11,7 @@ import torch
 from command import command
 from rich.console import Console
 from twin import NEVER, DirectChannel, finish, small
+from verbs import copied_as
 
 from tmc_sweep.cli import reproduce
 from tmc_sweep.data import load
@@ -136,8 +137,7 @@ def test_a_mistake_is_one_sentence(stored: Path, arguments: list[str], said: str
 
 
 def test_a_trial_of_two_sweeps_needs_the_sweeps_name(mine: SweepPaths):
-    shutil.copytree(mine.epochs, mine.results / "again")
-    shutil.copy(mine.trials, mine.results / "again.trials.parquet")
+    copied_as(mine, "again")
     ended = command("reproduce", FIRST, "--results", mine.results)
     assert (ended.code, ended.out) == (2, "")
     assert "must be of one sweep, but again, pair have it: add --sweep NAME" in ended.err

@@ -47,5 +47,6 @@ def test_what_cannot_be_watched(tmp_path: Path, options: tuple[str, ...], got: s
     ended = command("status", *options, "--results", tmp_path)
     assert (ended.code, ended.out) == (2, "")
     assert ended.err == (
-        f"tmc-sweep: --watch must be given one sweep and no --json, but got {got}: write `tmc-sweep status NAME -w`\n"
+        f"tmc-sweep: --watch must be given one sweep and no --json, but got {got}: "
+        f"write `tmc-sweep status {options[0] if got == '--json' else 'NAME'} -w --results {tmp_path}`\n"
     )

@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 
 from tmc_sweep.config import EarlierConfig, TrialConfig
 from tmc_sweep.data import Split, batch, load
-from tmc_sweep.errors import CannotRunError, InputError, StorageError
+from tmc_sweep.errors import CannotRunError, InputError, StorageError, command
 from tmc_sweep.explain import did_you_mean
 from tmc_sweep.models import HierarchicalVAE
 from tmc_sweep.paths import SweepPaths
@@ -101,7 +101,7 @@ def choose(paths: SweepPaths, trial_ids: Sequence[str] = ()) -> Chosen:
     rows = stored_trials(find(paths.epochs))
     for name in trial_ids:
         if name not in rows:
-            hint = did_you_mean(name, rows) or ": `tmc-sweep status` lists them"
+            hint = did_you_mean(name, rows) or f": {command(f'status {paths.name}', paths.results)} lists them"
             raise InputError(f"a trial must be one of sweep {paths.name!r}, but got {name!r}{hint}")
     asked = [known_config(row) for name, row in rows.items() if not trial_ids or name in trial_ids]
     earlier = tuple(config for config in asked if isinstance(config, EarlierConfig))

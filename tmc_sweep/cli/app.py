@@ -11,7 +11,7 @@ import typer
 
 from tmc_sweep.cli.forward import forward, load_space, on_cluster, run_there
 from tmc_sweep.cli.terminal import console, messages, show, tell, warnings
-from tmc_sweep.errors import RESULTS, InputError, StorageError, TmcSweepError
+from tmc_sweep.errors import RESULTS, InputError, StorageError, TmcSweepError, command
 from tmc_sweep.paths import SweepPaths
 
 MAX_TRIALS = 100_000
@@ -85,6 +85,7 @@ def _interrupted() -> int:
 
 
 _SIGINT = 130  # the exit code
+_ANY = "NAME"  # of a sweep
 
 
 @app.callback(invoke_without_command=True)
@@ -216,7 +217,7 @@ def status(
         if name is None or as_json:
             raise InputError(
                 "--watch must be given one sweep and no --json, but got "
-                f"{'--json' if name else 'no name'}: write `tmc-sweep status NAME -w`"
+                f"{'--json' if name else 'no name'}: write {command(f'status {name or _ANY} -w', results)}"
             )
         look_on(results, name, console())
     elif name is not None:

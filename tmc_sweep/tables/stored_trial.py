@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tmc_sweep.config import TrialConfig
-from tmc_sweep.errors import InputError, StorageError
+from tmc_sweep.errors import InputError, StorageError, command
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EPOCH_COLUMNS
 from tmc_sweep.tables.parts import TrialRows, read_part
@@ -14,6 +14,7 @@ from tmc_sweep.tables.read import find, stored_trials
 from tmc_sweep.tables.schema import read_sweep_id
 from tmc_sweep.tables.trials import TrialRow, known_config
 
+_ANY = "NAME"  # of a sweep
 _Found = dict[str, TrialRow]  # by sweep
 
 
@@ -69,8 +70,12 @@ def _named(tables: Mapping[str, Mapping[str, TrialRow]], name: str, results: Pat
             if trial_id.startswith(name):
                 found.setdefault(trial_id, {})[sweep] = row
     if not found:
-        where = f"sweep {next(iter(tables))!r}" if len(tables) == 1 else f"the {len(tables)} sweeps in {results}"
-        raise InputError(f"a trial must be one of {where}, but got {name!r:.40}: `tmc-sweep status NAME` lists them")
+        only = next(iter(tables), None) if len(tables) < 2 else None
+        where = f"sweep {only!r}" if only else f"the {len(tables)} sweeps in {results}"
+        raise InputError(
+            f"a trial must be one of {where}, but got {name!r:.40}: "
+            f"{command(f'status {only or _ANY}', results)} lists them"
+        )
     if len(found) > 1:
         raise InputError(f"a trial's name must fit one trial, but {name!r} fits {len(found)}: write more of its digits")
     ((trial_id, rows_by_sweep),) = found.items()
