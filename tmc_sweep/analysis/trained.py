@@ -105,7 +105,7 @@ def choose(paths: SweepPaths, trial_ids: Sequence[str] = ()) -> Chosen:
             raise InputError(f"a trial must be one of sweep {paths.name!r}, but got {name!r}{hint}")
     asked = [known_config(row) for name, row in rows.items() if not trial_ids or name in trial_ids]
     earlier = tuple(config for config in asked if isinstance(config, EarlierConfig))
-    configs = [config for config in asked if config not in earlier]
+    configs = [config for config in asked if not isinstance(config, EarlierConfig)]
     if earlier and not configs:
         raise InputError(
             f"a trial must be of this version's numerics for this, but {left_out(paths.name, len(earlier))}"

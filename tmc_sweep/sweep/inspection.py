@@ -177,13 +177,14 @@ class _Inspection:
         """A trial whose processor is on record has its last attempt there too; those of 0.1.0 are unknown."""
         path = self.paths.attempts
         table = self._checked(path, ATTEMPT_COLUMNS, sweep_id)
-        found = (
-            {} if table is None else dict.fromkeys(zip(*table.select(ATTEMPT_KEY).to_pydict().values(), strict=True))
-        )
-        if table is not None and len(found) < table.num_rows:
+        if self._is_broken(path):
+            return
+        stored = set() if table is None else {*zip(*table.select(ATTEMPT_KEY).to_pydict().values(), strict=True)}
+        if table is not None and len(stored) < table.num_rows:
             self._failed(path, damaged(path, "it has an attempt twice"))
-        for trial_id, row in {} if self._is_broken(path) else trials.items():
-            if row["processor"] is not None and (trial_id, row["attempts"]) not in found:
+            return
+        for trial_id, row in trials.items():
+            if row["processor"] is not None and (trial_id, row["attempts"]) not in stored:
                 self._report(path, f"attempt {row['attempts']} of trial {trial_id} is missing")
 
     def _part(self, path: Path, sweep_id: str, trials: Mapping[str, TrialRow], rows: dict[str, EpochRecord]) -> None:

@@ -183,6 +183,7 @@ class Recorder:
         is_copy = bool(self._manifest.leaves_out)  # from now on no more: its tables name nothing that is not here
         self._manifest_changed |= is_copy or self._pack_of.get(letter.trial_id) != letter.pack
         self._pack_of[letter.trial_id] = letter.pack
+        means = {"pack_size": len(letter.pack), "gpu": letter.gpu, **vars(letter.provenance)}
         self._set_status(
             letter.trial_id,
             Status.RUNNING,
@@ -190,23 +191,19 @@ class Recorder:
             attempts=attempt,
             started=now,
             ended=None,
-            pack_size=len(letter.pack),
             search_space=name_of(self._manifest.search_space) if self._manifest.search_space else None,
             n_parameters=letter.n_parameters,
             data_checksum=letter.data_checksum,
-            gpu=letter.gpu,
-            **vars(letter.provenance),
+            **means,
         )
         self._attempts.begin(
             {
                 "trial_id": letter.trial_id,
                 "attempt": attempt,
                 "pack": name_of_pack(letter.pack),
-                "pack_size": len(letter.pack),
                 "process": letter.process,
-                "gpu": letter.gpu,
                 "began": now,
-                **vars(letter.provenance),
+                **means,
             }
         )
         self._budget.keep(letter.trial_id)

@@ -49,9 +49,9 @@ class AttemptTable:
         row = self._rows.get((trial_id, attempt))
         return MappingProxyType(row) if row else None
 
-    def begin(self, row: Mapping[str, object]) -> None:
+    def begin(self, row: AttemptRow) -> None:
         """Put an attempt on record; the trial's earlier one, if it had no end yet, was interrupted."""
-        trial_id, attempt = str(row["trial_id"]), int(str(row["attempt"]))
+        trial_id, attempt = row["trial_id"], row["attempt"]
         self.end(trial_id, INTERRUPTED, None)
         self._rows[trial_id, attempt] = {name: row.get(name) for name in _NAMES}
         if row.get("end") is None:

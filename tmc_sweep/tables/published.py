@@ -24,23 +24,9 @@ from tmc_sweep.tables.places import Folder, Place, place, without_query
 from tmc_sweep.tables.present import part_files
 from tmc_sweep.tables.schema import damaged, is_whole
 
+VERSION = 2  # of a copy's index; 1, of 0.1.0: a mapping, without a version
 _READS = 3
 _Stamp = tuple[int, int, int]
-
-
-VERSION = 2  # of a copy's index; 1, of 0.1.0: a mapping, without a version
-
-
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class _Index:
-    """What `.tmc/<sweep>/published.json` of a copy holds: of each file its SHA-256 and size."""
-
-    format_version: int
-    files: Mapping[str, tuple[str, int]]
-
-
-_KIND = TypeAdapter(_Index)
-_FIRST = TypeAdapter(Mapping[str, tuple[str, int]])
 
 
 class _Copied(NamedTuple):
@@ -48,6 +34,18 @@ class _Copied(NamedTuple):
 
     sha256: str
     size: int
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class _Index:
+    """What `.tmc/<sweep>/published.json` of a copy holds, by file."""
+
+    format_version: int
+    files: Mapping[str, _Copied]
+
+
+_KIND = TypeAdapter(_Index)
+_FIRST = TypeAdapter(Mapping[str, _Copied])
 
 
 class _Changed(NamedTuple):
@@ -92,8 +90,8 @@ class Publication:
             for table in (self._changed(self._paths.manifest), *tables):
                 self._copy(table)
             if self._known != self._index:
-                index = _Index(VERSION, {name: (copied.sha256, copied.size) for name, copied in self._known.items()})
-                self._place.write(self._name(self._paths.published), sealed_json.dump(index, _KIND))
+                index = sealed_json.dump(_Index(VERSION, self._known), _KIND)
+                self._place.write(self._name(self._paths.published), index)
                 self._index = dict(self._known)
 
     def _opened(self, sweep_id: str) -> dict[str, _Copied]:
@@ -151,14 +149,12 @@ class Publication:
         return path.relative_to(self._paths.results).as_posix()
 
 
-def _index_in(path: Path, content: bytes) -> dict[str, _Copied]:
+def _index_in(path: Path, content: bytes) -> Mapping[str, _Copied]:
     """What an index says; nothing if it is damaged, so that all is copied again. NewerError if it is newer."""
     with suppress(ValidationError):
-        return {name: _Copied(*copied) for name, copied in _FIRST.validate_json(content, strict=True).items()}
+        return _FIRST.validate_json(content, strict=True)
     with suppress(DamagedError):
-        return {
-            name: _Copied(*copied) for name, copied in sealed_json.parse(path, content, _KIND, VERSION).files.items()
-        }
+        return sealed_json.parse(path, content, _KIND, VERSION).files
     return {}
 
 
