@@ -21,7 +21,7 @@ from tmc_sweep.errors import InputError, NewerError, StorageError, SweepBusyErro
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.sweep.inspection import verify
 from tmc_sweep.sweep.repair import repair
-from tmc_sweep.tables import epochs, published
+from tmc_sweep.tables import epochs, files, published
 from tmc_sweep.tables.lock import sweep_lock
 from tmc_sweep.tables.manifest import read_manifest
 from tmc_sweep.tables.places import place
@@ -167,6 +167,31 @@ def test_wherever_copying_breaks_off_readers_see_whole_files_and_the_next_run_me
     copied, trials = as_frames(uri)
     assert outcomes(copied).equals(outcomes(pd.read_parquet(paths.epochs)))
     assert trials.equals(pd.read_parquet(paths.trials))
+
+
+@pytest.mark.parametrize("how", ["published", "pulled"])
+def test_a_sweep_that_goes_on_between_two_of_its_tables_has_a_copy_that_agrees(
+    paths: SweepPaths, later: Callable[[], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+):
+    """A trial begins again: the attempt is on record before the trial table counts it."""
+    there, here = SweepPaths(tmp_path / "copy", "tiny"), SweepPaths(tmp_path / "here", "tiny")
+    publication, read, gone_on = Publication(paths, str(there.results)), files.read, []
+    source = paths if how == "published" else there
+
+    def going_on(path: Path) -> bytes | None:
+        content = read(path)
+        if path in (source.attempts, source.trials) and not gone_on:
+            gone_on.append(path)
+            later()
+            publication.update() if how == "pulled" else None
+        return content
+
+    if how == "pulled":
+        publication.update()
+    monkeypatch.setattr(files, "read", going_on)
+    publication.update() if how == "published" else fetch(str(there.results), here)
+    assert gone_on
+    assert verify(there if how == "published" else here).problems == ()
 
 
 def test_a_sweep_that_goes_on_while_it_is_copied_counts_no_epoch_that_is_not_there(

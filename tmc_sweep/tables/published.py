@@ -82,12 +82,13 @@ class Publication:
             if not self._looked:
                 self._known = self._opened(manifest.sweep_id)
                 self._index, self._looked = dict(self._known), True
-            tables = [self._changed(path) for path in self._paths.tables]  # before the epochs
+            speaking_first = reversed(self._paths.tables)  # before the epochs: what is spoken of may go on meanwhile
+            tables = [self._changed(path) for path in speaking_first]
             for path in part_files(self._paths):
                 if changed := self._changed(path):
                     self._copy(self._changed(self._paths.manifest))  # has what was decided of the part's epochs
                     self._copy(changed)
-            for table in (self._changed(self._paths.manifest), *tables):
+            for table in (self._changed(self._paths.manifest), *reversed(tables)):
                 self._copy(table)
             if self._known != self._index:
                 index = sealed_json.dump(_Index(VERSION, self._known), _KIND)
@@ -172,7 +173,7 @@ def fetch(uri: str, paths: SweepPaths) -> None:
 
 def _download(uri: str, copy: SweepPaths) -> None:
     source = place(uri, copy.name)
-    found = {path: _read(source, copy, path) for path in copy.tables}  # before the epochs, which may go on meanwhile
+    found = {path: _read(source, copy, path) for path in reversed(copy.tables)}  # before what they speak of, as epochs
     parts = [name for name in source.names(copy.name) if part_number(name) is not None]
     if not parts:
         raise InputError(
