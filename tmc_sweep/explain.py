@@ -13,9 +13,28 @@ from pydantic_core import ErrorDetails, PydanticUndefined
 _UNKNOWN_KEY = ("extra_forbidden", "invalid_key")  # the latter is no text
 
 
+_ELSEWHERE = {  # words of other programs' sweeps
+    **dict.fromkeys(("type", "method", "algorithmName"), "algorithm"),
+    **dict.fromkeys(("max_epochs", "num_epochs"), "epochs"),
+    "learning_rate": "lr",
+    "dataset": "data",
+    "samples": "num_samples",
+    "min_iter": "grace_epochs",
+    "eta": "reduction",
+    "name": "metric",
+    "goal": "mode",
+    "maximize": "max",
+    "minimize": "min",
+    "bayes": "tpe",
+    "hyperband": "asha",
+}
+
+
 def did_you_mean(got: object, known: Iterable[object]) -> str:
-    """`: did you mean 'x'?` for the nearest known word, or nothing."""
-    near = difflib.get_close_matches(str(got), [str(word) for word in known], n=1)
+    """`: did you mean 'x'?` for the nearest known word, or the one that other programs call so, or nothing."""
+    words = [str(word) for word in known]
+    same = [_ELSEWHERE[str(got)]] if _ELSEWHERE.get(str(got)) in words else []
+    near = same or difflib.get_close_matches(str(got), words, n=1)
     return f": did you mean {near[0]!r}?" if near else ""
 
 

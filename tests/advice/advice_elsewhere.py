@@ -100,6 +100,7 @@ MET = {
     "needs the package": "tables/test_export.py::test_a_missing_package_is_one_sentence",
     "put its folder back": "sweep/test_storage_faults.py::"
     "test_results_that_go_away_while_it_runs_end_the_sweep_with_their_path",
+    "remove the symbolic link": "tables/test_files.py::test_a_link_in_a_folders_place_is_not_followed",
     "{} cannot be {} ({}): {}": "tables/test_files.py::test_a_failure_names_path_cause_and_fix_and_leaves_the_old_file",
     "must stay while a sweep runs": "tables/test_lock.py::test_a_lock_that_is_no_longer_there_is_no_lock",
     "trained again, must reproduce": "sweep/test_recorder.py::"

@@ -10,8 +10,8 @@ import tmc_sweep
 
 ROOT = Path(tmc_sweep.__file__).parent
 _ADVISES = re.compile(
-    r"^: \S|\b(must|needs?|cannot|required|but|belong)\b.*(: |; )\S|tmc-sweep [a-z]+|run again|the same command"
-    r"|known ones are",
+    r"^(: |remove |write |call )\S|\b(must|needs?|cannot|required|but|belong)\b.*(: |; )\S|tmc-sweep [a-z]+|run again"
+    r"|the same command|known ones are",
     re.DOTALL,
 )
 _HOLE = "\0"

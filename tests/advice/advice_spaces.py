@@ -25,6 +25,31 @@ SEVERAL = "base: {validation_images: 9BASE}\nspace: {objective: {grid_search: [i
 LONG = "x" * 1_001
 
 SPACES = [
+    Space(
+        "space/domains.py:write whole numbers",
+        "space: {K: {quniform: [1, 2, 0.5]}}" + DRAWN,
+        "space: {K: {quniform: [1, 2, 1]}}" + DRAWN,
+    ),
+    Space("space/fields.py:write {}{}", "base: {K: {value: 5}}", "base: {K: {advised}}", r"write (\d+)$"),
+    Space("space/fields.py:write one value", "seeds: [[1]]", "seeds: [1]"),
+    Space("write num_samples under search", "run_cap: 5", "search: {algorithm: random, {advised}: 5}", r"write (\w+)"),
+    Space("space/foreign.py:call it {}", "grid: {}", "{advised}: {}", r"call it (\w+)$"),
+    Space("write what it has as", "hydra: {sweeper: {params: {K: 5}}}", "{advised}: {K: 5}", r"under (\w+)$"),
+    Space("{} must be said in words of a search space: {}", "parameters: {}", "{advised}: {}", r"call it (\w+)$"),
+    Space("remove it: a search space says what varies", "program: x.py", ""),
+    Space("write search: {algorithm: {}{}}", "method: random", "{advised}", r"write (.*)$"),
+    Space(
+        "write search: {algorithm: random, num_samples: 40}, and",
+        "random: {samples: 3}",
+        "{advised}",
+        r"write (.*), and what",
+    ),
+    Space(
+        "space/fields.py:{} must be said in words of a search space, but got {}: {}",
+        "space: {K: {values: [1, 5]}}",
+        "space: {K: {advised}}",
+        r"write (.*) under space$",
+    ),
     Space("explain.py:: did you mean {}?", "base: {data: mnst}", "base: {data: {advised}}", r"did you mean '(\w+)'"),
     Space(
         "which stl is for elbo or K = 1 only",

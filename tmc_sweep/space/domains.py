@@ -8,7 +8,17 @@ import math
 from dataclasses import dataclass
 
 from tmc_sweep.config import Architecture, TrialConfig
-from tmc_sweep.space.fields import DOMAIN_KINDS, Cell, Condition, Setting, check_keys, condition, rule, setting
+from tmc_sweep.space.fields import (
+    DOMAIN_KINDS,
+    Cell,
+    Condition,
+    Setting,
+    check_keys,
+    check_ours,
+    condition,
+    rule,
+    setting,
+)
 from tmc_sweep.space.mistakes import Mark, Mistakes, each
 from tmc_sweep.space.source import Node, shown
 
@@ -107,6 +117,7 @@ def dimension(field: str, node: Node) -> Dimension:
     """The dimension that a value under `space` describes; a bare value is a constant."""
     if not isinstance(node.value, dict) or node.value.keys() & Architecture.model_fields.keys():
         return Dimension(field, Grid((setting(field, node),)), node.mark)
+    check_ours(field, node)
     widths = Architecture.model_fields if field == "architecture" else ()
     kinds = [kind for kind in DOMAIN_KINDS if kind in node.value]
     with Mistakes() as mistakes:

@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 
 from tmc_sweep.config import DERIVED_FROM, TrialConfig
 from tmc_sweep.explain import did_you_mean, explain, telling
+from tmc_sweep.space.foreign import domain
 from tmc_sweep.space.mistakes import Mark, each, together
 from tmc_sweep.space.source import Node, flow, shown
 
@@ -111,10 +112,18 @@ def setting(name: str, node: Node) -> Setting:
     node = _written_out(name, node)
     if isinstance(node.value, list):
         raise node.mark.error(f"{name} must be {rule(name)}, but got {shown(node)}: {_instead_of_list(name, node)}")
+    check_ours(name, node)
     for kind in filter(DOMAIN_KINDS.__contains__, node.keys):
         raise node.keys[kind].error(f"{name} must be {rule(name)}, but got a {kind}: domains belong under space")
     model = validate(_ALONE[name], Node(node.mark, {name: node}, {name: node.mark}))
     return Setting(getattr(model, name), node.mark)
+
+
+def check_ours(name: str, node: Node) -> None:
+    """SpaceError, with the same in our words, if a value is what another program's file says."""
+    if not node.keys.keys() & DOMAIN_KINDS and (ours := domain(node)):
+        fix = f"write {ours}{' under space' if ours.startswith('{') else ''}"
+        raise node.mark.error(f"{name} must be said in words of a search space, but got {shown(node)}: {fix}")
 
 
 def _written_out(name: str, node: Node) -> Node:

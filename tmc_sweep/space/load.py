@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tmc_sweep.errors import InputError
 from tmc_sweep.paths import check_name
+from tmc_sweep.space import foreign
 from tmc_sweep.space.domains import Dimension, Grid, dimension
 from tmc_sweep.space.fields import Setting, check_keys, condition, read_fields, setting, settings, validate
 from tmc_sweep.space.mistakes import Mark, Mistakes, each
@@ -27,7 +28,7 @@ def load(path: Path | str, max_trials: int = 100_000, overrides: Sequence[str] =
 def parse(text: str, source_name: str, max_trials: int = 100_000, overrides: Sequence[str] = ()) -> SearchSpace:
     """The search space in this YAML, as `load` reads it; errors name it `source_name`."""
     with Mistakes() as mistakes:
-        root, text, replaced = overridden(_written(read_tree(text, source_name, mistakes)), text, overrides)
+        root, text, replaced = overridden(_written(read_tree(text, source_name, mistakes), mistakes), text, overrides)
         space = _space(root, text, replaced)
     with Mistakes() as mistakes:
         with mistakes.apart():
@@ -80,10 +81,21 @@ def _space(root: Node, text: str, replaced: tuple[str, ...]) -> SearchSpace:
     )
 
 
-def _written(root: Node) -> Node:
-    """The top level without sections left empty, as when all that follows is commented out."""
-    sections = root.mapping("a search space", "{name: grid, base: {data: mnist}}")
-    return Node(root.mark, {key: node for key, node in sections.items() if node.value is not None}, root.keys)
+def _written(root: Node, mistakes: Mistakes) -> Node:
+    """The top level without sections left empty, as when all that follows is commented out.
+
+    What another program calls by its own words is one of the mistakes, and is read on as ours.
+    """
+    given = root.mapping("a search space", "{name: grid, base: {data: mnist}}")
+    sections, marks = {key: node for key, node in given.items() if node.value is not None}, dict(root.keys)
+    for key, node in list(sections.items()):
+        if key not in Header.model_fields and (fix := foreign.instead(key, node)):
+            mistakes.add(marks[key].error(f"{key} must be said in words of a search space: {fix}"))
+            name, held = foreign.section(key, sections.pop(key)) or ("", node)
+            if name and name not in sections and held.value is not None:
+                sections[name], marks[name] = held, marks[key]
+            del marks[key]
+    return Node(root.mark, sections, marks)
 
 
 def _header(root: Node) -> Header:

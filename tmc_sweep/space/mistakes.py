@@ -82,7 +82,7 @@ class Mistakes:
 
     def _note(self, error: SpaceError) -> None:
         for one in error.each:
-            self._found.setdefault(one.where, one)
+            self._found.setdefault((one.where, one.sentence.endswith("is missing: add it")), one)
 
 
 def each(read: Callable[[_Item], _Read], items: Iterable[_Item]) -> list[_Read]:

@@ -9,7 +9,7 @@ ever loaded whole.
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -98,6 +98,19 @@ class Node:
         if not isinstance(self.value, list):
             raise self.mark.error(f"{what} must be a list such as {example}, but got {shown(self)}: write it so")
         return self.value
+
+
+def unplaced(value: object) -> Node:
+    """A plain value as a node that is in no file."""
+    mark = Mark("", 0, 0)
+    match value:
+        case Mapping():
+            return Node(mark, {str(key): unplaced(item) for key, item in value.items()})
+        case list():
+            return Node(mark, [unplaced(item) for item in value])
+        case None | bool() | int() | float() | str():
+            return Node(mark, value)
+    raise TypeError(f"a search space holds no {type(value).__name__}")
 
 
 def shown(node: Node) -> str:

@@ -1,14 +1,12 @@
 """A search space's text for one cell: the same trials under a name of their own, for a file that can be run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from tmc_sweep.config import PRESETS, Architecture, TrialConfig
-from tmc_sweep.space.mistakes import Mark
 from tmc_sweep.space.schema import Resources, Statistic
-from tmc_sweep.space.source import Node, document
+from tmc_sweep.space.source import document, unplaced
 
 _ALWAYS = ("data", "objective", "architecture", "K", "lr", "epochs")
-_NOWHERE = Mark("", 0, 0)
 
 
 def one_cell(
@@ -27,7 +25,7 @@ def one_cell(
         "statistic": statistic.model_dump(),
         "resources": resources.model_dump(exclude_defaults=True),
     }
-    return f"# {head}\n{document(_node({key: value for key, value in sections.items() if value != {}}))}"
+    return f"# {head}\n{document(unplaced({key: value for key, value in sections.items() if value != {}}))}"
 
 
 def _fields(cell: TrialConfig) -> dict[str, object]:
@@ -43,14 +41,3 @@ def _widths(architecture: Architecture) -> object:
         return architecture.name
     small = Architecture(latents=architecture.latents)
     return {name: list(value) for name, value in architecture if name == "latents" or value != getattr(small, name)}
-
-
-def _node(value: object) -> Node:
-    match value:
-        case Mapping():
-            return Node(_NOWHERE, {str(key): _node(item) for key, item in value.items()})
-        case list():
-            return Node(_NOWHERE, [_node(item) for item in value])
-        case None | bool() | int() | float() | str():
-            return Node(_NOWHERE, value)
-    raise TypeError(f"a search space holds no {type(value).__name__}")
