@@ -82,6 +82,7 @@ BROKEN = {
     "a web page": (LABELS, b"<html>not found</html>", "must be an idx file of bytes, but begins with b'<htm'"),
     "other dtype": (LABELS, idx(np.zeros(10_000, np.int8), kind=9), "must be an idx file of bytes, but begins with"),
     "no dimensions": (LABELS, b"\0\0\x08\0", "must be an idx file of bytes, but begins with"),
+    "255 dimensions": (LABELS, b"\0\0\x08" + b"\xff" * 2000, "must be an idx file of bytes, but begins with"),
     "labels as images": (IMAGES, idx(np.zeros(10_000, np.uint8)), "(10000, 784), but has (10000,)"),
     "other count": (IMAGES, idx(np.zeros((9_999, 28, 28), np.uint8)), "(10000, 784), but has (9999, 784)"),
     "none": (IMAGES, idx(np.zeros((0, 28, 28), np.uint8)), "(10000, 784), but has (0, 784)"),

@@ -24,6 +24,7 @@ Arrays = tuple[Array, Array, Array, Array]  # training images and labels, test i
 _MOST = 2**26  # bytes of a file: the largest has 47 million
 _MOST_OF_AN_ARCHIVE = 2**28  # CIFAR-10's has 186 million
 _UINT8 = 8
+_DIMENSIONS = (1, 2, 3)  # labels have one, images three, or two where their rows are joined
 _FIX = "replace it"
 
 
@@ -37,7 +38,7 @@ def _idx(path: Path) -> Array:
     """Two zero bytes, the values' type, the number of dimensions; each of them in four bytes, big end first; values."""
     content = inflated(path, _MOST) if path.suffix.casefold() == ".gz" else read(path, _MOST)
     kind, n_dimensions = content[2:4] if len(content) >= 4 else (0, 0)
-    if content[:2] != b"\0\0" or kind != _UINT8 or n_dimensions == 0:
+    if content[:2] != b"\0\0" or kind != _UINT8 or n_dimensions not in _DIMENSIONS:
         raise InputError(f"{path} must be an idx file of bytes, but begins with {content[:4]!r}: {_FIX}")
     values = content[4 + 4 * n_dimensions :]
     n, *of_each = (int.from_bytes(content[at : at + 4], "big") for at in range(4, 4 + 4 * n_dimensions, 4))
