@@ -35,10 +35,15 @@ def command(*arguments: object) -> Ended:
     code = 0
     with redirect_stdout(out), redirect_stderr(err), patch("sys.argv", ["tmc-sweep", *map(str, arguments)]):
         try:
-            main()
+            main(in_process=True)
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else int(end.code is not None)
     return Ended(code, out.getvalue(), err.getvalue())
+
+
+def driver(run: subprocess.Popen[str]) -> int:
+    """The process that does the work of a run, which the one that was started waits for."""
+    return int(Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text())
 
 
 def start(*arguments: object, **environment: str) -> subprocess.Popen[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from command import Ended, command, start
+from command import Ended, command, driver, start
 from place import Place, own_place, place_in
 from twin import expected, n_rows, outcomes, table
 from wait import HANGS_SECONDS, wait_until
@@ -80,7 +80,7 @@ def stage(
             if stop:
                 wait_for_rows(process, results)
                 if meanwhile:
-                    meanwhile(process.pid)
+                    meanwhile(driver(process))
                 stop(process)
             out, err = process.communicate(timeout=HANGS_SECONDS)
         finally:

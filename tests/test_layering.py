@@ -20,6 +20,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "explain": (set(), {"pydantic", "pydantic_core"}),
     "said": (set(), set()),
     "given": (set(), set()),
+    "supervision": ({"errors", "said"}, set()),
     "exchange": (set(), {"aiohttp"}),
     "config": ({"errors", "explain"}, {"pydantic"}),
     "records": ({"config"}, set()),
@@ -45,7 +46,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     ),
     "cluster": ({*BASE, "data", "exchange", "space", "tables", "sweep"}, {"aiohttp", "ray", "ruamel", "torch"}),
     "cli": (
-        {*BASE, "analysis", "cluster", "data", "models", "report", "space", "sweep", "tables"},
+        {*BASE, "analysis", "cluster", "data", "models", "report", "space", "supervision", "sweep", "tables"},
         {"pandas", "rich", "typer"},
     ),
     "__init__": ({"tables", "training", "sweep"}, set()),

@@ -44,6 +44,11 @@ class CannotRunError(TmcSweepError):
     exit_code = 3
 
 
+def cluster_lost(what: str) -> CannotRunError:
+    """The error of a sweep whose cluster went away under it."""
+    return CannotRunError(f"a sweep's Ray cluster must stay until its end, but {what}: run the same command to resume")
+
+
 class StorageError(TmcSweepError):
     """The results cannot be read or written as they should."""
 

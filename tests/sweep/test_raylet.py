@@ -87,11 +87,12 @@ def test_a_run_whose_raylet_is_killed_ends_with_3_and_the_sentence_and_goes_on_l
     (tmp_path / "long.yaml").write_text(YAML)
     table = tmp_path / "results" / "long"
     for _ in range(8):
-        before = n_rows(table)
         with TemporaryDirectory(prefix="t-", dir="/tmp", ignore_cleanup_errors=True) as folder:
             place = Place(Path(folder))
             words = ("run", tmp_path / "long.yaml", "--results", tmp_path / "results")
             with start(*words, **place.environment) as process:
+                wait_until(place.trainers, process)
+                before = n_rows(table)
                 wait_until(lambda before=before: n_rows(table) > before, process)
                 (killed,) = place.processes("/raylet/raylet ")
                 shown = n_rows(table)

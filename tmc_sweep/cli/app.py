@@ -13,6 +13,7 @@ from tmc_sweep.cli.forward import forward, load_space, on_cluster, run_there
 from tmc_sweep.cli.terminal import console, messages, show, tell, warnings
 from tmc_sweep.errors import RESULTS, InputError, StorageError, TmcSweepError, command
 from tmc_sweep.paths import SweepPaths
+from tmc_sweep.supervision import supervised
 
 MAX_TRIALS = 100_000
 
@@ -50,11 +51,13 @@ Publish = Annotated[
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also a line every few seconds for each running trial.")]
 
 
-def main() -> None:
+def main(*, in_process: bool = False) -> None:
     """Run the command line; exit codes as in the README."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
             stream.reconfigure(errors="replace")  # what a terminal's encoding lacks, such as ±
+    if sys.argv[1:2] == ["run"] and not in_process:
+        supervised()
     logging.getLogger("tmc_sweep").addHandler(warnings)
     try:
         app()

@@ -11,7 +11,7 @@ from ray.core.generated.gcs_service_pb2 import CheckAliveRequest, InternalKVGetR
 from ray.core.generated.gcs_service_pb2_grpc import InternalKVGcsServiceStub, NodeInfoGcsServiceStub
 from ray.exceptions import AuthenticationError
 
-from tmc_sweep.errors import CannotRunError, TmcSweepError
+from tmc_sweep.errors import CannotRunError, TmcSweepError, cluster_lost
 from tmc_sweep.said import visible
 from tmc_sweep.sweep import TOKEN
 
@@ -77,11 +77,6 @@ def leave(error: TmcSweepError) -> NoReturn:
     """End this process, as after a kill, with what the error says."""
     os.write(2, f"{_SHOW_CURSOR if os.isatty(2) else ''}tmc-sweep: {visible(error)}\n".encode())
     os._exit(error.exit_code)
-
-
-def cluster_lost(what: str) -> CannotRunError:
-    """The error of a sweep whose cluster went away under it."""
-    return CannotRunError(f"a sweep's Ray cluster must stay until its end, but {what}: run the same command to resume")
 
 
 def token_refused(what_needs: str) -> CannotRunError:

@@ -11,8 +11,8 @@ from typing import Any
 
 from ray._private.worker import global_worker
 
-from tmc_sweep.errors import CannotRunError
-from tmc_sweep.sweep.control_service import cluster_lost, leave
+from tmc_sweep.errors import CannotRunError, cluster_lost
+from tmc_sweep.sweep.control_service import leave
 
 _CREDENTIALS = struct.Struct("3i")  # of a peer: process, user, group
 
