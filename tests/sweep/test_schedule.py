@@ -63,5 +63,5 @@ def test_a_pack_whose_process_dies_over_and_over_is_given_up_with_the_reason_and
 
 def test_what_a_search_lets_wait_for_nodes_is_forgotten_by_the_next_sweep(tmp_path: Path):
     for packs, pending in ((one_after_another([], list, lambda _: None, 3), "3"), ([], "auto")):
-        schedule._tuner(trainable(tmp_path, "", bool), packs, tmp_path)
+        schedule._tuner(trainable(tmp_path, "", bool), packs, tmp_path, alone=False)
         assert os.environ["TUNE_MAX_PENDING_TRIALS_PG"] == pending
