@@ -99,7 +99,8 @@ def test_a_run_whose_raylet_is_killed_ends_with_3_and_the_sentence_and_goes_on_l
                 os.kill(killed, signal.SIGKILL)
                 _, err = process.communicate(timeout=HANGS_SECONDS)
             place.kill()
-        assert (process.returncode, err.splitlines()[-1]) == (3, SENTENCE)
+        assert process.returncode == 3
+        assert err.splitlines()[-1].startswith(SENTENCE.partition(", but ")[0])  # as the watch has it, or who waits
         assert n_rows(table) >= shown
     frame = pd.read_parquet(table)
     assert frame["epoch"].tolist() == list(range(1, len(frame) + 1))
