@@ -1,5 +1,6 @@
 """Commands that are refused, and the same as the sentence says: a command in it is run as it stands."""
 
+import os
 import re
 import shlex
 import shutil
@@ -182,10 +183,11 @@ CASES = [
     ),
     Case(
         "a page must be a regular file",
-        f"report {FINISHED} -o /dev/null",
+        f"report {FINISHED} -o pipe",
         f"report {FINISHED} {{0}} page.html",
         r"with (-o)",
         code=4,
+        before=lambda folder: os.mkfifo(folder / "pipe"),
     ),
     Case("two sweeps are compared", "compare tiny tiny --last 2", "compare tiny other --last 2", "(name another one)"),
     Case(
