@@ -3,6 +3,7 @@
 import shutil
 import signal
 import sys
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from stored import YAML, store
 from wait import HANGS_SECONDS
 
-from tmc_sweep.cluster.fetch import fetch
+from tmc_sweep.cluster.fetch import _packing, fetch
 from tmc_sweep.cluster.ssh import Head, HeadLostError
 from tmc_sweep.errors import CannotRunError, InputError, StorageError, SweepInterruptedError
 from tmc_sweep.paths import SweepPaths
@@ -99,6 +100,17 @@ def test_a_sweeps_tables_come_without_its_checkpoints(head: Head, tmp_path: Path
     names = {str(path.relative_to(here.results)) for path in here.results.rglob("*") if path.is_file()}
     tables = {"tiny/part-00000.parquet", *(f"tiny.{name}.parquet" for name in ("attempts", "trials", "summary"))}
     assert names == {*tables, ".tmc/tiny/manifest.json", ".tmc/tiny/lock"}
+
+
+def test_a_file_is_packed_before_those_it_speaks_of_which_go_on_meanwhile(head: Head, tmp_path: Path):
+    store(tmp_path / "home" / "tmc_sweep_results")
+    with (tmp_path / "packed").open("w+b") as packed:
+        head.fetch(_packing("tiny"), packed)
+        packed.seek(0)
+        with tarfile.open(fileobj=packed) as archive:
+            names = archive.getnames()
+    tables = [f"tiny.{name}.parquet" for name in ("summary", "trials", "attempts")]
+    assert names == [*tables, "tiny/part-00000.parquet", ".tmc/tiny/manifest.json"]
 
 
 def test_the_tables_of_a_sweep_whose_private_files_were_removed_come_once_it_is_mended(head: Head, tmp_path: Path):

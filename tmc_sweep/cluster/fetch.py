@@ -42,12 +42,15 @@ def _unpack(head: Head, name: str, folder: Path) -> None:
 
 
 def _packing(name: str) -> str:
-    """The shell script that writes the sweep's files: tables before the epochs, which go on meanwhile, decisions last.
+    """The shell script that writes the sweep's files: each before those it speaks of, which go on meanwhile.
+
+    Tables come before the epochs, and decisions last.
 
     A file that is replaced while it is read is whole, the old one; `tar` then ends with 1.
     """
     quoted = quote(name)
-    files = f"{quoted}.*.parquet {quoted}/part-*.parquet .tmc/{quoted}/manifest.jso[n]"
+    tables = " ".join(f"{quote(path.stem)}.parque[t]" for path in reversed(SweepPaths(Path(), name).tables))
+    files = f"{tables} {quoted}/part-*.parquet .tmc/{quoted}/manifest.jso[n]"
     return (
         f'cd "$TMC_SWEEP_RESULTS" 2> /dev/null && test -f {quoted}/{part_name(0)} || exit {_NO_SUCH_SWEEP}; '
         f"shopt -s nullglob; tar -cf - {files} || test $? = 1"
