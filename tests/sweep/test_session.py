@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -239,6 +240,13 @@ def test_a_ray_that_does_not_start_is_reported_in_one_sentence(
     with pytest.raises(CannotRunError) as error, ray_session(Resources(gpu=0)):
         pass
     assert str(error.value) == f"Ray must start on this machine, but {why}: {fix}, and run the same command again"
+
+
+@pytest.mark.parametrize("hard", [64, 255])
+def test_too_few_open_files_are_refused_before_ray_starts(nothing_started, monkeypatch: pytest.MonkeyPatch, hard: int):
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (hard, hard))
+    with pytest.raises(CannotRunError, match=f"256 files open, but the hard limit here is {hard}: raise it"):
+        ray_session(Resources(gpu=0)).__enter__()
 
 
 def test_what_never_fits_this_machine_is_refused_before_ray_starts(nothing_started):

@@ -3,6 +3,7 @@
 import errno
 import logging
 import os
+import resource
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from tmc_sweep.sweep.nodes import Nodes, capacity_here, check_fits
 from tmc_sweep.sweep.raylet import watched
 from tmc_sweep.sweep.scratch import scratch_folder
 
+_LEAST_OPEN_FILES = 256  # with 64 Ray's head falls silent, with 128 a small sweep was trained
 OBJECT_STORE_BYTES = 500 * 2**20  # data sets and checkpoints in flight; Ray's default is 30 % of the memory
 
 
@@ -44,6 +46,7 @@ def ray_session(resources: Resources) -> Iterator[list[Capacity]]:
     else:
         here = capacity_here()
         check_fits(resources, [here])
+        _check_open_files()
         with scratch_folder() as folder, _own_token(folder), _left_at_the_end():
             _start(here, folder)
             with watched():
@@ -55,6 +58,19 @@ def cluster_address() -> str | None:
     address = os.environ.get("RAY_ADDRESS") or running_here()
     address = (running_here() or address) if address == "auto" else address
     return address if address != "local" else None
+
+
+def _check_open_files() -> None:
+    """CannotRunError if too few files may be open: Ray starts all the same, and then falls silent.
+
+    The hard limit counts, to which Ray raises the other.
+    """
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if hard != resource.RLIM_INFINITY and hard < _LEAST_OPEN_FILES:
+        raise CannotRunError(
+            f"Ray must be able to have {_LEAST_OPEN_FILES} files open, but the hard limit here is {hard}: raise it, as "
+            "with `ulimit -n 4096` in a new shell, and run the same command again"
+        )
 
 
 @contextmanager
