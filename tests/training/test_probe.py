@@ -81,7 +81,13 @@ def test_where_nothing_can_be_noted_it_is_measured_each_time(monkeypatch: pytest
     assert cost(configured(), members=1).step_seconds > 0
 
 
-@pytest.mark.parametrize("content", ["", "{}", '{"step_seconds": 1}', "[1]"])
+NOTE = '{"step_seconds": SECONDS, "busy_seconds": 1.0, "memory_bytes": 0, "device_bytes": 0, "evaluation_seconds": 1.0}'
+ODD = ('"soon"', "-1.0", "NaN", "Infinity", "null", "true", "[" * 100_000)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{}", '{"step_seconds": 1}', "[1]", *(NOTE.replace("SECONDS", odd) for odd in ODD)]
+)
 def test_a_broken_note_is_measured_anew_and_replaced(content: str, home: Path, monkeypatch: pytest.MonkeyPatch):
     measured = cost(configured(), members=1)
     (note,) = (home / ".cache" / "tmc_sweep" / "costs").iterdir()

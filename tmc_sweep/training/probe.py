@@ -8,8 +8,10 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Annotated
 
 import torch
+from pydantic import Field, TypeAdapter
 from torch.profiler import ProfilerActivity, profile
 
 from tmc_sweep import given
@@ -32,19 +34,26 @@ _FREE = {  # what makes no difference to a step's cost; at a rate at which nothi
 }
 
 
+_Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_Bytes = Annotated[int, Field(ge=0)]
+
+
 @dataclass(frozen=True)
 class Cost:
     """What a pack costs: seconds of a training step, how many of them the device computes, and bytes on a GPU."""
 
-    step_seconds: float
-    busy_seconds: float  # on a CPU all of them
-    memory_bytes: int  # most that torch held on the GPU, evaluation included; 0 on a CPU
-    device_bytes: int  # what the GPU has; 0 on a CPU
-    evaluation_seconds: float  # of one batch, all bounds
+    step_seconds: _Seconds
+    busy_seconds: _Seconds  # on a CPU all of them
+    memory_bytes: _Bytes  # most that torch held on the GPU, evaluation included; 0 on a CPU
+    device_bytes: _Bytes  # what the GPU has; 0 on a CPU
+    evaluation_seconds: _Seconds  # of one batch, all bounds
 
     def epoch_seconds(self, config: TrialConfig) -> float:
         """An epoch of this configuration, evaluation included."""
         return config.steps_per_epoch * self.step_seconds + config.evaluation_steps * self.evaluation_seconds
+
+
+_COST = TypeAdapter(Cost)  # of a file; one that does not fit into memory costs without end, and has none
 
 
 def shape(config: TrialConfig) -> TrialConfig:
@@ -70,8 +79,8 @@ def cost(config: TrialConfig, members: int, device: str = "cpu", engine: Engine 
 def remembered(config: TrialConfig, members: int, device: str = "cpu", engine: Engine = "eager") -> Cost | None:
     """The cost as `cost` measured it here before, with as many threads; None if it did not."""
     try:
-        return Cost(**json.loads(given.read(_file(config, members, device, engine), _MOST_BYTES)))
-    except (OSError, ValueError, TypeError):
+        return _COST.validate_json(given.read(_file(config, members, device, engine), _MOST_BYTES), strict=True)
+    except (OSError, ValueError):
         return None
 
 
