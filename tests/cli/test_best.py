@@ -42,8 +42,11 @@ def test_cells_are_ranked_by_the_declared_statistic_and_unknown_ones_never(mode:
     assert ranks[3:] == [(None, k, True) for k in (2, 5, 9)]
     assert found["best"] == found["cells"][0]["cell_id"]
     assert [cell["reason"] for cell in found["cells"][3:]] == ["seed 0 diverged in epoch 60"] * 3
+    less = [0, -3, -7] if mode == "max" else [0, 4, 7]
+    told = [[cell[name] for name in ("mean_difference", "low", "high", "n_common")] for cell in found["cells"]]
+    assert told == [[None] * 4, *([value, value, value, 3] for value in less[1:]), *[[None] * 4] * 3]
     text = command("best", "made", "--results", tmp_path).out.splitlines()
-    assert text[0] == f"test_iwae, last 20 epochs ({mode})"
+    assert text[0] == f"test_iwae, last 20 epochs ({mode}); each less the first, seed by seed, 95 % intervals"
     assert text[-1].startswith(f"best ({mode}): iwae 12-4_p20-8 K={order[0]} lr=1e-05")
 
 

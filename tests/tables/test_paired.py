@@ -10,6 +10,7 @@ from tmc_sweep.errors import InputError
 from tmc_sweep.records import Status
 from tmc_sweep.tables.epochs import EpochTable
 from tmc_sweep.tables.paired import paired_differences
+from tmc_sweep.tables.ranking import ranking
 from tmc_sweep.tables.summary import summarize
 from tmc_sweep.tables.trials import TrialTable
 
@@ -75,6 +76,34 @@ def test_one_common_seed_has_a_mean_and_no_interval(store):
     assert (row["mean_difference"], row["n_seeds"]) == (2.0, 1)
     assert row[["std_difference", "low", "high"]].isna().all()
     assert row["reason"] == "one common seed, and an interval needs two"
+
+
+def test_a_ranking_has_each_cells_spread_over_seeds_and_its_difference_to_the_first_over_common_ones(store):
+    table = store(
+        [
+            (IWAE, {0: [-8.0], 1: [-6.0], 2: [-2.0], 9: [-8.0]}),
+            (TMC, {0: [-7.0], 1: [-3.0], 2: [2.0], 5: [0.0]}),
+            (ELBO, {0: [-9.0], 7: [-11.0]}),
+            ({"objective": "elbo", "K": 5}, {3: [-20.0]}),
+            ({"objective": "elbo", "K": 9}, {3: [math.nan]}),
+        ]
+    )
+    frame = ranking(table, 1, "test_objective", "max")
+    of_first, of_second, of_third, of_fourth, of_unknown = (row for _, row in frame.iterrows())
+    differences = ["mean_difference", "std_difference", "low", "high"]
+    assert frame["rank"].tolist()[:4] == [1, 2, 3, 4]
+    assert frame["n_seeds"].tolist() == [4, 4, 2, 1, 1]
+    assert of_first["std_seeds"] == pytest.approx(math.sqrt((25 + 1 + 16 + 4) / 3))  # about -2
+    assert of_second["std_seeds"] == pytest.approx(math.sqrt(24 / 3))  # about -6
+    half = T_2 * math.sqrt(7 / 3) / math.sqrt(3)  # of -1, -3, -4
+    assert of_second["n_common"] == 3
+    assert of_second[differences].tolist() == pytest.approx([-8 / 3, math.sqrt(7 / 3), -8 / 3 - half, -8 / 3 + half])
+    assert (of_third["mean_difference"], of_third["n_common"]) == (-2.0, 1)
+    assert of_third[["std_difference", "low", "high"]].isna().all()
+    assert of_fourth["n_common"] == 0
+    assert pd.concat([of_first[differences], of_fourth[differences], of_unknown[differences]]).isna().all()
+    assert pd.isna(of_first["n_common"])
+    assert pd.isna(of_unknown["n_common"])
 
 
 def test_a_number_is_short_in_a_reason(store):

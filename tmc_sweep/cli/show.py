@@ -61,7 +61,7 @@ def show_summary(frame: pd.DataFrame, mode: Literal["max", "min"], *, as_json: b
 
 
 def show_ranking(frame: pd.DataFrame, mode: Literal["max", "min"], *, as_json: bool) -> None:
-    """Cells by rank, then those that have none with their reason, and the best one."""
+    """Cells by rank, with their paired differences to the first, then those without one and why, and the best one."""
     rows = plain_rows(frame)
     if as_json:
         show_json({"mode": mode, "best": next((row["cell_id"] for row in rows if row["rank"]), None), "cells": rows})
@@ -70,8 +70,10 @@ def show_ranking(frame: pd.DataFrame, mode: Literal["max", "min"], *, as_json: b
     else:
         names = telling_fields(rows)
         reasons = ["reason"] if any(row["reason"] for row in rows) else []
-        columns = ["rank", *names, "mean", "std_epochs", "std_seeds", "n_seeds", "last_epoch", *reasons]
+        differences = [*DIFFERENCES[:3], "n_common"] if sum(row["rank"] is not None for row in rows) > 1 else []
+        columns = ["rank", *names, "mean", "std_epochs", "std_seeds", "n_seeds", *differences, "last_epoch", *reasons]
         head = f"{rows[0]['metric']}, last {rows[0]['last']} epochs ({mode})"
+        head += "; each less the first, seed by seed, 95 % intervals" if differences else ""
         print_table(head, columns, [[as_text(row[name], name) for name in columns] for row in rows])
         _tell_best(frame, mode, names)
 

@@ -62,9 +62,18 @@ def differences_of(runs: Runs, by: str, last: int, metric: str) -> pd.DataFrame:
     """`paired_differences` of runs that were read with this `last` and `metric`."""
     cells = runs.trials.drop_duplicates("cell_id").sort_values([*CELL_FIELDS, "cell_id"])
     pairs = _pairs(plain_rows(cells[["cell_id", *CELL_FIELDS]]), by)
-    found = differences(_compared(runs, pairs, by), pd.RangeIndex(len(pairs)), last, metric)
+    sides = {
+        group: [(cell["cell_id"], f" of {by} {text(cell[by])}") for cell in pair] for group, pair in enumerate(pairs)
+    }
+    found = differences(_compared(runs, sides), pd.RangeIndex(len(pairs)), last, metric)
     frame = pd.DataFrame([_agreed(pair, by) for pair in pairs], columns=[*_fields_but(by), "by", "baseline", "value"])
     return pd.concat([frame.assign(metric=metric, last=last), found], axis=1)
+
+
+def differences_to_first(runs: Runs, cells: Sequence[str], last: int, metric: str) -> pd.DataFrame:
+    """What `paired_differences` has of each of the cells less the first, by cell_id; of the first nothing is known."""
+    sides = {cell: [(cells[0], " of the first"), (cell, f" of {cell}")] for cell in cells[1:]}
+    return differences(_compared(runs, sides), pd.Index(list(sides), dtype="str"), last, metric)
 
 
 def _fields_but(by: str) -> list[str]:
@@ -91,15 +100,18 @@ def _agreed(pair: _Pair, by: str) -> dict[str, Any]:
     return {**agreed, "by": by, "baseline": pair.baseline[by], "value": pair.other[by]}
 
 
-def _compared(runs: Runs, pairs: Sequence[_Pair], by: str) -> Runs:
-    """The runs of each pair's common seeds: the pair is their group, and `sign` is -1 for its baseline's, else 1."""
-    sides = [
-        (group, sign, cell["cell_id"], f" of {by} {text(cell[by])}")
-        for group, pair in enumerate(pairs)
-        for sign, cell in zip((-1, 1), pair, strict=True)
+def _compared(runs: Runs, sides: Mapping[Any, Sequence[tuple[str, str]]]) -> Runs:
+    """The runs of common seeds by group, whose sides are a baseline and another: cell_id, and what its runs are called.
+
+    `sign` is -1 for the baseline's, else 1.
+    """
+    told = [
+        (group, sign, cell_id, of)
+        for group, pair in sides.items()
+        for sign, (cell_id, of) in zip((-1, 1), pair, strict=True)
     ]
     trials = runs.trials.drop(columns="group").reset_index(names="stored")
-    trials = pd.DataFrame(sides, columns=["group", "sign", "cell_id", "of"]).merge(trials, on="cell_id")
+    trials = pd.DataFrame(told, columns=["group", "sign", "cell_id", "of"]).merge(trials, on="cell_id")
     return of_common_seeds(trials.assign(run=trials["run"] + trials["of"]), runs.rows)
 
 

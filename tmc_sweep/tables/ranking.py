@@ -5,10 +5,12 @@ from typing import Literal
 
 import pandas as pd
 
+from tmc_sweep.records import DIFFERENCES
 from tmc_sweep.tables.earlier import earlier_cells, without
+from tmc_sweep.tables.paired import differences_to_first
 from tmc_sweep.tables.read import read_trials
-from tmc_sweep.tables.runs import CELL_FIELDS
-from tmc_sweep.tables.summary import summarize
+from tmc_sweep.tables.runs import CELL_FIELDS, read_runs
+from tmc_sweep.tables.summary import summary_of
 
 _NO_ROWS = dict.fromkeys(("first_epoch", "last_epoch", "n_seeds", "n_epochs", "n_nonfinite"), 0)
 
@@ -25,10 +27,19 @@ def ranked(summary: pd.DataFrame, mode: Literal["max", "min"]) -> pd.DataFrame:
 
 
 def ranking(path: str | Path, last: int, metric: str, mode: Literal["max", "min"]) -> pd.DataFrame:
-    """All cells of the sweep whose epoch table is `path`, ranked, also those without epochs. Errors as `summarize`."""
-    summary = summarize(path, last, metric)
+    """All cells of the sweep whose epoch table is `path`, ranked, also those without epochs. Errors as `summarize`.
+
+    Columns: those of the summary, `rank`, and what `paired_differences` has of each ranked cell less the first one:
+    `mean_difference`, `low`, `high`, `std_difference`, and `n_common`, over how many seeds.
+    """
+    runs = read_runs(path, last, metric).told()
+    summary = summary_of(runs, last, metric)
     trials = read_trials(path)
     trials = without(trials, earlier_cells(trials))
     unseen = trials[~trials["cell_id"].isin(summary["cell_id"])].drop_duplicates("cell_id")
     waiting = unseen[["cell_id", *CELL_FIELDS]].assign(metric=metric, last=last, reason="no epochs yet", **_NO_ROWS)
-    return ranked(pd.concat([summary, waiting], ignore_index=True), mode)
+    frame = ranked(pd.concat([summary, waiting], ignore_index=True), mode)
+    known = frame[frame["rank"].notna()]["cell_id"].tolist()
+    found = differences_to_first(runs, known, last, metric).rename(columns={"n_seeds": "n_common"})
+    found["n_common"] = found["n_common"].astype("Int64")
+    return frame.join(found[[*DIFFERENCES, "n_common"]], on="cell_id")
