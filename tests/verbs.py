@@ -38,6 +38,7 @@ def verbs(paths: SweepPaths, scratch: Path) -> Mapping[str, tuple[object, ...]]:
         "best": ("best", name, "--last", "2"),
         "compare": ("compare", name, OTHER, "--last", "2"),
         "differences": ("differences", name, "--by", "lr", "--last", "2"),
+        "claims": ("claims", name),
         "evaluate": ("evaluate", name, "--objective", "iwae", "--samples", "2"),
         "analyse": ("analyse", name),
         "figures": ("figures", name),

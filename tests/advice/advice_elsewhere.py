@@ -30,6 +30,8 @@ OBEYED = {
 }
 
 MET = {
+    ": `tmc-sweep run search_spaces/": "report/test_claims.py::"
+    "test_the_sweep_that_a_claim_names_measures_it_like_for_like",
     "TMC pairs all samples of an image": "analysis/test_evaluation.py::"
     "test_tmc_is_refused_where_its_pairs_need_too_much_memory",
     "--on plans here for machines": "cli/test_plan.py::test_a_plan_is_for_one_cluster",

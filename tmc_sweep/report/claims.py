@@ -1,16 +1,17 @@
 """The article's claims, from claims.yaml: claim → measurement → verdict."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 from pydantic import Field
 
-from tmc_sweep.report.evidence import Trial
+from tmc_sweep.report.evidence import Trial, evidence
 from tmc_sweep.report.kept import Kept, load
 from tmc_sweep.report.measures import Measure
 from tmc_sweep.report.reading import Reading
 from tmc_sweep.report.setting import Setting, combinations, departures, matches
+from tmc_sweep.report.tables import SweepTables
 from tmc_sweep.report.verdicts import Rule, Verdict, together
 
 
@@ -58,6 +59,12 @@ class Judgement:
 def claims() -> tuple[Claim, ...]:
     """What the article asserts."""
     return load(Claims, "claims.yaml").claims
+
+
+def judgements(sweeps: Iterable[SweepTables]) -> list[Judgement]:
+    """What these sweeps say together about each claim, those that are measured first."""
+    trials = [trial for sweep in sweeps for trial in evidence(sweep)]
+    return sorted((judge(claim, trials) for claim in claims()), key=lambda each: each.verdict == Verdict.UNMEASURED)
 
 
 def judge(claim: Claim, trials: Sequence[Trial]) -> Judgement:

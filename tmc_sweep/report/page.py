@@ -19,9 +19,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from tmc_sweep.errors import StorageError
 from tmc_sweep.records import OPEN, Status
 from tmc_sweep.report import figures, views
-from tmc_sweep.report.claims import Judgement, claims, judge
+from tmc_sweep.report.claims import judgements
 from tmc_sweep.report.comparison import Comparison, compare
-from tmc_sweep.report.evidence import evidence
 from tmc_sweep.report.published import published
 from tmc_sweep.report.tables import SweepTables
 from tmc_sweep.report.text import basis, bounds, measured, moment, place
@@ -104,12 +103,6 @@ def page(sweeps: Sequence[SweepTables], refresh_seconds: int | None = None) -> s
         verdicts=Counter(each.verdict for each in judged),
         version=version("tmc-sweep"),
     )
-
-
-def judgements(sweeps: Sequence[SweepTables]) -> list[Judgement]:
-    """What these sweeps say about each claim, those that are measured first."""
-    trials = [trial for sweep in sweeps for trial in evidence(sweep)]
-    return sorted((judge(claim, trials) for claim in claims()), key=lambda each: each.verdict == Verdict.UNMEASURED)
 
 
 def _section(sweep: SweepTables) -> Section:
