@@ -337,6 +337,13 @@ EVALUATION_COLUMNS = (
     Column("samples", "int64", "", "samples per latent in this evaluation"),
     Column("value", "float64", _PER_IMAGE, "the bound, mean over the test images; NaN: not finite"),
     Column("standard_error", "float64", _PER_IMAGE, "std (ddof 1) over the test images, by the root of their number"),
+    Column(
+        "image_values",
+        "binary",
+        "nats",
+        "the bound of each test image in the data set's order, little-endian float32: `numpy.frombuffer(it, '<f4')`; "
+        "null in rows of before they were kept",
+    ),
     Column("seconds", "float64", "seconds", "wall time of the evaluation"),
     Column("time", "timestamp", "UTC", "when it ended"),
 )

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from analysed import IWAE, LATER, TMC, give_foreign_checkpoint
@@ -103,6 +104,21 @@ def test_a_row_has_the_mean_and_its_error(chosen: Chosen):
     assert row["value"] == pytest.approx(values.mean(), rel=1e-12)
     assert row["standard_error"] == pytest.approx(values.std(ddof=1) / math.sqrt(40), rel=1e-12)
     assert tuple(row[["objective", "bound", "samples", "epoch", "seed"]]) == ("tmc", "iwae", 4, 2, 0)
+
+
+def test_the_error_of_a_difference_follows_from_the_values_of_its_images(chosen: Chosen):
+    """Both trials are hard on the same images, so that it is below the root of the sum of the two squared errors."""
+    rows = evaluate(chosen, "iwae", 4).set_index("trial_id")
+    stored = pd.read_parquet(chosen.paths.evaluations).set_index("trial_id")["image_values"]
+    of = {config: np.frombuffer(stored[config.trial_id], "<f4").astype(float) for config in (IWAE, TMC)}
+    for config, values in of.items():
+        found = bounds_of(chosen.trained(config, "cpu"), examples(config).images, "iwae", 4)
+        assert values.tolist() == found.astype("<f4").tolist()
+    less = of[TMC] - of[IWAE]
+    error = less.std(ddof=1) / math.sqrt(len(less))
+    values, errors = rows["value"], rows["standard_error"]
+    assert less.mean() == pytest.approx(values[TMC.trial_id] - values[IWAE.trial_id], abs=1e-5)
+    assert 0 < error < math.hypot(*errors) / 2
 
 
 def test_what_is_there_is_not_computed_again(chosen: Chosen, monkeypatch):

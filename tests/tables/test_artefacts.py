@@ -21,6 +21,7 @@ from tmc_sweep.tables.artefacts import (
 from tmc_sweep.tables.epochs import EpochTable
 from tmc_sweep.tables.lock import artefact_lock, sweep_lock
 from tmc_sweep.tables.manifest import open_manifest, read_manifest
+from tmc_sweep.tables.schema import to_parquet
 
 
 @pytest.fixture
@@ -60,6 +61,15 @@ def test_a_row_replaces_the_one_it_repeats_and_no_other(paths):
         (0, 2, -3.0),
     ]
     pd.testing.assert_frame_equal(frame, pd.read_parquet(paths.evaluations))
+
+
+def test_evaluations_of_before_image_values_were_kept_are_read_as_null_and_added_to(paths):
+    upsert(EVALUATIONS, paths, [evaluation()])
+    before = pq.read_table(paths.evaluations).drop_columns("image_values").replace_schema_metadata(None)
+    paths.evaluations.write_bytes(to_parquet(before, read_manifest(paths).sweep_id))
+    assert read_artefact(EVALUATIONS, paths)["image_values"].tolist() == [None]
+    upsert(EVALUATIONS, paths, [{**evaluation(seed=1), "image_values": b"1234"}])
+    assert read_artefact(EVALUATIONS, paths)["image_values"].tolist() == [None, b"1234"]
 
 
 def test_a_trials_latents_are_replaced_whole(paths):

@@ -163,6 +163,7 @@ def _row(trained: Trained, bound: Objective, samples: int, told: Callable[[float
         "standard_error": float(values.std(ddof=1)) / math.sqrt(len(values))
         if finite and len(values) > 1
         else math.nan,
+        "image_values": values.astype("<f4").tobytes(),
         "seconds": time.perf_counter() - started,
         "time": datetime.now(UTC),
     }

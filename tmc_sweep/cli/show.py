@@ -90,6 +90,7 @@ def _tell_best(frame: pd.DataFrame, mode: Literal["max", "min"], names: Sequence
 def show_evaluations(frame: pd.DataFrame, *, as_json: bool) -> None:
     """Evaluations of one bound with one number of samples: a row per trial in JSON, per cell in the table."""
     if as_json:
+        frame = frame.drop(columns="image_values")  # bytes, which JSON has none of
         show_json(plain_rows(frame.assign(time=frame["time"].map(pd.Timestamp.isoformat))))
         return
     cells = [_evaluated_cell(rows) for _, rows in frame.groupby("cell_id", sort=False)]
