@@ -4,12 +4,14 @@ from datetime import UTC, datetime
 from threading import Thread
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.errors import StorageError
 from tmc_sweep.records import fixed_values
+from tmc_sweep.tables import files
 from tmc_sweep.tables.artefacts import (
     ARTEFACTS,
     EVALUATIONS,
@@ -116,3 +118,21 @@ def test_writers_wait_for_each_other_and_lose_no_row(paths):
     for writer in writers:
         writer.join()
     assert sorted(read_artefact(EVALUATIONS, paths)["seed"]) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("name", ["original", "objective"])
+def test_a_small_file_that_holds_a_long_value_often_is_refused_before_it_is_written_out(paths, monkeypatch, name):
+    images = {"image": 0, "label": 3, "original": b"1", "reconstruction": b"1"}
+    upsert(RECONSTRUCTIONS, paths, [of(TrialConfig(), epoch=1, samples=20, **images)])
+    monkeypatch.setattr(files, "MOST_BYTES", 2_000_000)
+    table = pa.concat_tables([pq.read_table(paths.reconstructions)] * 5000)
+    path = paths.reconstructions
+    path.write_bytes(to_parquet(table, read_manifest(paths).sweep_id))
+    assert len(read_artefact(RECONSTRUCTIONS, paths)) == 5000
+    long = pa.array([b"1" * 10_000]).cast(table[name].type)
+    value = pa.DictionaryArray.from_arrays(pa.array([0] * 5000), long)
+    table = table.set_column(table.column_names.index(name), name, value)
+    path.write_bytes(to_parquet(table, read_manifest(paths).sweep_id))
+    assert path.stat().st_size < 10_000
+    with pytest.raises(StorageError, match=r"must fit into half of this machine's memory, .* take about 0\.05"):
+        read_artefact(RECONSTRUCTIONS, paths)

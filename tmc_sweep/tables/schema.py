@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow import compute
 
 from tmc_sweep.errors import DamagedError, NewerError, StorageError, command
 from tmc_sweep.paths import results_of, sweep_of
@@ -82,7 +83,8 @@ def opened(
             raise damaged(path, f"it belongs to another sweep ({sweep}, not {sweep_id})")
         stored = footer.schema.to_arrow_schema()
         _check_columns(path, stored, columns)
-        _check_size(path, footer)
+        encoded = sum(footer.row_group(group).total_byte_size for group in range(footer.num_row_groups))
+        _check_size(path, footer.num_rows, max(encoded, 8 * footer.num_rows * footer.num_columns))
         dictionaries = [name for name in as_dictionaries if name in stored.names]
         yield pq.ParquetFile(source, metadata=footer, read_dictionary=dictionaries, page_checksum_verification=True)
 
@@ -96,14 +98,15 @@ def read_table(path: Path, columns: Sequence[Column], sweep_id: str | None = Non
 def read_encoded(
     path: Path, columns: Sequence[Column], names: Sequence[str] | None = None, sweep_id: str | None = None
 ) -> pa.Table:
-    """As `read_table`, or some columns of it, with strings as dictionaries: a hundred times smaller."""
+    """As `read_table`, or some columns of it, with texts and bytes as dictionaries: a hundred times smaller."""
     wanted = [column for column in columns if names is None or column.name in names]
-    strings = [column.name for column in wanted if column.dtype == "string"]
-    with opened(path, columns, sweep_id, as_dictionaries=strings) as parquet:
+    texts = [column.name for column in wanted if column.dtype in ("string", "binary")]
+    with opened(path, columns, sweep_id, as_dictionaries=texts) as parquet:
         stored = [column for column in wanted if column.name in parquet.schema_arrow.names]
         table = parquet.read(columns=[column.name for column in stored]).replace_schema_metadata(None)
         table = table.unify_dictionaries().combine_chunks()
         table.validate(full=True)
+        _check_size(path, table.num_rows, sum(_decoded(table[name]) for name in texts if name in table.column_names))
         for column in stored:
             for refusal in refusals(column, table[column.name]):
                 raise damaged(path, f"its column {column.name} {refusal}")
@@ -159,14 +162,19 @@ def _stated(footer: pq.FileMetaData) -> dict[str, str]:
     return {key.decode(): value.decode() for key, value in (footer.metadata or {}).items()}
 
 
-def _check_size(path: Path, footer: pq.FileMetaData) -> None:
-    """A small file may hold a few values billions of times."""
-    decoded = 8 * footer.num_rows * footer.num_columns
+def _check_size(path: Path, rows: int, decoded: int) -> None:
+    """A small file may hold a few values billions of times, or a long one often."""
     if decoded > files.MOST_BYTES:
         raise StorageError(
-            f"{path} must fit into half of this machine's memory, but its {footer.num_rows} rows take about "
+            f"{path} must fit into half of this machine's memory, but its {rows} rows take about "
             f"{decoded / 1e9:.3g} GB: read it on a machine with more, or move it away"
         )
+
+
+def _decoded(column: pa.ChunkedArray) -> int:
+    """Bytes that a column of dictionaries takes with each of its values written out."""
+    lengths = (compute.binary_length(chunk.dictionary).cast(pa.int64()).take(chunk.indices) for chunk in column.chunks)
+    return sum(compute.sum(each).as_py() or 0 for each in lengths)
 
 
 def _check_format(path: Path, footer: pq.FileMetaData) -> str:
