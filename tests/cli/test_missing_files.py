@@ -19,6 +19,7 @@ LOST: dict[str, Callable[[SweepPaths], Path]] = {
     "part": lambda paths: paths.part(0),
     "epoch table": lambda paths: paths.epochs,
     "trial table": lambda paths: paths.trials,
+    "attempt table": lambda paths: paths.attempts,
     "manifest": lambda paths: paths.manifest,
     "checkpoints": lambda paths: paths.checkpoints,
 }

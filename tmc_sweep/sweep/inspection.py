@@ -179,13 +179,17 @@ class _Inspection:
         table = self._checked(path, ATTEMPT_COLUMNS, sweep_id)
         if self._is_broken(path):
             return
-        stored = set() if table is None else {*zip(*table.select(ATTEMPT_KEY).to_pydict().values(), strict=True)}
-        if table is not None and len(stored) < table.num_rows:
+        last = {(trial_id, row["attempts"]) for trial_id, row in trials.items() if row["processor"] is not None}
+        if table is None:
+            if last:
+                self._failed(path, damaged(path, "it is missing"))
+            return
+        stored = {*zip(*table.select(ATTEMPT_KEY).to_pydict().values(), strict=True)}
+        if len(stored) < table.num_rows:
             self._failed(path, damaged(path, "it has an attempt twice"))
             return
-        for trial_id, row in trials.items():
-            if row["processor"] is not None and (trial_id, row["attempts"]) not in stored:
-                self._report(path, f"attempt {row['attempts']} of trial {trial_id} is missing")
+        for trial_id, attempt in sorted(last - stored):
+            self._report(path, f"attempt {attempt} of trial {trial_id} is missing")
 
     def _part(self, path: Path, sweep_id: str, trials: Mapping[str, TrialRow], rows: dict[str, EpochRecord]) -> None:
         try:

@@ -61,7 +61,7 @@ def missing(paths: SweepPaths) -> Iterator[Path]:
     if not paths.manifest.exists() and (numbers or paths.trials.exists()):
         yield paths.manifest
     if paths.trials.exists():
-        trials = read_encoded(paths.trials, TRIAL_COLUMNS, ["epochs_done", "checkpoint"])
+        trials = read_encoded(paths.trials, TRIAL_COLUMNS, ["epochs_done", "checkpoint", "processor"])
         n_with_rows = sum(count > 0 for count in trials["epochs_done"].to_pylist())
         n_parts = max(1, math.ceil(n_with_rows / epochs.TRIALS_PER_PART))
         more = (
@@ -69,6 +69,8 @@ def missing(paths: SweepPaths) -> Iterator[Path]:
         )  # one further on is a stray
         n_parts = max([n_parts, *(number + 1 for number in more if _n_rows(paths.part(number)) is not None)])
         has_checkpoints = trials["checkpoint"].null_count < trials.num_rows
+        if trials["processor"].null_count < trials.num_rows and not paths.attempts.exists():  # 0.1.0 had neither
+            yield paths.attempts
     else:
         rows = {number: count for number in numbers if (count := _n_rows(paths.part(number))) is not None}
         has_checkpoints = bool(files.names(paths.checkpoints))
