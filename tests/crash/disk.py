@@ -94,6 +94,10 @@ class Disk:
                     (where / name).mkdir()
                     waiting.append((where / name, node))
 
+    def load(self) -> None:
+        """Hold what lies in the folder, all of it durable."""
+        self.top = _loaded(self.root)
+
     def after_power_loss(self) -> Iterator["Disk"]:
         """Each disk that may come up again, all it has kept; the folder shows one that is restored."""
         seen = set()
@@ -254,6 +258,14 @@ class _Stream:
 
     def fileno(self) -> int:
         return int(self._stream.fileno())
+
+
+def _loaded(path: Path) -> Folder:
+    nodes = {
+        entry.name: _loaded(entry) if entry.is_dir() else File(entry.read_bytes(), entry.read_bytes())
+        for entry in path.iterdir()
+    }
+    return Folder(nodes, dict(nodes))
 
 
 def _put(names: dict[str, Any], name: str, node: Any) -> None:
