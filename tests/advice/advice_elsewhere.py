@@ -90,6 +90,9 @@ MET = {
     "a trial must fit into": "sweep/test_pack_run.py::test_a_trial_too_large_even_alone_fails_and_the_others_are_done",
     "Ray must have a folder for its files": "sweep/test_scratch.py::test_what_can_be_no_folder_is_refused",
     "a sweep runs on the cluster's head": _SESSION + "test_an_address_that_is_not_the_clusters_own_is_refused",
+    "files open, but the hard limit here is": _SESSION + "test_too_few_open_files_are_refused_before_ray_starts",
+    "but it is read-only or missing: make it writable": _SESSION
+    + "test_shared_memory_that_is_not_writable_is_refused_before_ray_starts",
     "sweep/session.py:a Ray cluster must answer at": _SESSION + "test_an_address_that_nobody_answers_at_is_refused",
     "joining the Ray cluster at": _SESSION + "test_a_head_that_will_not_have_us_is_reported_in_one_sentence",
     "Ray must start on this machine": _SESSION + "test_a_ray_that_does_not_start_is_reported_in_one_sentence",

@@ -249,6 +249,14 @@ def test_too_few_open_files_are_refused_before_ray_starts(nothing_started, monke
         ray_session(Resources(gpu=0)).__enter__()
 
 
+def test_shared_memory_that_is_not_writable_is_refused_before_ray_starts(
+    nothing_started, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(os, "access", lambda path, mode: (path, mode) != ("/dev/shm", os.W_OK))
+    with pytest.raises(CannotRunError, match="able to write to /dev/shm, but it is read-only or missing: make it"):
+        ray_session(Resources(gpu=0)).__enter__()
+
+
 def test_what_never_fits_this_machine_is_refused_before_ray_starts(nothing_started):
     with pytest.raises(CannotRunError, match="asks for 512 CPU"):
         ray_session(Resources(cpu=512.0)).__enter__()

@@ -25,6 +25,7 @@ from tmc_sweep.sweep.nodes import Nodes, capacity_here, check_fits
 from tmc_sweep.sweep.raylet import watched
 from tmc_sweep.sweep.scratch import scratch_folder
 
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108
 _LEAST_OPEN_FILES = 256  # with 64 Ray's head falls silent, with 128 a small sweep was trained
 OBJECT_STORE_BYTES = 500 * 2**20  # data sets and checkpoints in flight; Ray's default is 30 % of the memory
 
@@ -47,6 +48,7 @@ def ray_session(resources: Resources) -> Iterator[list[Capacity]]:
         here = capacity_here()
         check_fits(resources, [here])
         _check_open_files()
+        _check_shared_memory()
         with scratch_folder() as folder, _own_token(folder), _left_at_the_end():
             _start(here, folder)
             with watched():
@@ -70,6 +72,15 @@ def _check_open_files() -> None:
         raise CannotRunError(
             f"Ray must be able to have {_LEAST_OPEN_FILES} files open, but the hard limit here is {hard}: raise it, as "
             "with `ulimit -n 4096` in a new shell, and run the same command again"
+        )
+
+
+def _check_shared_memory() -> None:
+    """CannotRunError if no file can be made where Ray shares memory: it times out there, and does not say why."""
+    if not os.access(_SHARED_MEMORY, os.W_OK):
+        raise CannotRunError(
+            f"Ray must be able to write to {_SHARED_MEMORY}, but it is read-only or missing: make it writable, as "
+            f"with `mount -o remount,rw {_SHARED_MEMORY}`, and run the same command again"
         )
 
 
