@@ -24,6 +24,7 @@ from tmc_sweep.tables.epochs import TRIALS_PER_PART, EpochTable
 from tmc_sweep.tables.manifest import open_manifest
 from tmc_sweep.tables.parts import TrialRows, to_table
 from tmc_sweep.tables.schema import to_parquet
+from tmc_sweep.tables.trials import TrialTable
 
 READ = """
 import json, resource, sys, time
@@ -99,7 +100,9 @@ def _stored(paths: SweepPaths, configs: Sequence[TrialConfig], records: list[Epo
         table.add(config, [*named(records, config)])
         if number % TRIALS_PER_PART == 0 or number == len(configs):
             table.commit()
-    return paths.epochs, time.perf_counter() - started
+    seconds = time.perf_counter() - started
+    _enter_trials(paths, configs, records)
+    return paths.epochs, seconds
 
 
 def _one_file_a_trial(
@@ -111,7 +114,18 @@ def _one_file_a_trial(
         rows = TrialRows.of(config)
         rows.upsert([*named(records, config)])
         paths.part(number).write_bytes(to_parquet(to_table([rows]), sweep_id))
-    return paths.epochs, time.perf_counter() - started
+    seconds = time.perf_counter() - started
+    _enter_trials(paths, configs, records)
+    return paths.epochs, seconds
+
+
+def _enter_trials(paths: SweepPaths, configs: Sequence[TrialConfig], records: list[EpochRecord]) -> None:
+    """The trial table, without which no sweep is whole."""
+    table = TrialTable.open(paths)
+    table.ensure(configs)
+    for config in configs:
+        table.update(config.trial_id, status="done", epochs_done=len(records))
+    table.commit()
 
 
 if __name__ == "__main__":

@@ -9,9 +9,11 @@ import torch
 from command import command
 from ruamel.yaml import YAML
 
+from benchmarks.curves import curve, named
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.space import load
+from tmc_sweep.tables.epochs import EpochTable
 from tmc_sweep.tables.manifest import open_manifest
 from tmc_sweep.tables.pace import measured as measured_paces
 from tmc_sweep.tables.trials import TrialTable
@@ -235,6 +237,7 @@ def test_a_machine_that_will_not_train_is_not_measured(file, results: Path, head
 @pytest.mark.parametrize(("share", "slots"), [(None, 3), (0.25, 12)])
 def test_a_share_of_a_gpu_is_as_on_record_or_else_a_whole_one(file, paths, cluster: Path, share, slots: int):
     space = load(file())
+    EpochTable.open(paths)
     table = TrialTable.open(paths)
     table.ensure(space.trials())
     table.update(space.trials()[0].trial_id, gpu=share)
@@ -353,15 +356,17 @@ def test_what_a_search_is_yet_to_choose_is_taken_to_be_as_a_random_one_would(tmp
     shown = command("plan", search, "--results", tmp_path).out.splitlines()
     assert shown[0] == "search: 0 trials in 0 cells, 0 to train, 8 more cells to choose, in 8 packs"
     assert shown[1].startswith("48 epochs left: about ")
-    trials = TrialTable.open(SweepPaths(tmp_path, "search"))
-    space = load(search)
+    paths, space = SweepPaths(tmp_path, "search"), load(search)
+    epochs, trials = EpochTable.open(paths), TrialTable.open(paths)
     first = space.trials_of(space.cells[0])
     trials.ensure(first)
     for trial in first:
+        epochs.add(trial, [*named(curve(3), trial)])
         trials.update(trial.trial_id, status="done", epochs_done=3)
+    epochs.commit()
     trials.commit()
     search.write_text(search.read_text().replace("num_samples: 8", "num_samples: 9"))
-    open_manifest(SweepPaths(tmp_path, "search"), space.text)
+    open_manifest(paths, space.text)
     said = command("plan", search, "--results", tmp_path).err
     assert said.startswith(
         "the search space of search has changed since its last run: 16 new trials, 2 known, 0 only in the table"

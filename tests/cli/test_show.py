@@ -40,7 +40,12 @@ def test_status_names_the_fields_in_which_trials_differ(capsys):
     trials = [TrialConfig.parse({"weight_norm": norm, "seed": 0}) for norm in (False, True)]
     known = {"status": "done", "attempts": 1, "epochs_done": 2, "epochs": 2, "reason": None}
     rows = [{"trial_id": trial.trial_id, **trial.row(), **known} for trial in trials]
-    counts = {f"n_{name}": 0 for name in Status} | {"n_trials": 2, "n_done": 2, "n_checkpoints_dropped": 0}
+    counts = {f"n_{name}": 0 for name in Status} | {
+        "n_trials": 2,
+        "n_done": 2,
+        "n_earlier": 0,
+        "n_checkpoints_dropped": 0,
+    }
     show_status(
         {"name": "n", "trials": rows, **counts, "epochs_done": 4, "epochs": 4, "checkpoint_bytes": 0}, as_json=False
     )

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from command import driver
 from place import own_place
 from ruamel.yaml import YAML
 from twin import expected, outcomes, table
@@ -98,6 +99,8 @@ class Laptop:
 
 def vanish(process: subprocess.Popen[str]) -> None:
     """As when the laptop is closed: the command and its ssh are gone at once."""
+    with suppress(ProcessLookupError, FileNotFoundError, ValueError):  # it has ended, or has no child
+        os.killpg(driver(process), signal.SIGKILL)  # its ssh is of that group
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
