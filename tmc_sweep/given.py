@@ -19,7 +19,7 @@ class TooLargeError(OSError):
 def read(path: Path, most: int) -> bytes:
     """The whole file, or the one that a link leads to; OSError unless it is regular and holds at most so much."""
     _check(path.stat().st_mode)
-    with open(path, "rb", opener=_at_once) as file:
+    with open(path, "rb", opener=at_once) as file:
         _check(os.fstat(file.fileno()).st_mode)  # another may have taken its place
         content = file.read(most + 1)
     if len(content) > most:
@@ -32,6 +32,6 @@ def _check(mode: int) -> None:
         raise IrregularError(errno.EINVAL, _KINDS.get(stat.S_IFMT(mode), "a device"))
 
 
-def _at_once(path: str, flags: int) -> int:
-    """A descriptor; it does not wait, as for the writer of a FIFO."""
-    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+def at_once(path: str, flags: int) -> int:
+    """A descriptor, as an `opener` of `open`; it does not wait, as for the other end of a FIFO."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)

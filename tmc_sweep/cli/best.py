@@ -1,6 +1,5 @@
 """The command that ranks a sweep's cells, and writes the best one as a search space of its own."""
 
-import os
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +10,7 @@ from tmc_sweep.cli.app import Json, Last, Metric, Name, Results, app
 from tmc_sweep.cli.forward import forward, on_cluster
 from tmc_sweep.cli.terminal import tell
 from tmc_sweep.errors import InputError, StorageError, command
+from tmc_sweep.given import at_once
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.space.schema import Resources, Statistic
 
@@ -102,14 +102,9 @@ def _search_space(paths: SweepPaths, frame: "pd.DataFrame", statistic: Statistic
     )
 
 
-def _at_once(path: str, flags: int) -> int:
-    """A descriptor; it does not wait, as for the reader of a FIFO."""
-    return os.open(path, flags | os.O_NONBLOCK, 0o666)
-
-
 def _write(path: Path, text: str, force: bool) -> None:
     try:
-        with open(path, "w" if force else "x", encoding="utf-8", opener=_at_once) as file:
+        with open(path, "w" if force else "x", encoding="utf-8", opener=at_once) as file:
             file.write(text)
     except FileExistsError:
         raise InputError(f"-o must name a new file, but {path} exists: choose another name, or add --force") from None

@@ -177,13 +177,9 @@ class _Inspection:
         """A trial whose processor is on record has its last attempt there too; those of 0.1.0 are unknown."""
         path = self.paths.attempts
         table = self._checked(path, ATTEMPT_COLUMNS, sweep_id)
-        if self._is_broken(path):
+        if table is None or self._is_broken(path):
             return
         last = {(trial_id, row["attempts"]) for trial_id, row in trials.items() if row["processor"] is not None}
-        if table is None:
-            if last:
-                self._failed(path, damaged(path, "it is missing"))
-            return
         stored = {*zip(*table.select(ATTEMPT_KEY).to_pydict().values(), strict=True)}
         if len(stored) < table.num_rows:
             self._failed(path, damaged(path, "it has an attempt twice"))

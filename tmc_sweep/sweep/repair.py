@@ -11,16 +11,16 @@ from tmc_sweep.config import EarlierConfig, TrialConfig
 from tmc_sweep.errors import InputError, StorageError, command
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import ENDED, INTERRUPTED, EpochRecord, Status
-from tmc_sweep.space.stored import parse_stored
 from tmc_sweep.sweep.inspection import Findings, config_in, inspect
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.tables import files
 from tmc_sweep.tables.attempts import AttemptTable
 from tmc_sweep.tables.checkpoints import CheckpointFiles
+from tmc_sweep.tables.declared import last_run
 from tmc_sweep.tables.earlier import WHY
 from tmc_sweep.tables.epochs import EpochTable, fill_gaps
 from tmc_sweep.tables.lock import sweep_lock
-from tmc_sweep.tables.manifest import open_manifest, read_manifest
+from tmc_sweep.tables.manifest import open_manifest
 from tmc_sweep.tables.renamed import adopt, later_name
 from tmc_sweep.tables.trials import TrialRow, TrialTable, config_by_columns, config_of
 from tmc_sweep.training import decode
@@ -141,8 +141,7 @@ def _configs(paths: SweepPaths) -> dict[str, TrialConfig]:
 
 
 def _of_search_space(paths: SweepPaths) -> list[TrialConfig]:
-    manifest = read_manifest(paths)
-    space = parse_stored(manifest.search_space, str(paths.manifest)) if manifest else None
+    space = last_run(paths)
     return space.trials() if space else []
 
 

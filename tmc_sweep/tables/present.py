@@ -64,9 +64,7 @@ def missing(paths: SweepPaths) -> Iterator[Path]:
         trials = read_encoded(paths.trials, TRIAL_COLUMNS, ["epochs_done", "checkpoint", "processor"])
         n_with_rows = sum(count > 0 for count in trials["epochs_done"].to_pylist())
         n_parts = max(1, math.ceil(n_with_rows / epochs.TRIALS_PER_PART))
-        more = (
-            number for number in numbers if n_parts <= number <= n_parts + len(numbers)
-        )  # one further on is a stray
+        more = (number for number in numbers if n_parts <= number <= n_parts + len(numbers))  # others are strays
         n_parts = max([n_parts, *(number + 1 for number in more if _n_rows(paths.part(number)) is not None)])
         has_checkpoints = trials["checkpoint"].null_count < trials.num_rows
         if trials["processor"].null_count < trials.num_rows and not paths.attempts.exists():  # 0.1.0 had neither
