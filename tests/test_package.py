@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.version import Version
 
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
 
@@ -28,3 +29,10 @@ def test_packages_whose_next_version_may_change_what_is_relied_on_are_bounded_an
     (found,) = [wanted for wanted in map(Requirement, PROJECT["dependencies"]) if wanted.name == name]
     assert "<" in {specifier.operator for specifier in found.specifier}
     assert found.specifier.contains(version(name))
+
+
+def test_the_changelog_begins_with_this_version():
+    changelog = (Path(__file__).parents[1] / "CHANGELOG.md").read_text()
+    assert next(line for line in changelog.splitlines() if line.startswith("## ")).split()[1] == (
+        Version(PROJECT["version"]).base_version
+    )
