@@ -1,7 +1,6 @@
 """What is done to a sweep beside training it, killed at each of its writes: files stay whole, and a second try ends."""
 
 import random
-import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -28,7 +27,6 @@ from tmc_sweep.tables.schema import is_whole
 
 NAME = "tiny"
 _PASSED_OVER = {"lock", "artefacts.lock", "tmp", "artefacts.tmp", "quarantine"}
-_PAGE_ASIDE = re.compile(r"\.html\.[0-9a-f]{8}$")  # a page lies in any folder, and has no other one to be written in
 
 
 def evaluate(values: dict[int, float]) -> Callable[[SweepPaths], None]:
@@ -98,7 +96,7 @@ class Upkeep:
 
     def files(self) -> dict[Path, bytes]:
         """All files but locks, and what is being written."""
-        found = sorted(path for path in self.root.rglob("*") if path.is_file() and not _PAGE_ASIDE.search(path.name))
+        found = sorted(path for path in self.root.rglob("*") if path.is_file())
         ours = [path for path in found if not _PASSED_OVER & {*path.relative_to(self.root).parts}]
         return {path: path.read_bytes() for path in ours}
 

@@ -1,6 +1,7 @@
 """The protocol, operation by operation, and what its failures say."""
 
 import errno
+import fcntl
 import os
 import stat
 from pathlib import Path
@@ -35,6 +36,40 @@ def test_a_file_is_synced_before_its_rename_and_the_folder_after(tmp_path, opera
     files.write(tmp_path / "a", b"new", tmp_path)
     assert operations == ["fsync file", "rename", "fsync folder"]
     assert (tmp_path / "a").read_bytes() == b"new"
+
+
+def test_a_page_removes_what_killed_writers_of_it_left_beside_it_and_nothing_else(tmp_path):
+    others = ["b.html.0123abcd", "a.html.old", "axhtml.0123abcd", "a.html.0123abcd.bak"]
+    for name in ["a.html", "a.html.0123abcd", *others]:
+        (tmp_path / name).write_bytes(b"half")
+    files.write_beside(tmp_path / "a.html", b"new")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["a.html", *others])
+    assert (tmp_path / "a.html").read_bytes() == b"new"
+
+
+def test_no_other_writer_of_pages_cleans_up_while_one_writes(tmp_path, monkeypatch):
+    replace = Path.replace
+
+    def replaced(path, target):
+        descriptor = os.open(tmp_path, os.O_RDONLY)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(descriptor)
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", replaced)
+    files.write_beside(tmp_path / "a.html", b"new")
+    assert (tmp_path / "a.html").read_bytes() == b"new"
+
+
+def test_a_page_is_written_where_no_folder_can_be_locked_and_what_was_left_stays(tmp_path, monkeypatch):
+    def refused(*_):
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+    (tmp_path / "a.html.0123abcd").write_bytes(b"perhaps of a living writer")
+    files.write_beside(tmp_path / "a.html", b"new")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.html", "a.html.0123abcd"]
 
 
 def test_a_folder_appears_with_its_synced_file(tmp_path, operations):

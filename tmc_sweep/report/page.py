@@ -81,7 +81,7 @@ def write_page(path: Path, results: Path, names: Iterable[str], refresh_seconds:
     text = page(sweeps, refresh_seconds if left else None)
     if path.exists() and not path.is_file():  # a rename would put a file in the place of a device
         raise StorageError(f"a page must be a regular file, but {path} is none: choose another name with -o")
-    files.write(path, text.encode(), path.parent)
+    files.write_beside(path, text.encode())
     return left
 
 

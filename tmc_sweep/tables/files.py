@@ -9,7 +9,9 @@ fsync nothing says which of its pages reached the disk.
 """
 
 import errno
+import fcntl
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterable, Iterator
@@ -77,6 +79,21 @@ def write(path: Path, content: bytes, temporary: Path) -> None:
         _write_synced(aside, content)
         aside.replace(path)
         _sync_folder(path.parent)
+
+
+def write_beside(path: Path, content: bytes) -> None:
+    """`write`, its temporary file in the same folder; those of it that killed writers left there are removed.
+
+    The folder is locked meanwhile, so that none of a living writer is; where it cannot be, as on NFS, they stay.
+    """
+    left = re.compile(re.escape(path.name) + r"\.[0-9a-f]{8}")
+    with explained("written", path), _opened_folder(path.parent) as folder:
+        with suppress(OSError):
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            for other in path.parent.iterdir():
+                if left.fullmatch(other.name):
+                    other.unlink()
+        write(path, content, path.parent)
 
 
 def write_folder(folder: Path, contents: Iterable[tuple[str, bytes]], temporary: Path) -> None:
@@ -198,12 +215,18 @@ def _write_synced(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _sync_folder(folder: Path) -> None:
+@contextmanager
+def _opened_folder(folder: Path) -> Iterator[int]:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(descriptor)
+        yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _sync_folder(folder: Path) -> None:
+    with _opened_folder(folder) as descriptor:
+        os.fsync(descriptor)
 
 
 @contextmanager

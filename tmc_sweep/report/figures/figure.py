@@ -41,7 +41,7 @@ def write(figures: Iterable[Figure], folder: Path) -> list[Path]:
     for figure in figures:
         for kind in ("png", "svg"):
             written.append(folder / f"{figure.name}.{kind}")
-            files.write(written[-1], _rendered(figure, kind), folder)
+            files.write_beside(written[-1], _rendered(figure, kind))
     return written
 
 
