@@ -104,7 +104,9 @@ def test_it_is_read_and_whole(paths: SweepPaths):
 
 def test_it_is_in_no_comparison_and_a_sentence_says_so(paths: SweepPaths, caplog):
     assert summarize(paths.epochs, last=1)["binarize"].tolist() == ["none"]
-    assert [message.startswith(SENTENCE) for message in caplog.messages] == [True]
+    (said,) = caplog.messages
+    assert said.startswith(SENTENCE)
+    assert said.endswith(": run the sweep to train them anew")
     assert paired_differences(paths.epochs, "binarize", last=1).empty
     assert len(caplog.messages) == 2
 
@@ -151,13 +153,18 @@ def test_a_plan_of_the_same_file_trains_others_beside_them(paths: SweepPaths, sp
     assert (plan["n_trials"], plan["n_to_train"], plan["n_begun"]) == (4, 2, 0)
 
 
-def test_a_run_of_the_same_file_trains_others_beside_them(paths: SweepPaths, space: SearchSpace, digits: Images):
+def test_a_run_of_the_same_file_trains_others_beside_them(
+    paths: SweepPaths, space: SearchSpace, digits: Images, caplog
+):
     before = earlier_rows(paths)
     left = [config.trial_id for config in space.trials() if config.binarize == "dynamic"]
     assert sweep(paths, space.trials(), digits, text=space.text) == left
     pd.testing.assert_frame_equal(earlier_rows(paths), before, check_exact=True)
     assert verify(paths).problems == ()
+    assert choose(paths).left_out.endswith("numbers of the samples: they were trained anew under other names")
+    caplog.clear()
     summary = summarize(paths.epochs, last=1).set_index("binarize")
+    assert [message.endswith(": they were trained anew under other names") for message in caplog.messages] == [True]
     assert sorted(summary.index) == ["dynamic", "none"]
     assert summary.loc["dynamic", "cell_id"] == space.trials()[-1].cell_id != CELL
     assert paired_differences(paths.epochs, "binarize", last=1)["n_seeds"].tolist() == [2]
@@ -193,7 +200,7 @@ def test_a_search_does_not_take_them_for_cells_that_it_chose(paths: SweepPaths):
 def test_their_models_are_left_out_of_evaluation_and_analysis(paths: SweepPaths):
     chosen = choose(paths)
     assert [config.binarize for config in chosen.epochs] == ["none", "none"]
-    assert [config.trial_id for config in chosen.earlier] == [DONE, BEGUN]
+    assert chosen.left_out.startswith(SENTENCE)
     assert set(evaluate(chosen, "iwae", 5, "cpu")["binarize"]) == {"none"}
     assert len(list(analyse(chosen, 2, 2, "cpu"))) == 2
     with pytest.raises(
