@@ -78,6 +78,8 @@ OBEYED = {
 }
 
 MET = {
+    "a trial's data must be one of": "report/test_figures.py::"
+    "test_a_trial_of_data_that_are_not_known_here_is_one_sentence",
     "--on plans here for machines": "cli/test_plan.py::test_a_plan_is_for_one_cluster",
     "--probe measures this machine": "cli/test_plan.py::test_a_machine_that_will_not_train_is_not_measured",
     "a pack must fit into this machine's memory": "cli/test_plan.py::"
