@@ -44,7 +44,7 @@ def tables(results: Path) -> SweepTables:
 
 
 def test_a_trial_of_data_that_are_not_known_here_is_one_sentence(tmp_path: Path):
-    with pytest.raises(StorageError, match=r"data must be one of .*, but .*grid\.trials\.parquet has cifar100: use the"):
+    with pytest.raises(StorageError, match=r"data must be one of .*, but .*grid\.trials\.parquet has cifar100: use"):
         sweep(tmp_path, GRID, flat(lambda _: -30.0), known=lambda _: {"data": "cifar100"})
 
 
