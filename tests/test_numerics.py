@@ -19,7 +19,7 @@ from tmc_sweep.cli.show import headline
 from tmc_sweep.cli.status import sweep_status
 from tmc_sweep.config import NUMERICS_VERSION, EarlierConfig, TrialConfig
 from tmc_sweep.data import Images, load
-from tmc_sweep.errors import InputError
+from tmc_sweep.errors import InputError, StorageError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
 from tmc_sweep.report.evidence import evidence
@@ -40,7 +40,7 @@ from tmc_sweep.tables.ranking import ranking
 from tmc_sweep.tables.read import read_trials, stored_trials
 from tmc_sweep.tables.stored_trial import find_trial
 from tmc_sweep.tables.summary import summarize
-from tmc_sweep.tables.trials import config_by_columns, config_of
+from tmc_sweep.tables.trials import config_by_columns, config_of, known_config
 from tmc_sweep.training import train
 
 GOLDEN = Path(__file__).parent / "golden" / "numerics-1"
@@ -91,6 +91,8 @@ def test_a_name_that_no_numerics_gives_is_nobodys():
     config = TrialConfig.parse({"binarize": "dynamic"})
     assert config.named(config.trial_id) is config
     assert config.named("0" * 12) is None
+    with pytest.raises(StorageError, match="must have the configuration that gave it its name, but this version reads"):
+        known_config({"trial_id": "0" * 12, "config": config.model_dump_json()})
     assert len({config, config.named("56d128c74541")}) == 2
 
 
@@ -156,6 +158,8 @@ def test_a_plan_of_the_same_file_trains_others_beside_them(paths: SweepPaths, sp
 def test_a_run_of_the_same_file_trains_others_beside_them(
     paths: SweepPaths, space: SearchSpace, digits: Images, caplog
 ):
+    with pytest.raises(InputError, match="or run the sweep again, which trains it anew under another name"):
+        next(train(find_trial(paths.results, DONE).config))
     before = earlier_rows(paths)
     left = [config.trial_id for config in space.trials() if config.binarize == "dynamic"]
     assert sweep(paths, space.trials(), digits, text=space.text) == left
