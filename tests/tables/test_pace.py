@@ -103,6 +103,7 @@ def test_without_a_table_nothing_is_measured(paths: SweepPaths):
         (2.0, 3600.0, 2.0),  # the machine slept
         (0.01, 0.08, 0.08),
         (2.0, 1.9, 2.0),  # its clock was set back
+        (2.0, -3598.0, 2.0),  # by an hour
         (2.0, float("nan"), 2.0),
     ],
 )
