@@ -19,7 +19,7 @@ from tmc_sweep.cli.show import headline
 from tmc_sweep.cli.status import sweep_status
 from tmc_sweep.config import NUMERICS_VERSION, EarlierConfig, TrialConfig
 from tmc_sweep.data import Images, load
-from tmc_sweep.errors import InputError
+from tmc_sweep.errors import InputError, StorageError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
 from tmc_sweep.report.evidence import evidence
@@ -40,7 +40,7 @@ from tmc_sweep.tables.ranking import ranking
 from tmc_sweep.tables.read import read_trials, stored_trials
 from tmc_sweep.tables.stored_trial import find_trial
 from tmc_sweep.tables.summary import summarize
-from tmc_sweep.tables.trials import config_by_columns, config_of
+from tmc_sweep.tables.trials import config_by_columns, config_of, known_config
 from tmc_sweep.training import train
 
 GOLDEN = Path(__file__).parent / "golden" / "numerics-1"
@@ -91,6 +91,8 @@ def test_a_name_that_no_numerics_gives_is_nobodys():
     config = TrialConfig.parse({"binarize": "dynamic"})
     assert config.named(config.trial_id) is config
     assert config.named("0" * 12) is None
+    with pytest.raises(StorageError, match="must have the configuration that gave it its name, but this version reads"):
+        known_config({"trial_id": "0" * 12, "config": config.model_dump_json()})
     assert len({config, config.named("56d128c74541")}) == 2
 
 
@@ -104,7 +106,9 @@ def test_it_is_read_and_whole(paths: SweepPaths):
 
 def test_it_is_in_no_comparison_and_a_sentence_says_so(paths: SweepPaths, caplog):
     assert summarize(paths.epochs, last=1)["binarize"].tolist() == ["none"]
-    assert [message.startswith(SENTENCE) for message in caplog.messages] == [True]
+    (said,) = caplog.messages
+    assert said.startswith(SENTENCE)
+    assert said.endswith(": run the sweep to train them anew")
     assert paired_differences(paths.epochs, "binarize", last=1).empty
     assert len(caplog.messages) == 2
 
@@ -151,13 +155,20 @@ def test_a_plan_of_the_same_file_trains_others_beside_them(paths: SweepPaths, sp
     assert (plan["n_trials"], plan["n_to_train"], plan["n_begun"]) == (4, 2, 0)
 
 
-def test_a_run_of_the_same_file_trains_others_beside_them(paths: SweepPaths, space: SearchSpace, digits: Images):
+def test_a_run_of_the_same_file_trains_others_beside_them(
+    paths: SweepPaths, space: SearchSpace, digits: Images, caplog
+):
+    with pytest.raises(InputError, match="or run the sweep again, which trains it anew under another name"):
+        next(train(find_trial(paths.results, DONE).config))
     before = earlier_rows(paths)
     left = [config.trial_id for config in space.trials() if config.binarize == "dynamic"]
     assert sweep(paths, space.trials(), digits, text=space.text) == left
     pd.testing.assert_frame_equal(earlier_rows(paths), before, check_exact=True)
     assert verify(paths).problems == ()
+    assert choose(paths).left_out.endswith("numbers of the samples: they were trained anew under other names")
+    caplog.clear()
     summary = summarize(paths.epochs, last=1).set_index("binarize")
+    assert [message.endswith(": they were trained anew under other names") for message in caplog.messages] == [True]
     assert sorted(summary.index) == ["dynamic", "none"]
     assert summary.loc["dynamic", "cell_id"] == space.trials()[-1].cell_id != CELL
     assert paired_differences(paths.epochs, "binarize", last=1)["n_seeds"].tolist() == [2]
@@ -193,7 +204,7 @@ def test_a_search_does_not_take_them_for_cells_that_it_chose(paths: SweepPaths):
 def test_their_models_are_left_out_of_evaluation_and_analysis(paths: SweepPaths):
     chosen = choose(paths)
     assert [config.binarize for config in chosen.epochs] == ["none", "none"]
-    assert [config.trial_id for config in chosen.earlier] == [DONE, BEGUN]
+    assert chosen.left_out.startswith(SENTENCE)
     assert set(evaluate(chosen, "iwae", 5, "cpu")["binarize"]) == {"none"}
     assert len(list(analyse(chosen, 2, 2, "cpu"))) == 2
     with pytest.raises(

@@ -319,6 +319,11 @@ class EarlierConfig(TrialConfig):
         """Version of the numbers that these fields meant."""
         return 1
 
+    @property
+    def anew(self) -> TrialConfig:
+        """What is trained in its place."""
+        return TrialConfig.model_construct(**dict(self))
+
 
 # Fixed for ever: a value listed here is left out of the hash. New fields are added with the value that old trials had.
 IDENTITY_DEFAULTS: Mapping[str, object] = MappingProxyType(

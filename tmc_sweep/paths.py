@@ -1,13 +1,15 @@
 """Where every file of a sweep lives (results/README.md lists them)."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from tmc_sweep.errors import InputError
 
 NAME_RULE = "1 to 64 characters out of a-z, 0-9, _ and -, the first a letter or digit"
-_PART = re.compile(r"part-([0-9]{5})\.parquet")  # larger ones would have a million parts missing before them
+_PART = re.compile(r"part-([0-9]{5})\.parquet")
+_MOST_MISSING = 1000  # parts of a table, before another one
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _TABLE = re.compile(rf"({_NAME.pattern})\.[a-z]+\.parquet")  # one of a single file
 _PRIVATE = ".tmc"
@@ -55,6 +57,12 @@ def part_number(name: str) -> int | None:
     """Which part a file of this name is; None if it is none."""
     match = _PART.fullmatch(name)
     return int(match[1]) if match else None
+
+
+def part_numbers(names: Iterable[str]) -> list[int]:
+    """The parts among these files, in order, less those that too many are missing before: another program's."""
+    numbers = sorted(number for name in names if (number := part_number(name)) is not None)
+    return [number for place, number in enumerate(numbers) if number - place <= _MOST_MISSING]
 
 
 @dataclass(frozen=True)

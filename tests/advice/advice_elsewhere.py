@@ -27,112 +27,118 @@ OBEYED = {
     "a trial must have an epoch for this": "cli/test_reproduce.py::test_a_mistake_is_one_sentence",
     "check its disk and run again": "sweep/test_patience.py::"
     "test_a_full_disk_and_a_failed_fsync_are_tried_again_with_one_message_until_they_pass",
-}
-
-MET = {
-    ": `tmc-sweep run search_spaces/": "report/test_claims.py::"
-    "test_the_sweep_that_a_claim_names_measures_it_like_for_like",
-    "TMC pairs all samples of an image": "analysis/test_evaluation.py::"
-    "test_tmc_is_refused_where_its_pairs_need_too_much_memory",
-    "--on plans here for machines": "cli/test_plan.py::test_a_plan_is_for_one_cluster",
-    "--probe measures this machine": "cli/test_plan.py::test_a_machine_that_will_not_train_is_not_measured",
-    "a pack must fit into this machine's memory": "cli/test_plan.py::"
-    "test_what_does_not_fit_into_this_machine_takes_unknown_time_and_is_named",
-    "must run on the head, but": "cluster/test_submit.py::test_a_head_without_tmc_sweep_says_so",
-    "a job runs `tmc-sweep` on the head": "cluster/test_submit.py::test_a_head_without_tmc_sweep_says_so",
-    "cluster/doctor.py:install tmc-sweep again": "cluster/test_doctor.py::"
-    "test_a_machine_that_cannot_be_looked_at_says_why",
-    "this machine's Python and torch must start": "cluster/test_doctor.py::"
-    "test_a_machine_that_cannot_be_looked_at_says_why",
-    "the name must be that of a sweep on the head": _SSH + "test_a_sweep_that_is_not_there",
-    "the name must be that of a sweep with a job": _JOBS + "test_a_name_without_a_job",
-    "--results of a job must be": "cluster/test_submit.py::test_results_of_a_job_are_an_absolute_folder",
-    "a job must end within": "cluster/test_submit.py::test_a_stop_takes_as_long_as_it_says_and_ray_kills_before",
-    "check its provider section": _LAUNCHER + "test_a_host_that_is_nowhere",
-    "lacks cluster_name, provider.type": _LAUNCHER + "test_a_file_that_is_none_of_ray_up",
-    "knows no head of it": _LAUNCHER + "test_a_cloud_that_knows_of_no_head",
-    "is one of kubectl": _LAUNCHER + "test_kubernetes_is_reached_in_another_way",
-    "a cluster of provider": _LAUNCHER + "test_a_cloud_whose_library_is_missing",
-    "jobs go to a cluster's job server": _SERVER + "test_an_address_where_no_job_server_is",
-    "jobs, and our token, go to": "sweep/test_trust.py::"
-    "test_the_usual_port_of_a_job_server_gets_no_token_if_another_user_has_it",
-    "cluster/server.py:a Ray cluster must answer at": _SERVER + "test_an_address_where_no_job_server_is",
-    "jobs need one version of Ray": _SERVER + "test_what_is_no_job_server_of_ours",
-    "the job server at {} must do": _SERVER + "test_what_is_no_job_server_of_ours",
-    "a Ray cluster's job server must answer": _SERVER + "test_an_address_where_no_job_server_is",
-    "must answer over SSH": "cluster/test_sshd.py::test_a_head_that_nobody_reaches",
-    "must end well, but ended with": _SSH + "test_it_answers_and_exit_codes_are_its_own",
-    "as this machine has, but has": "cluster/test_sshd.py::test_a_head_with_another_version_of_ours",
-    "a search space that is sent to a cluster": _SSH + "test_one_that_is_too_large_for_a_command_is_refused",
-    "must take what was downloaded": "images/test_download.py::test_a_disk_that_is_full_leaves_nothing_behind",
     "images/files.py:{} must hold at most": _READS + "test_a_larger_file_is_refused_without_reading_it_all",
     "images/files.py:{} must be a regular file": _READS + "test_nothing_else_is_waited_for",
     "images/files.py:{} must be readable": _READS + "test_what_is_not_there_or_may_not_be_read",
     "must be a whole gzip file": _READS + "test_a_broken_gzip_file",
-    "must be an idx file of bytes": _IMAGES + "test_broken_files_are_refused",
-    "values after its header": _IMAGES + "test_broken_files_are_refused",
+    "must be an idx file of bytes": _IMAGES + "test_broken_files_that_are_replaced_as_each_error_says_load",
+    "values after its header": _IMAGES + "test_broken_files_that_are_replaced_as_each_error_says_load",
+    "must have ten equal classes": _IMAGES + "test_broken_files_that_are_replaced_as_each_error_says_load",
+    "must hold arrays of shape": _IMAGES + "test_broken_files_that_are_replaced_as_each_error_says_load",
     "must hold CIFAR-10's batches": _BATCHES + "test_an_archive_that_lacks_some",
     "must have CIFAR-10's": _BATCHES + "test_no_other_pickle_is_read",
     "must be a whole tar file": _BATCHES + "test_an_archive_that_is_none",
     "must have all of its files": _IMAGES + "test_some_of_the_files_are_not_all",
     "must have the checksum": _IMAGES + "test_mnist_with_two_labels_swapped_is_refused",
     "must have a mean pixel of": _IMAGES + "test_black_images_are_refused",
-    "must have ten equal classes": _IMAGES + "test_broken_files_are_refused",
     "TMC_SWEEP_DATA must name a folder": _IMAGES + "test_a_variable_that_names_no_folder",
     "must be a folder of data sets": _IMAGES + "test_a_variable_that_names_a_file",
+    "must take what was downloaded": "images/test_download.py::"
+    "test_what_a_full_disk_did_not_take_comes_once_there_is_space",
     "n latents need n factors": "objectives/test_bounds.py::test_a_wrong_number_of_factors_is_refused",
     "must have the same leading dimensions": "objectives/test_bounds.py::test_different_leading_dimensions_are_refused",
-    "copy the head's ~/.ray/auth_token": _JOBS + "test_a_wrong_token_is_refused",
+    "jobs go to a cluster's job server": _SERVER + "test_an_address_where_no_job_server_is",
+    "cluster/server.py:a Ray cluster must answer at": _SERVER + "test_an_address_where_no_job_server_is",
+    "a Ray cluster's job server must answer": _SERVER + "test_an_address_where_no_job_server_is",
+    "jobs need the cluster's dashboard": _SERVER + "test_a_cluster_takes_jobs_once_its_head_has_a_dashboard",
+    "jobs, and our token, go to": "sweep/test_trust.py::"
+    "test_the_usual_port_of_a_job_server_gets_no_token_if_another_user_has_it",
+    "sweep/session.py:a Ray cluster must answer at": _SESSION + "test_an_address_that_nobody_answers_at_is_refused",
     "the head of a Ray cluster must answer at": _SESSION
     + "test_a_head_that_will_not_have_us_is_reported_in_one_sentence",
-    "a sweep and its cluster must run one version": _SESSION
-    + "test_a_head_that_will_not_have_us_is_reported_in_one_sentence",
-    "a trial must fit into": "sweep/test_pack_run.py::test_a_trial_too_large_even_alone_fails_and_the_others_are_done",
-    "Ray must have a folder for its files": "sweep/test_scratch.py::test_what_can_be_no_folder_is_refused",
-    "a sweep runs on the cluster's head": _SESSION + "test_an_address_that_is_not_the_clusters_own_is_refused",
+    "joining the Ray cluster at": _SESSION + "test_a_head_that_will_not_have_us_is_reported_in_one_sentence",
     "files open, but the hard limit here is": _SESSION + "test_too_few_open_files_are_refused_before_ray_starts",
     "but it is read-only or missing: make it writable": _SESSION
     + "test_shared_memory_that_is_not_writable_is_refused_before_ray_starts",
-    "sweep/session.py:a Ray cluster must answer at": _SESSION + "test_an_address_that_nobody_answers_at_is_refused",
-    "joining the Ray cluster at": _SESSION + "test_a_head_that_will_not_have_us_is_reported_in_one_sentence",
-    "Ray must start on this machine": _SESSION + "test_a_ray_that_does_not_start_is_reported_in_one_sentence",
-    "measuring what a pack of": "sweep/test_worker.py::"
-    "test_a_cost_is_measured_in_a_process_of_ray_and_one_that_cannot_be_is_refused_in_a_sentence",
+    "Ray must have a folder for its files": "sweep/test_scratch.py::test_what_can_be_no_folder_is_refused",
+    "--results of a job must be": "cluster/test_submit.py::test_results_of_a_job_are_an_absolute_folder",
+    "the name must be that of a sweep with a job": "cluster/test_submit.py::"
+    "test_a_name_without_a_job_has_one_once_it_is_submitted",
+    "a job must end within": "cluster/test_submit.py::test_a_stop_takes_as_long_as_it_says_and_ray_kills_before",
+    "a job runs `tmc-sweep` on the head": "cluster/test_submit.py::test_a_head_without_tmc_sweep_says_so",
+    "the name must be that of a sweep on the head": _SSH + "test_a_sweeps_tables_come_without_its_checkpoints",
+    "must answer over SSH": _SSH + "test_a_connection_that_fails_says_what_ssh_says",
+    "lacks cluster_name, provider.type": _LAUNCHER + "test_a_file_that_is_none_of_ray_up",
+    "check its provider section": _LAUNCHER + "test_a_host_that_is_nowhere",
+    "TMC pairs all samples of an image": "analysis/test_evaluation.py::"
+    "test_tmc_is_refused_where_its_pairs_need_too_much_memory",
+    "a trial must fit into": "sweep/test_pack_run.py::test_a_trial_too_large_even_alone_fails_and_the_others_are_done",
+    ": `tmc-sweep run search_spaces/": "report/test_claims.py::"
+    "test_the_sweep_that_a_claim_names_measures_it_like_for_like",
+    "--on plans here for machines": "cli/test_plan.py::test_a_plan_is_for_one_cluster",
+    "--probe measures this machine": "cli/test_plan.py::test_a_machine_that_will_not_train_is_not_measured",
+    "a pack must fit into this machine's memory": "cli/test_plan.py::"
+    "test_what_does_not_fit_into_this_machine_takes_unknown_time_and_is_named",
+    "copy the head's ~/.ray/auth_token": _JOBS + "test_the_heads_token_copied_to_where_the_error_says_opens_it",
     "a trial's name must be 12 hex digits": "tables/test_checkpoints.py::test_a_trial_id_cannot_lead_elsewhere",
-    "needs the package": "tables/test_export.py::test_a_missing_package_is_one_sentence",
-    "put its folder back": "sweep/test_storage_faults.py::"
-    "test_results_that_go_away_while_it_runs_end_the_sweep_with_their_path",
+    "needs the package": "tables/test_export.py::test_tensorboard_has_a_run_per_trial_with_its_parameters_and_epochs",
+    "put its folder back": "tables/test_files.py::test_a_folder_that_is_put_back_is_written_to",
     "remove the symbolic link": "tables/test_files.py::test_a_link_in_a_folders_place_is_not_followed",
     "{} cannot be {} ({}): {}": "tables/test_files.py::test_a_failure_names_path_cause_and_fix_and_leaves_the_old_file",
     "must stay while a sweep runs": "tables/test_lock.py::test_a_lock_that_is_no_longer_there_is_no_lock",
     "trained again, must reproduce": "sweep/test_recorder.py::"
     "test_on_a_cpu_an_epoch_that_differs_fails_the_trial_and_leaves_its_checkpoints",
-    "a copy's address must hold no secret": "tables/test_published.py::test_what_is_no_place",
-    "the copy at {} cannot be": "tables/test_published.py::"
-    "test_a_line_that_breaks_in_the_middle_of_a_file_leaves_the_old_one",
+    "a copy's address must hold no secret": "tables/test_published.py::"
+    "test_a_key_belongs_into_the_environment_as_its_error_says",
+    "the copy at {} cannot be": "tables/test_published.py::test_the_right_address_of_a_copy_works_as_its_error_says",
     "must be free or hold this sweep's copy": "tables/test_published.py::test_a_copy_of_another_sweep_is_left_alone",
-    "must have a format version up to": "sweep/test_inspection.py::test_what_a_newer_version_wrote_is_no_damage",
     "must fit into half of this machine's memory": "sweep/test_inspection.py::"
     "test_a_part_that_decodes_to_more_than_the_memory_is_refused_unread",
+    "training/checkpoint.py:must name it": "analysis/test_trained.py::test_another_trials_checkpoint_is_refused",
+    "a checkpoint of trial {} cannot be read": "analysis/test_trained.py::"
+    "test_a_checkpoint_that_cannot_be_read_is_refused_until_it_is_removed",
+    "had a checkpoint, but it was removed just now": "analysis/test_trained.py::test_a_checkpoint_that_goes_meanwhile",
+    "the state must be of trial": "training/test_loop.py::test_a_state_of_another_trial_is_refused",
+    "must be trained by the version that began it": "test_numerics.py::"
+    "test_a_run_of_the_same_file_trains_others_beside_them",
+    "measuring what a pack of": "sweep/test_allotment.py::test_nothing_is_measured_where_nothing_is_auto",
+    "must be the sweep's trial table, but is not there yet": "tables/test_epochs.py::"
+    "test_who_gets_a_trial_table_reads_it",
+    "must get its epochs one after another": "tables/test_epochs.py::test_a_gap_is_refused",
+}
+
+MET = {
+    "a trial's data must be one of": "report/test_figures.py::"
+    "test_a_trial_of_data_that_are_not_known_here_is_one_sentence",
+    "must run on the head, but": "cluster/test_submit.py::test_a_head_without_tmc_sweep_says_so",
+    "cluster/doctor.py:install tmc-sweep again": "cluster/test_doctor.py::"
+    "test_a_machine_that_cannot_be_looked_at_says_why",
+    "this machine's Python and torch must start": "cluster/test_doctor.py::"
+    "test_a_machine_that_cannot_be_looked_at_says_why",
+    "knows no head of it": _LAUNCHER + "test_a_cloud_that_knows_of_no_head",
+    "is one of kubectl": _LAUNCHER + "test_kubernetes_is_reached_in_another_way",
+    "a cluster of provider": _LAUNCHER + "test_a_cloud_whose_library_is_missing",
+    "jobs need one version of Ray": _SERVER + "test_what_is_no_job_server_of_ours",
+    "the job server at {} must do": _SERVER + "test_what_is_no_job_server_of_ours",
+    "must end well, but ended with": _SSH + "test_it_answers_and_exit_codes_are_its_own",
+    "as this machine has, but has": "cluster/test_sshd.py::test_a_head_with_another_version_of_ours",
+    "a search space that is sent to a cluster": _SSH + "test_one_that_is_too_large_for_a_command_is_refused",
+    "a sweep and its cluster must run one version": _SESSION
+    + "test_a_head_that_will_not_have_us_is_reported_in_one_sentence",
+    "a sweep runs on the cluster's head": _SESSION + "test_an_address_that_is_not_the_clusters_own_is_refused",
+    "Ray must start on this machine": _SESSION + "test_a_ray_that_does_not_start_is_reported_in_one_sentence",
+    "must have a format version up to": "sweep/test_inspection.py::test_what_a_newer_version_wrote_is_no_damage",
     "must have columns of this version": "tables/test_epochs.py::"
     "test_a_part_that_is_not_ours_and_whole_is_refused_and_left_alone",
     "a checkpoint must have format": "training/test_checkpoint.py::test_a_checkpoint_of_another_format_is_refused",
-    "training/checkpoint.py:must name it": "training/test_checkpoint.py::test_a_checkpoint_of_another_trial_is_refused",
-    "a checkpoint of trial {} cannot be read": "training/test_checkpoint.py::test_garbage_is_refused",
-    "the state must be of trial": "training/test_loop.py::test_a_state_of_another_trial_is_refused",
-    "must be trained by the version that began it": "test_numerics.py::test_none_is_trained_again_under_its_name",
+    "install the same tmc-sweep on all nodes": "cluster/test_doctor.py::test_a_node_that_differs",
+    "must have the configuration that gave it its name": "test_numerics.py::"
+    "test_a_name_that_no_numerics_gives_is_nobodys",
+    "the rows of trial {} must name it": "tables/test_epochs.py::test_rows_of_another_trial_are_refused",
 }
 
 UNMET = {  # by any test: a race, another's server, or what only another version of this package does
-    "install the same tmc-sweep on all nodes",
-    "jobs need the cluster's dashboard",
-    "must hold arrays of shape",
-    "had a checkpoint, but it was removed just now",
     "the best cell must have trials that this version names",
-    "the rows of trial {} must name it",
-    "must get its epochs one after another",
-    "must be the sweep's trial table, but is not there yet",
-    "must have the configuration that gave it its name",
 }
 
 NO_ADVICE = {

@@ -13,7 +13,7 @@ from tmc_sweep.errors import CannotRunError, InputError, StorageError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.tables.checkpoints import CheckpointFiles
 from tmc_sweep.tables.read import read_epochs
-from tmc_sweep.training import Pack, TrialState
+from tmc_sweep.training import Pack, TrialState, encode
 from tmc_sweep.training.randomness import Purpose
 
 
@@ -80,6 +80,16 @@ def test_another_trials_checkpoint_is_refused(paths: SweepPaths):
     give_foreign_checkpoint(paths)
     with pytest.raises(StorageError, match=f"of trial {TMC.trial_id} must name it, but names {IWAE.trial_id}"):
         choose(paths).trained(TMC, "cpu")
+    CheckpointFiles(paths).drop(TMC.trial_id)
+    assert TMC in choose(paths).without
+
+
+def test_a_checkpoint_that_cannot_be_read_is_refused_until_it_is_removed(paths: SweepPaths):
+    path = CheckpointFiles(paths).save(TMC.trial_id, 3, encode(TrialState.initial(TMC))[:-1])
+    with pytest.raises(StorageError, match=f"a checkpoint of trial {TMC.trial_id} cannot be read .*: remove it"):
+        choose(paths).trained(TMC, "cpu")
+    path.unlink()
+    assert choose(paths).trained(TMC, "cpu").epoch == 2
 
 
 def test_a_checkpoint_that_goes_meanwhile(paths: SweepPaths):
@@ -87,6 +97,7 @@ def test_a_checkpoint_that_goes_meanwhile(paths: SweepPaths):
     CheckpointFiles(paths).drop(IWAE.trial_id)
     with pytest.raises(StorageError, match="but it was removed just now"):
         chosen.trained(IWAE, "cpu")
+    assert IWAE in choose(paths).without
 
 
 def test_devices(monkeypatch: pytest.MonkeyPatch):

@@ -177,6 +177,8 @@ def test_what_does_not_fit_into_this_machine_takes_unknown_time_and_is_named(fil
         "a pack must fit into this machine's memory, but those of 1 cell do not: "
         "lower K, batch_size or resources.pack, or train on a machine with more"
     )
+    file(("lr: {grid_search: [1e-3, 10]}", "K: {grid_search: [2, 3]}"))
+    assert command(*asked, "--json").json["n_cells_too_large"] == 0
     lone = command("plan", file(("batch_size: 8", "batch_size: 8\n  K: 9999")), "--results", tmp_path, "--probe")
     assert (lone.code, "is unknown" in lone.out) == (0, True)
 
@@ -232,6 +234,7 @@ def test_a_machine_that_will_not_train_is_not_measured(file, results: Path, head
     ended = command("plan", file(), "--results", results, "--probe")
     assert (ended.code, ended.out) == (2, "")
     assert ended.err == ("tmc-sweep: --probe measures this machine, but `run` would train on others: leave it out\n")
+    assert command("plan", file(), "--results", results).code == 0
 
 
 @pytest.mark.parametrize(("share", "slots"), [(None, 3), (0.25, 12)])
@@ -404,3 +407,4 @@ def test_a_plan_is_for_one_cluster(file, cluster: Path):
     ended = command("plan", file(), "--on", cluster, "--cluster", cluster)
     assert (ended.code, ended.out) == (2, "")
     assert ended.err.endswith(f"but got --on {cluster} and --cluster {cluster}: leave one out\n")
+    assert command("plan", file(), "--on", cluster).code == 0

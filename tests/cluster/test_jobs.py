@@ -259,6 +259,12 @@ def test_a_wrong_token_is_refused(cluster: Cluster, tmp_path: Path, token: str |
     assert f"its token, but it refuses ours: copy the head's ~/.ray/auth_token to {tmp_path}" in told.err
 
 
+def test_the_heads_token_copied_to_where_the_error_says_opens_it(cluster: Cluster, tmp_path: Path):
+    (tmp_path / ".ray").mkdir()
+    shutil.copy(cluster.home / ".ray" / "auth_token", tmp_path / ".ray")
+    assert cluster.command("ls", HOME=str(tmp_path), RAY_ADDRESS=f"127.0.0.1:{cluster.port}").code == 0
+
+
 def test_a_name_without_a_job(cluster: Cluster):
     told = cluster.command("logs", "grid", RAY_ADDRESS=f"http://127.0.0.1:{cluster.dashboard}")
     assert (told.code, told.out) == (2, "")

@@ -48,12 +48,13 @@ def asked(file: Path) -> Ended:
         ("{cluster_name: x, provider: {type: aws}}", "lacks cluster_name, provider.type or auth.ssh_user"),
     ],
 )
-def test_a_file_that_is_none_of_ray_up(tmp_path: Path, text: str | None, complaint: str):
-    file = tmp_path / "c.yaml"
+def test_a_file_that_is_none_of_ray_up(write: Write, tmp_path: Path, text: str | None, complaint: str):
+    file = tmp_path / "onprem.yaml"
     if text is not None:
         file.write_text(text)
     ended = asked(file)
     assert (ended.code, complaint in ended.err) == (2, True)
+    assert find_head(write("onprem.yaml", {"provider": {"type": "local", **HERE}})).file == file
 
 
 def test_kubernetes_is_reached_in_another_way():
@@ -74,6 +75,7 @@ def test_a_key_that_ray_does_not_know(write: Write):
 def test_a_host_that_is_nowhere(write: Write):
     ended = asked(write("onprem.yaml", {"provider": {"type": "local", "head_ip": "no.invalid", "worker_ips": []}}))
     assert (ended.code, "check its provider section and the network" in ended.err) == (3, True)
+    assert find_head(write("onprem.yaml", {"provider": {"type": "local", **HERE}})).compose("true", False)
 
 
 def test_aws_without_credentials(write: Write, monkeypatch: pytest.MonkeyPatch):

@@ -65,6 +65,17 @@ def answering(status: int, silent: bool = False, **answers: str) -> Iterator[str
             thread.join()
 
 
+@contextmanager
+def control_service(service: InternalKVGcsServiceServicer) -> Iterator[str]:
+    """`host:port` of a head that has no more than this service."""
+    control = grpc.server(ThreadPoolExecutor(1))
+    add_InternalKVGcsServiceServicer_to_server(service, control)
+    port = control.add_insecure_port("127.0.0.1:0")
+    control.start()
+    yield f"127.0.0.1:{port}"
+    control.stop(None)
+
+
 def refusal(address: str, monkeypatch: pytest.MonkeyPatch, variable: str = "RAY_API_SERVER_ADDRESS") -> str:
     monkeypatch.setenv(variable, address)
     with pytest.raises(CannotRunError) as error:
@@ -90,6 +101,27 @@ def refusal(address: str, monkeypatch: pytest.MonkeyPatch, variable: str = "RAY_
 def test_an_address_where_no_job_server_is(monkeypatch: pytest.MonkeyPatch, address: str, says: str):
     monkeypatch.setattr(server, "_HERE", "http://127.0.0.1:2")
     assert says.replace("http://127.0.0.1:8265", "http://127.0.0.1:2") in refusal(address, monkeypatch, "RAY_ADDRESS")
+    with answering(200, version=VERSION, jobs="[]") as there:
+        monkeypatch.setenv("RAY_ADDRESS", f"http://{there}")
+        assert list_jobs(find_server()) == []
+
+
+def test_a_cluster_takes_jobs_once_its_head_has_a_dashboard(monkeypatch: pytest.MonkeyPatch):
+    class Control(InternalKVGcsServiceServicer):
+        dashboard = ""
+
+        def InternalKVGet(self, *_: object) -> InternalKVGetReply:  # noqa: N802 - its name
+            return InternalKVGetReply(value=self.dashboard.encode())
+
+    service = Control()
+    monkeypatch.setattr(ControlService, "check_joinable", lambda _: None)
+    monkeypatch.setattr("tmc_sweep.sweep.address.get_node_ip_address", lambda: "127.0.0.1")
+    with control_service(service) as address:
+        assert "runs none: start its head with `ray start --head --include-dashboard=true`" in refusal(
+            address, monkeypatch, "RAY_ADDRESS"
+        )
+        with answering(200, version=VERSION, jobs="[]") as service.dashboard:
+            assert list_jobs(find_server()) == []
 
 
 @pytest.mark.parametrize(
@@ -137,13 +169,11 @@ def test_a_control_service_that_answers_too_much_is_none():
         def InternalKVGet(self, *_: object) -> InternalKVGetReply:  # noqa: N802 - its name
             return InternalKVGetReply(value=b"a" * 2**21)
 
-    control = grpc.server(ThreadPoolExecutor(1))
-    add_InternalKVGcsServiceServicer_to_server(Talker(), control)
-    port = control.add_insecure_port("127.0.0.1:0")
-    control.start()
-    with pytest.raises(CannotRunError, match="the head of a Ray cluster must answer at"):
-        ControlService(f"127.0.0.1:{port}").dashboard()
-    control.stop(None)
+    with (
+        control_service(Talker()) as address,
+        pytest.raises(CannotRunError, match="the head of a Ray cluster must answer at"),
+    ):
+        ControlService(address).dashboard()
 
 
 def test_the_address_of_the_job_server_comes_first_and_other_jobs_are_not_listed(monkeypatch: pytest.MonkeyPatch):

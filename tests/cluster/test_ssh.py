@@ -58,6 +58,8 @@ def test_a_connection_that_fails_says_what_ssh_says(tmp_path: Path, verb: str):
     head = Head(Path("c.yaml"), lambda script, terminal: [str(cut)])
     with pytest.raises(HeadLostError, match=r"the head of c.yaml must answer over SSH, but ssh: cut off: check that"):
         getattr(head, verb)("true")
+    cut.write_text(SSH)
+    assert replace(head, compose=lambda script, terminal: [str(cut), "sh", "-c", script]).run("true") == 0
 
 
 @pytest.mark.parametrize("verb", ["run", "ask"])
@@ -94,6 +96,8 @@ def test_one_that_is_too_large_for_a_command_is_refused(head: Head, monkeypatch:
 
 
 def test_a_sweeps_tables_come_without_its_checkpoints(head: Head, tmp_path: Path):
+    with pytest.raises(InputError, match=r"no 'tiny': see `tmc-sweep status --cluster c\.yaml`"):
+        fetch(head, "tiny", tmp_path / "here")
     there = store(tmp_path / "home" / "tmc_sweep_results")
     here = fetch(head, "tiny", tmp_path / "here")
     assert read_epochs(here.epochs).equals(read_epochs(there.epochs))

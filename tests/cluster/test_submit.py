@@ -12,7 +12,7 @@ from ray.dashboard.modules.job.pydantic_models import JobDetails
 from ray.job_submission import JobStatus
 
 from tmc_sweep.cluster import following, jobs, server
-from tmc_sweep.cluster.jobs import Job, submit
+from tmc_sweep.cluster.jobs import Job, find_job, submit
 from tmc_sweep.errors import CLUSTER_FILE, CannotRunError, InputError, SweepBusyError
 from tmc_sweep.space.load import parse
 
@@ -105,6 +105,14 @@ def test_another_results_folder_is_another_job(tmp_path: Path):
 def test_results_of_a_job_are_an_absolute_folder():
     with pytest.raises(InputError, match="must be an absolute folder of the head, but got here: write it whole"):
         Server().send(MINE, results=Path("here"))
+    assert Server().send(MINE, results=Path("/head/here")).number == 1
+
+
+def test_a_name_without_a_job_has_one_once_it_is_submitted():
+    server = Server()
+    with pytest.raises(InputError, match="got 'grid' where there are none at all: submit it with `tmc-sweep submit FI"):
+        find_job(server, "grid")
+    assert server.send(MINE) == find_job(server, "grid")
 
 
 def test_who_joins_follows_from_the_last_lines_and_who_starts_it_from_the_first(
@@ -141,6 +149,8 @@ def test_a_stop_takes_as_long_as_it_says_and_ray_kills_before(monkeypatch: pytes
     ended = command("stop", "grid")
     assert (ended.code, "grid: stopping, at most 0.1 s" in ended.err) == (3, True)
     assert "must end within 0.1 s of being told to, but tmc-sweep-grid-1 is running" in ended.err
+    there.end()
+    assert command("stop", "grid").code == 0
 
 
 SHOWS = '#!/bin/sh\npwd\nfor each in "$@"; do echo "$each"; done\n'
@@ -149,8 +159,8 @@ SHOWS = '#!/bin/sh\npwd\nfor each in "$@"; do echo "$each"; done\n'
 def run_entrypoint(server: Server, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """The command, in a folder with the files that travelled, where tmc-sweep shows its arguments."""
     script, home = folder / "bin" / "tmc-sweep", folder / "home"
-    script.parent.mkdir()
-    home.mkdir()
+    script.parent.mkdir(exist_ok=True)
+    home.mkdir(exist_ok=True)
     script.write_text(SHOWS)
     script.chmod(0o755)
     for name, text in server.files.items():
@@ -198,3 +208,4 @@ def test_a_head_without_tmc_sweep_says_so(tmp_path: Path, monkeypatch: pytest.Mo
     ended = run_entrypoint(server, tmp_path, PATH="/usr/bin:/bin")
     assert (ended.returncode, ended.stdout.count("\n")) == (3, 1)
     assert "a job runs `tmc-sweep` on the head, but its PATH has none: install" in ended.stdout
+    assert run_entrypoint(server, tmp_path, PATH=f"/usr/bin:/bin:{tmp_path}/bin").returncode == 0

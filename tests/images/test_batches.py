@@ -7,6 +7,7 @@ import os
 import pickle
 import re
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,7 @@ def known(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def folder(root: Path, **changes: bytes) -> Path:
     made = root / "cifar-10-batches-py"
-    made.mkdir()
+    made.mkdir(exist_ok=True)
     for file, content in {**CONTENTS, **changes}.items():
         (made / file).write_bytes(content)
     return made
@@ -76,6 +77,12 @@ def test_its_images_have_their_colours_last(tmp_path: Path, made):
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def check_replaced(made: Callable[[Path], Path], root: Path) -> None:
+    """What the errors advise: with the whole files in their places, all is read."""
+    made(root)
+    assert [len(array) for array in from_batches(found(root))] == [5 * N, 5 * N, N, N]
+
+
 class Hostile:
     """Makes a folder when it is unpickled."""
 
@@ -92,6 +99,7 @@ def test_no_other_pickle_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(InputError, match=f"^{re.escape(str(where))} must have CIFAR-10's {file}, with MD5 "):
         from_batches(found(tmp_path))
     assert not (tmp_path / "ran").exists()
+    check_replaced(made, tmp_path)
 
 
 def test_an_archive_that_lacks_some(tmp_path: Path):
@@ -99,6 +107,7 @@ def test_an_archive_that_lacks_some(tmp_path: Path):
         tar.addfile(tarfile.TarInfo("cifar-10-batches-py/test_batch"))
     with pytest.raises(InputError, match=r"must hold CIFAR-10's batches, but lacks data_batch_1, .*meta: replace it"):
         from_batches(found(tmp_path))
+    check_replaced(archive, tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"no tar" * 200, b"\0" * 100])
@@ -106,6 +115,7 @@ def test_an_archive_that_is_none(tmp_path: Path, content: bytes):
     (tmp_path / "cifar-10-python.tar.gz").write_bytes(gzip.compress(content))
     with pytest.raises(InputError, match=r"tar\.gz must (be a whole tar file, but is not|hold CIFAR-10's batches)"):
         from_batches(found(tmp_path))
+    check_replaced(archive, tmp_path)
 
 
 def test_what_an_archive_holds_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

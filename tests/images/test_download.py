@@ -127,6 +127,19 @@ def test_a_disk_that_is_full_leaves_nothing_behind(
     assert paths(tmp_path) == []
 
 
+def test_what_a_full_disk_did_not_take_comes_once_there_is_space(
+    server: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def full(*_: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(download.shutil, "copyfile", full)
+        with pytest.raises(InputError, match="free some space there, or set TMC_SWEEP_DATA to a folder that can"):
+            load("fashion_mnist", tmp_path)
+    assert len(load("fashion_mnist", tmp_path).test) == 10_000
+
+
 @pytest.mark.parametrize(
     ("gives", "why"),
     [

@@ -51,6 +51,9 @@ def test_nothing_else_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     make(Path("it"))
     with pytest.raises(InputError, match=rf"^it must be a regular file, but is {kind}: put the file in its place$"):
         reader(Path("it"), 100)
+    Path("it").rename("aside")
+    Path("it").write_bytes(packed := gzip.compress(b"whole"))
+    assert reader(Path("it"), 100) == (packed if reader is read else b"whole")
 
 
 def test_a_fifo_that_takes_the_files_place_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -62,8 +65,10 @@ def test_a_fifo_that_takes_the_files_place_is_not_waited_for(tmp_path: Path, mon
 
 
 def test_what_is_not_there_or_may_not_be_read(tmp_path: Path):
-    with pytest.raises(InputError, match=r"gone must be readable, but is not \(No such file or directory\): let it be"):
+    with pytest.raises(InputError, match=r"gone must be readable, but is not \(No such file or directory\): put it"):
         read(tmp_path / "gone", 1)
+    (tmp_path / "gone").write_bytes(b"1")
+    assert read(tmp_path / "gone", 1) == b"1"
 
 
 def test_a_larger_file_is_refused_without_reading_it_all(tmp_path: Path):
@@ -71,6 +76,8 @@ def test_a_larger_file_is_refused_without_reading_it_all(tmp_path: Path):
         file.truncate(2**40)
     with pytest.raises(InputError, match="sparse must hold at most 1000 bytes, but holds more: replace it"):
         read(tmp_path / "sparse", 1000)
+    (tmp_path / "sparse").write_bytes(bytes(1000))
+    assert read(tmp_path / "sparse", 1000) == bytes(1000)
 
 
 def test_a_file_that_inflates_to_more_is_refused_without_inflating_it_all(
@@ -94,3 +101,5 @@ def test_a_broken_gzip_file(tmp_path: Path, content: bytes):
     (tmp_path / "it.gz").write_bytes(content)
     with pytest.raises(InputError, match=r"it\.gz must be a whole gzip file, but is not \(.*\): replace it$"):
         inflated(tmp_path / "it.gz", 100)
+    (tmp_path / "it.gz").write_bytes(gzip.compress(b"12345"))
+    assert inflated(tmp_path / "it.gz", 100) == b"12345"

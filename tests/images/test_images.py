@@ -99,10 +99,22 @@ def test_broken_files_are_refused(stand_in: Path, tmp_path: Path, file: str, con
     assert why in refusal("fashion_mnist", tmp_path)
 
 
+def test_broken_files_that_are_replaced_as_each_error_says_load(stand_in: Path, tmp_path: Path):
+    raw = placed(stand_in, tmp_path / "FashionMNIST" / "raw")
+    wrong = [BROKEN[name] for name in ("half", "a web page", "other size", "one class")]
+    for file, content, why in wrong:
+        replaced(raw / file, content)
+        assert why in refusal("fashion_mnist", tmp_path)
+        replaced(raw / file, (stand_in / file).read_bytes())
+    assert len(load("fashion_mnist", tmp_path).test) == 10_000
+
+
 def test_black_images_are_refused(stand_in: Path, tmp_path: Path):
     raw = placed(stand_in, tmp_path / "FashionMNIST" / "raw")
     replaced(raw / "train-images-idx3-ubyte", idx(np.zeros((60_000, 28, 28), np.uint8)))
     assert "must have a mean pixel of 0.286, but has 0.0000" in refusal("fashion_mnist", tmp_path)
+    replaced(raw / "train-images-idx3-ubyte", (stand_in / "train-images-idx3-ubyte").read_bytes())
+    assert load("fashion_mnist", tmp_path)
 
 
 def test_other_images_are_not_mnist(stand_in: Path, tmp_path: Path):
@@ -119,6 +131,8 @@ def test_mnist_with_two_labels_swapped_is_refused(mnist_root: Path, tmp_path: Pa
     content[8], content[9] = content[9], content[8]
     (raw / LABELS).write_bytes(content)
     assert "must have the checksum" in refusal("mnist", tmp_path)
+    shutil.copy(mnist_root / "MNIST" / "raw" / LABELS, raw)
+    assert load("mnist", tmp_path).checksum == load("mnist", mnist_root).checksum
 
 
 def test_some_of_the_files_are_not_all(stand_in: Path, tmp_path: Path):
@@ -155,12 +169,17 @@ def test_a_variable_that_names_no_folder(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("TMC_SWEEP_DATA", given)
     with pytest.raises(InputError, match=rf"^TMC_SWEEP_DATA must name a folder, but is '{given}' \("):
         is_here("mnist")
+    monkeypatch.setenv("TMC_SWEEP_DATA", str(tmp_path))
+    assert not is_here("mnist")
 
 
-def test_a_variable_that_names_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_variable_that_names_a_file(stand_in: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("TMC_SWEEP_DATA", str(tmp_path / "file"))
     with pytest.raises(
         InputError, match=r"file must be a folder of data sets, but cannot be looked into .*TMC_SWEEP_DATA"
     ):
-        load("mnist")
+        load("fashion_mnist")
+    placed(stand_in, tmp_path / "folder" / "FashionMNIST" / "raw")
+    monkeypatch.setenv("TMC_SWEEP_DATA", str(tmp_path / "folder"))
+    assert len(load("fashion_mnist").test) == 10_000

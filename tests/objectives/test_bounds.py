@@ -189,6 +189,7 @@ def test_a_wrong_number_of_factors_is_refused(bound):
         "log_p starts with log p(x | z_1) and ends with log p(z_n)"
     )
     assert "but got 0 and 1:" in refused(bound, log_p[:1], [])
+    assert bound(log_p, log_q).isfinite().all()
 
 
 @pytest.mark.parametrize("bound", [elbo, iwae])
@@ -208,6 +209,7 @@ def test_different_leading_dimensions_are_refused(bound):
     log_p, log_q = random_factors([2, 2], leading=(3,))
     message = "all factors must have the same leading dimensions, but got [(1,), (3,)]: expand them"
     assert refused(bound, [log_p[0][:1], *log_p[1:]], log_q) == message
+    assert bound([log_p[0][:1].expand_as(log_p[0]), *log_p[1:]], log_q).shape == (3,)
 
 
 @pytest.mark.parametrize("bound", BOUNDS.values(), ids=BOUNDS)

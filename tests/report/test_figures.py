@@ -9,6 +9,7 @@ import pytest
 from command import command
 from invented import flat, sweep
 
+from tmc_sweep.errors import StorageError
 from tmc_sweep.report import figures
 from tmc_sweep.report.figures.cells import ranking
 from tmc_sweep.report.tables import SweepTables
@@ -40,6 +41,11 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def tables(results: Path) -> SweepTables:
     return SweepTables.read(results, "grid")
+
+
+def test_a_trial_of_data_that_are_not_known_here_is_one_sentence(tmp_path: Path):
+    with pytest.raises(StorageError, match=r"data must be one of .*, but .*grid\.trials\.parquet has cifar100: use"):
+        sweep(tmp_path, GRID, flat(lambda _: -30.0), known=lambda _: {"data": "cifar100"})
 
 
 def test_tables_know_the_declared_statistic_and_the_search_space(tables: SweepTables):

@@ -191,6 +191,11 @@ def test_on_a_cpu_an_epoch_that_differs_fails_the_trial_and_leaves_its_checkpoin
     assert stored(paths) == [-50, -50]
     assert recorder.receive(report(row(3), attempt=2)) == Ack(refused=True)  # nothing more of it
     assert recorder.receive(begin(OTHER)) == Begun(1, None)  # the sweep goes on
+    again = Recorder.open(paths, [FIRST, OTHER])  # on a machine like the first run's
+    assert again.receive(begin()) == Begun(3, b"good")
+    assert again.receive(report(row(2, attempt=3), row(3, attempt=3), attempt=3)) == Ack(refused=False)
+    again.commit()
+    assert stored(paths) == [-50, -50, -50]
 
 
 def test_on_a_gpu_an_epoch_that_differs_takes_the_place_of_the_stored_ones(recorder: Recorder, paths: SweepPaths):

@@ -103,7 +103,14 @@ def copy_part(paths: SweepPaths) -> None:
     shutil.copy(paths.part(0), paths.part(1))
 
 
+def move_part_far(paths: SweepPaths) -> None:
+    """To where a hundred thousand parts would be missing before it."""
+    paths.part(0).rename(paths.part(99_999))
+    paths.trials.unlink()
+
+
 DAMAGES = [
+    move_part_far,
     break_part,
     lose_part,
     lose_table,

@@ -85,3 +85,6 @@ def test_what_can_be_no_folder_is_refused(root: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("RAY_TMPDIR", str(root / "file"))
     with pytest.raises(CannotRunError, match=f"{root}/file cannot be one .*: let RAY_TMPDIR name"), scratch_folder():
         pytest.fail("it was a folder")
+    monkeypatch.setenv("RAY_TMPDIR", str(root / "mine"))
+    with scratch_folder() as ours:
+        assert ours.parent == root / "mine"

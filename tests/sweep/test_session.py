@@ -41,6 +41,14 @@ def listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         yield f"127.0.0.1:{server.getsockname()[1]}"
 
 
+def check_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That nothing is refused any more before Ray starts."""
+    monkeypatch.setattr(ray, "init", lambda **_: started.append(1))
+    started: list[int] = []
+    with ray_session(Resources(gpu=0)):
+        assert started == [1]
+
+
 def test_a_cluster_that_ray_start_left_here_is_found_only_while_it_answers(
     nothing_started, listening: str, tmp_path: Path
 ):
@@ -58,6 +66,8 @@ def test_an_address_that_nobody_answers_at_is_refused(nothing_started, monkeypat
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.2:1")
     with pytest.raises(CannotRunError, match=r"must answer at 127\.0\.0\.2:1, but none does within 3 s"):
         ray_session(Resources()).__enter__()
+    monkeypatch.delenv("RAY_ADDRESS")
+    check_starts(monkeypatch)
 
 
 def test_a_cluster_that_answers_only_where_ray_will_not_look_is_refused_too(
@@ -138,6 +148,9 @@ def test_a_head_that_will_not_have_us_is_reported_in_one_sentence(
             ray_session(Resources()).__enter__()
     assert says in str(error.value)
     assert "\n" not in str(error.value)
+    monkeypatch.setattr(ray, "init", lambda **_: None)
+    with head(lambda _: ray.__version__) as right, session.joined(right):
+        assert right != here
 
 
 def test_what_takes_connections_and_never_answers_is_refused(
@@ -247,14 +260,18 @@ def test_too_few_open_files_are_refused_before_ray_starts(nothing_started, monke
     monkeypatch.setattr(resource, "getrlimit", lambda _: (hard, hard))
     with pytest.raises(CannotRunError, match=f"256 files open, but the hard limit here is {hard}: raise it"):
         ray_session(Resources(gpu=0)).__enter__()
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (4096, 4096))
+    check_starts(monkeypatch)
 
 
 def test_shared_memory_that_is_not_writable_is_refused_before_ray_starts(
-    nothing_started, monkeypatch: pytest.MonkeyPatch
+    nothing_started, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
-    monkeypatch.setattr(os, "access", lambda path, mode: (path, mode) != ("/dev/shm", os.W_OK))
-    with pytest.raises(CannotRunError, match="able to write to /dev/shm, but it is read-only or missing: make it"):
+    monkeypatch.setattr(session, "_SHARED_MEMORY", str(memory := tmp_path / "shm"))
+    with pytest.raises(CannotRunError, match=f"able to write to {memory}, but it is read-only or missing: make it"):
         ray_session(Resources(gpu=0)).__enter__()
+    memory.mkdir()
+    check_starts(monkeypatch)
 
 
 def test_what_never_fits_this_machine_is_refused_before_ray_starts(nothing_started):

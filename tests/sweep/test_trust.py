@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -108,6 +109,9 @@ def test_the_usual_port_of_a_job_server_gets_no_token_if_another_user_has_it(
     monkeypatch.setattr(server, "JobServer", lambda *_: pytest.fail("it was asked"))
     with pytest.raises(CannotRunError, match=r"but another user listens at http://.*: set RAY_ADDRESS to"):
         find_server()
+    monkeypatch.setattr(server, "JobServer", lambda url: SimpleNamespace(url=url, check_version=lambda: None))
+    monkeypatch.setenv("RAY_ADDRESS", "http://mine:8265")
+    assert find_server().url == "http://mine:8265"
 
 
 def test_another_users_autoscaler_is_not_asked_what_there_may_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

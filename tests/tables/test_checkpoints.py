@@ -108,3 +108,5 @@ def test_the_older_ones_go_only_after_the_newer_is_durable(checkpoints, paths, m
 def test_a_trial_id_cannot_lead_elsewhere(checkpoints, trial_id):
     with pytest.raises(InputError, match="12 hex digits"):
         checkpoints.save(trial_id, 1, b"")
+    checkpoints.save(TRIAL, 1, b"state")
+    assert checkpoints.latest(TRIAL) == (1, b"state")

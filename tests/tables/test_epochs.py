@@ -20,6 +20,7 @@ from tmc_sweep.tables import epochs, files
 from tmc_sweep.tables.epochs import EpochTable
 from tmc_sweep.tables.manifest import open_manifest
 from tmc_sweep.tables.parts import RecomputedEpochError
+from tmc_sweep.tables.read import read_trials
 from tmc_sweep.tables.schema import arrow_schema, to_parquet
 
 
@@ -130,6 +131,8 @@ def test_a_gap_is_refused(paths, config, rows, numbers):
     with pytest.raises(StorageError, match="one after another"):
         table.add(config, [rows(config, [-2.0], first=n)[0] for n in numbers])
     assert table.epochs_done == {config.trial_id: 1}
+    table.add(config, rows(config, [-2.0], first=2))  # as a run after it does
+    assert table.epochs_done == {config.trial_id: 2}
 
 
 def test_rows_of_another_trial_are_refused(paths, config, rows):
@@ -210,6 +213,14 @@ def test_after_a_failed_commit_a_later_one_succeeds(paths, config, rows, monkeyp
     assert list(paths.temporary.iterdir()) == []
     table.commit()
     assert stored(paths) == [-1.0, -2.0]
+
+
+def test_who_gets_a_trial_table_reads_it(paths, config, on_record):
+    EpochTable.open(paths)
+    with pytest.raises(InputError, match=r"grid\.trials\.parquet must be the sweep's trial table, .*: run the sweep$"):
+        read_trials(paths.epochs)
+    on_record(config)
+    assert read_trials(paths.epochs)["trial_id"].tolist() == [config.trial_id]
 
 
 def test_a_table_removed_while_running_is_an_error_that_names_it(paths, config, rows):

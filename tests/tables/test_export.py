@@ -12,6 +12,7 @@ import pytest
 from command import command
 from invented import flat, sweep
 
+from tmc_sweep.errors import CannotRunError
 from tmc_sweep.tables.export import export
 from tmc_sweep.tables.read import read_epochs, read_trials
 
@@ -73,7 +74,13 @@ def test_csv_tells_null_from_what_is_not_finite(made: Path, tmp_path: Path):
     assert (table["test_iwae"].null_count, table["test_iwae"].to_pandas().isna().sum()) == (0, 1)
 
 
-def test_tensorboard_has_a_run_per_trial_with_its_parameters_and_epochs(made: Path, tmp_path: Path):
+def test_tensorboard_has_a_run_per_trial_with_its_parameters_and_epochs(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    with monkeypatch.context() as missing:
+        missing.setitem(sys.modules, "tensorboardX", None)
+        with pytest.raises(CannotRunError, match=r"needs the package tensorboardX, .*: pip install tensorboardX$"):
+            export(made, "tensorboard", tmp_path / "out")
     assert export(made, "tensorboard", tmp_path / "out") == 3
     trial_id, epochs = of_trial(made, 5, 0)
     found = list(events(tmp_path / "out" / f"K=5 seed=0 {trial_id}"))

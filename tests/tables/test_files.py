@@ -103,6 +103,19 @@ def test_a_failure_names_path_cause_and_fix_and_leaves_the_old_file(tmp_path, mo
     assert str(raised.value).startswith(f"{tmp_path}/a cannot be written ({os.strerror(code)}): {fix}")
     assert raised.value.__cause__.errno == code
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"old"]
+    monkeypatch.undo()
+    files.write(tmp_path / "a", b"new", tmp_path)
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"new"]
+
+
+def test_a_folder_that_is_put_back_is_written_to(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder").rename(tmp_path / "moved")
+    with pytest.raises(StorageError, match="put its folder back if it was deleted or moved, and run again"):
+        files.write(tmp_path / "folder" / "a", b"new", tmp_path)
+    (tmp_path / "moved").rename(tmp_path / "folder")
+    files.write(tmp_path / "folder" / "a", b"new", tmp_path)
+    assert (tmp_path / "folder" / "a").read_bytes() == b"new"
 
 
 def test_hidden_files_are_passed_over(tmp_path):
@@ -157,3 +170,6 @@ def test_a_link_in_a_folders_place_is_not_followed(tmp_path: Path):
     (tmp_path / "folder").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(StorageError, match=r"folder cannot be listed .*: remove the symbolic link"):
         files.names(tmp_path / "folder")
+    (tmp_path / "folder").unlink()
+    (tmp_path / "elsewhere").rename(tmp_path / "folder")
+    assert files.names(tmp_path / "folder") == []

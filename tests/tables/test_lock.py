@@ -118,3 +118,5 @@ def test_a_lock_that_is_no_longer_there_is_no_lock(paths, taken: bool):
             paths.lock.touch()
         with pytest.raises(StorageError, match=str(paths.lock)):
             check_held()
+    with sweep_lock(paths) as check_held:
+        check_held()

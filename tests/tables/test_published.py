@@ -265,6 +265,23 @@ def test_a_line_that_breaks_in_the_middle_of_a_file_leaves_the_old_one(store_lin
     assert there.read("large") == b"o" * 25_000_000
 
 
+def test_the_right_address_of_a_copy_works_as_its_error_says(store_line: tuple[str, Line]):
+    right = store_line[0]
+    wrong = right.replace("s3://results/", "s3://result/")
+    with pytest.raises(StorageError, match=r"the copy at s3://result/\w+ cannot be written .*: check the address"):
+        place(wrong, "tiny").write("small", b"whole")
+    place(right, "tiny").write("small", b"whole")
+    assert place(right, "tiny").read("small") == b"whole"
+
+
+def test_a_key_belongs_into_the_environment_as_its_error_says(store_line: tuple[str, Line], monkeypatch):
+    bare = store_line[0]
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
+    with pytest.raises(InputError, match="give the key as the environment's AWS_ACCESS_KEY_ID and AWS_SECRET_ACC"):
+        place(bare.replace("s3://", "s3://key:hunter2@"), "tiny")
+    place(bare, "tiny").write("small", b"whole")
+
+
 def test_a_copy_of_another_sweep_is_left_alone(paths: SweepPaths, uri: str, tmp_path: Path):
     Publication(paths, uri).update()
     before = as_frames(uri)
@@ -273,6 +290,9 @@ def test_a_copy_of_another_sweep_is_left_alone(paths: SweepPaths, uri: str, tmp_
         StorageError, match="must be free or hold this sweep's copy, but has another sweep named 'tiny'"
     ):
         Publication(other, uri).update()
+    elsewhere = str(tmp_path / "elsewhere")
+    Publication(other, elsewhere).update()
+    assert outcomes(as_frames(elsewhere)[0]).equals(outcomes(pd.read_parquet(other.epochs)))
     assert all(now.equals(then) for now, then in zip(as_frames(uri), before, strict=True))
 
 

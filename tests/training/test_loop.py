@@ -49,6 +49,8 @@ def test_a_state_trained_to_its_end_goes_on_when_more_epochs_are_asked_for(digit
 def test_a_state_of_another_trial_is_refused(digits: Images):
     with pytest.raises(InputError, match=f"must be of trial {configured(seed=1).trial_id}, but is of"):
         train(configured(seed=1), images=digits, state=TrialState.initial(configured()))
+    (record,) = train(configured(epochs=1), images=digits, state=TrialState.initial(configured(epochs=2)))
+    assert record.trial_id == configured().trial_id
 
 
 def test_train_ends_with_the_record_that_is_not_finite(digits: Images):

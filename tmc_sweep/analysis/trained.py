@@ -83,13 +83,13 @@ class Chosen:
     paths: SweepPaths
     epochs: Mapping[TrialConfig, int]  # of the newest checkpoint that is whole
     without: tuple[TrialConfig, ...]  # those that have none
-    earlier: tuple[TrialConfig, ...] = ()  # those of earlier numerics, which are left out
+    left_out: str = ""  # why some trials, of earlier numerics, are not among them; empty if all are
 
     def trained(self, config: TrialConfig, device: str) -> Trained:
         """One of them, from its newest checkpoint; StorageError if that is another's or cannot be used."""
         found = CheckpointFiles(self.paths).latest(config.trial_id)
         if found is None:
-            raise StorageError(f"trial {config.trial_id} had a checkpoint, but it was removed just now: run it again")
+            raise StorageError(f"trial {config.trial_id} had a checkpoint, but it was removed just now: run this again")
         return Trained.of(decode(found[1], config), device)
 
 
@@ -104,12 +104,12 @@ def choose(paths: SweepPaths, trial_ids: Sequence[str] = ()) -> Chosen:
             hint = did_you_mean(name, rows) or f": {command(f'status {paths.name}', paths.results)} lists them"
             raise InputError(f"a trial must be one of sweep {paths.name!r}, but got {name!r}{hint}")
     asked = [known_config(row) for name, row in rows.items() if not trial_ids or name in trial_ids]
-    earlier = tuple(config for config in asked if isinstance(config, EarlierConfig))
+    earlier = [config for config in asked if isinstance(config, EarlierConfig)]
+    trained = {name for name, row in rows.items() if row["epochs_done"]}
+    said = left_out(paths.name, earlier, trained) if earlier else ""
     configs = [config for config in asked if not isinstance(config, EarlierConfig)]
     if earlier and not configs:
-        raise InputError(
-            f"a trial must be of this version's numerics for this, but {left_out(paths.name, len(earlier))}"
-        )
+        raise InputError(f"a trial must be of this version's numerics for this, but {said}")
     checkpoints = CheckpointFiles(paths)
     epochs = {config: found[0] for config in configs if (found := checkpoints.latest(config.trial_id))}
     if not epochs:
@@ -120,7 +120,7 @@ def choose(paths: SweepPaths, trial_ids: Sequence[str] = ()) -> Chosen:
         raise InputError(
             f"a trial must have a checkpoint for this, but none of the {len(configs)} asked for has one: {fix}"
         )
-    return Chosen(paths, epochs, tuple(config for config in configs if config not in epochs), earlier)
+    return Chosen(paths, epochs, tuple(config for config in configs if config not in epochs), said)
 
 
 def examples(config: TrialConfig, device: str = "cpu") -> Examples:

@@ -154,7 +154,5 @@ def _tell_of_those_left_out(chosen: "Chosen") -> None:
     if chosen.without:
         names = ", ".join(config.trial_id for config in chosen.without)
         tell(f"left out, since they have no checkpoint: {names}")
-    if chosen.earlier:
-        from tmc_sweep.tables.earlier import left_out
-
-        tell(left_out(chosen.paths.name, len(chosen.earlier)))
+    if chosen.left_out:
+        tell(chosen.left_out)

@@ -18,7 +18,7 @@ def read(path: Path, most: int) -> bytes:
     except given.TooLargeError:
         raise _too_large(path, most) from None
     except OSError as error:
-        raise InputError(f"{path} must be readable, but is not ({error.strerror}): let it be read") from None
+        raise InputError(f"{path} must be readable, but is not ({error.strerror}): put it there, readable") from None
 
 
 def inflated(path: Path, most: int) -> bytes:

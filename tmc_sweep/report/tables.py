@@ -8,6 +8,8 @@ from typing import Self
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
+from tmc_sweep.config import DATA_SETS
+from tmc_sweep.errors import StorageError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.report.neighbours import at_once
 from tmc_sweep.said import visible
@@ -49,7 +51,7 @@ class SweepTables:
     def read(cls, results: Path, name: str) -> Self:
         """The tables of the sweep `name`, less what is of earlier numerics.
 
-        InputError if there is no such sweep, StorageError if a file is damaged.
+        InputError if there is no such sweep, StorageError if a file is damaged or names data that are not known here.
         """
         paths = SweepPaths(results, name)
         manifest = read_manifest(paths)
@@ -57,6 +59,8 @@ class SweepTables:
         space = parse_stored(text, str(paths.manifest))
         statistic = space.statistic if space else Statistic()
         epochs, all_trials = read_epochs(paths.epochs), read_trials(paths.epochs)
+        _check_data(paths.trials, all_trials)
+        _check_data(paths.epochs, epochs)
         runs = read_runs(paths.epochs, statistic.last, statistic.metric)
         earlier = earlier_cells(all_trials)
         trials = without(all_trials, earlier)
@@ -75,6 +79,15 @@ class SweepTables:
             _visible(_differences(runs, trials, statistic)),
             at_once(all_trials, epochs),
             runs.left_out,
+        )
+
+
+def _check_data(path: Path, rows: pd.DataFrame) -> None:
+    """StorageError if a trial's data set is none of ours: nothing is known of its images."""
+    for name in set(rows["data"]) - DATA_SETS.keys():
+        raise StorageError(
+            f"a trial's data must be one of {', '.join(DATA_SETS)} here, but {path} has {visible(name):.40}: "
+            "use the version of tmc_sweep that trained it"
         )
 
 

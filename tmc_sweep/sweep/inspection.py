@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.errors import DamagedError, NewerError, StorageError
-from tmc_sweep.paths import SweepPaths, part_number
+from tmc_sweep.paths import SweepPaths, part_numbers
 from tmc_sweep.records import (
     ATTEMPT_COLUMNS,
     EPOCH_COLUMNS,
@@ -26,7 +26,7 @@ from tmc_sweep.tables.attempts import ATTEMPT_KEY
 from tmc_sweep.tables.checkpoints import CheckpointFiles
 from tmc_sweep.tables.manifest import is_copy, read_manifest
 from tmc_sweep.tables.parts import TrialRows, read_part
-from tmc_sweep.tables.present import gone, is_there, missing
+from tmc_sweep.tables.present import gone, is_there, missing, part_files
 from tmc_sweep.tables.read import find
 from tmc_sweep.tables.schema import damaged, read_sweep_id, read_table
 from tmc_sweep.tables.trials import TrialRow, config_of
@@ -146,8 +146,7 @@ class _Inspection:
         return sweep_id
 
     def _part_numbers(self) -> list[int]:
-        numbers = (part_number(name) for name in files.names(self.paths.epochs))
-        return sorted(number for number in numbers if number is not None)
+        return part_numbers(files.names(self.paths.epochs))
 
     def _missing(self) -> None:
         with suppress(StorageError):  # of the manifest or the trial table, which is reported when it is read
@@ -156,8 +155,8 @@ class _Inspection:
 
     def _strays(self) -> None:
         """What lies where only parts or checkpoints may."""
-        names = files.names(self.paths.epochs)
-        for path in (self.paths.epochs / name for name in names if part_number(name) is None):
+        parts = {self.paths.part(number) for number in self._part_numbers()}
+        for path in (path for path in part_files(self.paths) if path not in parts):
             self._failed(path, damaged(path, "another program put it there"))
         for path in CheckpointFiles(self.paths).strays():
             self._failed(path, damaged(path, "another program put it there"))

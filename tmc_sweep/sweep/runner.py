@@ -65,7 +65,8 @@ def run(
     The tables are also copied to `publish`, a folder or s3://BUCKET/PATH; where that fails the sweep goes on. Raises
     InputError on a bad file or bad data, CannotRunError if Ray or its resources are not there, StorageError,
     SweepBusyError if another process runs the sweep, and SweepInterruptedError after a signal; whatever was trained
-    until then is in the tables, and the same call goes on from there.
+    until then is in the tables, and the same call goes on from there. Where the Ray that it runs on dies, so does this
+    process: with code 3 and a sentence, or with 1 where Ray's own code is first (docs/reliability.md).
     """
     space = space if isinstance(space, SearchSpace) else load_space(space)
     paths = SweepPaths(Path(results), space.name)

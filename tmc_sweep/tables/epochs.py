@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.errors import StorageError
-from tmc_sweep.paths import SweepPaths, part_name, part_number
+from tmc_sweep.paths import SweepPaths, part_name, part_number, part_numbers
 from tmc_sweep.records import EPOCH_COLUMNS, EpochRecord
 from tmc_sweep.tables import files
 from tmc_sweep.tables.manifest import open_manifest
@@ -120,7 +120,7 @@ class EpochTable:
 
 def fill_gaps(paths: SweepPaths, sweep_id: str) -> list[Path]:
     """Let every part up to the last be there, empty if it must; those that were missing."""
-    numbers = [number for name in files.names(paths.epochs) if (number := part_number(name)) is not None]
+    numbers = part_numbers(files.names(paths.epochs))
     missing = sorted(set(range(max(numbers, default=0))) - set(numbers))
     for number in missing:
         files.write(paths.part(number), _empty(sweep_id), paths.temporary)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tmc_sweep.errors import DamagedError, StorageError
-from tmc_sweep.paths import SweepPaths, is_name, part_name, part_number
+from tmc_sweep.paths import SweepPaths, is_name, part_name, part_numbers
 from tmc_sweep.records import EPOCH_COLUMNS, TRIAL_COLUMNS
 from tmc_sweep.tables import epochs, files
 from tmc_sweep.tables.manifest import is_copy, read_manifest
@@ -57,14 +57,14 @@ def gone(paths: SweepPaths, path: Path) -> DamagedError:
 
 def missing(paths: SweepPaths) -> Iterator[Path]:
     """The files, or folders, that are gone; errors as reading the manifest and the trial table has them."""
-    numbers = [number for path in part_files(paths) if (number := part_number(path.name)) is not None]
+    numbers = part_numbers(files.names(paths.epochs))
     if not paths.manifest.exists() and (numbers or paths.trials.exists()):
         yield paths.manifest
     if paths.trials.exists():
         trials = read_encoded(paths.trials, TRIAL_COLUMNS, ["epochs_done", "checkpoint", "processor"])
         n_with_rows = sum(count > 0 for count in trials["epochs_done"].to_pylist())
         n_parts = max(1, math.ceil(n_with_rows / epochs.TRIALS_PER_PART))
-        more = (number for number in numbers if n_parts <= number <= n_parts + len(numbers))  # others are strays
+        more = (number for number in numbers if number >= n_parts)
         n_parts = max([n_parts, *(number + 1 for number in more if _n_rows(paths.part(number)) is not None)])
         has_checkpoints = trials["checkpoint"].null_count < trials.num_rows
         if trials["processor"].null_count < trials.num_rows and not paths.attempts.exists():  # 0.1.0 had neither

@@ -16,7 +16,7 @@ from tmc_sweep.config import EPOCHS_RULE, MAX_EPOCHS
 from tmc_sweep.errors import InputError
 from tmc_sweep.explain import did_you_mean
 from tmc_sweep.records import CELL_COLUMNS, EPOCH_COLUMNS, METRICS, Status
-from tmc_sweep.tables.earlier import earlier_cells, left_out, without
+from tmc_sweep.tables.earlier import earlier_cells, earlier_configs, left_out, without
 from tmc_sweep.tables.parts import read_rows
 from tmc_sweep.tables.present import part_files
 from tmc_sweep.tables.read import find, read_trials
@@ -163,8 +163,9 @@ def _without(runs: Runs, cells: Collection[str], sweep: str) -> Runs:
         return runs
     kept = ~runs.trials["cell_id"].isin(cells).to_numpy()
     rows = runs.rows[kept[runs.rows["trial"]]]
+    said = left_out(sweep, earlier_configs(runs.trials[~kept]), set(runs.trials["trial_id"]))
     rows = rows.assign(trial=(kept.cumsum() - 1)[rows["trial"]]).reset_index(drop=True)
-    return Runs(without(runs.trials, cells), rows, left_out(sweep, int((~kept).sum())))
+    return Runs(without(runs.trials, cells), rows, said)
 
 
 def _tuples(frame: pd.DataFrame, *columns: str) -> Iterator[tuple[Any, ...]]:
