@@ -108,37 +108,39 @@ OBEYED = {
 }
 
 MET = {
-    "a trial's data must be one of": "report/test_figures.py::"
-    "test_a_trial_of_data_that_are_not_known_here_is_one_sentence",
-    "must run on the head, but": "cluster/test_submit.py::test_a_head_without_tmc_sweep_says_so",
-    "cluster/doctor.py:install tmc-sweep again": "cluster/test_doctor.py::"
-    "test_a_machine_that_cannot_be_looked_at_says_why",
+    # another version of Ray, of this package or of a library is to be installed
+    "cluster/doctor.py:install tmc-sweep again": "cluster/test_doctor.py::test_a_package_that_is_missing_here",
     "this machine's Python and torch must start": "cluster/test_doctor.py::"
     "test_a_machine_that_cannot_be_looked_at_says_why",
-    "knows no head of it": _LAUNCHER + "test_a_cloud_that_knows_of_no_head",
-    "is one of kubectl": _LAUNCHER + "test_kubernetes_is_reached_in_another_way",
     "a cluster of provider": _LAUNCHER + "test_a_cloud_whose_library_is_missing",
     "jobs need one version of Ray": _SERVER + "test_what_is_no_job_server_of_ours",
-    "the job server at {} must do": _SERVER + "test_what_is_no_job_server_of_ours",
-    "must end well, but ended with": _SSH + "test_it_answers_and_exit_codes_are_its_own",
-    "as this machine has, but has": "cluster/test_sshd.py::test_a_head_with_another_version_of_ours",
-    "a search space that is sent to a cluster": _SSH + "test_one_that_is_too_large_for_a_command_is_refused",
     "a sweep and its cluster must run one version": _SESSION
     + "test_a_head_that_will_not_have_us_is_reported_in_one_sentence",
-    "a sweep runs on the cluster's head": _SESSION + "test_an_address_that_is_not_the_clusters_own_is_refused",
-    "Ray must start on this machine": _SESSION + "test_a_ray_that_does_not_start_is_reported_in_one_sentence",
+    "as this machine has, but has": "cluster/test_sshd.py::test_a_head_with_another_version_of_ours",
+    "install the same tmc-sweep on all nodes": "cluster/test_doctor.py::test_a_node_that_differs",
+    # another version of this package is to be used, which there is not yet or not here
     "must have a format version up to": "sweep/test_inspection.py::test_what_a_newer_version_wrote_is_no_damage",
     "must have columns of this version": "tables/test_epochs.py::"
     "test_a_part_that_is_not_ours_and_whole_is_refused_and_left_alone",
     "a checkpoint must have format": "training/test_checkpoint.py::test_a_checkpoint_of_another_format_is_refused",
-    "install the same tmc-sweep on all nodes": "cluster/test_doctor.py::test_a_node_that_differs",
     "must have the configuration that gave it its name": "test_numerics.py::"
     "test_a_name_that_no_numerics_gives_is_nobodys",
+    "the best cell must have trials that this version names": "cli/test_best.py::"
+    "test_cells_that_only_another_version_names_are_told",
+    "a trial's data must be one of": "report/test_figures.py::"
+    "test_a_trial_of_data_that_are_not_known_here_is_one_sentence",
+    # another machine is to be logged in to, or brought up in a cloud
+    "knows no head of it": _LAUNCHER + "test_a_cloud_that_knows_of_no_head",
+    "is one of kubectl": _LAUNCHER + "test_kubernetes_is_reached_in_another_way",
+    "a search space that is sent to a cluster": _SSH + "test_one_that_is_too_large_for_a_command_is_refused",
+    "a sweep runs on the cluster's head": _SESSION + "test_an_address_that_is_not_the_clusters_own_is_refused",
+    # somebody is to look there, or to be told
+    "must run on the head, but": "cluster/test_submit.py::test_a_job_that_never_ran_says_what_ray_says",
+    "the job server at {} must do": _SERVER + "test_what_is_no_job_server_of_ours",
+    "must end well, but ended with": _SSH + "test_it_answers_and_exit_codes_are_its_own",
     "the rows of trial {} must name it": "tables/test_epochs.py::test_rows_of_another_trial_are_refused",
-}
-
-UNMET = {  # by any test: a race, another's server, or what only another version of this package does
-    "the best cell must have trials that this version names",
+    # what Ray and the system say is planted there
+    "Ray must start on this machine": _SESSION + "test_a_ray_that_does_not_start_is_reported_in_one_sentence",
 }
 
 NO_ADVICE = {

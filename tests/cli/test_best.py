@@ -9,9 +9,13 @@ import pytest
 from command import command
 from invented import flat, sweep
 
+from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
+from tmc_sweep.records import TRIAL_COLUMNS
 from tmc_sweep.space.load import load
+from tmc_sweep.tables.manifest import read_manifest
 from tmc_sweep.tables.read import read_trials
+from tmc_sweep.tables.schema import read_table, to_parquet
 from tmc_sweep.tables.trials import TrialTable
 
 SPACE = """name: made
@@ -105,6 +109,18 @@ def test_cells_without_an_epoch_are_listed_too(results: Path, tmp_path: Path, fi
     trials.commit()
     cells = command("best", "tiny", "--results", tmp_path / "copy", "--json").json["cells"]
     assert [(cell["lr"], cell["reason"]) for cell in cells if cell["rank"] is None][-1] == (0.01, "no epochs yet")
+
+
+def test_cells_that_only_another_version_names_are_told(results: Path, tmp_path: Path):
+    shutil.copytree(results, tmp_path / "copy")
+    paths = SweepPaths(tmp_path / "copy", "tiny")
+    stored = read_table(paths.trials, TRIAL_COLUMNS)
+    place, texts = stored.column_names.index("config"), [TrialConfig().model_dump_json()] * len(stored)
+    changed = stored.set_column(place, stored.field(place), [texts])
+    paths.trials.write_bytes(to_parquet(changed, read_manifest(paths).sweep_id))
+    ended = command("best", "tiny", "--results", paths.results, "-o", tmp_path / "best.yaml")
+    assert "must have trials that this version names as they are named, but " in ended.err
+    assert not (tmp_path / "best.yaml").exists()
 
 
 def test_without_a_known_mean_there_is_no_best(results: Path, tmp_path: Path):

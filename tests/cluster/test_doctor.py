@@ -105,6 +105,13 @@ def test_a_full_disk(good, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     assert [what for what, *_ in found] == ["results", "temporary", "memory"]
 
 
+def test_a_package_that_is_missing_here(good, monkeypatch: pytest.MonkeyPatch):
+    versions = {**GOOD.versions, "ray": None}
+    monkeypatch.setattr(doctor, "this_machine", lambda: replace(GOOD, versions=versions))
+    found = "Python 3.12.1, tmc-sweep 0.1.0, ray missing, torch 2.11.0+cu128"
+    assert bad(good()) == [("versions", found, "install tmc-sweep again")]
+
+
 def test_results_where_a_file_lies(good, tmp_path: Path):
     (tmp_path / "new").write_text("")
     assert [what for what, *_ in bad(good())] == ["results"]

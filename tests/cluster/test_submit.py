@@ -133,6 +133,17 @@ def test_who_joins_follows_from_the_last_lines_and_who_starts_it_from_the_first(
     assert said == ["grid is job tmc-sweep-grid-1", "grid runs already as job tmc-sweep-grid-1"]
 
 
+def test_a_job_that_never_ran_says_what_ray_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    there = Server()
+    monkeypatch.setattr(server, "find_server", lambda: there)
+    monkeypatch.setattr(following, "follow", lambda _, job, *__: replace(job, state="failed", message="No disk.\nMore"))
+    file = tmp_path / "grid.yaml"
+    file.write_text(MINE)
+    ended = command("submit", file, "-f")
+    assert ended.code == 3
+    assert "job tmc-sweep-grid-1 must run on the head, but No disk: look at its dashboard\n" in ended.err
+
+
 def test_a_job_names_commands_as_who_asked_for_it_must_write_them(monkeypatch: pytest.MonkeyPatch):
     there = Server()
     monkeypatch.setenv(CLUSTER_FILE, "my cluster.yaml")

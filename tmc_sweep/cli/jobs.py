@@ -125,5 +125,5 @@ def _end_of(job: "Job") -> str:
     """How a job ended whose run did not say it in its log."""
     if job.state == "stopped":
         return f"tmc-sweep: job {job.id} was stopped: submit it again to go on"
-    why = first_line(job.message) or "Ray does not say why"
+    why = first_line(job.message).rstrip(".") or "Ray does not say why"
     return f"tmc-sweep: job {job.id} must run on the head, but {why:.200}: look at its dashboard"
