@@ -22,8 +22,8 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EpochRecord
 from tmc_sweep.tables.epochs import TRIALS_PER_PART, EpochTable
 from tmc_sweep.tables.manifest import open_manifest
+from tmc_sweep.tables.parquet import to_parquet
 from tmc_sweep.tables.parts import TrialRows, to_table
-from tmc_sweep.tables.schema import to_parquet
 from tmc_sweep.tables.trials import TrialTable
 
 READ = """

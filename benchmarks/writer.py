@@ -19,7 +19,7 @@ from benchmarks.curves import curve, named, trials
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EpochRecord, Provenance
-from tmc_sweep.sweep.letters import Begin, Report
+from tmc_sweep.sweep.messages import Begin, Report
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.sweep.writer import Writer
 from tmc_sweep.training import TrialState, encode

@@ -11,7 +11,7 @@ from pathlib import Path
 from wait import wait_until
 
 from tmc_sweep.sweep import trainable
-from tmc_sweep.sweep.mailbox import MailboxChannel
+from tmc_sweep.sweep.channel import MailboxChannel
 
 _VARIABLE = "TMC_TEST_GATE"
 _NODE = os.getppid()  # the raylet that began this process

@@ -11,7 +11,7 @@ from safetensors.numpy import load, save
 
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.tables import manifest
-from tmc_sweep.tables.schema import to_parquet
+from tmc_sweep.tables.parquet import to_parquet
 from tmc_sweep.tables.seal import sealed
 
 NUMBERS: list[Any] = [-1, 0, 7, 2**31, 2**62, -(2**63), None]

@@ -16,8 +16,8 @@ from tmc_sweep.errors import StorageError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import MEANS, TRIAL_COLUMNS
 from tmc_sweep.space.load import parse
-from tmc_sweep.sweep.inspection import verify
-from tmc_sweep.tables import epochs, manifest, published, schema
+from tmc_sweep.sweep.verify import verify
+from tmc_sweep.tables import epochs, manifest, parquet, publish
 from tmc_sweep.tables.files import prepare
 from tmc_sweep.tables.manifest import read_manifest, write_manifest
 from tmc_sweep.tables.read import plain_rows, read_epochs, read_trials
@@ -26,7 +26,7 @@ from tmc_sweep.training.provenance import of_this_process
 
 GOLDEN = Path(__file__).parent / "golden"
 VERSIONS = sorted(path.name for path in GOLDEN.glob("v*"))
-NEWEST = max(kind.VERSION for kind in (schema, manifest, checkpoint, published))
+NEWEST = max(kind.VERSION for kind in (parquet, manifest, checkpoint, publish))
 
 
 @pytest.fixture(params=VERSIONS)
@@ -84,7 +84,7 @@ def test_it_is_continued_from_its_checkpoints(paths: SweepPaths):
 
 def newer_part(paths: SweepPaths) -> None:
     table = pq.read_table(paths.part(0))
-    stated = {**table.schema.metadata, b"tmc_sweep.format_version": str(schema.VERSION + 1).encode()}
+    stated = {**table.schema.metadata, b"tmc_sweep.format_version": str(parquet.VERSION + 1).encode()}
     pq.write_table(table.replace_schema_metadata(stated), paths.part(0))
 
 
@@ -114,7 +114,7 @@ def test_a_published_copy_of_every_version_is_whole_fetched_and_continued(versio
     shutil.copytree(GOLDEN / version.replace("v", "copy"), tmp_path / "copy")
     copy, here = SweepPaths(tmp_path / "copy", "golden"), SweepPaths(tmp_path / "results", "golden")
     assert verify(copy).problems == ()
-    published.fetch(str(copy.results), here)
+    publish.fetch(str(copy.results), here)
     assert verify(here).problems == ()
     configs = parse(read_manifest(here).search_space, "golden.yaml").trials()
     sweep(here, configs, load("digits"))
@@ -128,7 +128,7 @@ def test_parts_of_mixed_versions_are_read_verified_and_continued(tmp_path: Path,
     shutil.copytree(GOLDEN / "v1", paths.results)
     configs = parse(read_manifest(paths).search_space, "golden.yaml").trials()
     monkeypatch.setattr(epochs, "TRIALS_PER_PART", 2)
-    monkeypatch.setattr(schema, "VERSION", schema.VERSION + 1)
+    monkeypatch.setattr(parquet, "VERSION", parquet.VERSION + 1)
     third = configs[0].model_copy(update={"seed": 2})
     for _ in range(2):
         sweep(paths, [*configs, third], load("digits"))

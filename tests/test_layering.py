@@ -13,14 +13,14 @@ import tmc_sweep
 ROOT = Path(tmc_sweep.__file__).parent
 
 # part: (parts of ours, packages of others) that it may import, functions' own imports included
-BASE = {"config", "errors", "records", "paths", "explain", "said", "given"}  # free to most
+BASE = {"config", "errors", "records", "paths", "explain", "text", "input_file"}  # free to most
 MATHS = {"models", "objectives", "training", "data"}
 ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "errors": (set(), set()),
     "explain": (set(), {"pydantic", "pydantic_core"}),
-    "said": (set(), set()),
-    "given": (set(), set()),
-    "supervision": ({"errors", "said"}, set()),
+    "text": (set(), set()),
+    "input_file": (set(), set()),
+    "supervision": ({"errors", "text"}, set()),
     "exchange": (set(), {"aiohttp"}),
     "config": ({"errors", "explain"}, {"pydantic"}),
     "records": ({"config"}, set()),
@@ -28,10 +28,10 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "space": (BASE, {"pydantic", "pydantic_core", "ruamel"}),
     "objectives": ({"errors"}, {"jaxtyping", "torch"}),
     "models": ({"objectives", "config"}, {"jaxtyping", "torch"}),
-    "images": ({"config", "errors", "exchange", "given"}, {"numpy", "sklearn", "torchvision"}),
+    "images": ({"config", "errors", "exchange", "input_file"}, {"numpy", "sklearn", "torchvision"}),
     "data": ({"config", "images"}, {"jaxtyping", "torch"}),
     "training": (
-        {*MATHS, "config", "errors", "given", "records"},
+        {*MATHS, "config", "errors", "input_file", "records"},
         {"pydantic", "pydantic_core", "safetensors", "torch"},
     ),
     "tables": (

@@ -28,9 +28,9 @@ from tmc_sweep.report.tables import SweepTables
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.space.load import parse
 from tmc_sweep.sweep import runner
-from tmc_sweep.sweep.inspection import verify
 from tmc_sweep.sweep.repair import repair
 from tmc_sweep.sweep.search import known_trials
+from tmc_sweep.sweep.verify import verify
 from tmc_sweep.tables.checkpoints import CheckpointFiles
 from tmc_sweep.tables.compare import compare
 from tmc_sweep.tables.export import export

@@ -12,9 +12,9 @@ from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import Images
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import OUTCOME_COLUMNS
-from tmc_sweep.sweep.allotment import packs
-from tmc_sweep.sweep.letters import Ack, Letter, Reply
+from tmc_sweep.sweep.messages import Ack, Letter, Reply
 from tmc_sweep.sweep.pack_run import PackRun
+from tmc_sweep.sweep.packing import packs
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.tables.lock import sweep_lock
 from tmc_sweep.tables.manifest import open_manifest

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import NoReturn
 
 from tmc_sweep.errors import cluster_lost
-from tmc_sweep.said import visible
+from tmc_sweep.text import visible
 
 _PASSED_ON = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}
 _HEARD = {*_PASSED_ON, signal.SIGTSTP, signal.SIGCHLD}

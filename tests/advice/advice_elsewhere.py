@@ -13,11 +13,11 @@ OBEYED = {
     "; what runs there goes on": "cli/test_forward.py::test_one_that_stays_away_is_followed_again_by_the_same_command",
     "a sweep must run once at a time": _JOBS
     + "test_the_same_search_space_joins_and_leaves_with_ctrl_c_while_the_job_runs_on",
-    "must arrive whole, but": "tables/test_copies.py::test_what_was_killed_in_the_middle_is_brought_by_the_next_call",
+    "must arrive whole, but": "tables/test_pull.py::test_what_was_killed_in_the_middle_is_brought_by_the_next_call",
     "a sweep's Ray cluster must stay": "test_end_to_end.py::test_each_run_went_on_from_the_one_before",
     "stopped by {}: run the same command": _JOBS
     + "test_submitting_again_after_its_sigterm_goes_on_and_equals_a_sweep_never_stopped",
-    "this is a copy without checkpoints": "tables/test_published.py::"
+    "this is a copy without checkpoints": "tables/test_publish.py::"
     "test_a_damaged_copy_is_repaired_as_far_as_it_can_be_and_pulled_again",
     "if that lasts, mend the sweep": "cluster/test_ssh.py::"
     "test_the_tables_of_a_sweep_whose_private_files_were_removed_come_once_it_is_mended",
@@ -25,7 +25,7 @@ OBEYED = {
     "ELBO and IWAE need one K": "objectives/test_bounds.py::test_elbo_and_iwae_refuse_unequal_numbers_of_samples",
     "must hold parts of the table only": "tables/test_epochs.py::test_a_missing_part_and_a_stray_file_are_refused",
     "a trial must have an epoch for this": "cli/test_reproduce.py::test_a_mistake_is_one_sentence",
-    "check its disk and run again": "sweep/test_patience.py::"
+    "check its disk and run again": "sweep/test_retry.py::"
     "test_a_full_disk_and_a_failed_fsync_are_tried_again_with_one_message_until_they_pass",
     "images/files.py:{} must hold at most": _READS + "test_a_larger_file_is_refused_without_reading_it_all",
     "images/files.py:{} must be a regular file": _READS + "test_nothing_else_is_waited_for",
@@ -88,11 +88,11 @@ OBEYED = {
     "must stay while a sweep runs": "tables/test_lock.py::test_a_lock_that_is_no_longer_there_is_no_lock",
     "trained again, must reproduce": "sweep/test_recorder.py::"
     "test_on_a_cpu_an_epoch_that_differs_fails_the_trial_and_leaves_its_checkpoints",
-    "a copy's address must hold no secret": "tables/test_published.py::"
+    "a copy's address must hold no secret": "tables/test_publish.py::"
     "test_a_key_belongs_into_the_environment_as_its_error_says",
-    "the copy at {} cannot be": "tables/test_published.py::test_the_right_address_of_a_copy_works_as_its_error_says",
-    "must be free or hold this sweep's copy": "tables/test_published.py::test_a_copy_of_another_sweep_is_left_alone",
-    "must fit into half of this machine's memory": "sweep/test_inspection.py::"
+    "the copy at {} cannot be": "tables/test_publish.py::test_the_right_address_of_a_copy_works_as_its_error_says",
+    "must be free or hold this sweep's copy": "tables/test_publish.py::test_a_copy_of_another_sweep_is_left_alone",
+    "must fit into half of this machine's memory": "sweep/test_verify.py::"
     "test_a_part_that_decodes_to_more_than_the_memory_is_refused_unread",
     "training/checkpoint.py:must name it": "analysis/test_trained.py::test_another_trials_checkpoint_is_refused",
     "a checkpoint of trial {} cannot be read": "analysis/test_trained.py::"
@@ -101,7 +101,7 @@ OBEYED = {
     "the state must be of trial": "training/test_loop.py::test_a_state_of_another_trial_is_refused",
     "must be trained by the version that began it": "test_numerics.py::"
     "test_a_run_of_the_same_file_trains_others_beside_them",
-    "measuring what a pack of": "sweep/test_allotment.py::test_nothing_is_measured_where_nothing_is_auto",
+    "measuring what a pack of": "sweep/test_packing.py::test_nothing_is_measured_where_nothing_is_auto",
     "must be the sweep's trial table, but is not there yet": "tables/test_epochs.py::"
     "test_who_gets_a_trial_table_reads_it",
     "must get its epochs one after another": "tables/test_epochs.py::test_a_gap_is_refused",
@@ -119,7 +119,7 @@ MET = {
     "as this machine has, but has": "cluster/test_sshd.py::test_a_head_with_another_version_of_ours",
     "install the same tmc-sweep on all nodes": "cluster/test_doctor.py::test_a_node_that_differs",
     # another version of this package is to be used, which there is not yet or not here
-    "must have a format version up to": "sweep/test_inspection.py::test_what_a_newer_version_wrote_is_no_damage",
+    "must have a format version up to": "sweep/test_verify.py::test_what_a_newer_version_wrote_is_no_damage",
     "must have columns of this version": "tables/test_epochs.py::"
     "test_a_part_that_is_not_ours_and_whole_is_refused_and_left_alone",
     "a checkpoint must have format": "training/test_checkpoint.py::test_a_checkpoint_of_another_format_is_refused",

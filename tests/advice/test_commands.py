@@ -17,7 +17,7 @@ from stored import DONE, GOING, YAML, store
 from verbs import OTHER, copied_as
 
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.tables.published import Publication
+from tmc_sweep.tables.publish import Publication
 
 FINISHED = "finished"
 ENDED = f"name: {FINISHED}\nbase: {{data: digits, epochs: 2}}\n".encode()
@@ -210,7 +210,7 @@ CASES = [
         r"one of (\w+),",
     ),
     Case(
-        "tables/runs.py:: choose one of them",
+        "tables/windows.py:: choose one of them",
         "summary tiny --metric zzz",
         "summary tiny --last 2 --metric {0}",
         r"one of (\w+),",

@@ -14,8 +14,8 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import TRIAL_COLUMNS
 from tmc_sweep.space.load import load
 from tmc_sweep.tables.manifest import read_manifest
+from tmc_sweep.tables.parquet import read_table, to_parquet
 from tmc_sweep.tables.read import read_trials
-from tmc_sweep.tables.schema import read_table, to_parquet
 from tmc_sweep.tables.trials import TrialTable
 
 SPACE = """name: made

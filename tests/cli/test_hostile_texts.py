@@ -15,7 +15,7 @@ from stored import store
 from verbs import OTHER, copied_as, ends, verbs
 
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.said import visible
+from tmc_sweep.text import visible
 
 FORMULA = r"[=+\-@\t\r\n]"
 NEW_LINE = "\n"

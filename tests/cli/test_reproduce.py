@@ -20,8 +20,8 @@ from tmc_sweep.records import EPOCH_COLUMNS
 from tmc_sweep.sweep.pack_run import PackRun
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.tables.manifest import open_manifest
+from tmc_sweep.tables.parquet import to_parquet
 from tmc_sweep.tables.read import read_trials
-from tmc_sweep.tables.schema import to_parquet
 from tmc_sweep.tables.trials import TrialTable
 
 PAIR = [small(seed=seed, epochs=4) for seed in range(2)]

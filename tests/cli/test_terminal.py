@@ -15,7 +15,7 @@ import tmc_sweep.cli
 from tmc_sweep.cli import terminal
 from tmc_sweep.cli.show import show_jobs
 from tmc_sweep.cluster.jobs import Job
-from tmc_sweep.said import visible
+from tmc_sweep.text import visible
 
 ROOT = Path(tmc_sweep.cli.__file__).parent
 DOOR = "terminal.py"

@@ -9,7 +9,7 @@ from command import command
 
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
-from tmc_sweep.sweep.budget import DROPPED
+from tmc_sweep.sweep.checkpoint_budget import DROPPED
 from tmc_sweep.tables.lock import sweep_lock
 from tmc_sweep.tables.read import read_trials
 from tmc_sweep.tables.trials import TrialTable

@@ -11,7 +11,7 @@ from command import command
 from ray.dashboard.modules.job.pydantic_models import JobDetails
 from ray.job_submission import JobStatus
 
-from tmc_sweep.cluster import following, jobs, server
+from tmc_sweep.cluster import job_log, jobs, server
 from tmc_sweep.cluster.jobs import Job, find_job, submit
 from tmc_sweep.errors import CLUSTER_FILE, CannotRunError, InputError, SweepBusyError
 from tmc_sweep.space.load import parse
@@ -125,7 +125,7 @@ def test_who_joins_follows_from_the_last_lines_and_who_starts_it_from_the_first(
     begun: list[int | None] = []
     there = Server()
     monkeypatch.setattr(server, "find_server", lambda: there)
-    monkeypatch.setattr(following, "follow", follow)
+    monkeypatch.setattr(job_log, "follow", follow)
     file = tmp_path / "grid.yaml"
     file.write_text(MINE)
     said = [command("submit", file, "-f").err.partition(":")[0] for _ in range(2)]
@@ -136,7 +136,7 @@ def test_who_joins_follows_from_the_last_lines_and_who_starts_it_from_the_first(
 def test_a_job_that_never_ran_says_what_ray_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     there = Server()
     monkeypatch.setattr(server, "find_server", lambda: there)
-    monkeypatch.setattr(following, "follow", lambda _, job, *__: replace(job, state="failed", message="No disk.\nMore"))
+    monkeypatch.setattr(job_log, "follow", lambda _, job, *__: replace(job, state="failed", message="No disk.\nMore"))
     file = tmp_path / "grid.yaml"
     file.write_text(MINE)
     ended = command("submit", file, "-f")

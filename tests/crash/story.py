@@ -15,7 +15,7 @@ from tmc_sweep.config import TrialConfig
 from tmc_sweep.errors import StorageError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import OUTCOME_COLUMNS, EpochRecord, Provenance
-from tmc_sweep.sweep.letters import Begin, Begun, Letter, Reply, Report
+from tmc_sweep.sweep.messages import Begin, Begun, Letter, Reply, Report
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.tables import files
 from tmc_sweep.tables.lock import sweep_lock

@@ -21,15 +21,15 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import OUTCOME_COLUMNS, EpochRecord, Provenance, Status
 from tmc_sweep.space import parse
 from tmc_sweep.sweep import recorder as recorder_module
-from tmc_sweep.sweep.inspection import verify
-from tmc_sweep.sweep.letters import Ack, Begin, Report
+from tmc_sweep.sweep.messages import Ack, Begin, Report
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.sweep.repair import repair
 from tmc_sweep.sweep.search import choosing
+from tmc_sweep.sweep.verify import verify
 from tmc_sweep.tables import epochs, files
 from tmc_sweep.tables.lock import sweep_lock
 from tmc_sweep.tables.manifest import open_manifest, read_manifest
-from tmc_sweep.tables.published import Publication, fetch
+from tmc_sweep.tables.publish import Publication, fetch
 
 EPOCHS = 4
 SCHEDULERS = {

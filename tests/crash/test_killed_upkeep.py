@@ -16,14 +16,14 @@ from tmc_sweep.errors import DamagedError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import fixed_values
 from tmc_sweep.report.page import write_page
-from tmc_sweep.sweep.budget import prune
-from tmc_sweep.sweep.inspection import verify
+from tmc_sweep.sweep.checkpoint_budget import prune
 from tmc_sweep.sweep.repair import repair
+from tmc_sweep.sweep.verify import verify
 from tmc_sweep.tables import epochs, files
 from tmc_sweep.tables.artefacts import EVALUATIONS, upsert
 from tmc_sweep.tables.manifest import parse_manifest
-from tmc_sweep.tables.published import Publication
-from tmc_sweep.tables.schema import is_whole
+from tmc_sweep.tables.parquet import is_whole
+from tmc_sweep.tables.publish import Publication
 
 NAME = "tiny"
 _PASSED_OVER = {"lock", "artefacts.lock", "tmp", "artefacts.tmp", "quarantine"}

@@ -12,11 +12,11 @@ from twin import started, sweep  # noqa: E402
 from tmc_sweep.data import load  # noqa: E402
 from tmc_sweep.paths import SweepPaths  # noqa: E402
 from tmc_sweep.space.load import parse  # noqa: E402
-from tmc_sweep.tables import manifest, published, schema  # noqa: E402
+from tmc_sweep.tables import manifest, parquet, publish  # noqa: E402
 from tmc_sweep.tables.summary import summarize, write_summary  # noqa: E402
 from tmc_sweep.training import checkpoint  # noqa: E402
 
-VERSION = max(kind.VERSION for kind in (schema, manifest, checkpoint, published))  # of the set: that of its newest kind
+VERSION = max(kind.VERSION for kind in (parquet, manifest, checkpoint, publish))  # of the set: that of its newest kind
 YAML = """name: golden
 base: {data: digits, objective: iwae, architecture: {latents: [2], q_hidden: [4], p_hidden: [4]}, train_images: 100,
        test_images: 40, batch_size: 64, K: 2, epochs: 3}
@@ -29,7 +29,7 @@ def make(paths: SweepPaths, copy: SweepPaths) -> None:
     sweep(paths, [first], load("digits"), text=YAML)
     started(paths, [second], load("digits"), epochs=2).close()
     write_summary(paths, summarize(paths.epochs, last=2))
-    published.Publication(paths, str(copy.results)).update()
+    publish.Publication(paths, str(copy.results)).update()
     for one in (paths, copy):
         one.lock.unlink()
         one.temporary.rmdir()

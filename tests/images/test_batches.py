@@ -16,8 +16,8 @@ from torchvision.datasets import CIFAR10
 
 from tmc_sweep.errors import InputError
 from tmc_sweep.images import formats
+from tmc_sweep.images.folders import FILES, Found, look
 from tmc_sweep.images.formats import from_batches
-from tmc_sweep.images.places import FILES, Found, look
 
 N = 4  # images of a batch
 

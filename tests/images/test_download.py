@@ -15,7 +15,7 @@ from tmc_sweep import exchange as exchanges
 from tmc_sweep.errors import InputError
 from tmc_sweep.exchange import Answer
 from tmc_sweep.images import download, load
-from tmc_sweep.images.places import FILES, FOLDERS
+from tmc_sweep.images.folders import FILES, FOLDERS
 
 OFFLINE = ConnectionError("network is unreachable")
 

@@ -10,7 +10,7 @@ from idx import placed
 from torchvision.datasets import CIFAR10, MNIST, FashionMNIST
 
 from tmc_sweep.images import load
-from tmc_sweep.images.places import FILES, FOLDERS, look
+from tmc_sweep.images.folders import FILES, FOLDERS, look
 
 
 def dotted(name: str) -> str:

@@ -9,11 +9,11 @@ import pytest
 from trials import of, trial
 
 from tmc_sweep.errors import InputError
-from tmc_sweep.report import kept
+from tmc_sweep.report import data_file
 from tmc_sweep.report.claims import Claims
 from tmc_sweep.report.comparison import compare, comparison
+from tmc_sweep.report.conditions import departures
 from tmc_sweep.report.published import Number, published
-from tmc_sweep.report.setting import departures
 from tmc_sweep.space import load
 from tmc_sweep.tables.summary import summarize
 
@@ -161,9 +161,9 @@ def test_a_trial_that_diverged_has_seconds_and_one_that_failed_at_once_does_not_
 def test_a_data_file_that_is_not_as_it_must_be_is_pointed_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     text = (SPACES.parent / "tmc_sweep" / "report" / "claims.yaml").read_text()
     (tmp_path / "claims.yaml").write_text(text.replace("rule: {above: 0}", "rule: {over: 0}", 1))
-    monkeypatch.setattr(kept, "__file__", str(tmp_path / "kept.py"))
+    monkeypatch.setattr(data_file, "__file__", str(tmp_path / "data_file.py"))
     with pytest.raises(InputError, match=r"claims.yaml:\d+:\d+: claims.0.rule.over"):
-        kept.load(Claims, "claims.yaml")
+        data_file.load(Claims, "claims.yaml")
 
 
 def test_notes_are_of_sources_that_are_cited():

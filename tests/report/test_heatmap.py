@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from tmc_sweep.records import Status
 from tmc_sweep.report.figures.cells import cells_of
 from tmc_sweep.report.figures.figure import Figure
-from tmc_sweep.report.figures.grid import heatmap
+from tmc_sweep.report.figures.heatmap import heatmap
 from tmc_sweep.report.tables import SweepTables
 
 GRID = """

@@ -12,9 +12,9 @@ from trials import of
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.records import Status
 from tmc_sweep.report.claims import Claim, claims, judge
+from tmc_sweep.report.conditions import matches
 from tmc_sweep.report.evidence import Accuracy, Trial
 from tmc_sweep.report.processes import Process
-from tmc_sweep.report.setting import matches
 from tmc_sweep.space import load
 
 CLAIMS = {claim.id: claim for claim in claims()}

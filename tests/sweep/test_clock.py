@@ -13,9 +13,9 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
 from tmc_sweep.report.neighbours import at_once
 from tmc_sweep.sweep import recorder
-from tmc_sweep.sweep.budget import prune
-from tmc_sweep.sweep.inspection import verify
+from tmc_sweep.sweep.checkpoint_budget import prune
 from tmc_sweep.sweep.progress import Progress, TrialProgress
+from tmc_sweep.sweep.verify import verify
 from tmc_sweep.tables import lock, manifest
 from tmc_sweep.tables.pace import measured
 from tmc_sweep.tables.parts import read_part

@@ -12,9 +12,9 @@ from twin import expected, outcomes, small, started, sweep, table
 
 from tmc_sweep.data import Images
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.sweep.inspection import verify
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.sweep.repair import repair
+from tmc_sweep.sweep.verify import verify
 from tmc_sweep.tables.read import read_trials
 
 LONG = small(epochs=5)

@@ -16,7 +16,7 @@ from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import Images, Split
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EPOCH_COLUMNS
-from tmc_sweep.sweep.letters import Begin, Letter, Report
+from tmc_sweep.sweep.messages import Begin, Letter, Report
 from tmc_sweep.sweep.pack_run import PackRun
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.tables.checkpoints import CheckpointFiles

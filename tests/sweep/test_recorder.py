@@ -13,7 +13,7 @@ from tmc_sweep.errors import StorageError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EpochRecord, Provenance, Status
 from tmc_sweep.sweep import recorder as recorder_module
-from tmc_sweep.sweep.letters import Ack, Begin, Begun, Report
+from tmc_sweep.sweep.messages import Ack, Begin, Begun, Report
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.tables.checkpoints import CheckpointFiles
 from tmc_sweep.tables.epochs import EpochTable

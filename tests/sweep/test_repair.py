@@ -18,12 +18,12 @@ from tmc_sweep.errors import StorageError, SweepBusyError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
 from tmc_sweep.space import SearchSpace, parse
-from tmc_sweep.sweep.inspection import verify
 from tmc_sweep.sweep.pack_run import PackRun
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.sweep.repair import repair
 from tmc_sweep.sweep.search import choosing
 from tmc_sweep.sweep.stopping import Stopping
+from tmc_sweep.sweep.verify import verify
 from tmc_sweep.tables import files, manifest
 from tmc_sweep.tables.checkpoints import CheckpointFiles
 from tmc_sweep.tables.lock import sweep_lock

@@ -18,7 +18,7 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.space.load import parse
 from tmc_sweep.sweep.curves import Curves
-from tmc_sweep.sweep.letters import Report
+from tmc_sweep.sweep.messages import Report
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.sweep.search import CellSearch, known_trials
 from tmc_sweep.sweep.study import Outcome, Study, picks

@@ -12,7 +12,7 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EpochRecord, Status
 from tmc_sweep.space.schema import Scheduler, Statistic
 from tmc_sweep.sweep.curves import Curves
-from tmc_sweep.sweep.letters import Ack, Begun, Report
+from tmc_sweep.sweep.messages import Ack, Begun, Report
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.sweep.stopping import Decisions, Stopping, fair_order
 from tmc_sweep.tables.manifest import Decision

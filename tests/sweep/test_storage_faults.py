@@ -15,10 +15,10 @@ from tmc_sweep.data import Images
 from tmc_sweep.errors import StorageError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.space.load import parse
-from tmc_sweep.sweep import patience
-from tmc_sweep.sweep.inspection import verify
+from tmc_sweep.sweep import retry
 from tmc_sweep.sweep.progress import Snapshot
 from tmc_sweep.sweep.runner import run
+from tmc_sweep.sweep.verify import verify
 
 pytestmark = pytest.mark.usefixtures("local_ray")
 
@@ -74,7 +74,7 @@ class Fsync:
 
 @pytest.fixture
 def fsync(monkeypatch: pytest.MonkeyPatch) -> Fsync:
-    monkeypatch.setattr(patience, "_FIRST_PAUSE", 0.05)
+    monkeypatch.setattr(retry, "_FIRST_PAUSE", 0.05)
     return Fsync(monkeypatch)
 
 
@@ -83,15 +83,15 @@ def test_a_full_disk_a_failed_fsync_and_slow_storage_are_waited_for_each_with_on
 ):
     def slow() -> None:
         fsync.seconds = 0.15
-        monkeypatch.setattr(patience, "_SLOW_SECONDS", 0.2)
+        monkeypatch.setattr(retry, "_SLOW_SECONDS", 0.2)
 
-    monkeypatch.setattr(patience, "_SLOW_SECONDS", 1000.0)
+    monkeypatch.setattr(retry, "_SLOW_SECONDS", 1000.0)
     run(
         SPACE,
         paths.results,
         once_trained(lambda: fsync.fail(errno.ENOSPC, 4), lambda: fsync.fail(errno.EIO, 4), slow),
     )
-    *waited, warned = [record.getMessage() for record in caplog.records if record.name == patience.__name__]
+    *waited, warned = [record.getMessage() for record in caplog.records if record.name == retry.__name__]
     assert len(waited) == 4
     for code, waits, goes_on in zip((errno.ENOSPC, errno.EIO), waited[::2], waited[1::2], strict=True):
         assert waits.startswith(f"{paths.results}/")
@@ -106,7 +106,7 @@ def test_a_full_disk_a_failed_fsync_and_slow_storage_are_waited_for_each_with_on
 def test_a_disk_that_stays_full_ends_the_sweep_and_the_next_run_goes_on(
     digits: Images, paths: SweepPaths, fsync: Fsync, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(patience, "LIMIT_SECONDS", 0.3)
+    monkeypatch.setattr(retry, "LIMIT_SECONDS", 0.3)
     with pytest.raises(StorageError, match=r"\(No space left on device\): free some space") as raised:
         run(SPACE, paths.results, once_trained(lambda: fsync.fail(errno.ENOSPC, 10**9)))
     assert raised.value.exit_code == 4

@@ -10,7 +10,7 @@ from tmc_sweep.data import Images
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.space.schema import Resources
 from tmc_sweep.sweep import trainable
-from tmc_sweep.sweep.allotment import Allotment
+from tmc_sweep.sweep.packing import Allotment
 from tmc_sweep.sweep.recorder import Recorder
 
 

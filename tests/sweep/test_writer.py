@@ -13,7 +13,7 @@ from wait import HANGS_SECONDS
 from tmc_sweep.errors import StorageError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import OUTCOME_COLUMNS, EpochRecord, Provenance
-from tmc_sweep.sweep.letters import Begin, Report
+from tmc_sweep.sweep.messages import Begin, Report
 from tmc_sweep.sweep.progress import Snapshot
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.sweep.writer import Writer

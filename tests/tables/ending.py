@@ -11,9 +11,9 @@ import pyarrow as pa
 
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EPOCH_COLUMNS
-from tmc_sweep.tables import schema
+from tmc_sweep.tables import parquet
+from tmc_sweep.tables.parquet import read_sweep_id
 from tmc_sweep.tables.parts import read_part
-from tmc_sweep.tables.schema import read_sweep_id
 
 RELEASE = 8  # the place of the function that lets go, in the ten words of Arrow's C data interface
 NEVER = 1e6  # seconds between two offers of the interpreter to other threads
@@ -22,9 +22,9 @@ NEVER = 1e6  # seconds between two offers of the interpreter to other threads
 def read_from(part: Path) -> pa.Buffer:
     """What Arrow was given to read the part from."""
     given, reader = [], pa.BufferReader
-    schema.pa.BufferReader = lambda source: (given.append(source), reader(source))[1]
+    parquet.pa.BufferReader = lambda source: (given.append(source), reader(source))[1]
     read_part(part, read_sweep_id(part, EPOCH_COLUMNS))
-    schema.pa.BufferReader = reader
+    parquet.pa.BufferReader = reader
     return given[0] if isinstance(given[0], pa.Buffer) else pa.py_buffer(given[0])
 
 

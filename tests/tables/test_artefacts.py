@@ -23,7 +23,7 @@ from tmc_sweep.tables.artefacts import (
 from tmc_sweep.tables.epochs import EpochTable
 from tmc_sweep.tables.lock import artefact_lock, sweep_lock
 from tmc_sweep.tables.manifest import open_manifest, read_manifest
-from tmc_sweep.tables.schema import to_parquet
+from tmc_sweep.tables.parquet import to_parquet
 
 
 @pytest.fixture

@@ -19,9 +19,9 @@ from tmc_sweep.records import EPOCH_COLUMNS
 from tmc_sweep.tables import epochs, files
 from tmc_sweep.tables.epochs import EpochTable
 from tmc_sweep.tables.manifest import open_manifest
+from tmc_sweep.tables.parquet import arrow_schema, to_parquet
 from tmc_sweep.tables.parts import RecomputedEpochError
 from tmc_sweep.tables.read import read_trials
-from tmc_sweep.tables.schema import arrow_schema, to_parquet
 
 
 def full(*_):

@@ -10,8 +10,8 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EPOCH_COLUMNS, MEASURED_COLUMNS, TRIAL_COLUMNS, EpochRecord
 from tmc_sweep.tables.epochs import EpochTable
 from tmc_sweep.tables.manifest import open_manifest
+from tmc_sweep.tables.parquet import to_parquet
 from tmc_sweep.tables.read import read_epochs, read_trials
-from tmc_sweep.tables.schema import to_parquet
 from tmc_sweep.tables.summary import summarize
 from tmc_sweep.tables.trials import TrialTable, config_of
 

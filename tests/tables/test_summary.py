@@ -126,7 +126,7 @@ def test_a_metric_that_was_never_evaluated(store):
 def test_epochs_are_chosen_by_number_not_by_row_order(store, paths, monkeypatch):
     store({0: [-1.0, -2.0, -4.0]})
     expected = summarize(paths.epochs, last=2)
-    import tmc_sweep.tables.runs as runs
+    import tmc_sweep.tables.windows as runs
 
     read = runs.read_rows
     monkeypatch.setattr(runs, "read_rows", lambda *args: read(*args).take([2, 0, 1]).combine_chunks())

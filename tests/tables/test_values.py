@@ -10,7 +10,7 @@ import pytest
 
 from tmc_sweep.errors import DamagedError
 from tmc_sweep.records import ATTEMPT_COLUMNS, EPOCH_COLUMNS, TRIAL_COLUMNS, Column
-from tmc_sweep.tables.schema import arrow_schema, read_table, to_parquet
+from tmc_sweep.tables.parquet import arrow_schema, read_table, to_parquet
 
 TIME = Column("x", "timestamp", "", "")
 

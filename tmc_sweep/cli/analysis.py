@@ -14,8 +14,8 @@ from tmc_sweep.cli.forward import forward, on_cluster
 from tmc_sweep.cli.terminal import bar, messages, show, tell
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.said import visible
 from tmc_sweep.tables.labels import label, telling_fields
+from tmc_sweep.text import visible
 
 if TYPE_CHECKING:  # they load torch
     from tmc_sweep.analysis.analyse import Analysed

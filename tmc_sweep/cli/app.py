@@ -244,10 +244,10 @@ def status(
 def verify(name: Name, results: Results = Path("results"), as_json: Json = False) -> None:
     """Check every stored file of a sweep to the bit. Changes nothing; may run beside `run`."""
     from tmc_sweep.cli.show import show_findings
-    from tmc_sweep.sweep import inspection
+    from tmc_sweep.sweep import verify
 
-    paths = inspection.known_sweep(results, name)
-    findings = inspection.verify(paths)
+    paths = verify.known_sweep(results, name)
+    findings = verify.verify(paths)
     show_findings(name, findings, as_json=as_json)
     if findings.problems:
         raise typer.Exit(StorageError.exit_code)
@@ -257,8 +257,8 @@ def verify(name: Name, results: Results = Path("results"), as_json: Json = False
 @on_cluster(forward)
 def repair(name: Name, results: Results = Path("results")) -> None:
     """Set aside broken files, restore rows from checkpoints. Deletes nothing."""
-    from tmc_sweep.sweep.inspection import known_sweep
     from tmc_sweep.sweep.repair import repair as mend
+    from tmc_sweep.sweep.verify import known_sweep
 
     mended = mend(known_sweep(results, name))
     show(*mended.done or [f"{name}: nothing to mend"])
@@ -279,7 +279,7 @@ def prune(
     """Delete checkpoints of finished trials. The oldest first, until all take no more than this."""
     from tmc_sweep.cli.show import counted
     from tmc_sweep.cli.status import declared_gigabytes
-    from tmc_sweep.sweep.budget import prune as drop
+    from tmc_sweep.sweep.checkpoint_budget import prune as drop
     from tmc_sweep.tables.read import find
 
     paths = find(SweepPaths(results, name).epochs)

@@ -10,7 +10,7 @@ from tmc_sweep.cli.app import Json, Last, Metric, Name, Results, app
 from tmc_sweep.cli.forward import forward, on_cluster
 from tmc_sweep.cli.terminal import tell
 from tmc_sweep.errors import InputError, StorageError, command
-from tmc_sweep.given import at_once
+from tmc_sweep.input_file import at_once
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.space.schema import Resources, Statistic
 
@@ -74,7 +74,7 @@ def _written(file: Path, text: str, paths: SweepPaths) -> str:
 
 def _search_space(paths: SweepPaths, frame: "pd.DataFrame", statistic: Statistic) -> str:
     """The best cell's trials as a search space; InputError if none is the best, or its name says another trial now."""
-    from tmc_sweep.space.written import one_cell
+    from tmc_sweep.space.write import one_cell
     from tmc_sweep.tables.declared import last_run
     from tmc_sweep.tables.read import plain_rows, stored_trials
     from tmc_sweep.tables.trials import config_of

@@ -10,7 +10,7 @@ from tmc_sweep.cli.app import MAX_TRIALS, File, Json, MaxTrials, Name, Set, app
 from tmc_sweep.cli.forward import forward, load_space, on_cluster
 from tmc_sweep.cli.terminal import show, show_text, tell
 from tmc_sweep.errors import SweepInterruptedError, command
-from tmc_sweep.said import first_line
+from tmc_sweep.text import first_line
 
 if TYPE_CHECKING:  # they load Ray
     from tmc_sweep.cluster.jobs import Job
@@ -76,7 +76,7 @@ def ls(as_json: Json = False) -> None:
 @on_cluster(forward)
 def logs(name: Name, follow: Follow = False) -> None:
     """Show the log of a sweep's newest job."""
-    from tmc_sweep.cluster.following import log_of
+    from tmc_sweep.cluster.job_log import log_of
     from tmc_sweep.cluster.jobs import find_job
     from tmc_sweep.cluster.server import find_server
 
@@ -106,7 +106,7 @@ def stop(name: Name) -> None:
 
 def _follow(server: "JobServer", job: "Job", last: int | None = None) -> None:
     """Show its log until it ends, from its beginning or its `last` lines, and end as it did."""
-    from tmc_sweep.cluster.following import follow
+    from tmc_sweep.cluster.job_log import follow
 
     try:
         ended = follow(server, job, show_text, last)

@@ -20,7 +20,7 @@ from tmc_sweep.tables.read import plain_rows
 if TYPE_CHECKING:  # they load torch
     from tmc_sweep.analysis.toy import Gap
     from tmc_sweep.cluster.jobs import Job
-    from tmc_sweep.sweep.inspection import Findings
+    from tmc_sweep.sweep.verify import Findings
 
 _TEXTS = ("objective", "architecture", "proposal", "reason", "value", "baseline")
 _ALONE = ("a_seeds_only", "b_seeds_only")

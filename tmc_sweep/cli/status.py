@@ -11,7 +11,7 @@ from tmc_sweep.tables.checkpoints import CheckpointFiles
 from tmc_sweep.tables.declared import last_run
 from tmc_sweep.tables.earlier import earlier_cells
 from tmc_sweep.tables.read import epochs_to_have, plain_rows, read_trials
-from tmc_sweep.tables.runs import CELL_FIELDS
+from tmc_sweep.tables.windows import CELL_FIELDS
 
 _TRIAL_FIELDS = ("trial_id", *CELL_FIELDS, "seed", "status", "attempts", "epochs_done", "epochs", "reason")
 

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from tmc_sweep.said import visible
+from tmc_sweep.text import visible
 
 
 def console(*, stderr: bool = False, soft_wrap: bool = False) -> Console:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import ray
 
-from tmc_sweep import given
+from tmc_sweep import input_file
 from tmc_sweep.cluster.machine import Check, Machine, disk_problem, gigabytes, gpu_problem, this_machine
 from tmc_sweep.cluster.nodes import check_nodes
 from tmc_sweep.cluster.server import find_server
@@ -104,7 +104,7 @@ def _token() -> Check:
     if os.environ.get("RAY_AUTH_TOKEN"):
         return Check(True, "token", "in RAY_AUTH_TOKEN")
     try:
-        empty, mode = not given.read(token, _MOST_OF_A_TOKEN).strip(), token.stat().st_mode & 0o777
+        empty, mode = not input_file.read(token, _MOST_OF_A_TOKEN).strip(), token.stat().st_mode & 0o777
     except FileNotFoundError:
         return Check(True, "token", f"none at {token}: only clusters that ask for one need it")
     except OSError as error:

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from tmc_sweep.cluster.description import documents
+from tmc_sweep.cluster.cluster_file import documents
 from tmc_sweep.errors import InputError
 from tmc_sweep.explain import did_you_mean
 from tmc_sweep.space.schema import Resources
-from tmc_sweep.sweep.allotment import Capacity, room
 from tmc_sweep.sweep.autoscaler import Autoscaler
 from tmc_sweep.sweep.nodes import Nodes, any_fits, capacity_here, check_fits
+from tmc_sweep.sweep.packing import Capacity, room
 from tmc_sweep.sweep.session import cluster_address, joined
 
 

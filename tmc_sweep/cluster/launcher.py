@@ -19,10 +19,10 @@ from ray.autoscaler._private.commands import _get_running_head_node
 from ray.autoscaler._private.providers import _get_node_provider
 from ray.autoscaler.sdk import bootstrap_config
 
-from tmc_sweep.cluster.description import documents
+from tmc_sweep.cluster.cluster_file import documents
 from tmc_sweep.cluster.ssh import Compose, Head
 from tmc_sweep.errors import CannotRunError, InputError
-from tmc_sweep.said import first_line
+from tmc_sweep.text import first_line
 
 _FIND_SECONDS = 15.0  # for a cloud to say where the head is
 _CONNECT_SECONDS = 10

@@ -11,7 +11,7 @@ from typing import NamedTuple, Self
 
 from tmc_sweep.cluster import probe
 from tmc_sweep.errors import CannotRunError
-from tmc_sweep.said import last_line
+from tmc_sweep.text import last_line
 
 PROBE = Path(probe.__file__).read_text(encoding="utf-8")
 PROBE_SECONDS = 60.0  # importing torch from a cold disk, and its first look at each GPU

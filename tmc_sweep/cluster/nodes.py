@@ -21,7 +21,7 @@ from tmc_sweep.cluster.machine import (
     gigabytes,
     gpu_problem,
 )
-from tmc_sweep.said import last_line
+from tmc_sweep.text import last_line
 
 ANSWER_SECONDS = 90.0  # for all nodes together: a new process of Ray and the probe
 _CLOCK_SECONDS = 10.0

@@ -17,10 +17,10 @@ from ray.job_submission import JobSubmissionClient
 
 from tmc_sweep.errors import CannotRunError
 from tmc_sweep.exchange import exchange
-from tmc_sweep.said import last_line
 from tmc_sweep.sweep.address import CONNECT_SECONDS, answers, as_ray_reads, running_here
 from tmc_sweep.sweep.control_service import ControlService, token_refused
 from tmc_sweep.sweep.trust import is_anothers
+from tmc_sweep.text import last_line
 
 _HERE = "http://127.0.0.1:8265"
 _VERSION = "/api/version"

@@ -15,8 +15,8 @@ from types import FrameType
 from typing import IO, Any
 
 from tmc_sweep.errors import CLUSTER_FILE, CannotRunError, InputError, SweepInterruptedError
-from tmc_sweep.said import last_line
 from tmc_sweep.space import SearchSpace
+from tmc_sweep.text import last_line
 
 Compose = Callable[[str, bool], list[str]]  # a shell script, whether on a terminal: the ssh command that runs it there
 

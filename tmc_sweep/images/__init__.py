@@ -3,7 +3,7 @@
 Nothing here needs torch but CIFAR-10's pickles, and the addresses of downloads, which are torchvision's.
 """
 
+from tmc_sweep.images.folders import data_root
 from tmc_sweep.images.load import Images, is_here, load
-from tmc_sweep.images.places import data_root
 
 __all__ = ["Images", "data_root", "is_here", "load"]

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from tmc_sweep.errors import InputError
-from tmc_sweep.images.places import FOLDERS
+from tmc_sweep.images.folders import FOLDERS
 
 _SECONDS = 1800.0  # for a data set: CIFAR-10's 170 MB at 100 kB/s
 _MOST_BYTES = 2**28  # of a file

@@ -5,17 +5,17 @@ import zlib
 from io import BytesIO
 from pathlib import Path
 
-from tmc_sweep import given
+from tmc_sweep import input_file
 from tmc_sweep.errors import InputError
 
 
 def read(path: Path, most: int) -> bytes:
     """The whole file, or the one that a link leads to; InputError unless it is regular and holds at most so much."""
     try:
-        return given.read(path, most)
-    except given.IrregularError as error:
+        return input_file.read(path, most)
+    except input_file.IrregularError as error:
         raise InputError(f"{path} must be a regular file, but is {error.strerror}: put the file in its place") from None
-    except given.TooLargeError:
+    except input_file.TooLargeError:
         raise _too_large(path, most) from None
     except OSError as error:
         raise InputError(f"{path} must be readable, but is not ({error.strerror}): put it there, readable") from None

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tmc_sweep.errors import InputError
 from tmc_sweep.images.files import inflated, read
-from tmc_sweep.images.places import FILES, FOLDERS, Found
+from tmc_sweep.images.folders import FILES, FOLDERS, Found
 
 Array = NDArray[np.uint8]
 Arrays = tuple[Array, Array, Array, Array]  # training images and labels, test images and labels

@@ -14,8 +14,8 @@ import numpy as np
 from tmc_sweep.config import DATA_SETS
 from tmc_sweep.errors import InputError
 from tmc_sweep.images.download import can_keep, fetch, keep
+from tmc_sweep.images.folders import FILES, FOLDERS, Found, data_root, look
 from tmc_sweep.images.formats import Array, Arrays, from_batches, from_idx
-from tmc_sweep.images.places import FILES, FOLDERS, Found, data_root, look
 
 # SHA-256 of the four arrays of `Images`, in order. Where we know none, `_PLAUSIBLE_MEAN` stands in.
 _CHECKSUMS: Mapping[str, str] = {

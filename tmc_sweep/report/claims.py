@@ -6,11 +6,11 @@ from functools import cache
 
 from pydantic import Field
 
+from tmc_sweep.report.conditions import Setting, combinations, departures, matches
+from tmc_sweep.report.data_file import Kept, load
 from tmc_sweep.report.evidence import Trial, evidence
-from tmc_sweep.report.kept import Kept, load
 from tmc_sweep.report.measures import Measure
 from tmc_sweep.report.reading import Reading
-from tmc_sweep.report.setting import Setting, combinations, departures, matches
 from tmc_sweep.report.tables import SweepTables
 from tmc_sweep.report.verdicts import Rule, Verdict, together
 

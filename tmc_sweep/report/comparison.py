@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from tmc_sweep.records import ENDED_EARLY, OPEN
+from tmc_sweep.report.conditions import departures
 from tmc_sweep.report.evidence import LAST, Trial, evidence, window
 from tmc_sweep.report.published import Number, published
-from tmc_sweep.report.setting import departures
 from tmc_sweep.report.tables import SweepTables
 from tmc_sweep.report.text import side_by_side
 from tmc_sweep.tables.summary import statistics

@@ -16,12 +16,12 @@ from pydantic import Field
 
 from tmc_sweep.config import Objective
 from tmc_sweep.records import ENDED_EARLY, Status
+from tmc_sweep.report.conditions import Setting, matches
+from tmc_sweep.report.data_file import Kept
 from tmc_sweep.report.evidence import LAST, Trial, window
 from tmc_sweep.report.inference import Mean, Share, of_proportion
-from tmc_sweep.report.kept import Kept
 from tmc_sweep.report.processes import unproven
 from tmc_sweep.report.reading import Reading, over_processes, over_seeds, too_few
-from tmc_sweep.report.setting import Setting, matches
 from tmc_sweep.tables.paired import CONFIDENCE
 
 _NATS = "nats per image"

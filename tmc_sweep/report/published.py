@@ -5,8 +5,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from tmc_sweep.report.kept import Kept, load
-from tmc_sweep.report.setting import Setting
+from tmc_sweep.report.conditions import Setting
+from tmc_sweep.report.data_file import Kept, load
 
 
 class Number(Kept):

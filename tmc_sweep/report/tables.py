@@ -12,7 +12,6 @@ from tmc_sweep.config import DATA_SETS
 from tmc_sweep.errors import StorageError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.report.neighbours import at_once
-from tmc_sweep.said import visible
 from tmc_sweep.space.schema import Statistic
 from tmc_sweep.space.stored import parse_stored
 from tmc_sweep.tables.artefacts import EVALUATIONS, LATENTS, RECONSTRUCTIONS, read_artefact
@@ -21,8 +20,9 @@ from tmc_sweep.tables.labels import differing_fields
 from tmc_sweep.tables.manifest import read_manifest
 from tmc_sweep.tables.paired import differences_of
 from tmc_sweep.tables.read import plain_rows, read_attempts, read_epochs, read_trials
-from tmc_sweep.tables.runs import Runs, read_runs
 from tmc_sweep.tables.summary import summary_of
+from tmc_sweep.tables.windows import Runs, read_runs
+from tmc_sweep.text import visible
 
 
 @dataclass(frozen=True)

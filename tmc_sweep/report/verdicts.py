@@ -8,8 +8,8 @@ a bound on either side, inside means beyond both: two one-sided tests, of equiva
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 
+from tmc_sweep.report.data_file import Kept
 from tmc_sweep.report.inference import CHANCE, Estimate, holm
-from tmc_sweep.report.kept import Kept
 
 
 class Verdict(StrEnum):

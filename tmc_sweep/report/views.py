@@ -24,7 +24,7 @@ from tmc_sweep.tables.labels import differing_fields, telling_fields
 from tmc_sweep.tables.paired import CONFIDENCE
 from tmc_sweep.tables.ranking import ranked
 from tmc_sweep.tables.read import plain_rows
-from tmc_sweep.tables.runs import CELL_FIELDS
+from tmc_sweep.tables.windows import CELL_FIELDS
 
 MAX_ROWS = 1_000  # of one table: a page of more is no page
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import NamedTuple, Self, TypeVar
 
 from tmc_sweep.errors import InputError
-from tmc_sweep.said import visible
+from tmc_sweep.text import visible
 
 MOST_TOLD = 20
 

@@ -27,7 +27,7 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 
-from tmc_sweep import given
+from tmc_sweep import input_file
 from tmc_sweep.space.mistakes import Mark, Mistakes, SpaceError
 
 MAX_BYTES = 256 * 1024
@@ -170,8 +170,8 @@ def _text(text: str) -> str:
 def read(path: Path | str) -> str:
     """The text of a UTF-8 file of at most 256 KB; SpaceError if it is not one."""
     try:
-        content = given.read(Path(path), MAX_BYTES)
-    except given.TooLargeError:
+        content = input_file.read(Path(path), MAX_BYTES)
+    except input_file.TooLargeError:
         raise _too_large(Mark(str(path), 1, 1)) from None
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)

@@ -16,8 +16,8 @@ from ray.autoscaler._private.kuberay.node_provider import KubernetesHttpApiClien
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from tmc_sweep import given
-from tmc_sweep.sweep.allotment import Capacity
+from tmc_sweep import input_file
+from tmc_sweep.sweep.packing import Capacity
 from tmc_sweep.sweep.trust import is_ours
 
 _NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -71,7 +71,7 @@ def _described_in_files(gcs_port: str) -> Iterator[Any]:
             options = (process / "cmdline").read_bytes().decode().split("\0") if is_ours(process) else []
             if any(option.startswith("--gcs-address=") and option.endswith(f":{gcs_port}") for option in options):
                 files = [Path(option.removeprefix(_OPTION)) for option in options if option.startswith(_OPTION)]
-                yield from (YAML(typ="safe").load(given.read(file.expanduser(), _MOST_BYTES)) for file in files)
+                yield from (YAML(typ="safe").load(input_file.read(file.expanduser(), _MOST_BYTES)) for file in files)
 
 
 def _described_by_kubernetes() -> Any:

@@ -12,8 +12,8 @@ from ray.core.generated.gcs_service_pb2_grpc import InternalKVGcsServiceStub, No
 from ray.exceptions import AuthenticationError
 
 from tmc_sweep.errors import CannotRunError, TmcSweepError, cluster_lost
-from tmc_sweep.said import visible
 from tmc_sweep.sweep import TOKEN
+from tmc_sweep.text import visible
 
 _JOIN_SECONDS = 10.0
 _SILENT_SECONDS = 20.0

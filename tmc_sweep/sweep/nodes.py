@@ -11,8 +11,8 @@ import torch
 
 from tmc_sweep.errors import CannotRunError, command
 from tmc_sweep.space.schema import Resources
-from tmc_sweep.sweep.allotment import Capacity
 from tmc_sweep.sweep.autoscaler import Autoscaler
+from tmc_sweep.sweep.packing import Capacity
 
 _HEAD = "node:__internal_head__"  # a resource that only the head has
 

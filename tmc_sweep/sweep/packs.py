@@ -9,7 +9,7 @@ from ray import tune
 from ray.tune.search import ConcurrencyLimiter, Searcher
 
 from tmc_sweep.config import TrialConfig
-from tmc_sweep.sweep.allotment import Allotment, Allotter
+from tmc_sweep.sweep.packing import Allotment, Allotter
 
 PackConfig = dict[str, Any]  # {"number": ..., "cpu": ..., "gpu": ...}
 

@@ -12,9 +12,9 @@ from typing import Self
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import ENDED, FINISHED, MEANS, OPEN, EpochRecord, Status
-from tmc_sweep.sweep.budget import DROPPED, Budget
+from tmc_sweep.sweep.checkpoint_budget import DROPPED, Budget
 from tmc_sweep.sweep.curves import Curves
-from tmc_sweep.sweep.letters import Ack, Begin, Begun, Letter, Reply, Report
+from tmc_sweep.sweep.messages import Ack, Begin, Begun, Letter, Reply, Report
 from tmc_sweep.sweep.stopping import Stopping
 from tmc_sweep.tables.attempts import AttemptTable, name_of_pack
 from tmc_sweep.tables.checkpoints import CheckpointFiles, pass_over

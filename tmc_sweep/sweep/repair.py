@@ -11,8 +11,8 @@ from tmc_sweep.config import EarlierConfig, TrialConfig
 from tmc_sweep.errors import InputError, StorageError, command
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import ENDED, INTERRUPTED, EpochRecord, Status
-from tmc_sweep.sweep.inspection import Findings, config_in, inspect
 from tmc_sweep.sweep.recorder import Recorder
+from tmc_sweep.sweep.verify import Findings, config_in, inspect
 from tmc_sweep.tables import files
 from tmc_sweep.tables.attempts import AttemptTable
 from tmc_sweep.tables.checkpoints import CheckpointFiles

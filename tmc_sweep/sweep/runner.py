@@ -14,8 +14,8 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.space import load as load_space
-from tmc_sweep.sweep.allotment import Allotter
-from tmc_sweep.sweep.mailbox import Postman, open_mailbox
+from tmc_sweep.sweep.channel import Postman, open_mailbox
+from tmc_sweep.sweep.packing import Allotter
 from tmc_sweep.sweep.packs import PackConfig, Packs, one_after_another
 from tmc_sweep.sweep.progress import Listener, TrialProgress
 from tmc_sweep.sweep.publisher import publishing
@@ -32,7 +32,7 @@ from tmc_sweep.sweep.writer import Writer
 from tmc_sweep.tables.lock import sweep_lock
 from tmc_sweep.tables.manifest import open_manifest
 from tmc_sweep.tables.pace import measured
-from tmc_sweep.tables.published import Publication
+from tmc_sweep.tables.publish import Publication
 from tmc_sweep.tables.read import stored_trials
 from tmc_sweep.tables.summary import summarize, write_summary
 from tmc_sweep.tables.trials import missing

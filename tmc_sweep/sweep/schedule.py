@@ -14,8 +14,8 @@ from ray import tune
 from ray.exceptions import RayActorError
 from ray.tune.search import ConcurrencyLimiter
 
-from tmc_sweep.said import last_line
 from tmc_sweep.sweep.packs import PackConfig, share
+from tmc_sweep.text import last_line
 
 MAX_FAILURES = 3  # of a pack's process, before its trials count as failed
 _ROUNDS = 5

@@ -15,15 +15,15 @@ from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-d
 from ray.exceptions import AuthenticationError, RayError
 
 from tmc_sweep.errors import CannotRunError, TmcSweepError, cluster_lost
-from tmc_sweep.said import first_line
 from tmc_sweep.space.schema import Resources
 from tmc_sweep.sweep import TOKEN
 from tmc_sweep.sweep.address import CONNECT_SECONDS, answers, as_ray_reads, running_here
-from tmc_sweep.sweep.allotment import Capacity
 from tmc_sweep.sweep.control_service import ControlService
 from tmc_sweep.sweep.nodes import Nodes, capacity_here, check_fits
+from tmc_sweep.sweep.packing import Capacity
 from tmc_sweep.sweep.raylet import watched
 from tmc_sweep.sweep.scratch import scratch_folder
+from tmc_sweep.text import first_line
 
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108
 _LEAST_OPEN_FILES = 256  # with 64 Ray's head falls silent, with 128 a small sweep was trained

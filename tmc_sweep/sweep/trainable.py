@@ -8,10 +8,10 @@ from ray import tune
 
 from tmc_sweep.data import Images
 from tmc_sweep.space.schema import Resources
-from tmc_sweep.sweep.allotment import Allotment
-from tmc_sweep.sweep.mailbox import MailboxChannel
+from tmc_sweep.sweep.channel import MailboxChannel
 from tmc_sweep.sweep.memory import free_memory
 from tmc_sweep.sweep.pack_run import PackRun
+from tmc_sweep.sweep.packing import Allotment
 from tmc_sweep.sweep.worker import prepare
 
 

@@ -9,10 +9,10 @@ from ray.exceptions import RayError
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.errors import CannotRunError
-from tmc_sweep.said import last_line
 from tmc_sweep.space.schema import Resources
-from tmc_sweep.sweep.allotment import Measure
 from tmc_sweep.sweep.memory import fits
+from tmc_sweep.sweep.packing import Measure
+from tmc_sweep.text import last_line
 from tmc_sweep.training import Cost, Engine, cost
 
 _CHECK_SECONDS = 0.2

@@ -9,10 +9,10 @@ from functools import partial
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.records import EpochRecord, Status
-from tmc_sweep.sweep.letters import Letter, Reply, Report
-from tmc_sweep.sweep.patience import Patience
+from tmc_sweep.sweep.messages import Letter, Reply, Report
 from tmc_sweep.sweep.progress import Listener, Progress, TrialProgress
 from tmc_sweep.sweep.recorder import Recorder
+from tmc_sweep.sweep.retry import Patience
 from tmc_sweep.tables.pace import Paces
 
 _log = logging.getLogger(__name__)

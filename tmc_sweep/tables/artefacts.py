@@ -15,8 +15,8 @@ from tmc_sweep.records import EVALUATION_COLUMNS, LATENT_COLUMNS, RECONSTRUCTION
 from tmc_sweep.tables import files
 from tmc_sweep.tables.lock import artefact_lock
 from tmc_sweep.tables.manifest import read_manifest
+from tmc_sweep.tables.parquet import arrow_schema, damaged, read_table, to_parquet
 from tmc_sweep.tables.read import plain_rows
-from tmc_sweep.tables.schema import arrow_schema, damaged, read_table, to_parquet
 
 
 class Artefact(NamedTuple):

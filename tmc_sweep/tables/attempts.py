@@ -15,7 +15,7 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import ATTEMPT_COLUMNS, INTERRUPTED
 from tmc_sweep.tables import files
 from tmc_sweep.tables.manifest import open_manifest
-from tmc_sweep.tables.schema import arrow_schema, read_table, to_parquet
+from tmc_sweep.tables.parquet import arrow_schema, read_table, to_parquet
 
 AttemptRow = Mapping[str, Any]  # keyed by column
 ATTEMPT_KEY = ("trial_id", "attempt")

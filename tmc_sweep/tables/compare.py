@@ -7,8 +7,8 @@ import pandas as pd
 from tmc_sweep.errors import InputError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.tables.paired import differences, of_common_seeds
-from tmc_sweep.tables.runs import CELL_FIELDS, Runs, read_runs
 from tmc_sweep.tables.summary import summary_of
+from tmc_sweep.tables.windows import CELL_FIELDS, Runs, read_runs
 
 _OF_SIDE = ("mean", "std_seeds", "last_epoch", "seeds_only", "reason")
 

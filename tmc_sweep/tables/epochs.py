@@ -15,8 +15,8 @@ from tmc_sweep.paths import SweepPaths, part_name, part_number, part_numbers
 from tmc_sweep.records import EPOCH_COLUMNS, EpochRecord
 from tmc_sweep.tables import files
 from tmc_sweep.tables.manifest import open_manifest
+from tmc_sweep.tables.parquet import arrow_schema, damaged, to_parquet
 from tmc_sweep.tables.parts import TrialRows, read_counts, read_part, to_table
-from tmc_sweep.tables.schema import arrow_schema, damaged, to_parquet
 
 TRIALS_PER_PART = 64
 PARTS_IN_MEMORY = 32  # 320 MB of full parts

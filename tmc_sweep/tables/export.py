@@ -15,10 +15,10 @@ from tmc_sweep.records import CONFIG_COLUMNS, EPOCH_COLUMNS, MEASURED_COLUMNS, T
 from tmc_sweep.tables import files
 from tmc_sweep.tables.comma_separated import texts
 from tmc_sweep.tables.labels import differing_fields, label
+from tmc_sweep.tables.parquet import arrow_schema, read_table
 from tmc_sweep.tables.parts import read_rows
 from tmc_sweep.tables.present import part_files
 from tmc_sweep.tables.read import find, stored_trials
-from tmc_sweep.tables.schema import arrow_schema, read_table
 
 _NAMES = [column.name for column in MEASURED_COLUMNS]
 _SCALARS = [name for name in _NAMES if name not in ("epoch", "attempt", "time")]

@@ -19,7 +19,7 @@ from pydantic.dataclasses import dataclass
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EPOCH_COLUMNS
 from tmc_sweep.tables import files, sealed_json
-from tmc_sweep.tables.schema import read_sweep_id
+from tmc_sweep.tables.parquet import read_sweep_id
 
 VERSION = 2  # 1, of 0.1.0: without decisions, and without what a copy leaves out
 _LEFT_OUT = ("checkpoints",)  # by a copy

@@ -19,7 +19,7 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.tables.declared import declared_statistic
 from tmc_sweep.tables.labels import differing_fields, text
 from tmc_sweep.tables.read import plain_rows
-from tmc_sweep.tables.runs import CELL_FIELDS, Runs, in_window, read_runs, reasons, windows
+from tmc_sweep.tables.windows import CELL_FIELDS, Runs, in_window, read_runs, reasons, windows
 
 CONFIDENCE = 0.95
 _DIFFERENCES = ["first_epoch", "last_epoch", "mean_difference", "std_difference", "low", "high", "n_seeds", "reason"]

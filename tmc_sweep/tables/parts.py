@@ -24,7 +24,7 @@ from tmc_sweep.records import (
     EpochRecord,
     fixed_values,
 )
-from tmc_sweep.tables.schema import TYPES, arrow_schema, damaged, read_encoded
+from tmc_sweep.tables.parquet import TYPES, arrow_schema, damaged, read_encoded
 
 _Ints = NDArray[np.integer[Any]]
 _CHUNKS = 32  # pieces that a trial's rows may be in before they are joined

@@ -13,8 +13,8 @@ from tmc_sweep.paths import SweepPaths, is_name, part_name, part_numbers
 from tmc_sweep.records import EPOCH_COLUMNS, TRIAL_COLUMNS
 from tmc_sweep.tables import epochs, files
 from tmc_sweep.tables.manifest import is_copy, read_manifest
+from tmc_sweep.tables.parquet import damaged, opened, read_encoded
 from tmc_sweep.tables.renamed import earlier_name, later_name
-from tmc_sweep.tables.schema import damaged, opened, read_encoded
 
 
 def sweep_names(results: Path) -> list[str]:

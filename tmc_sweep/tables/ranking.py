@@ -9,8 +9,8 @@ from tmc_sweep.records import DIFFERENCES
 from tmc_sweep.tables.earlier import earlier_cells, without
 from tmc_sweep.tables.paired import differences_to_first
 from tmc_sweep.tables.read import read_trials
-from tmc_sweep.tables.runs import CELL_FIELDS, read_runs
 from tmc_sweep.tables.summary import summary_of
+from tmc_sweep.tables.windows import CELL_FIELDS, read_runs
 
 _NO_ROWS = dict.fromkeys(("first_epoch", "last_epoch", "n_seeds", "n_epochs", "n_nonfinite"), 0)
 

@@ -10,9 +10,9 @@ from tmc_sweep.errors import InputError
 from tmc_sweep.explain import did_you_mean
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import ATTEMPT_COLUMNS, EPOCH_COLUMNS, OVER, TRIAL_COLUMNS
+from tmc_sweep.tables.parquet import arrow_schema, read_table
 from tmc_sweep.tables.parts import read_rows
 from tmc_sweep.tables.present import check_present, is_there, part_files, sweep_names
-from tmc_sweep.tables.schema import arrow_schema, read_table
 
 
 def read_epochs(path: str | Path) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from tmc_sweep.records import EPOCH_COLUMNS, TRIAL_COLUMNS
 from tmc_sweep.tables import files
 from tmc_sweep.tables.lock import sweep_lock
 from tmc_sweep.tables.manifest import read_manifest
-from tmc_sweep.tables.schema import read_sweep_id
+from tmc_sweep.tables.parquet import read_sweep_id
 
 
 def earlier_name(paths: SweepPaths) -> SweepPaths | None:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
-from tmc_sweep.tables.schema import check_version, damaged
+from tmc_sweep.tables.parquet import check_version, damaged
 from tmc_sweep.tables.seal import PLACEHOLDER, is_sealed, sealed
 
 _MARK = b'"sha256": "'  # quotes inside of a JSON string are escaped, so no text holds it

@@ -8,10 +8,10 @@ from tmc_sweep.config import TrialConfig
 from tmc_sweep.errors import InputError, StorageError, command
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EPOCH_COLUMNS
+from tmc_sweep.tables.parquet import read_sweep_id
 from tmc_sweep.tables.parts import TrialRows, read_part
 from tmc_sweep.tables.present import part_files, sweep_names
 from tmc_sweep.tables.read import find, stored_trials
-from tmc_sweep.tables.schema import read_sweep_id
 from tmc_sweep.tables.trials import TrialRow, known_config
 
 _ANY = "NAME"  # of a sweep

@@ -15,8 +15,8 @@ from tmc_sweep.records import STATISTICS, SUMMARY_COLUMNS
 from tmc_sweep.tables import files
 from tmc_sweep.tables.declared import declared_statistic
 from tmc_sweep.tables.manifest import open_manifest
-from tmc_sweep.tables.runs import CELL_FIELDS, Runs, in_window, read_runs, reasons, windows
-from tmc_sweep.tables.schema import arrow_schema, to_parquet
+from tmc_sweep.tables.parquet import arrow_schema, to_parquet
+from tmc_sweep.tables.windows import CELL_FIELDS, Runs, in_window, read_runs, reasons, windows
 
 
 def summarize(path: str | Path, last: int | None = None, metric: str | None = None) -> pd.DataFrame:

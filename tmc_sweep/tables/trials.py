@@ -14,7 +14,7 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import CONFIG_COLUMNS, OVER, TRIAL_COLUMNS, Status, fixed_values
 from tmc_sweep.tables import files
 from tmc_sweep.tables.manifest import open_manifest
-from tmc_sweep.tables.schema import arrow_schema, read_table, to_parquet
+from tmc_sweep.tables.parquet import arrow_schema, read_table, to_parquet
 
 TrialRow = Mapping[str, Any]  # keyed by column
 _NAMES = tuple(column.name for column in TRIAL_COLUMNS)

@@ -14,7 +14,7 @@ import torch
 from pydantic import Field, TypeAdapter
 from torch.profiler import ProfilerActivity, profile
 
-from tmc_sweep import given
+from tmc_sweep import input_file
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import Split
 from tmc_sweep.training.pack import Engine, Pack
@@ -79,7 +79,7 @@ def cost(config: TrialConfig, members: int, device: str = "cpu", engine: Engine 
 def remembered(config: TrialConfig, members: int, device: str = "cpu", engine: Engine = "eager") -> Cost | None:
     """The cost as `cost` measured it here before, with as many threads; None if it did not."""
     try:
-        return _COST.validate_json(given.read(_file(config, members, device, engine), _MOST_BYTES), strict=True)
+        return _COST.validate_json(input_file.read(_file(config, members, device, engine), _MOST_BYTES), strict=True)
     except (OSError, ValueError):
         return None
 

@@ -3,7 +3,7 @@
 from tmc_sweep.report.figures.cells import cells_of
 from tmc_sweep.report.figures.curves import curves
 from tmc_sweep.report.figures.figure import Figure, png, svg, write
-from tmc_sweep.report.figures.grid import heatmap
+from tmc_sweep.report.figures.heatmap import heatmap
 from tmc_sweep.report.figures.latents import latents
 from tmc_sweep.report.figures.model import model
 from tmc_sweep.report.figures.reconstructions import reconstructions

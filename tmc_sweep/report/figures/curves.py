@@ -13,7 +13,7 @@ from tmc_sweep.report.figures.averages import Curve, Limits, seed_averages
 from tmc_sweep.report.figures.cells import Cell, Cells, labels
 from tmc_sweep.report.figures.figure import Figure
 from tmc_sweep.report.figures.style import COLOURS, DARK, PALE, canvas, legend_below, note, panel_grid
-from tmc_sweep.report.figures.words import counted, metric_name, span, with_unit, wrapped
+from tmc_sweep.report.figures.text import counted, metric_name, span, with_unit, wrapped
 from tmc_sweep.report.tables import SweepTables
 from tmc_sweep.tables.labels import label
 

@@ -14,7 +14,7 @@ from tmc_sweep.config import TrialConfig
 from tmc_sweep.report.figures.cells import Cells
 from tmc_sweep.report.figures.figure import Figure
 from tmc_sweep.report.figures.style import COLOURS, DARK, WIDTH, canvas, legend_below
-from tmc_sweep.report.figures.words import counted, span
+from tmc_sweep.report.figures.text import counted, span
 from tmc_sweep.report.tables import SweepTables
 
 _MAX_MODELS = 8

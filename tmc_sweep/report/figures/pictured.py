@@ -7,7 +7,7 @@ import pandas as pd
 
 from tmc_sweep.records import Status
 from tmc_sweep.report.figures.cells import Cell, Cells, ranking
-from tmc_sweep.report.figures.words import span
+from tmc_sweep.report.figures.text import span
 from tmc_sweep.report.tables import SweepTables
 
 _MAX_CELLS = 12

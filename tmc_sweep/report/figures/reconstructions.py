@@ -15,7 +15,7 @@ from tmc_sweep.report.figures.cells import Cell, Cells
 from tmc_sweep.report.figures.figure import Figure
 from tmc_sweep.report.figures.pictured import Pictured, pictured
 from tmc_sweep.report.figures.style import WIDTH, canvas
-from tmc_sweep.report.figures.words import wrapped
+from tmc_sweep.report.figures.text import wrapped
 from tmc_sweep.report.tables import SweepTables
 
 Pixels = NDArray[np.uint8]

@@ -6,9 +6,9 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from tmc_sweep import given
+from tmc_sweep import input_file
 from tmc_sweep.errors import InputError
-from tmc_sweep.said import first_line
+from tmc_sweep.text import first_line
 
 _MOST_BYTES = 2**20
 
@@ -16,7 +16,7 @@ _MOST_BYTES = 2**20
 def documents(file: Path, option: str) -> list[Any]:
     """What the file holds; InputError, naming the command's option, if it cannot be read as YAML."""
     try:
-        return list(YAML(typ="safe").load_all(given.read(file, _MOST_BYTES)))
+        return list(YAML(typ="safe").load_all(input_file.read(file, _MOST_BYTES)))
     except OSError as error:
         raise InputError(
             f"{option} must be a file of `ray up`, but {file} is not ({error.strerror}): name one, such as in cluster/"

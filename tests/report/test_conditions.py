@@ -4,7 +4,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from tmc_sweep.config import TrialConfig
-from tmc_sweep.report.setting import Setting, combinations, departures, matches
+from tmc_sweep.report.conditions import Setting, combinations, departures, matches
 
 ADAPTER: TypeAdapter[Setting] = TypeAdapter(Setting)
 

@@ -9,7 +9,7 @@ from tmc_sweep.records import FINISHED
 from tmc_sweep.tables.checkpoints import CheckpointFiles
 from tmc_sweep.tables.epochs import EpochTable
 from tmc_sweep.tables.lock import sweep_lock
-from tmc_sweep.tables.schema import damaged
+from tmc_sweep.tables.parquet import damaged
 from tmc_sweep.tables.trials import TrialRow, TrialTable
 
 DROPPED = {"checkpoint_epoch": None, "checkpoint": None}  # what the trial table then says

@@ -10,8 +10,8 @@ import pytest
 from aiohttp import ClientError
 from ray.dashboard.modules.job.pydantic_models import JobDetails
 
-from tmc_sweep.cluster import following
-from tmc_sweep.cluster.following import follow
+from tmc_sweep.cluster import job_log
+from tmc_sweep.cluster.job_log import follow
 from tmc_sweep.cluster.jobs import _job
 from tmc_sweep.errors import CannotRunError
 
@@ -59,8 +59,8 @@ class Server:
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(following, "_AGAIN_SECONDS", 0)
-    monkeypatch.setattr(following, "_SILENT_SECONDS", 0.05)
+    monkeypatch.setattr(job_log, "_AGAIN_SECONDS", 0)
+    monkeypatch.setattr(job_log, "_SILENT_SECONDS", 0.05)
 
 
 @pytest.mark.parametrize("error", [RuntimeError("closed unexpectedly"), ClientError()])

@@ -17,10 +17,10 @@ from tmc_sweep.errors import InputError
 from tmc_sweep.explain import did_you_mean
 from tmc_sweep.records import CELL_COLUMNS, EPOCH_COLUMNS, METRICS, Status
 from tmc_sweep.tables.earlier import earlier_cells, earlier_configs, left_out, without
+from tmc_sweep.tables.parquet import arrow_schema
 from tmc_sweep.tables.parts import read_rows
 from tmc_sweep.tables.present import part_files
 from tmc_sweep.tables.read import find, read_trials
-from tmc_sweep.tables.schema import arrow_schema
 
 CELL_FIELDS = [column.name for column in CELL_COLUMNS]
 _TRIAL = ["trial_id", "cell_id", "seed", *CELL_FIELDS]

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from tmc_sweep.sweep.letters import Ack, Failed
-from tmc_sweep.sweep.mailbox import Mailbox
+from tmc_sweep.sweep.channel import Mailbox
+from tmc_sweep.sweep.messages import Ack, Failed
 
 
 def letter(number: int) -> Failed:

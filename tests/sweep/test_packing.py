@@ -9,7 +9,7 @@ from twin import small
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.errors import CannotRunError
 from tmc_sweep.space.schema import Resources
-from tmc_sweep.sweep.allotment import Allotment, Allotter, packs
+from tmc_sweep.sweep.packing import Allotment, Allotter, packs
 from tmc_sweep.training import Cost, Engine, pack_key
 
 TWO_CORES = [{"CPU": 2.0}]

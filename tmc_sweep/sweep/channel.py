@@ -17,7 +17,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from tmc_sweep.sweep.control_service import ControlService
-from tmc_sweep.sweep.letters import Ack, Begin, Letter, Reply
+from tmc_sweep.sweep.messages import Ack, Begin, Letter, Reply
 
 COMMIT_SECONDS = 0.5  # letters that arrive within it share a commit
 _ABANDON_SECONDS = 5.0  # a round takes about one

@@ -18,15 +18,14 @@ from tmc_sweep.data import load
 from tmc_sweep.errors import InputError, StorageError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import ATTEMPT_COLUMNS, EPOCH_COLUMNS, TRIAL_COLUMNS
-from tmc_sweep.sweep import inspection
-from tmc_sweep.sweep.budget import prune
-from tmc_sweep.sweep.inspection import inspect, known_sweep, verify
+from tmc_sweep.sweep.checkpoint_budget import prune
 from tmc_sweep.sweep.repair import repair
+from tmc_sweep.sweep.verify import Findings, inspect, known_sweep, verify
 from tmc_sweep.tables import files, manifest
 from tmc_sweep.tables.artefacts import ARTEFACTS, Artefact, upsert
 from tmc_sweep.tables.manifest import read_manifest, write_manifest
+from tmc_sweep.tables.parquet import read_table, to_parquet
 from tmc_sweep.tables.read import read_epochs
-from tmc_sweep.tables.schema import read_table, to_parquet
 
 
 @pytest.fixture(scope="module")
@@ -235,12 +234,12 @@ def test_what_a_newer_version_wrote_is_no_damage(paths: SweepPaths):
 def test_a_file_replaced_between_two_looks_is_no_problem(paths: SweepPaths, monkeypatch: pytest.MonkeyPatch):
     whole, looks = paths.part(0).read_bytes(), []
 
-    def inspected(paths: SweepPaths) -> inspection.Findings:
+    def inspected(paths: SweepPaths) -> Findings:
         looks.append(1)
         paths.part(0).write_bytes(whole if len(looks) > 1 else b"")
         return inspect(paths)
 
-    monkeypatch.setattr(inspection, "inspect", inspected)
+    monkeypatch.setattr("tmc_sweep.sweep.verify.inspect", inspected)
     assert verify(paths).problems == ()
     assert len(looks) == 2
 

@@ -19,7 +19,7 @@ from tmc_sweep.report.figures.averages import foot
 from tmc_sweep.report.figures.cells import Cell, Cells, mean_of, ranking
 from tmc_sweep.report.figures.figure import Figure
 from tmc_sweep.report.figures.style import canvas
-from tmc_sweep.report.figures.words import counted, is_number, metric_name, number, wrapped
+from tmc_sweep.report.figures.text import counted, is_number, metric_name, number, wrapped
 from tmc_sweep.report.numbers import decimals
 from tmc_sweep.report.tables import SweepTables
 from tmc_sweep.tables.labels import label

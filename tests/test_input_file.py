@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from command import command
 
-from tmc_sweep import given
-from tmc_sweep.cluster.description import documents
+from tmc_sweep import input_file
+from tmc_sweep.cluster.cluster_file import documents
 from tmc_sweep.cluster.doctor import _token
 from tmc_sweep.errors import InputError
 from tmc_sweep.space import load
@@ -59,7 +59,7 @@ def test_a_cost_on_file(it: Path, monkeypatch: pytest.MonkeyPatch):
 def test_a_link_to_a_regular_file_will_do(tmp_path: Path):
     (tmp_path / "file").write_bytes(b"12")
     (tmp_path / "link").symlink_to("file")
-    assert given.read(tmp_path / "link", 2) == b"12"
+    assert input_file.read(tmp_path / "link", 2) == b"12"
 
 
 def test_what_is_written_waits_for_no_reader_and_replaces_no_device(tmp_path: Path):

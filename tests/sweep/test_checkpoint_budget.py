@@ -12,7 +12,7 @@ from tmc_sweep.data import Images
 from tmc_sweep.errors import DamagedError, SweepBusyError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
-from tmc_sweep.sweep.budget import Budget, prune
+from tmc_sweep.sweep.checkpoint_budget import Budget, prune
 from tmc_sweep.sweep.pack_run import PackRun
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.tables.checkpoints import CheckpointFiles

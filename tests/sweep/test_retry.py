@@ -8,15 +8,15 @@ from collections.abc import Callable
 import pytest
 
 from tmc_sweep.errors import StorageError
-from tmc_sweep.sweep import patience
-from tmc_sweep.sweep.patience import Patience
+from tmc_sweep.sweep import retry
+from tmc_sweep.sweep.retry import Patience
 from tmc_sweep.tables import files
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "_FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(patience, "_LONGEST_PAUSE", 0.02)
+    monkeypatch.setattr(retry, "_FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(retry, "_LONGEST_PAUSE", 0.02)
 
 
 def failing(tmp_path, code: int, times: int) -> Callable[[], str]:
@@ -43,7 +43,7 @@ def test_a_full_disk_and_a_failed_fsync_are_tried_again_with_one_message_until_t
 
 
 def test_it_gives_up_after_its_limit(tmp_path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(patience, "LIMIT_SECONDS", 0.1)
+    monkeypatch.setattr(retry, "LIMIT_SECONDS", 0.1)
     began = time.monotonic()
     with pytest.raises(StorageError, match="free some space"):
         Patience(lambda: False).lasting(failing(tmp_path, errno.ENOSPC, 10**9))
@@ -58,14 +58,14 @@ def test_what_will_not_pass_is_raised_at_once(tmp_path, caplog, code: int):
 
 
 def test_a_sweep_that_is_stopped_waits_no_longer(tmp_path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(patience, "_FIRST_PAUSE", 1e9)
+    monkeypatch.setattr(retry, "_FIRST_PAUSE", 1e9)
     answers = iter([False, True, True])
     with pytest.raises(StorageError):
         Patience(lambda: next(answers)).lasting(failing(tmp_path, errno.ENOSPC, 10**9))
 
 
 def test_slow_storage_is_spoken_of_once(caplog, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(patience, "_SLOW_SECONDS", 0.01)
+    monkeypatch.setattr(retry, "_SLOW_SECONDS", 0.01)
     patient = Patience(lambda: False)
     for _ in range(3):
         patient.lasting(lambda: time.sleep(0.02))

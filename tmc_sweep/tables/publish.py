@@ -18,11 +18,11 @@ from pydantic.dataclasses import dataclass
 from tmc_sweep.errors import DamagedError, InputError, StorageError
 from tmc_sweep.paths import SweepPaths, part_number
 from tmc_sweep.tables import files, sealed_json
-from tmc_sweep.tables.copies import adopt, not_whole
+from tmc_sweep.tables.copy_storage import Folder, Place, place, without_query
 from tmc_sweep.tables.manifest import Manifest, of_copy, parse_manifest, read_manifest
-from tmc_sweep.tables.places import Folder, Place, place, without_query
+from tmc_sweep.tables.parquet import damaged, is_whole
 from tmc_sweep.tables.present import part_files
-from tmc_sweep.tables.schema import damaged, is_whole
+from tmc_sweep.tables.pull import adopt, not_whole
 
 VERSION = 2  # of a copy's index; 1, of 0.1.0: a mapping, without a version
 _READS = 3

@@ -19,14 +19,14 @@ from twin import expected, outcomes, sweep, table
 from tmc_sweep.data import load
 from tmc_sweep.errors import InputError, NewerError, StorageError, SweepBusyError
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.sweep.inspection import verify
 from tmc_sweep.sweep.repair import repair
-from tmc_sweep.tables import epochs, files, published
+from tmc_sweep.sweep.verify import verify
+from tmc_sweep.tables import epochs, files, publish
+from tmc_sweep.tables.copy_storage import place
 from tmc_sweep.tables.lock import sweep_lock
 from tmc_sweep.tables.manifest import read_manifest
-from tmc_sweep.tables.places import place
 from tmc_sweep.tables.present import part_files
-from tmc_sweep.tables.published import Publication, fetch
+from tmc_sweep.tables.publish import Publication, fetch
 from tmc_sweep.tables.read import read_epochs, read_trials
 from tmc_sweep.tables.summary import summarize, write_summary
 
@@ -198,7 +198,7 @@ def test_a_sweep_that_goes_on_while_it_is_copied_counts_no_epoch_that_is_not_the
     paths: SweepPaths, later, uri: str, monkeypatch: pytest.MonkeyPatch
 ):
     Publication(paths, uri).update()
-    monkeypatch.setattr(published, "part_files", lambda paths: [later(), *part_files(paths)][1:])
+    monkeypatch.setattr(publish, "part_files", lambda paths: [later(), *part_files(paths)][1:])
     Publication(paths, uri).update()
     copied, trials = as_frames(uri)
     assert dict(copied.groupby("trial_id").size()) == dict.fromkeys(trials["trial_id"], 3)
@@ -224,7 +224,7 @@ KILLED = """
 import os, sys
 from pathlib import Path
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.tables.published import Publication
+from tmc_sweep.tables.publish import Publication
 
 replace, left = Path.replace, [int(sys.argv[3])]
 def dying(self, target):
@@ -385,9 +385,8 @@ def test_a_torn_copy_is_not_brought_back(paths: SweepPaths, tmp_path: Path):
 
 
 def test_reading_tables_loads_no_place():
-    script = (
-        "import sys, tmc_sweep.tables.read, tmc_sweep.tables.summary; print('tmc_sweep.tables.places' in sys.modules)"
-    )
+    loaded = "'tmc_sweep.tables.copy_storage' in sys.modules"
+    script = f"import sys, tmc_sweep.tables.read, tmc_sweep.tables.summary; print({loaded})"
     environment = {**os.environ, "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
     assert subprocess.check_output([sys.executable, "-c", script], env=environment, text=True) == "False\n"
 
@@ -395,7 +394,7 @@ def test_reading_tables_loads_no_place():
 def test_the_index_holds_hashes_and_sizes(paths: SweepPaths, tmp_path: Path):
     Publication(paths, str(tmp_path / "copy")).update()
     index = json.loads(SweepPaths(tmp_path / "copy", "tiny").published.read_bytes())
-    assert index["format_version"] == published.VERSION
+    assert index["format_version"] == publish.VERSION
     assert index["files"].keys() == BEGUN | {*COUNTED}
     assert index["files"]["tiny.trials.parquet"][1] == paths.trials.stat().st_size
 

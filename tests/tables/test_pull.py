@@ -12,9 +12,9 @@ from tmc_sweep.data import load
 from tmc_sweep.errors import InputError, StorageError, SweepBusyError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.tables import epochs, files
-from tmc_sweep.tables.copies import adopt
 from tmc_sweep.tables.lock import sweep_lock
 from tmc_sweep.tables.manifest import read_manifest
+from tmc_sweep.tables.pull import adopt
 from tmc_sweep.tables.read import read_epochs, read_trials
 
 

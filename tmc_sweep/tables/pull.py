@@ -11,10 +11,10 @@ from tmc_sweep.records import EPOCH_COLUMNS, TRIAL_COLUMNS
 from tmc_sweep.tables import files
 from tmc_sweep.tables.lock import sweep_lock
 from tmc_sweep.tables.manifest import of_copy
+from tmc_sweep.tables.parquet import damaged, is_whole, read_sweep_id, read_table
 from tmc_sweep.tables.parts import read_rows
 from tmc_sweep.tables.present import part_files
 from tmc_sweep.tables.read import find
-from tmc_sweep.tables.schema import damaged, is_whole, read_sweep_id, read_table
 
 
 def adopt(copy: SweepPaths, paths: SweepPaths) -> None:

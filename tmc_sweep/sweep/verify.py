@@ -25,10 +25,10 @@ from tmc_sweep.tables.artefacts import ARTEFACTS
 from tmc_sweep.tables.attempts import ATTEMPT_KEY
 from tmc_sweep.tables.checkpoints import CheckpointFiles
 from tmc_sweep.tables.manifest import is_copy, read_manifest
+from tmc_sweep.tables.parquet import damaged, read_sweep_id, read_table
 from tmc_sweep.tables.parts import TrialRows, read_part
 from tmc_sweep.tables.present import gone, is_there, missing, part_files
 from tmc_sweep.tables.read import find
-from tmc_sweep.tables.schema import damaged, read_sweep_id, read_table
 from tmc_sweep.tables.trials import TrialRow, config_of
 from tmc_sweep.training import decode, stated
 
