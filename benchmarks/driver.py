@@ -4,8 +4,8 @@
 
 Runs sweeps (trials × epochs) of the digits, small model, TMC, K = 5, one trial a pack, each from a driver that is a
 process of its own, with a home of its own; those of `--pending` trials only until their first epoch is on disk, so that
-what a trial costs that waits is their difference. Writing is everything between a letter's arrival and its answer: rows
-and checkpoints encoded, written aside, flushed and renamed.
+what a trial costs that waits is their difference. Writing is everything between a message's arrival and its answer:
+rows and checkpoints encoded, written aside, flushed and renamed.
 """
 
 import multiprocessing
@@ -39,7 +39,7 @@ class Row(TypedDict):
 
 
 class Delivery(NamedTuple):
-    """Letters that were applied and made durable together."""
+    """Messages that were applied and made durable together."""
 
     ended: float
     seconds: float
@@ -92,11 +92,11 @@ def measure(trials: int, epochs: int | None) -> Row:
 
 def _timed(deliver: Callable[..., Any], deliveries: list[Delivery], *, stop_at_rows: bool) -> Callable[..., Any]:
     @wraps(deliver)
-    def timed(writer: Any, letters: list[Any]) -> Any:
+    def timed(writer: Any, messages: list[Any]) -> Any:
         started = time.perf_counter()
-        replies = deliver(writer, letters)
+        replies = deliver(writer, messages)
         ended = time.perf_counter()
-        rows = any(getattr(letter, "records", ()) for letter in letters)
+        rows = any(getattr(message, "records", ()) for message in messages)
         deliveries.append(Delivery(ended, ended - started, rows))
         if rows and stop_at_rows:
             os.kill(os.getpid(), signal.SIGINT)

@@ -2,7 +2,7 @@
 
     python -m benchmarks.writer --trials 16 256 2000 --epochs 0 200 --json
 
-In each round every trial reports its next epoch, and all of them are one delivery, as letters of one half second are.
+In each round every trial reports its next epoch, and all of them are one delivery, as messages of one half second are.
 With `--checkpoints` each report has a checkpoint too, of the small model on MNIST: its size is what matters.
 """
 
@@ -19,7 +19,7 @@ from benchmarks.curves import curve, named, trials
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EpochRecord, Provenance
-from tmc_sweep.sweep.messages import Begin, Report
+from tmc_sweep.sweep.messages import Report, StartTrial
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.sweep.writer import Writer
 from tmc_sweep.training import TrialState, encode
@@ -58,9 +58,9 @@ def measure(count: int, epochs: int, payload: bytes, rounds: int) -> Row:
         writer.deliver([_report(config, records[:epochs]) for config in configs] if epochs else [])
         seconds = []
         for record in records[epochs:]:
-            letters = [replace(_report(config, [record]), checkpoint=payload or None) for config in configs]
+            messages = [replace(_report(config, [record]), checkpoint=payload or None) for config in configs]
             started = time.perf_counter()
-            writer.deliver([*letters])
+            writer.deliver([*messages])
             seconds.append(time.perf_counter() - started)
         writer.close()
     delivery_seconds = statistics.median(seconds)
@@ -74,8 +74,8 @@ def measure(count: int, epochs: int, payload: bytes, rounds: int) -> Row:
     }
 
 
-def _begin(config: TrialConfig) -> Begin:
-    return Begin(
+def _begin(config: TrialConfig) -> StartTrial:
+    return StartTrial(
         trial_id=config.trial_id,
         pack=(config.trial_id,),
         n_parameters=0,

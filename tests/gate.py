@@ -11,7 +11,7 @@ from pathlib import Path
 from wait import wait_until
 
 from tmc_sweep.sweep import trainable
-from tmc_sweep.sweep.channel import MailboxChannel
+from tmc_sweep.sweep.channel import QueueChannel
 
 _VARIABLE = "TMC_TEST_GATE"
 _NODE = os.getppid()  # the raylet that began this process
@@ -64,7 +64,7 @@ class Gate:
         return self.folder / "closed"
 
 
-class GatedChannel(MailboxChannel):
+class GatedChannel(QueueChannel):
     """Asked before each minibatch, it is where a pack waits: at the second one."""
 
     trained = 0  # epochs
@@ -78,9 +78,9 @@ class GatedChannel(MailboxChannel):
             self.flush()
             mark = _gate().mark(os.getpid())
             mark.touch()
-            wait_until(lambda: _passes(self.trained) or MailboxChannel.stopping.__get__(self))
+            wait_until(lambda: _passes(self.trained) or QueueChannel.stopping.__get__(self))
             mark.unlink()
-        return MailboxChannel.stopping.__get__(self)
+        return QueueChannel.stopping.__get__(self)
 
 
 class GatedRun(trainable.PackRun):
@@ -97,7 +97,7 @@ class GatedRun(trainable.PackRun):
 
 def install() -> None:
     """Let this process train by the gate."""
-    trainable.PackRun, trainable.MailboxChannel = GatedRun, GatedChannel
+    trainable.PackRun, trainable.QueueChannel = GatedRun, GatedChannel
 
 
 def _gate() -> Gate:

@@ -1,4 +1,4 @@
-"""A sweep in this process: the writer is called directly where a cluster would carry its letters."""
+"""A sweep in this process: the writer is called directly where a cluster would carry its messages."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import Images
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import OUTCOME_COLUMNS
-from tmc_sweep.sweep.messages import Ack, Letter, Reply
+from tmc_sweep.sweep.messages import Ack, Message, Reply
 from tmc_sweep.sweep.pack_run import PackRun
 from tmc_sweep.sweep.packing import packs
 from tmc_sweep.sweep.recorder import Recorder
@@ -40,22 +40,22 @@ def small(**fields: object) -> TrialConfig:
 
 @dataclass
 class DirectChannel:
-    """Hands letters to the writer and commits, as the driver would; keeps what was sent."""
+    """Hands messages to the writer and commits, as the driver would; keeps what was sent."""
 
     recorder: Recorder
-    sent: list[Letter] = field(default_factory=list)
+    sent: list[Message] = field(default_factory=list)
     refused: set[str] = field(default_factory=set)
     stopping: bool = False
 
-    def ask(self, letters: Sequence[Letter]) -> list[Reply]:
-        self.sent += letters
-        replies = [self.recorder.receive(letter) for letter in letters]
+    def ask(self, messages: Sequence[Message]) -> list[Reply]:
+        self.sent += messages
+        replies = [self.recorder.receive(message) for message in messages]
         self.recorder.commit()
         return replies
 
-    def send(self, letters: Sequence[Letter]) -> None:
-        replies = zip(letters, self.ask(letters), strict=True)
-        self.refused |= {letter.trial_id for letter, reply in replies if isinstance(reply, Ack) and reply.refused}
+    def send(self, messages: Sequence[Message]) -> None:
+        replies = zip(messages, self.ask(messages), strict=True)
+        self.refused |= {message.trial_id for message, reply in replies if isinstance(reply, Ack) and reply.refused}
 
     def flush(self) -> None:
         pass

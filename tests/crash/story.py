@@ -15,7 +15,7 @@ from tmc_sweep.config import TrialConfig
 from tmc_sweep.errors import StorageError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import OUTCOME_COLUMNS, EpochRecord, Provenance
-from tmc_sweep.sweep.messages import Begin, Begun, Letter, Reply, Report
+from tmc_sweep.sweep.messages import Message, Reply, Report, Started, StartTrial
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.tables import files
 from tmc_sweep.tables.lock import sweep_lock
@@ -53,12 +53,12 @@ class Writer:
     def __init__(self, recorder: Recorder, acknowledged: Rows, tries: int) -> None:
         self._recorder, self._acknowledged, self._tries = recorder, acknowledged, tries
 
-    def deliver(self, letters: Sequence[Letter]) -> list[Reply]:
-        replies = [self._lasting(lambda letter=letter: self._recorder.receive(letter)) for letter in letters]
+    def deliver(self, messages: Sequence[Message]) -> list[Reply]:
+        replies = [self._lasting(lambda message=message: self._recorder.receive(message)) for message in messages]
         self._lasting(self._recorder.commit)
-        for letter in letters:
-            if isinstance(letter, Report):
-                self._acknowledged |= {(row.trial_id, row.epoch): row.test_objective for row in letter.records}
+        for message in messages:
+            if isinstance(message, Report):
+                self._acknowledged |= {(row.trial_id, row.epoch): row.test_objective for row in message.records}
         return replies
 
     def _lasting(self, action: Callable[[], Result]) -> Result:
@@ -85,8 +85,8 @@ def _train(pack: Sequence[TrialConfig], writer: Writer) -> None:
         return
     names = tuple(config.trial_id for config in pack)
     means = Provenance("host", "cpu", 1, "eager", "versions")
-    begun = writer.deliver([Begin(name, names, 7, "sum", means) for name in names])
-    members = [_Member(name, reply) for name, reply in zip(names, begun, strict=True) if isinstance(reply, Begun)]
+    begun = writer.deliver([StartTrial(name, names, 7, "sum", means) for name in names])
+    members = [_Member(name, reply) for name, reply in zip(names, begun, strict=True) if isinstance(reply, Started)]
     writer.deliver(list(chain.from_iterable(member.again() for member in members)))
     for epoch in range(1, EPOCHS + 1):
         writer.deliver(list(chain.from_iterable(member.train(epoch) for member in members)))
@@ -95,7 +95,7 @@ def _train(pack: Sequence[TrialConfig], writer: Writer) -> None:
 class _Member:
     """A trial in training; its checkpoint is its history."""
 
-    def __init__(self, trial_id: str, begun: Begun) -> None:
+    def __init__(self, trial_id: str, begun: Started) -> None:
         history = json.loads(begun.checkpoint) if begun.checkpoint else []
         self._trial_id, self._attempt = trial_id, begun.attempt
         self._history = [EpochRecord.from_json(row) for row in history]

@@ -21,7 +21,7 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import OUTCOME_COLUMNS, EpochRecord, Provenance, Status
 from tmc_sweep.space import parse
 from tmc_sweep.sweep import recorder as recorder_module
-from tmc_sweep.sweep.messages import Ack, Begin, Report
+from tmc_sweep.sweep.messages import Ack, Report, StartTrial
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.sweep.repair import repair
 from tmc_sweep.sweep.search import choosing
@@ -117,8 +117,8 @@ def _broken() -> None:
     raise StorageError("the disk is full")
 
 
-def _begin(trial: TrialConfig) -> Begin:
-    return Begin(trial.trial_id, (trial.trial_id,), 7, "sum", Provenance("host", "cpu", 1, "eager", "versions"))
+def _begin(trial: TrialConfig) -> StartTrial:
+    return StartTrial(trial.trial_id, (trial.trial_id,), 7, "sum", Provenance("host", "cpu", 1, "eager", "versions"))
 
 
 def _record(trial: TrialConfig, epoch: int, attempt: int) -> EpochRecord:

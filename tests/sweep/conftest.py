@@ -66,7 +66,7 @@ def _start(place: Place, tries: int = 3) -> None:
 def nothing_left(local_ray: Place, paths: SweepPaths) -> Iterator[None]:
     """After the test: no actor, thread, lock or temporary file of a sweep in a Ray that goes on."""
     yield
-    assert waited(lambda: not local_ray.processes("ray::ResourceTrainable", "ray::Mailbox"))
+    assert waited(lambda: not local_ray.processes("ray::ResourceTrainable", "ray::MessageQueue"))
     assert local_ray.files == []
     assert not [thread for thread in threading.enumerate() if thread.name == "tmc-sweep-writer"]
     assert list(paths.temporary.iterdir()) == []

@@ -11,7 +11,7 @@ from tmc_sweep.report.processes import processes, unproven
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.space.load import parse
 from tmc_sweep.space.schema import Resources
-from tmc_sweep.sweep.packing import Allotter
+from tmc_sweep.sweep.packing import Packer
 from tmc_sweep.sweep.runner import run
 from tmc_sweep.sweep.stopping import in_turn
 from tmc_sweep.tables.read import read_attempts, read_epochs
@@ -44,11 +44,11 @@ def never(*_: object) -> None:
 
 
 def test_each_trial_has_a_pack_and_a_whole_gpu_to_itself_one_after_the_other():
-    allotter = Allotter(Resources(alone=True, engine="eager"), [{"CPU": 16.0, "GPU": 4.0}], never)
+    packer = Packer(Resources(alone=True, engine="eager"), [{"CPU": 16.0, "GPU": 4.0}], never)
     trials = space().trials()
     together = [[trial.trial_id for trial in trials]]  # as an earlier run had them
-    assert [(len(each.trials), each.gpu) for each in allotter.allot(trials, together)] == [(1, 1.0)] * 4
-    assert allotter.slots(1.0) == 1
+    assert [(len(each.trials), each.gpu) for each in packer.plan(trials, together)] == [(1, 1.0)] * 4
+    assert packer.slots(1.0) == 1
 
 
 @pytest.mark.long

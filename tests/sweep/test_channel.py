@@ -1,32 +1,32 @@
-"""The mailbox's order and answers, in this process; what Ray does with it is tested end to end."""
+"""The queue's order and answers, in this process; what Ray does with it is tested end to end."""
 
 import asyncio
 
-from tmc_sweep.sweep.channel import Mailbox
+from tmc_sweep.sweep.channel import MessageQueue
 from tmc_sweep.sweep.messages import Ack, Failed
 
 
-def letter(number: int) -> Failed:
+def message(number: int) -> Failed:
     return Failed("0" * 12, number, "")
 
 
 def test_posts_of_one_sender_are_collected_in_the_order_they_were_sent():
     async def scene() -> list[int]:
-        box = Mailbox()
-        waiting = [asyncio.ensure_future(box.post(("a", number), [letter(number)], True)) for number in (2, 0, 1)]
+        box = MessageQueue()
+        waiting = [asyncio.ensure_future(box.post(("a", number), [message(number)], True)) for number in (2, 0, 1)]
         await asyncio.sleep(0)
         posts = await box.collect(1.0)
         await box.answer({stamp: [Ack(refused=False)] for stamp, _ in posts})
         await asyncio.gather(*waiting)
-        return [letters[0].attempt for _, letters in posts]
+        return [messages[0].attempt for _, messages in posts]
 
     assert asyncio.run(scene()) == [0, 1, 2]
 
 
 def test_a_post_waits_for_one_sent_before_it_and_other_senders_do_not():
     async def scene() -> list[str]:
-        box = Mailbox()
-        posts = [box.post(stamp, [letter(0)], True) for stamp in (("a", 1), ("b", 0))]
+        box = MessageQueue()
+        posts = [box.post(stamp, [message(0)], True) for stamp in (("a", 1), ("b", 0))]
         waiting = [asyncio.ensure_future(post) for post in posts]
         await asyncio.sleep(0)
         senders = [stamp[0] for stamp, _ in await box.collect(1.0)]
@@ -39,7 +39,7 @@ def test_a_post_waits_for_one_sent_before_it_and_other_senders_do_not():
 
 def test_training_processes_learn_that_the_driver_is_stopping():
     async def scene() -> list[bool]:
-        box = Mailbox()
+        box = MessageQueue()
         answers = [await box.stopping()]
         for stopping in (False, True):
             await box.collect(0.0, stopping)
@@ -51,8 +51,8 @@ def test_training_processes_learn_that_the_driver_is_stopping():
 
 def test_an_answer_to_a_sender_that_is_gone_is_dropped():
     async def scene() -> None:
-        box = Mailbox()
-        post = asyncio.ensure_future(box.post(("a", 0), [letter(0)], True))
+        box = MessageQueue()
+        post = asyncio.ensure_future(box.post(("a", 0), [message(0)], True))
         await asyncio.sleep(0)
         post.cancel()
         await asyncio.sleep(0)

@@ -12,7 +12,7 @@ from tmc_sweep.data import Images
 from tmc_sweep.errors import DamagedError, SweepBusyError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
-from tmc_sweep.sweep.checkpoint_budget import Budget, prune
+from tmc_sweep.sweep.checkpoint_budget import CheckpointBudget, prune
 from tmc_sweep.sweep.pack_run import PackRun
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.tables.checkpoints import CheckpointFiles
@@ -52,7 +52,7 @@ ROWS = [
 def test_finished_trials_give_theirs_up_the_oldest_first_and_others_never(
     checkpoints: CheckpointFiles, budget: float, dropped: list[int]
 ):
-    chooser = Budget(checkpoints, budget / 1e9)
+    chooser = CheckpointBudget(checkpoints, budget / 1e9)
     assert chooser.choose(ROWS) == [NAMES[index] for index in dropped]
     assert sum(checkpoints.sizes().values()) == 800  # nothing goes before the trial table has forgotten it
     chooser.drop()
@@ -63,7 +63,7 @@ def test_finished_trials_give_theirs_up_the_oldest_first_and_others_never(
 
 
 def test_a_trial_that_begins_again_keeps_what_was_to_go(checkpoints: CheckpointFiles):
-    chooser = Budget(checkpoints, 0.0)
+    chooser = CheckpointBudget(checkpoints, 0.0)
     chooser.choose(ROWS)
     chooser.keep(NAMES[2])
     chooser.drop()

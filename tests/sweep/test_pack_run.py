@@ -1,4 +1,4 @@
-"""A pack's life with the writer in the same process: from its first letter to its last."""
+"""A pack's life with the writer in the same process: from its first message to its last."""
 
 import gc
 import math
@@ -16,7 +16,7 @@ from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import Images, Split
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EPOCH_COLUMNS
-from tmc_sweep.sweep.messages import Begin, Letter, Report
+from tmc_sweep.sweep.messages import Message, Report, StartTrial
 from tmc_sweep.sweep.pack_run import PackRun
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.tables.checkpoints import CheckpointFiles
@@ -154,10 +154,10 @@ def test_a_pack_stopped_in_mid_epoch_checkpoints_the_boundary_before_it(
 
 def test_checkpoints_are_made_when_due_and_at_the_end(digits: Images, paths: SweepPaths):
     run = started(paths, [small(epochs=3)], digits, epochs=3)
-    with_checkpoint = [letter.checkpoint is not None for letter in run._channel.sent if isinstance(letter, Report)]
+    with_checkpoint = [message.checkpoint is not None for message in run._channel.sent if isinstance(message, Report)]
     assert (with_checkpoint, run.finished) == ([False, False, True], True)
     run = started(paths, [small(epochs=3, seed=1)], digits, epochs=3, every_seconds=0)
-    assert all(letter.checkpoint for letter in run._channel.sent if isinstance(letter, Report))
+    assert all(message.checkpoint for message in run._channel.sent if isinstance(message, Report))
 
 
 def test_a_trial_whose_later_attempt_has_begun_is_told_to_stop(digits: Images, paths: SweepPaths):
@@ -180,7 +180,7 @@ def test_a_finished_member_is_not_trained_again_when_its_pack_is_restarted(digit
     assert CheckpointFiles(paths).latest(short.trial_id) is None
     again = PackRun([short, long], digits, DirectChannel(recorder), "cpu", NEVER)
     finish(again)
-    assert {letter.trial_id for letter in again._channel.sent if isinstance(letter, Report)} == {long.trial_id}
+    assert {message.trial_id for message in again._channel.sent if isinstance(message, Report)} == {long.trial_id}
     frame = read_trials(paths.epochs)
     assert frame[["status", "attempts"]].values.tolist() == [["done", 1], ["done", 2]]
 
@@ -386,9 +386,9 @@ def test_data_too_large_for_the_memory_fail_every_trial_in_words(
 def test_a_pack_that_did_not_fit_is_gone_before_its_halves_begin(
     digits: Images, paths: SweepPaths, monkeypatch: pytest.MonkeyPatch
 ):
-    def ask(channel: DirectChannel, letters: Sequence[Letter]) -> object:
+    def ask(channel: DirectChannel, messages: Sequence[Message]) -> object:
         alive.append([pack() is not None for pack in broken])
-        return original(channel, letters)
+        return original(channel, messages)
 
     alive: list[list[bool]] = []
     original = DirectChannel.ask
@@ -412,7 +412,7 @@ def test_a_trial_lost_to_another_process_does_not_begin_again_in_a_half(
     run._channel.refused.add(configs[0].trial_id)  # known by its reply, which came late
     out_of_memory(monkeypatch, lambda members: len(members) > 2)
     run.train_epoch()
-    begun = [letter.trial_id for letter in run._channel.sent[3:] if isinstance(letter, Begin)]
+    begun = [message.trial_id for message in run._channel.sent[3:] if isinstance(message, StartTrial)]
     assert begun == [config.trial_id for config in configs[1:]]
 
 

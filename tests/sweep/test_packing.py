@@ -9,7 +9,7 @@ from twin import small
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.errors import CannotRunError
 from tmc_sweep.space.schema import Resources
-from tmc_sweep.sweep.packing import Allotment, Allotter, packs
+from tmc_sweep.sweep.packing import Packer, PackPlan, packs
 from tmc_sweep.training import Cost, Engine, pack_key
 
 TWO_CORES = [{"CPU": 2.0}]
@@ -39,8 +39,8 @@ def trials(n: int, **fields: object) -> list[TrialConfig]:
     return [small(seed=seed, **fields) for seed in range(n)]
 
 
-def sizes(allotments: list[Allotment]) -> list[int]:
-    return [len(allotment.trials) for allotment in allotments]
+def sizes(plans: list[PackPlan]) -> list[int]:
+    return [len(plan.trials) for plan in plans]
 
 
 @pytest.mark.parametrize(
@@ -55,9 +55,9 @@ def sizes(allotments: list[Allotment]) -> list[int]:
     ],
 )
 def test_packs_are_as_small_as_nearly_the_fastest(first: float, each: float, n: int, expected: list[int]):
-    allotments = Allotter(Resources(), TWO_CORES, measuring(first, each)).allot(trials(n))
-    assert sizes(allotments) == expected
-    assert {(allotment.cpu, allotment.gpu, allotment.engine) for allotment in allotments} == {(1.0, 0.0, "eager")}
+    plans = Packer(Resources(), TWO_CORES, measuring(first, each)).plan(trials(n))
+    assert sizes(plans) == expected
+    assert {(plan.cpu, plan.gpu, plan.engine) for plan in plans} == {(1.0, 0.0, "eager")}
 
 
 def test_a_few_members_measured_faster_than_one_do_not_make_many_free_of_cost():
@@ -65,35 +65,35 @@ def test_a_few_members_measured_faster_than_one_do_not_make_many_free_of_cost():
         seconds = 1.0 if members == 1 else 0.9
         return Cost(seconds, seconds, 0, 0, seconds)
 
-    assert sizes(Allotter(Resources(), TWO_CORES, measure).allot(trials(250))) == [125, 125]
+    assert sizes(Packer(Resources(), TWO_CORES, measure).plan(trials(250))) == [125, 125]
 
 
 @pytest.mark.parametrize("head", [{"GPU": 8.0}, {"CPU": 0.0, "GPU": 8.0}])
 def test_a_node_without_cores_is_left_aside(head: dict[str, float]):
     measure = measuring(1.0, 0.0, busy=0.5, memory=0)
-    (allotment,) = Allotter(Resources(), [head, *ONE_GPU], measure).allot(trials(1, epochs=1))
-    assert allotment.gpu == 0.5
-    (allotment,) = Allotter(Resources(), [head, *TWO_CORES], never).allot(trials(1, epochs=1))
-    assert allotment.gpu == 0.0
+    (plan,) = Packer(Resources(), [head, *ONE_GPU], measure).plan(trials(1, epochs=1))
+    assert plan.gpu == 0.5
+    (plan,) = Packer(Resources(), [head, *TWO_CORES], never).plan(trials(1, epochs=1))
+    assert plan.gpu == 0.0
 
 
 def test_trials_of_many_shapes_share_the_cores():
     configs = [config for K in (1, 2, 3) for config in trials(2, K=K)]
-    assert sizes(Allotter(Resources(), TWO_CORES, measuring(1.0, 0.1)).allot(configs)) == [2, 2, 2]
-    assert sizes(Allotter(Resources(), [{"CPU": 64.0}], measuring(1.0, 0.1)).allot(configs)) == [1] * 6
+    assert sizes(Packer(Resources(), TWO_CORES, measuring(1.0, 0.1)).plan(configs)) == [2, 2, 2]
+    assert sizes(Packer(Resources(), [{"CPU": 64.0}], measuring(1.0, 0.1)).plan(configs)) == [1] * 6
 
 
 @pytest.mark.parametrize("n", [1, 2])
 def test_nothing_is_measured_where_each_trial_has_a_core(n: int):
-    assert sizes(Allotter(Resources(), TWO_CORES, never).allot(trials(n))) == [1] * n
+    assert sizes(Packer(Resources(), TWO_CORES, never).plan(trials(n))) == [1] * n
 
 
 def test_nothing_is_measured_where_nothing_is_auto():
     for gpu in (0, 0.5):
         resources = Resources(gpu=gpu, pack=2, engine="compiled")
-        allotments = Allotter(resources, ONE_GPU, never).allot(trials(5))
-        assert sizes(allotments) == [2, 2, 1]
-        assert {(allotment.gpu, allotment.engine) for allotment in allotments} == {(gpu, "compiled")}
+        plans = Packer(resources, ONE_GPU, never).plan(trials(5))
+        assert sizes(plans) == [2, 2, 1]
+        assert {(plan.gpu, plan.engine) for plan in plans} == {(gpu, "compiled")}
 
 
 def test_a_shape_is_measured_once_for_one_member_and_once_for_a_few():
@@ -104,15 +104,15 @@ def test_a_shape_is_measured_once_for_one_member_and_once_for_a_few():
         return Cost(1.0, 1.0, 0, 0, 1.0)
 
     configs = [small(K=K, seed=seed, lr=lr) for K in (1, 2) for seed in (0, 1, 2) for lr in (1e-3, 1e-2)]
-    Allotter(Resources(), TWO_CORES, measure).allot(configs)
+    Packer(Resources(), TWO_CORES, measure).plan(configs)
     assert sorted(asked) == [(1, 1), (1, 3), (2, 1), (2, 3)]
 
 
 def test_recorded_packs_stay_whole_unless_smaller_ones_are_asked_for():
     configs = trials(6)
     recorded = [[config.trial_id for config in configs[:3]]]
-    assert sizes(Allotter(Resources(), TWO_CORES, measuring(0.0, 1.0)).allot(configs, recorded)) == [3, 1, 1, 1]
-    assert sizes(Allotter(Resources(pack=2), TWO_CORES, never).allot(configs, recorded)) == [2, 1, 2, 1]
+    assert sizes(Packer(Resources(), TWO_CORES, measuring(0.0, 1.0)).plan(configs, recorded)) == [3, 1, 1, 1]
+    assert sizes(Packer(Resources(pack=2), TWO_CORES, never).plan(configs, recorded)) == [2, 1, 2, 1]
 
 
 @pytest.mark.parametrize(
@@ -129,17 +129,17 @@ def test_recorded_packs_stay_whole_unless_smaller_ones_are_asked_for():
 )
 def test_the_share_of_a_gpu_is_the_largest_of_three(busy: float, memory: int, cpu: float, expected: float):
     measure = measuring(1.0, 0.0, busy=busy, memory=memory)
-    (allotment,) = Allotter(Resources(cpu=cpu), ONE_GPU, measure).allot(trials(1, epochs=1))
-    assert (allotment.cpu, allotment.gpu, allotment.engine) == (cpu, expected, "eager")
+    (plan,) = Packer(Resources(cpu=cpu), ONE_GPU, measure).plan(trials(1, epochs=1))
+    assert (plan.cpu, plan.gpu, plan.engine) == (cpu, expected, "eager")
 
 
 def test_on_a_gpu_packs_grow_where_its_hosts_cores_are_what_binds():
     """A pack of n takes 0.9 + 0.1 n seconds, a tenth of them per member on the GPU."""
     measure, configs = measuring(0.9, 0.1, busy=0.1, memory=0), trials(40, epochs=1)
-    few_cores = Allotter(Resources(cpu=4.0), ONE_GPU, measure).allot(configs)
+    few_cores = Packer(Resources(cpu=4.0), ONE_GPU, measure).plan(configs)
     assert sizes(few_cores) == [*13 * [3], 1]  # four at once: 4 × 1.2 s, against 10 × 1.0 s of single ones
     assert few_cores[0].gpu == 0.25
-    many_cores = Allotter(Resources(cpu=1.0), ONE_GPU, measure).allot(configs)
+    many_cores = Packer(Resources(cpu=1.0), ONE_GPU, measure).plan(configs)
     assert sizes(many_cores) == [1] * 40  # ten at once
     assert many_cores[0].gpu == 0.1
 
@@ -150,7 +150,7 @@ def test_a_pack_whose_probe_ran_out_of_memory_is_not_made():
             Cost(1.0, 1.0, GIB, 80 * GIB, 1.0) if members == 1 else Cost(math.inf, math.inf, 2**62, 80 * GIB, math.inf)
         )
 
-    assert sizes(Allotter(Resources(), ONE_GPU, measure).allot(trials(4, epochs=1))) == [1] * 4
+    assert sizes(Packer(Resources(), ONE_GPU, measure).plan(trials(4, epochs=1))) == [1] * 4
 
 
 @pytest.mark.parametrize(
@@ -159,12 +159,12 @@ def test_a_pack_whose_probe_ran_out_of_memory_is_not_made():
 )
 def test_on_a_gpu_a_long_training_is_compiled_where_that_is_faster(epochs: int, compiled: float | None, expected: str):
     measure = measuring(1.0, 0.0, compiled=compiled)
-    (allotment,) = Allotter(Resources(), ONE_GPU, measure).allot(trials(1, epochs=epochs))
-    assert allotment.engine == expected
-    (allotment,) = Allotter(Resources(), TWO_CORES, never).allot(trials(1, epochs=epochs))
-    assert allotment.engine == "eager"
-    (allotment,) = Allotter(Resources(engine="eager"), ONE_GPU, measure).allot(trials(1, epochs=epochs))
-    assert allotment.engine == "eager"
+    (plan,) = Packer(Resources(), ONE_GPU, measure).plan(trials(1, epochs=epochs))
+    assert plan.engine == expected
+    (plan,) = Packer(Resources(), TWO_CORES, never).plan(trials(1, epochs=epochs))
+    assert plan.engine == "eager"
+    (plan,) = Packer(Resources(engine="eager"), ONE_GPU, measure).plan(trials(1, epochs=epochs))
+    assert plan.engine == "eager"
 
 
 def test_packs_hold_equal_shapes_up_to_their_size_in_the_order_of_their_first_members():

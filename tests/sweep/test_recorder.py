@@ -1,4 +1,4 @@
-"""The writer's logic: letters in, tables out."""
+"""The writer's logic: messages in, tables out."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,7 +13,7 @@ from tmc_sweep.errors import StorageError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EpochRecord, Provenance, Status
 from tmc_sweep.sweep import recorder as recorder_module
-from tmc_sweep.sweep.messages import Ack, Begin, Begun, Report
+from tmc_sweep.sweep.messages import Ack, Report, Started, StartTrial
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.tables.checkpoints import CheckpointFiles
 from tmc_sweep.tables.epochs import EpochTable
@@ -25,9 +25,9 @@ FIRST, OTHER = small(), small(seed=1)
 NAN = float("nan")
 
 
-def begin(config: TrialConfig = FIRST, pack: Sequence[TrialConfig] = (), **means: object) -> Begin:
+def begin(config: TrialConfig = FIRST, pack: Sequence[TrialConfig] = (), **means: object) -> StartTrial:
     provenance = replace(Provenance("host", "cpu", 1, "eager", "versions"), **means)
-    return Begin(config.trial_id, ids(*pack or [config]), 7, "checksum", provenance)
+    return StartTrial(config.trial_id, ids(*pack or [config]), 7, "checksum", provenance)
 
 
 def ids(*pack: TrialConfig) -> tuple[str, ...]:
@@ -79,7 +79,7 @@ def test_every_trial_is_on_record_as_pending_from_the_start(recorder: Recorder, 
 
 
 def test_a_trial_from_begin_to_done(recorder: Recorder, paths: SweepPaths):
-    assert recorder.receive(begin()) == Begun(attempt=1, checkpoint=None)
+    assert recorder.receive(begin()) == Started(attempt=1, checkpoint=None)
     recorder.commit()
     now = trial(paths)
     assert (now["status"], now["attempts"], now["n_parameters"], now["host"]) == ("running", 1, 7, "host")
@@ -100,7 +100,7 @@ def test_the_next_attempt_gets_the_newest_checkpoint_and_the_next_number(recorde
     recorder.receive(begin())
     recorder.receive(report(row(1), checkpoint=b"one"))
     recorder.receive(report(row(2), checkpoint=b"two"))
-    assert recorder.receive(begin()) == Begun(attempt=2, checkpoint=b"two")
+    assert recorder.receive(begin()) == Started(attempt=2, checkpoint=b"two")
     recorder.commit()
     assert trial(paths)["attempts"] == 2
 
@@ -190,9 +190,9 @@ def test_on_a_cpu_an_epoch_that_differs_fails_the_trial_and_leaves_its_checkpoin
     assert [path.read_bytes() for path in paths.results.rglob("*.safetensors")] == [b"good"]
     assert stored(paths) == [-50, -50]
     assert recorder.receive(report(row(3), attempt=2)) == Ack(refused=True)  # nothing more of it
-    assert recorder.receive(begin(OTHER)) == Begun(1, None)  # the sweep goes on
+    assert recorder.receive(begin(OTHER)) == Started(1, None)  # the sweep goes on
     again = Recorder.open(paths, [FIRST, OTHER])  # on a machine like the first run's
-    assert again.receive(begin()) == Begun(3, b"good")
+    assert again.receive(begin()) == Started(3, b"good")
     assert again.receive(report(row(2, attempt=3), row(3, attempt=3), attempt=3)) == Ack(refused=False)
     again.commit()
     assert stored(paths) == [-50, -50, -50]
@@ -227,8 +227,8 @@ def test_what_other_means_stored_may_differ_also_after_an_attempt_that_stored_no
         recorder.receive(begin(versions=versions))
         recorder.commit()  # the second is killed here
         if value:
-            letter = report(row(1, value, attempt=attempt), attempt=attempt)
-            assert recorder.receive(letter) == Ack(refused=False)
+            message = report(row(1, value, attempt=attempt), attempt=attempt)
+            assert recorder.receive(message) == Ack(refused=False)
             recorder.commit()
     assert stored(paths) == [-49]
 
@@ -282,14 +282,14 @@ def test_a_trial_that_has_ended_does_not_begin_again(recorder: Recorder, paths: 
     assert (recorder.row(FIRST.trial_id)["status"], recorder.row(FIRST.trial_id)["attempts"]) == (status, 1)
     recorder.commit()
     longer = Recorder.open(paths, [FIRST.model_copy(update={"epochs": 5})])
-    assert longer.receive(begin()) == (Begun(2, None) if status == Status.DONE else Ack(refused=True))
+    assert longer.receive(begin()) == (Started(2, None) if status == Status.DONE else Ack(refused=True))
 
 
 def test_a_begin_that_fails_is_no_attempt(recorder: Recorder, monkeypatch: pytest.MonkeyPatch):
     with monkeypatch.context() as patch, pytest.raises(StorageError):
         patch.setattr(CheckpointFiles, "latest", broken)
         recorder.receive(begin())
-    assert recorder.receive(begin()) == Begun(1, None)
+    assert recorder.receive(begin()) == Started(1, None)
 
 
 def test_an_epoch_that_is_not_finite_ends_the_trial_and_no_other(recorder: Recorder, paths: SweepPaths):
@@ -432,7 +432,7 @@ def test_a_trial_table_that_counts_an_attempt_has_it_in_the_attempt_table(
             recorder.commit()
     assert (trial(paths)["attempts"], attempts(paths)["attempt"].tolist()) == (0, [1])
     again = Recorder.open(paths, [FIRST, OTHER])
-    assert again.receive(begin()) == Begun(attempt=1, checkpoint=None)
+    assert again.receive(begin()) == Started(attempt=1, checkpoint=None)
     again.commit()
     assert (trial(paths)["attempts"], attempts(paths)["attempt"].tolist()) == (1, [1])
 

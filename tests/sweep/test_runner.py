@@ -71,7 +71,7 @@ def test_one_node_alone_will_surely_fill_its_slots(
     seconds = measured(paths)[more.cells[0].cell_id].mean
     shown: list[Snapshot] = []
     monkeypatch.setattr(runner, "ray_session", lambda _: nullcontext(nodes))
-    monkeypatch.setattr(runner, "open_mailbox", lambda: None)
+    monkeypatch.setattr(runner, "open_queue", lambda: None)
     monkeypatch.setattr(Packs, "add", lambda *_: [])
     monkeypatch.setattr(tune, "with_parameters", lambda *_, **__: (_ for _ in ()).throw(LookupError("training")))
     with pytest.raises(LookupError, match="training"):

@@ -12,7 +12,7 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EpochRecord, Status
 from tmc_sweep.space.schema import Scheduler, Statistic
 from tmc_sweep.sweep.curves import Curves
-from tmc_sweep.sweep.messages import Ack, Begun, Report
+from tmc_sweep.sweep.messages import Ack, Report, Started
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.sweep.stopping import Decisions, Stopping, fair_order
 from tmc_sweep.tables.manifest import Decision
@@ -175,7 +175,7 @@ def test_a_stopped_trial_takes_no_more_rows_and_is_not_trained_again(paths: Swee
     first, second = cells(2, seeds=2)
     recorder = _opened(paths, [*first, *second])
     for config in (*first, *second):
-        assert isinstance(recorder.receive(begin(config)), Begun)
+        assert isinstance(recorder.receive(begin(config)), Started)
     for config, value in zip((*first, *second), (-5, -5, -6, -7), strict=True):
         for number in (1, 2):
             recorder.receive(Report(config.trial_id, 1, (epoch(config, number, value),)))

@@ -10,7 +10,7 @@ from tmc_sweep.data import Images
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.space.schema import Resources
 from tmc_sweep.sweep import trainable
-from tmc_sweep.sweep.packing import Allotment
+from tmc_sweep.sweep.packing import PackPlan
 from tmc_sweep.sweep.recorder import Recorder
 
 
@@ -19,14 +19,14 @@ def test_the_share_of_a_gpu_is_on_record(digits: Images, paths: SweepPaths, monk
     recorder = Recorder.open(paths, [config])
     asked: list[float] = []
     monkeypatch.setattr(ray, "get", lambda value: value)
-    monkeypatch.setattr(trainable, "MailboxChannel", lambda _: DirectChannel(recorder))
+    monkeypatch.setattr(trainable, "QueueChannel", lambda _: DirectChannel(recorder))
     monkeypatch.setattr(trainable, "prepare", lambda cpu, gpu, tf32: asked.append(gpu) or "cpu")
-    packs = {7: Allotment((config,), 1.0, 0.25, "eager")}
+    packs = {7: PackPlan((config,), 1.0, 0.25, "eager")}
     tuned = trainable.PackTrainable.__new__(trainable.PackTrainable)
     tuned.setup(
         {"pack": {"number": 7}},
         images={"digits": digits},
-        mailbox=SimpleNamespace(pack=SimpleNamespace(remote=packs.get)),
+        queue=SimpleNamespace(pack=SimpleNamespace(remote=packs.get)),
         resources=Resources(),
     )
     tuned.step()

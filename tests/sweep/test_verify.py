@@ -245,7 +245,7 @@ def test_a_file_replaced_between_two_looks_is_no_problem(paths: SweepPaths, monk
 
 
 def test_verify_beside_a_sweep_that_runs_finds_nothing(tmp_path: Path):
-    """After each letter's commit, and again after it, at whatever state the files are in."""
+    """After each message's commit, and again after it, at whatever state the files are in."""
     paths, images = SweepPaths(tmp_path, "tiny"), load("digits")
     run = started(paths, TRIALS, images, epochs=0, every_seconds=0.0)
     while not run.finished:

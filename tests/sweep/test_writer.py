@@ -13,7 +13,7 @@ from wait import HANGS_SECONDS
 from tmc_sweep.errors import StorageError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import OUTCOME_COLUMNS, EpochRecord, Provenance
-from tmc_sweep.sweep.messages import Begin, Report
+from tmc_sweep.sweep.messages import Report, StartTrial
 from tmc_sweep.sweep.progress import Snapshot
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.sweep.writer import Writer
@@ -33,7 +33,7 @@ EPOCH = EpochRecord(
     attempt=1,
     time=datetime(2025, 1, 1, tzinfo=UTC),
 )
-BEGIN = Begin(TRIAL.trial_id, (TRIAL.trial_id,), 7, "sum", Provenance("host", "cpu", 1, "eager", "versions"))
+BEGIN = StartTrial(TRIAL.trial_id, (TRIAL.trial_id,), 7, "sum", Provenance("host", "cpu", 1, "eager", "versions"))
 
 
 def contents(folder: Path) -> dict[Path, bytes]:
@@ -109,8 +109,8 @@ def test_the_history_of_a_resumed_trial_tells_nothing_new_of_how_long_its_epochs
     first, second = (replace(EPOCH, trial_id=config.trial_id, epoch=epoch, attempt=epoch) for epoch in (1, 2))
     with sweep_lock(paths) as check_held:
         earlier = Recorder.open(paths, [config])
-        for letter in (begin, Report(config.trial_id, 1, (first,))):
-            earlier.receive(letter)
+        for message in (begin, Report(config.trial_id, 1, (first,))):
+            earlier.receive(message)
         earlier.commit()
         writer = Writer(Recorder.open(paths, [config]), [config], None, check_held, lambda: False, recorded=recorded)
         writer.deliver([begin, Report(config.trial_id, 2, (first,))])

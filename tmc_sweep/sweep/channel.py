@@ -1,4 +1,4 @@
-"""The channel between training processes and the writer: an actor that holds letters until the driver answers them.
+"""The channel between training processes and the writer: an actor that holds messages until the driver answers them.
 
 The driver is no actor, so nobody can call it; it asks this one instead. Everything travels through Ray, so a cluster
 needs no shared disk. The actor keeps nothing that matters: if it dies, the sweep resumes from the tables.
@@ -17,9 +17,9 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from tmc_sweep.sweep.control_service import ControlService
-from tmc_sweep.sweep.messages import Ack, Begin, Letter, Reply
+from tmc_sweep.sweep.messages import Ack, Message, Reply, StartTrial
 
-COMMIT_SECONDS = 0.5  # letters that arrive within it share a commit
+COMMIT_SECONDS = 0.5  # messages that arrive within it share a commit
 _ABANDON_SECONDS = 5.0  # a round takes about one
 _STOP_SECONDS = 0.5  # between a training process's questions whether to stop
 _UNANSWERED = 4  # posts a training process may be ahead of the writer
@@ -28,27 +28,27 @@ _UNANSWERED = 4  # posts a training process may be ahead of the writer
 Stamp = tuple[str, int]  # a sender, and the number of its post
 
 
-class Mailbox:
+class MessageQueue:
     """Asynchronous actor. A post waits for its answer; the driver collects posts and answers them."""
 
     def __init__(self) -> None:
         self._waiting: dict[Stamp, asyncio.Future[list[Reply]]] = {}
-        self._early: dict[Stamp, Sequence[Letter]] = {}
+        self._early: dict[Stamp, Sequence[Message]] = {}
         self._expected: defaultdict[str, int] = defaultdict(int)
-        self._posts: list[tuple[Stamp, Sequence[Letter]]] = []
+        self._posts: list[tuple[Stamp, Sequence[Message]]] = []
         self._arrived = asyncio.Event()
         self._urgent = asyncio.Event()
         self._stopping = False
         self._packs: dict[int, Any] = {}
 
-    async def post(self, stamp: Stamp, letters: Sequence[Letter], urgent: bool) -> list[Reply]:
-        """Replies to the letters, once the driver has acted on them.
+    async def post(self, stamp: Stamp, messages: Sequence[Message], urgent: bool) -> list[Reply]:
+        """Replies to the messages, once the driver has acted on them.
 
         Ray may deliver a large post, with checkpoints, after a small one sent later: each waits for those before it.
         """
         answer: asyncio.Future[list[Reply]] = asyncio.get_running_loop().create_future()
         self._waiting[stamp] = answer
-        self._early[stamp] = letters
+        self._early[stamp] = messages
         sender = stamp[0]
         while (due := (sender, self._expected[sender])) in self._early:
             self._posts.append((due, self._early.pop(due)))
@@ -73,7 +73,7 @@ class Mailbox:
         """Whether the driver, when it last collected, was about to stop the sweep."""
         return self._stopping
 
-    async def collect(self, wait_seconds: float, stopping: bool = False) -> list[tuple[Stamp, Sequence[Letter]]]:
+    async def collect(self, wait_seconds: float, stopping: bool = False) -> list[tuple[Stamp, Sequence[Message]]]:
         """The posts so far, each sender's in order; waits for one, then for others to share its commit."""
         self._stopping = stopping
         if await _within(self._arrived, wait_seconds):
@@ -99,20 +99,20 @@ async def _within(event: asyncio.Event, seconds: float) -> bool:
     return True
 
 
-def open_mailbox() -> Any:
-    """A mailbox on the driver's own node."""
+def open_queue() -> Any:
+    """A queue on the driver's own node."""
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    return ray.remote(Mailbox).options(num_cpus=0, max_concurrency=10_000, scheduling_strategy=here).remote()
+    return ray.remote(MessageQueue).options(num_cpus=0, max_concurrency=10_000, scheduling_strategy=here).remote()
 
 
-class MailboxChannel:
-    """A training process's end of the mailbox."""
+class QueueChannel:
+    """A training process's end of the queue."""
 
-    def __init__(self, mailbox: Any) -> None:
-        self._mailbox = mailbox
+    def __init__(self, queue: Any) -> None:
+        self._queue = queue
         self._sender = secrets.token_hex(8)
         self._posted = 0
-        self._unanswered: deque[tuple[Sequence[Letter], Any]] = deque()
+        self._unanswered: deque[tuple[Sequence[Message], Any]] = deque()
         self._refused: set[str] = set()
         self._stopping = False
         self._question: Any = None
@@ -120,7 +120,7 @@ class MailboxChannel:
 
     @property
     def refused(self) -> Set[str]:
-        """The trials whose letters were refused, by the replies so far."""
+        """The trials whose messages were refused, by the replies so far."""
         return self._refused
 
     @property
@@ -129,18 +129,18 @@ class MailboxChannel:
         if not self._stopping and time.monotonic() - self._asked >= _STOP_SECONDS:
             self._asked = time.monotonic()
             if self._question is None:
-                self._question = self._mailbox.stopping.remote()
+                self._question = self._queue.stopping.remote()
             elif ray.wait([self._question], timeout=0)[0]:
                 self._stopping, self._question = ray.get(self._question), None
         return self._stopping
 
-    def ask(self, letters: Sequence[Letter]) -> list[Reply]:
-        """Send, and wait until the letters are acted on and durable."""
-        return list(ray.get(self._post(letters)))
+    def ask(self, messages: Sequence[Message]) -> list[Reply]:
+        """Send, and wait until the messages are acted on and durable."""
+        return list(ray.get(self._post(messages)))
 
-    def send(self, letters: Sequence[Letter]) -> None:
+    def send(self, messages: Sequence[Message]) -> None:
         """Send without waiting, but at most a few posts ahead of the writer."""
-        self._unanswered.append((letters, self._post(letters)))
+        self._unanswered.append((messages, self._post(messages)))
         self._settle(_UNANSWERED)
 
     def flush(self) -> None:
@@ -148,32 +148,32 @@ class MailboxChannel:
         self._unanswered.append(([], self._post([])))
         self._settle(0)
 
-    def _post(self, letters: Sequence[Letter]) -> Any:
-        urgent = not letters or isinstance(letters[0], Begin)
+    def _post(self, messages: Sequence[Message]) -> Any:
+        urgent = not messages or isinstance(messages[0], StartTrial)
         self._posted += 1
-        return self._mailbox.post.remote((self._sender, self._posted - 1), letters, urgent)
+        return self._queue.post.remote((self._sender, self._posted - 1), messages, urgent)
 
     def _settle(self, at_most: int) -> None:
         while len(self._unanswered) > at_most:
-            letters, answer = self._unanswered.popleft()
+            messages, answer = self._unanswered.popleft()
             replies: list[Reply] = ray.get(answer)
-            for letter, reply in zip(letters, replies, strict=True):
+            for message, reply in zip(messages, replies, strict=True):
                 if isinstance(reply, Ack) and reply.refused:
-                    self._refused.add(letter.trial_id)
+                    self._refused.add(message.trial_id)
 
 
-class Postman(threading.Thread):
-    """The driver's end: hands each batch of letters to the writer, and answers them once they are durable."""
+class Dispatcher(threading.Thread):
+    """The driver's end: hands each batch of messages to the writer, and answers them once they are durable."""
 
     def __init__(
         self,
-        mailbox: Any,
-        deliver: Callable[[list[Letter]], list[Reply]],
+        queue: Any,
+        deliver: Callable[[list[Message]], list[Reply]],
         on_error: Callable[[], None],
         stopping: Callable[[], bool],
     ) -> None:
         super().__init__(name="tmc-sweep-writer", daemon=True)
-        self._mailbox = mailbox
+        self._queue = queue
         self._deliver = deliver
         self._on_error = on_error
         self._stopping = stopping
@@ -207,15 +207,15 @@ class Postman(threading.Thread):
         self._end()
 
     def _end(self) -> None:
-        """No mailbox any more, which else would outlive the sweep in a Ray that goes on."""
+        """No queue any more, which else would outlive the sweep in a Ray that goes on."""
         with suppress(Exception):
             if ray.is_initialized():
-                ray.kill(self._mailbox)
+                ray.kill(self._queue)
 
     def _round(self) -> bool:
         self._control.leave_if_silent()
-        posts = ray.get(self._mailbox.collect.remote(0.0 if self._closing.is_set() else 1.0, self._stopping()))
-        replies = iter(self._deliver([letter for _, letters in posts for letter in letters]))
-        answers = {stamp: [next(replies) for _ in letters] for stamp, letters in posts}
-        ray.get(self._mailbox.answer.remote(answers))
+        posts = ray.get(self._queue.collect.remote(0.0 if self._closing.is_set() else 1.0, self._stopping()))
+        replies = iter(self._deliver([message for _, messages in posts for message in messages]))
+        answers = {stamp: [next(replies) for _ in messages] for stamp, messages in posts}
+        ray.get(self._queue.answer.remote(answers))
         return bool(posts)

@@ -16,7 +16,7 @@ DROPPED = {"checkpoint_epoch": None, "checkpoint": None}  # what the trial table
 _EVER = datetime.min.replace(tzinfo=UTC)
 
 
-class Budget:
+class CheckpointBudget:
     """Chooses whose checkpoints go, once the trial table no longer names them, and removes them."""
 
     def __init__(self, checkpoints: CheckpointFiles, gigabytes: float) -> None:
@@ -86,7 +86,7 @@ def prune(paths: SweepPaths, gigabytes: float) -> Pruned:
             raise damaged(paths.trials, "it is missing")
         table, checkpoints = TrialTable.open(paths), CheckpointFiles(paths)
         before = sum(checkpoints.sizes().values())
-        budget = Budget(checkpoints, gigabytes)
+        budget = CheckpointBudget(checkpoints, gigabytes)
         chosen = budget.choose(table)
         for trial_id in chosen:
             table.update(trial_id, **DROPPED)

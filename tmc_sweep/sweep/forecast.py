@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.space.schema import Resources
-from tmc_sweep.sweep.packing import Allotment, Allotter, Capacity
+from tmc_sweep.sweep.packing import Capacity, Packer, PackPlan
 from tmc_sweep.sweep.worker import measured, prepare
 from tmc_sweep.tables.trials import TrialRow, config_of
 from tmc_sweep.training import Cost, Engine, remembered, shape, threads
@@ -19,7 +19,7 @@ _NO_LIMIT = 2**62  # bytes
 class Forecast:
     """Packs of what is left, as far as they can be known beforehand."""
 
-    packs: tuple[Allotment, ...]
+    packs: tuple[PackPlan, ...]
     packs_known: bool  # else `run` is still to measure what packing gains, and may make fewer
     slots: int  # how many of them train at once
     epoch_seconds: Mapping[str, float]  # of a trial, by cell: from a few steps on this machine
@@ -43,15 +43,15 @@ def forecast(
     """
     resources, shares = space.resources, _shares(rows)
     known = _Known(resources, shares, here=here, probe=probe)
-    allotter = Allotter(resources, nodes, known, cells_apart=space.chooses)
+    packer = Packer(resources, nodes, known, cells_apart=space.chooses)
     with threads():
-        packs = allotter.allot(configs, recorded)
+        packs = packer.plan(configs, recorded)
         guessed = set(known.guessed)
         seconds: dict[str, float] = {}
         too_large: set[str] = set()
         for pack in packs:
             for config in pack.trials:
-                cost = allotter.cost(config, len(pack.trials))
+                cost = packer.cost(config, len(pack.trials))
                 if math.isinf(cost.step_seconds):
                     too_large.add(config.cell_id)
                 elif shape(config) not in known.guessed:
@@ -62,7 +62,7 @@ def forecast(
         for config in pack.trials
         if resources.gpu != "auto" or shape(config) not in guessed or shape(config) in shares
     }
-    slots = allotter.slots(max((pack.gpu for pack in packs), default=0.0))
+    slots = packer.slots(max((pack.gpu for pack in packs), default=0.0))
     packs_known = resources.alone or resources.pack != "auto" or space.chooses or not guessed
     return Forecast(tuple(packs), packs_known, max(1, slots), seconds, frozenset(too_large), gpu)
 

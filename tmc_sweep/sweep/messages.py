@@ -8,7 +8,7 @@ from tmc_sweep.records import EpochRecord, Provenance
 
 
 @dataclass(frozen=True)
-class Begin:
+class StartTrial:
     """Training of a trial is about to begin, here and with these means."""
 
     trial_id: str
@@ -21,7 +21,7 @@ class Begin:
 
 
 @dataclass(frozen=True)
-class Begun:
+class Started:
     """The attempt is on record: its number, and the newest checkpoint to go on from, if there is one."""
 
     attempt: int
@@ -49,13 +49,13 @@ class Failed:
 
 @dataclass(frozen=True)
 class Ack:
-    """The letter is durable; or `refused`: the trial has ended, or a later attempt at it has begun."""
+    """The message is durable; or `refused`: the trial has ended, or a later attempt at it has begun."""
 
     refused: bool
 
 
-Letter = Begin | Report | Failed
-Reply = Begun | Ack
+Message = StartTrial | Report | Failed
+Reply = Started | Ack
 
 
 class Channel(Protocol):
@@ -63,16 +63,16 @@ class Channel(Protocol):
 
     @property
     def refused(self) -> Collection[str]:
-        """The trials whose letters were refused, by the replies so far."""
+        """The trials whose messages were refused, by the replies so far."""
 
     @property
     def stopping(self) -> bool:
         """Whether the sweep is being stopped, so that an epoch in progress is to be dropped."""
 
-    def ask(self, letters: Sequence[Letter]) -> list[Reply]:
-        """Send, and wait until the letters are acted on and durable."""
+    def ask(self, messages: Sequence[Message]) -> list[Reply]:
+        """Send, and wait until the messages are acted on and durable."""
 
-    def send(self, letters: Sequence[Letter]) -> None:
+    def send(self, messages: Sequence[Message]) -> None:
         """Send without waiting, but never far ahead of the writer."""
 
     def flush(self) -> None:

@@ -1,4 +1,4 @@
-"""A pack's life from its letters' side: begun with the writer, trained epoch by epoch, checkpointed when due.
+"""A pack's life from its messages' side: begun with the writer, trained epoch by epoch, checkpointed when due.
 
 A pack too large for the memory there is goes on as two halves that take turns, and so on down to single trials. Each
 half begins as any pack does, from what is on record: that is all there is to remember of it.
@@ -15,7 +15,7 @@ from tmc_sweep.errors import StorageError
 from tmc_sweep.models import count_parameters
 from tmc_sweep.records import EpochRecord
 from tmc_sweep.sweep.memory import fits
-from tmc_sweep.sweep.messages import Begin, Begun, Channel, Failed, Reply, Report
+from tmc_sweep.sweep.messages import Channel, Failed, Reply, Report, Started, StartTrial
 from tmc_sweep.training import Engine, Pack, TrialState, decode, encode
 from tmc_sweep.training.provenance import name_of_this_process, of_this_process
 
@@ -81,18 +81,18 @@ class PackRun:
 
     def _begin_pack(self, configs: Sequence[TrialConfig]) -> bool:
         """Begin these trials, and whether they fit: if so, what is unfinished of them is a pack now."""
-        begun = self._channel.ask([self._letter(config, configs) for config in configs])
+        begun = self._channel.ask([self._start(config, configs) for config in configs])
         self._attempts |= {
             config.trial_id: reply.attempt
             for config, reply in zip(configs, begun, strict=True)
-            if isinstance(reply, Begun)
+            if isinstance(reply, Started)
         }
         states = [state for pair in zip(configs, begun, strict=True) if (state := self._state(*pair))]
         self._channel.send([self._report(state, state.history) for state in states if state.history])
         return fits(partial(self._add_pack, [state for state in states if not state.finished]))
 
-    def _letter(self, config: TrialConfig, pack: Sequence[TrialConfig]) -> Begin:
-        return Begin(
+    def _start(self, config: TrialConfig, pack: Sequence[TrialConfig]) -> StartTrial:
+        return StartTrial(
             trial_id=config.trial_id,
             pack=tuple(member.trial_id for member in pack),
             n_parameters=count_parameters(config),
@@ -115,7 +115,7 @@ class PackRun:
 
     def _state(self, config: TrialConfig, begun: Reply) -> TrialState | None:
         """Where the trial goes on; None if it had ended before, or its checkpoint cannot be used and it has failed."""
-        if not isinstance(begun, Begun):
+        if not isinstance(begun, Started):
             return None
         try:
             return decode(begun.checkpoint, config) if begun.checkpoint else TrialState.initial(config)

@@ -26,7 +26,7 @@ _RAY_STEPS = 10_000  # Ray divides a GPU into ten-thousandths
 
 
 @dataclass(frozen=True)
-class Allotment:
+class PackPlan:
     """One pack, and what its process gets."""
 
     trials: tuple[TrialConfig, ...]
@@ -35,7 +35,7 @@ class Allotment:
     engine: Engine
 
 
-class Allotter:
+class Packer:
     """Decides for one sweep on one cluster; measures only where there is something to decide."""
 
     def __init__(
@@ -48,7 +48,7 @@ class Allotter:
         self._on_gpu = bool(resources.gpu) and (resources.gpu != "auto" or any(map(_has_gpu, self._nodes)))
         self._measured = cache(measure)
 
-    def allot(self, configs: Sequence[TrialConfig], recorded: Sequence[Sequence[str]] = ()) -> list[Allotment]:
+    def plan(self, configs: Sequence[TrialConfig], recorded: Sequence[Sequence[str]] = ()) -> list[PackPlan]:
         """The trials in packs, those `recorded` together still so, each with its share and engine."""
         asked = 1 if self._resources.alone else None if self._resources.pack == "auto" else self._resources.pack
 
@@ -58,7 +58,7 @@ class Allotter:
         def key(config: TrialConfig) -> str:
             return f"{pack_key(config)} {config.cell_id}" if self._cells_apart else pack_key(config)
 
-        return [self._allotment(pack) for pack in packs(configs, size, key, recorded, asked)]
+        return [self._plan(pack) for pack in packs(configs, size, key, recorded, asked)]
 
     def _size(self, group: Sequence[TrialConfig], n_trials: int) -> int:
         """The smallest size at which these trials, on their part of the slots, end nearly as early as at any."""
@@ -72,9 +72,9 @@ class Allotter:
         makespans = [seconds(size) for size in range(1, len(group) + 1)]
         return 1 + next(i for i, makespan in enumerate(makespans) if makespan <= _MARGIN * min(makespans))
 
-    def _allotment(self, pack: tuple[TrialConfig, ...]) -> Allotment:
+    def _plan(self, pack: tuple[TrialConfig, ...]) -> PackPlan:
         engine = self._engine(pack)
-        return Allotment(pack, self._resources.cpu, self._gpu(pack[0], len(pack), engine), engine)
+        return PackPlan(pack, self._resources.cpu, self._gpu(pack[0], len(pack), engine), engine)
 
     def _engine(self, pack: Sequence[TrialConfig]) -> Engine:
         if self._resources.engine != "auto":

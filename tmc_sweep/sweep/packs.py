@@ -9,25 +9,25 @@ from ray import tune
 from ray.tune.search import ConcurrencyLimiter, Searcher
 
 from tmc_sweep.config import TrialConfig
-from tmc_sweep.sweep.packing import Allotment, Allotter
+from tmc_sweep.sweep.packing import Packer, PackPlan
 
 PackConfig = dict[str, Any]  # {"number": ..., "cpu": ..., "gpu": ...}
 
 
 class Packs:
-    """Numbers packs, and leaves them in the mailbox for the processes that train them."""
+    """Numbers packs, and leaves them in the queue for the processes that train them."""
 
-    def __init__(self, mailbox: Any, recorded: Sequence[Sequence[str]]) -> None:
+    def __init__(self, queue: Any, recorded: Sequence[Sequence[str]]) -> None:
         """`recorded`: the trials that earlier runs trained together."""
-        self._mailbox = mailbox
+        self._queue = queue
         self._recorded = recorded
-        self.allotments: list[Allotment] = []
+        self.plans: list[PackPlan] = []
 
-    def add(self, allotter: Allotter, trials: Sequence[TrialConfig]) -> list[PackConfig]:
+    def add(self, packer: Packer, trials: Sequence[TrialConfig]) -> list[PackConfig]:
         """What Tune needs to know of these trials' packs, those that were trained together again so."""
-        new = dict(enumerate(allotter.allot(trials, self._recorded), len(self.allotments)))
-        self.allotments += new.values()
-        ray.get(self._mailbox.put_packs.remote({number: ray.put(pack) for number, pack in new.items()}))
+        new = dict(enumerate(packer.plan(trials, self._recorded), len(self.plans)))
+        self.plans += new.values()
+        ray.get(self._queue.put_packs.remote({number: ray.put(pack) for number, pack in new.items()}))
         return [{"number": number, "cpu": pack.cpu, "gpu": pack.gpu} for number, pack in new.items()]
 
 

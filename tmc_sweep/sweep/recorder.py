@@ -1,4 +1,4 @@
-"""The single writer's logic: letters in, durable tables and checkpoints out. It runs where the lock is held."""
+"""The single writer's logic: messages in, durable tables and checkpoints out. It runs where the lock is held."""
 
 import math
 import time
@@ -12,9 +12,9 @@ from typing import Self
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import ENDED, FINISHED, MEANS, OPEN, EpochRecord, Status
-from tmc_sweep.sweep.checkpoint_budget import DROPPED, Budget
+from tmc_sweep.sweep.checkpoint_budget import DROPPED, CheckpointBudget
 from tmc_sweep.sweep.curves import Curves
-from tmc_sweep.sweep.messages import Ack, Begin, Begun, Letter, Reply, Report
+from tmc_sweep.sweep.messages import Ack, Message, Reply, Report, Started, StartTrial
 from tmc_sweep.sweep.stopping import Stopping
 from tmc_sweep.tables.attempts import AttemptTable, name_of_pack
 from tmc_sweep.tables.checkpoints import CheckpointFiles, pass_over
@@ -28,7 +28,7 @@ _TRIALS_SECONDS = 5.0
 
 
 class Recorder:
-    """Applies letters to the tables of one sweep. What a reply acknowledges is durable only after `commit`."""
+    """Applies messages to the tables of one sweep. What a reply acknowledges is durable only after `commit`."""
 
     def __init__(self, paths: SweepPaths, configs: Sequence[TrialConfig], checkpoint_gigabytes: float) -> None:
         self._paths = paths
@@ -37,13 +37,15 @@ class Recorder:
         self._attempts = AttemptTable.open(paths)
         self._manifest = open_manifest(paths)
         self._checkpoints = CheckpointFiles(paths)
-        self._budget = Budget(self._checkpoints, checkpoint_gigabytes)
+        self._budget = CheckpointBudget(self._checkpoints, checkpoint_gigabytes)
         self._configs: dict[str, TrialConfig] = {}
         self._cells: defaultdict[str, list[str]] = defaultdict(list)
         self._know(configs)
         self._curves: Curves | None = None
         self._stopping: Stopping | None = None
-        self._pack_of = {trial_id: pack for pack in self._manifest.packs for trial_id in pack}  # as its last Begin said
+        self._pack_of = {
+            trial_id: pack for pack in self._manifest.packs for trial_id in pack
+        }  # as its last StartTrial said
         self._alike_since: dict[str, int] = {}  # first of the attempts whose rows the present one must reproduce
         self._lost: dict[str, Path] = {}  # checkpoints that the trial table named, and that were gone
         self._decisions = dict(self._manifest.decisions)
@@ -95,16 +97,16 @@ class Recorder:
         packs = dict.fromkeys(self._pack_of.values())
         return tuple(tuple(member for member in pack if self._pack_of.get(member) == pack) for pack in packs)
 
-    def receive(self, letter: Letter) -> Reply:
-        """Apply one letter; its reply may be sent after the next `commit`."""
-        if isinstance(letter, Begin):
-            return self._begin(letter)
-        row = self.row(letter.trial_id)
-        if row["status"] in (Status.FAILED, Status.STOPPED) or letter.attempt != row["attempts"]:
+    def receive(self, message: Message) -> Reply:
+        """Apply one message; its reply may be sent after the next `commit`."""
+        if isinstance(message, StartTrial):
+            return self._begin(message)
+        row = self.row(message.trial_id)
+        if row["status"] in (Status.FAILED, Status.STOPPED) or message.attempt != row["attempts"]:
             return Ack(refused=True)
-        if isinstance(letter, Report):
-            return self._report(letter)
-        self.fail(letter.trial_id, letter.reason)
+        if isinstance(message, Report):
+            return self._report(message)
+        self.fail(message.trial_id, message.reason)
         return Ack(refused=False)
 
     def commit(self) -> None:
@@ -171,53 +173,53 @@ class Recorder:
             self._stop_if_decided(cell)
         self.commit()
 
-    def _begin(self, letter: Begin) -> Reply:
-        row = self.row(letter.trial_id)
+    def _begin(self, message: StartTrial) -> Reply:
+        row = self.row(message.trial_id)
         if row["status"] in FINISHED:
             return Ack(refused=True)
-        newest = self._checkpoints.latest(letter.trial_id)  # first: if it fails, the letter is received again
-        if lost := self._lost.pop(letter.trial_id, None):
+        newest = self._checkpoints.latest(message.trial_id)  # first: if it fails, the message is received again
+        if lost := self._lost.pop(message.trial_id, None):
             pass_over(lost, "it is missing")
         attempt, now = row["attempts"] + 1, datetime.now(UTC)
-        self._alike_since[letter.trial_id] = self._since(letter, attempt)
+        self._alike_since[message.trial_id] = self._since(message, attempt)
         is_copy = bool(self._manifest.leaves_out)  # from now on no more: its tables name nothing that is not here
-        self._manifest_changed |= is_copy or self._pack_of.get(letter.trial_id) != letter.pack
-        self._pack_of[letter.trial_id] = letter.pack
-        means = {"pack_size": len(letter.pack), "gpu": letter.gpu, **vars(letter.provenance)}
+        self._manifest_changed |= is_copy or self._pack_of.get(message.trial_id) != message.pack
+        self._pack_of[message.trial_id] = message.pack
+        means = {"pack_size": len(message.pack), "gpu": message.gpu, **vars(message.provenance)}
         self._set_status(
-            letter.trial_id,
+            message.trial_id,
             Status.RUNNING,
             reason=None,
             attempts=attempt,
             started=now,
             ended=None,
             search_space=name_of(self._manifest.search_space) if self._manifest.search_space else None,
-            n_parameters=letter.n_parameters,
-            data_checksum=letter.data_checksum,
+            n_parameters=message.n_parameters,
+            data_checksum=message.data_checksum,
             **means,
         )
         self._attempts.begin(
             {
-                "trial_id": letter.trial_id,
+                "trial_id": message.trial_id,
                 "attempt": attempt,
-                "pack": name_of_pack(letter.pack),
-                "process": letter.process,
+                "pack": name_of_pack(message.pack),
+                "process": message.process,
                 "began": now,
                 **means,
             }
         )
-        self._budget.keep(letter.trial_id)
-        return Begun(attempt, newest[1] if newest else None)
+        self._budget.keep(message.trial_id)
+        return Started(attempt, newest[1] if newest else None)
 
-    def _since(self, letter: Begin, attempt: int) -> int:
+    def _since(self, message: StartTrial, attempt: int) -> int:
         """The first of the attempts up to this one that all trained by the same means, with the same bits.
 
         One of which the means are not on record, as of 0.1.0, may have trained by others.
         """
-        now = letter.provenance
+        now = message.provenance
         if (now.device, now.engine) != ("cpu", "eager"):
             return attempt
-        while (earlier := self._attempts.get(letter.trial_id, attempt - 1)) and all(
+        while (earlier := self._attempts.get(message.trial_id, attempt - 1)) and all(
             earlier[name] == getattr(now, name) for name in MEANS
         ):
             attempt -= 1

@@ -20,14 +20,14 @@ _log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 
-class Patience:
+class Retry:
     """Does what writes, again if it fails in a way that may pass, unless the sweep is to stop."""
 
     def __init__(self, stopping: Callable[[], bool]) -> None:
         self._stopping = stopping
         self._said_slow = False
 
-    def lasting(self, action: Callable[[], Result]) -> Result:
+    def until_done(self, action: Callable[[], Result]) -> Result:
         """What `action` returns, which may be called several times; StorageError once that has been too long."""
         began, pause = time.monotonic(), _FIRST_PAUSE
         while True:

@@ -14,8 +14,8 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.space import load as load_space
-from tmc_sweep.sweep.channel import Postman, open_mailbox
-from tmc_sweep.sweep.packing import Allotter
+from tmc_sweep.sweep.channel import Dispatcher, open_queue
+from tmc_sweep.sweep.packing import Packer
 from tmc_sweep.sweep.packs import PackConfig, Packs, one_after_another
 from tmc_sweep.sweep.progress import Listener, TrialProgress
 from tmc_sweep.sweep.publisher import publishing
@@ -114,51 +114,51 @@ def _train(
     with ray_session(resources) as nodes, scratch_folder() as scratch:
         stop.listen()
         writer.show()
-        mailbox = open_mailbox()
-        packs = Packs(mailbox, writer.recorder.packs)
-        allotter = Allotter(resources, nodes, measuring(resources, stop.check), cells_apart=space.chooses)
+        queue = open_queue()
+        packs = Packs(queue, writer.recorder.packs)
+        packer = Packer(resources, nodes, measuring(resources, stop.check), cells_apart=space.chooses)
         with stop.asked():
-            source = _one_by_one(search, packs, allotter, writer) if search else packs.add(allotter, configs)
+            source = _one_by_one(search, packs, packer, writer) if search else packs.add(packer, configs)
         if len(nodes) == 1:  # it has all its slots at once; others may come late, or not at all
-            writer.progress.slots = allotter.slots(max((pack.gpu for pack in packs.allotments), default=0.0))
+            writer.progress.slots = packer.slots(max((pack.gpu for pack in packs.plans), default=0.0))
             writer.show()
-        trainable = tune.with_parameters(PackTrainable, images=images, mailbox=mailbox, resources=resources)
-        postman = Postman(mailbox, writer.deliver, stop.interrupt_tune, lambda: stop.number is not None)
+        trainable = tune.with_parameters(PackTrainable, images=images, queue=queue, resources=resources)
+        dispatcher = Dispatcher(queue, writer.deliver, stop.interrupt_tune, lambda: stop.number is not None)
         try:
             with stop.tuning():
-                postman.start()
+                dispatcher.start()
                 reasons = train_all(
                     trainable,
                     source,
                     scratch,
-                    lambda: bool(stop.number or postman.error),
+                    lambda: bool(stop.number or dispatcher.error),
                     alone=resources.alone,
                 )
-            postman.close()
+            dispatcher.close()
         except BaseException:
             writer.leave()
-            postman.abandon()
-            if postman.error is not None:
-                raise postman.error from None
+            dispatcher.abandon()
+            if dispatcher.error is not None:
+                raise dispatcher.error from None
             raise
         if stop.number is None:
             for number, reason in reasons.items():
-                for config in packs.allotments[number].trials:
+                for config in packs.plans[number].trials:
                     writer.fail(config.trial_id, reason)
 
 
-def _one_by_one(search: CellSearch, packs: Packs, allotter: Allotter, writer: Writer) -> ConcurrencyLimiter:
+def _one_by_one(search: CellSearch, packs: Packs, packer: Packer, writer: Writer) -> ConcurrencyLimiter:
     """The packs of the search's cells, each cell chosen when there is room for it."""
 
     def next_cell() -> list[PackConfig]:
         trials = search.next()
         writer.add(trials)
         rows = {config.trial_id: writer.recorder.row(config.trial_id) for config in trials}
-        return packs.add(allotter, missing(trials, rows))
+        return packs.add(packer, missing(trials, rows))
 
     def ended(number: int) -> None:
-        for config in packs.allotments[number].trials:
+        for config in packs.plans[number].trials:
             search.ended(config)
 
     first = next_cell()
-    return one_after_another(first, next_cell, ended, allotter.slots(first[0]["gpu"]) if first else 1)
+    return one_after_another(first, next_cell, ended, packer.slots(first[0]["gpu"]) if first else 1)

@@ -1,6 +1,6 @@
 """SIGINT and SIGTERM: the first ends the sweep, the second at once.
 
-Tune gives its trials some fifteen seconds. They learn of the signal through the mailbox (`Channel.stopping`), drop the
+Tune gives its trials some fifteen seconds. They learn of the signal through the queue (`Channel.stopping`), drop the
 epoch in progress and checkpoint the one before it, so a single minibatch may take about ten.
 """
 

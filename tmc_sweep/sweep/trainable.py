@@ -8,10 +8,10 @@ from ray import tune
 
 from tmc_sweep.data import Images
 from tmc_sweep.space.schema import Resources
-from tmc_sweep.sweep.channel import MailboxChannel
+from tmc_sweep.sweep.channel import QueueChannel
 from tmc_sweep.sweep.memory import free_memory
 from tmc_sweep.sweep.pack_run import PackRun
-from tmc_sweep.sweep.packing import Allotment
+from tmc_sweep.sweep.packing import PackPlan
 from tmc_sweep.sweep.worker import prepare
 
 
@@ -26,23 +26,23 @@ class PackTrainable(tune.Trainable):
         config: dict[str, Any],
         *,
         images: Mapping[str, Images],
-        mailbox: Any,
+        queue: Any,
         resources: Resources,
     ) -> None:
-        """Be ready for the pack that the mailbox has by the number in `config`, on a GPU if given a share of one."""
+        """Be ready for the pack that the queue has by the number in `config`, on a GPU if given a share of one."""
 
         def begin(number: int) -> PackRun:
-            allotment: Allotment = ray.get(ray.get(mailbox.pack.remote(number)))
-            device = prepare(allotment.cpu, allotment.gpu, resources.tf32)
-            of_pack = images[allotment.trials[0].data]
+            plan: PackPlan = ray.get(ray.get(queue.pack.remote(number)))
+            device = prepare(plan.cpu, plan.gpu, resources.tf32)
+            of_pack = images[plan.trials[0].data]
             return PackRun(
-                allotment.trials,
+                plan.trials,
                 of_pack,
-                MailboxChannel(mailbox),
+                QueueChannel(queue),
                 device,
                 resources.checkpoint_seconds,
-                allotment.engine,
-                allotment.gpu,
+                plan.engine,
+                plan.gpu,
             )
 
         self._begin = begin

@@ -1,4 +1,4 @@
-"""The one writer of a running sweep: it applies letters, commits, and shows what is durable."""
+"""The one writer of a running sweep: it applies messages, commits, and shows what is durable."""
 
 import logging
 import threading
@@ -9,10 +9,10 @@ from functools import partial
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.records import EpochRecord, Status
-from tmc_sweep.sweep.messages import Letter, Reply, Report
+from tmc_sweep.sweep.messages import Message, Reply, Report
 from tmc_sweep.sweep.progress import Listener, Progress, TrialProgress
 from tmc_sweep.sweep.recorder import Recorder
-from tmc_sweep.sweep.retry import Patience
+from tmc_sweep.sweep.retry import Retry
 from tmc_sweep.tables.pace import Paces
 
 _log = logging.getLogger(__name__)
@@ -38,23 +38,23 @@ class Writer:
         self.recorder = recorder
         self._check_held = check_held
         self._leaving = False
-        self._patience = Patience(lambda: self._leaving or stopping())
+        self._retry = Retry(lambda: self._leaving or stopping())
         self._writing = threading.Lock()
         self._configs = {config.trial_id: config for config in configs}
         self._listener = listener
         self.progress = Progress([self._trial(trial_id) for trial_id in self._configs], expected, recorded)
 
-    def deliver(self, letters: list[Letter]) -> list[Reply]:
+    def deliver(self, messages: list[Message]) -> list[Reply]:
         """Apply and commit; what the replies acknowledge is durable."""
         with self._writing:
             self._check_held()
-            replies = [self._patience.lasting(partial(self.recorder.receive, letter)) for letter in letters]
-            self._patience.lasting(self._commit)
-        trained = [_newly_trained(letter) for letter in letters]
+            replies = [self._retry.until_done(partial(self.recorder.receive, message)) for message in messages]
+            self._retry.until_done(self._commit)
+        trained = [_newly_trained(message) for message in messages]
         together = Counter(new[-1].epoch_seconds for new in trained if new)  # a pack's members took the very same time
-        for letter, new in zip(letters, trained, strict=True):
-            self.progress.update(self._trial(letter.trial_id, together[new[-1].epoch_seconds] if new else None), new)
-        if letters:
+        for message, new in zip(messages, trained, strict=True):
+            self.progress.update(self._trial(message.trial_id, together[new[-1].epoch_seconds] if new else None), new)
+        if messages:
             self.show()
         return replies
 
@@ -74,7 +74,7 @@ class Writer:
         with self._writing:
             self._configs |= {config.trial_id: config for config in configs}
             self.recorder.add(configs)
-            self._patience.lasting(self._commit)
+            self._retry.until_done(self._commit)
         for config in configs:
             self.progress.update(self._trial(config.trial_id))
 
@@ -82,7 +82,7 @@ class Writer:
         """Record that training is over for this trial, and why it failed if it has not ended in another way."""
         with self._writing:
             self.recorder.fail(trial_id, reason)
-            self._patience.lasting(self._commit)
+            self._retry.until_done(self._commit)
         self.progress.update(self._trial(trial_id))
 
     def leave(self) -> None:
@@ -114,9 +114,9 @@ class Writer:
         )
 
 
-def _newly_trained(letter: Letter) -> list[EpochRecord]:
+def _newly_trained(message: Message) -> list[EpochRecord]:
     """Less the history with which a resumed trial begins."""
-    return [each for each in letter.records if each.attempt == letter.attempt] if isinstance(letter, Report) else []
+    return [each for each in message.records if each.attempt == message.attempt] if isinstance(message, Report) else []
 
 
 def _closed() -> None:
