@@ -10,7 +10,7 @@ from analysed import IWAE, LATER, TMC, give_foreign_checkpoint
 from twin import small, sweep
 
 from tmc_sweep.analysis import evaluation
-from tmc_sweep.analysis.evaluation import Progress, block_shape, bounds_of, evaluate, score
+from tmc_sweep.analysis.evaluation import EvaluationProgress, block_shape, bounds_of, evaluate, score
 from tmc_sweep.analysis.latents import latents
 from tmc_sweep.analysis.reconstructions import reconstructions
 from tmc_sweep.analysis.trained import Chosen, Trained, choose, examples
@@ -123,7 +123,7 @@ def test_the_error_of_a_difference_follows_from_the_values_of_its_images(chosen:
 
 def test_what_is_there_is_not_computed_again(chosen: Chosen, monkeypatch):
     evaluate(choose(chosen.paths, [IWAE.trial_id]), "iwae", 4)
-    seen: list[Progress] = []
+    seen: list[EvaluationProgress] = []
     frame = evaluate(chosen, "iwae", 4, listener=seen.append)
     assert {(progress.config, progress.position, progress.trials) for progress in seen} == {(TMC, 1, 1)}
     assert seen[-1].share == 1.0
@@ -143,7 +143,7 @@ def test_other_samples_bounds_and_epochs_are_evaluated_too(paths: SweepPaths):
 
 
 def test_ctrl_c_keeps_the_trials_that_are_finished(chosen: Chosen):
-    def interrupt(progress: Progress) -> None:
+    def interrupt(progress: EvaluationProgress) -> None:
         if progress.position == 2:
             raise KeyboardInterrupt
 

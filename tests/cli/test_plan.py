@@ -15,7 +15,7 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.space import load
 from tmc_sweep.tables.epochs import EpochTable
 from tmc_sweep.tables.manifest import open_manifest
-from tmc_sweep.tables.pace import measured as measured_paces
+from tmc_sweep.tables.pace import recorded_paces
 from tmc_sweep.tables.trials import TrialTable
 from tmc_sweep.training import Cost, probe
 
@@ -120,7 +120,7 @@ def test_plan_tells_how_long_the_rest_takes_from_the_epochs_that_are_there(file,
     more = file(("epochs: 4", "epochs: 10"), ("[1e-3, 10]", "[1e-3, 1e-2]"))
     plan = command("plan", more, "--results", results, "--slots", 3, "--json").json
     known, unknown = plan["cells"]
-    seconds = measured_paces(SweepPaths(results, "tiny"))[known["cell_id"]].mean
+    seconds = recorded_paces(SweepPaths(results, "tiny"))[known["cell_id"]].mean
     assert (known["epochs_left"], known["epoch_seconds"]) == (12, pytest.approx(seconds))
     assert (unknown["epochs_left"], unknown["epoch_seconds"]) == (20, None)
     time = plan["time"]
@@ -195,7 +195,7 @@ def test_seconds_on_record_count_before_those_of_a_few_steps(file, results: Path
     monkeypatch.setattr(probe, "measure", measured)
     more = file(("epochs: 4", "epochs: 10"), ("[1e-3, 10]", "[1e-3, 1e-2]"))
     known, probed = command("plan", more, "--results", results, "--probe", "--json").json["cells"]
-    seconds = measured_paces(SweepPaths(results, "tiny"))[known["cell_id"]].mean
+    seconds = recorded_paces(SweepPaths(results, "tiny"))[known["cell_id"]].mean
     assert known["epoch_seconds"] == pytest.approx(seconds)
     assert probed["epoch_seconds"] > 5
     assert (known["peak_memory_bytes"] > 2**20, probed["peak_memory_bytes"]) == (True, None)

@@ -11,7 +11,7 @@ from trials import of, trial
 from tmc_sweep.errors import InputError
 from tmc_sweep.report import data_file
 from tmc_sweep.report.claims import Claims
-from tmc_sweep.report.comparison import compare, comparison
+from tmc_sweep.report.comparison import compare_published, comparison
 from tmc_sweep.report.conditions import departures
 from tmc_sweep.report.published import Number, published
 from tmc_sweep.space import load
@@ -50,7 +50,7 @@ def test_a_search_space_of_ours_has_each_numbers_very_cell(number: Number):
 
 def test_mean_and_spreads_are_those_of_the_summary(tmp_path: Path):
     sweep = invented.sweep(tmp_path, TABLE1, invented.flat(lambda c: -92 - c.seed, epochs=70))
-    found = next(each for each in compare(sweep) if each.number.id == "table1-tmc-small")
+    found = next(each for each in compare_published(sweep) if each.number.id == "table1-tmc-small")
     row = summarize(tmp_path / "table1").query("objective == 'tmc'").iloc[0]
     assert found.value == pytest.approx(row["mean"], rel=1e-12)
     assert found.spreads == pytest.approx(
@@ -62,13 +62,13 @@ def test_mean_and_spreads_are_those_of_the_summary(tmp_path: Path):
 
 def test_few_epochs_are_averaged_and_flagged(tmp_path: Path):
     sweep = invented.sweep(tmp_path, TABLE1, lambda config: np.full(4, -100.0))
-    found = next(each for each in compare(sweep) if each.number.id == "table1-iwae-small")
+    found = next(each for each in compare_published(sweep) if each.number.id == "table1-iwae-small")
     assert (found.value, found.spreads["std_epochs"]) == (-100.0, 0.0)
     assert found.departures == ("4 of 1200 epochs", "mean of 4 epochs, not 50", "3 trials unfinished")
 
 
 def test_a_sweep_without_rows_is_beside_nothing(tmp_path: Path):
-    assert compare(invented.sweep(tmp_path, TABLE1, lambda config: np.empty(0))) == []
+    assert compare_published(invented.sweep(tmp_path, TABLE1, lambda config: np.empty(0))) == []
 
 
 def test_a_seed_that_diverged_leaves_no_value():
@@ -77,7 +77,10 @@ def test_a_seed_that_diverged_leaves_no_value():
 
 
 def test_other_data_are_not_compared(tmp_path: Path):
-    assert compare(invented.sweep(tmp_path, TABLE1.replace("mnist", "digits"), lambda config: np.full(4, -20.0))) == []
+    assert (
+        compare_published(invented.sweep(tmp_path, TABLE1.replace("mnist", "digits"), lambda config: np.full(4, -20.0)))
+        == []
+    )
 
 
 def test_other_settings_are_flagged():
@@ -90,7 +93,7 @@ def test_other_settings_are_flagged():
 def test_of_a_grid_the_nearest_cells_are_compared(tmp_path: Path):
     text = "{name: grid, base: {data: mnist}, space: {K: {grid_search: [5, 20]}, lr: {grid_search: [1e-4, 1e-3]}}}"
     sweep = invented.sweep(tmp_path, text, invented.flat(lambda c: -92.0))
-    found = [(each.number.id, each.where["K"], each.where.get("lr")) for each in compare(sweep)]
+    found = [(each.number.id, each.where["K"], each.where.get("lr")) for each in compare_published(sweep)]
     assert found == [("table1-tmc-small", 20, 1e-3), ("seconds-tmc", 20, None), ("seconds-k20", 20, None)]
 
 
@@ -98,7 +101,7 @@ def test_of_cells_as_near_in_what_the_article_names_the_most_alike_is_compared(t
     space = "{weight_norm: {grid_search: [false, true]}, batch_size: {grid_search: [64, 128]}}"
     text = f"{{name: grid, base: {{data: mnist}}, space: {space}}}"
     sweep = invented.sweep(tmp_path, text, invented.flat(lambda c: -92.0 - c.weight_norm))
-    (found,) = [each for each in compare(sweep) if each.number.id == "table1-tmc-small"]
+    (found,) = [each for each in compare_published(sweep) if each.number.id == "table1-tmc-small"]
     assert (found.where["weight_norm"], found.where["batch_size"]) == (False, 128)
 
 
@@ -128,7 +131,7 @@ def test_seconds_are_those_of_the_cells_nearest_to_the_article_and_of_packs_of_o
     pack = lambda c: 2 if c.lr == 1e-4 else 1  # noqa: E731
     found = {
         each.departures[1:]: each.value
-        for each in compare(
+        for each in compare_published(
             invented.sweep(
                 tmp_path,
                 text,
@@ -144,7 +147,7 @@ def test_seconds_are_those_of_the_cells_nearest_to_the_article_and_of_packs_of_o
 
 def test_seconds_measured_beside_other_processes_say_so(tmp_path: Path):
     sweep = invented.sweep(tmp_path, TABLE1, lambda config: np.full(4, -100.0))  # all trials at once
-    (found,) = [each for each in compare(sweep) if each.number.id == "seconds-tmc"]
+    (found,) = [each for each in compare_published(sweep) if each.number.id == "seconds-tmc"]
     assert found.departures[-2] == "up to 6 processes at once on a machine"
 
 
@@ -153,7 +156,7 @@ def test_a_trial_that_diverged_has_seconds_and_one_that_failed_at_once_does_not_
     curves = {1e-4: np.full(5, -1.0), 1e-3: np.r_[-1.0, np.nan], 1e-2: np.empty(0)}
     status = {"status": "failed", "reason": "out of memory"}
     known = invented.sweep(tmp_path, text, lambda c: curves[c.lr], known=lambda c: status if c.lr == 1e-2 else {})
-    found = {each.number.id: each for each in compare(known)}
+    found = {each.number.id: each for each in compare_published(known)}
     assert found["seconds-tmc"].value == pytest.approx(1.02)
     assert found["table1-tmc-small"].why == "seed 0 diverged"
 

@@ -4,12 +4,12 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from tmc_sweep.config import TrialConfig
-from tmc_sweep.report.conditions import Setting, combinations, departures, matches
+from tmc_sweep.report.conditions import Condition, combinations, departures, matches
 
-ADAPTER: TypeAdapter[Setting] = TypeAdapter(Setting)
+ADAPTER: TypeAdapter[Condition] = TypeAdapter(Condition)
 
 
-def setting(**fields: object) -> Setting:
+def setting(**fields: object) -> Condition:
     return ADAPTER.validate_python(fields)
 
 

@@ -15,7 +15,7 @@ from tmc_sweep.records import EVALUATION_COLUMNS, TRIAL_COLUMNS
 from tmc_sweep.report import figures
 from tmc_sweep.report.page import page
 from tmc_sweep.report.tables import SweepTables
-from tmc_sweep.report.views import MAX_ROWS, Cell, differences, summary, table, trials
+from tmc_sweep.report.views import MAX_ROWS, TableCell, differences, summary, table, trials
 from tmc_sweep.tables.artefacts import EVALUATIONS
 
 GRID = """# for <b>people</b> & machines
@@ -193,12 +193,12 @@ def test_why_a_number_is_missing_stands_in_its_place_and_sorts_as_none(tmp_path:
     level = lambda config: np.full(60, -90.0) if config.lr == 1e-3 else np.array([np.nan])  # noqa: E731
     shown = invented.sweep(tmp_path, GRID.replace("seeds: 2", "seeds: 1"), level)
     cells = {(row[0].text, row[3].text): row[4] for row in summary(shown).rows}
-    assert cells["iwae", "0.01"] == Cell("seed 0 diverged in epoch 1")
-    assert cells["iwae", "0.001"] == Cell("−90.000", "-90.0")
+    assert cells["iwae", "0.01"] == TableCell("seed 0 diverged in epoch 1")
+    assert cells["iwae", "0.001"] == TableCell("−90.000", "-90.0")
     made = differences(shown)
     by_lr, by_objective = ([row for row in made.rows if row[0].text == by] for by in ("lr", "objective"))
     at = [head.title for head in made.heads].index("mean_difference")
-    assert by_lr[0][at] == Cell("seed 0 of lr 0.01 diverged in epoch 1")
+    assert by_lr[0][at] == TableCell("seed 0 of lr 0.01 diverged in epoch 1")
     assert [cell.text for cell in by_objective[0][at : at + 2]] == [
         "+0.000",
         "one common seed, and an interval needs two",

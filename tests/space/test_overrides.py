@@ -10,7 +10,7 @@ from test_fuzz import OTHERS, VALID, WORDS
 from tmc_sweep.errors import InputError
 from tmc_sweep.space import SearchSpace, SpaceError, parse
 from tmc_sweep.space.mistakes import Mark
-from tmc_sweep.space.source import Node, document, tree
+from tmc_sweep.space.source import YamlNode, document, tree
 
 FILE = """\
 # A comment.
@@ -182,12 +182,12 @@ SCALARS = st.one_of(
     st.floats(allow_nan=False),
     st.text(max_size=9),
     st.sampled_from(["yes", "null", "010", "1:2", "#", "a: b", "\ud800", "\u2028", "😀", "-", "1e-3", "", "~"]),
-).map(lambda value: Node(MARK, value))
+).map(lambda value: YamlNode(MARK, value))
 KEYS = st.text(max_size=9).filter(lambda key: key != "<<" and not re.fullmatch("(?i)yes|no|on|off", key))
 NODES = st.recursive(
     SCALARS,
     lambda nodes: st.one_of(st.lists(nodes, max_size=3), st.dictionaries(KEYS, nodes, max_size=3)).map(
-        lambda value: Node(MARK, value)
+        lambda value: YamlNode(MARK, value)
     ),
     max_leaves=12,
 )
@@ -195,7 +195,7 @@ NODES = st.recursive(
 
 @given(st.dictionaries(KEYS, NODES, min_size=1, max_size=4))
 def test_a_document_reads_as_the_tree_it_was_written_from(mapping):
-    root = Node(MARK, mapping)
+    root = YamlNode(MARK, mapping)
     assert repr(tree(document(root), "x.yaml").plain()) == repr(root.plain())
 
 

@@ -16,7 +16,7 @@ from tmc_sweep.sweep.packs import Packs
 from tmc_sweep.sweep.progress import Snapshot, TrialProgress
 from tmc_sweep.sweep.stopping import fair_order
 from tmc_sweep.sweep.writer import Writer
-from tmc_sweep.tables.pace import measured
+from tmc_sweep.tables.pace import recorded_paces
 
 BASE = "data: digits, objective: iwae, architecture: {latents: [12, 4]}, train_images: 100, test_images: 40"
 GRID = "{{name: tiny, base: {{{base}, batch_size: 64, epochs: {epochs}}}, seeds: 2}}"
@@ -41,7 +41,7 @@ def test_a_resumed_run_knows_how_long_epochs_took(digits: Images, paths: SweepPa
     ((_, writer),) = handed_on
     trial = more.trials()[0]
     writer.progress.update(TrialProgress(trial, Status.RUNNING, writer.recorder.last(trial.trial_id)))
-    seconds = measured(paths)[trial.cell_id].mean
+    seconds = recorded_paces(paths)[trial.cell_id].mean
     assert writer.progress.snapshot().remaining_seconds == pytest.approx(2 * 3 * seconds)
 
 
@@ -68,7 +68,7 @@ def test_one_node_alone_will_surely_fill_its_slots(
 ):
     before, more = (parse(GRID.format(base=BASE, epochs=epochs), "tiny.yaml") for epochs in (2, 5))
     sweep(paths, before.trials(), digits)
-    seconds = measured(paths)[more.cells[0].cell_id].mean
+    seconds = recorded_paces(paths)[more.cells[0].cell_id].mean
     shown: list[Snapshot] = []
     monkeypatch.setattr(runner, "ray_session", lambda _: nullcontext(nodes))
     monkeypatch.setattr(runner, "open_queue", lambda: None)

@@ -12,7 +12,7 @@ from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.tables.epochs import EpochTable
 from tmc_sweep.tables.manifest import open_manifest, write_manifest
-from tmc_sweep.tables.pace import Paces, estimate, lasted, measured
+from tmc_sweep.tables.pace import Paces, estimate, lasted, recorded_paces
 
 
 def paces(**seconds: Sequence[float]) -> Paces:
@@ -73,10 +73,10 @@ def stored(paths: SweepPaths, packs: Sequence[Sequence[TrialConfig]], rows, seco
 def test_epochs_of_a_pack_count_by_their_members_as_long_as_those_are_there(paths: SweepPaths, rows):
     first, second, alone = (TrialConfig(seed=seed, epochs=9) for seed in range(3))
     stored(paths, [[first, second], [alone]], rows, {0: [4.0, 6.0, 3.5], 1: [4.0, 6.0], 2: [4.0]})
-    pace = measured(paths)[first.cell_id]
+    pace = recorded_paces(paths)[first.cell_id]
     shares = [2, 3, 3.5, 2, 3, 4]
     assert (pace.epochs, pace.seconds) == (6, sum(shares))
-    assert measured(paths).factor == pytest.approx(paces(**{first.cell_id: shares}).factor)
+    assert recorded_paces(paths).factor == pytest.approx(paces(**{first.cell_id: shares}).factor)
 
 
 def test_only_the_last_attempt_counts(paths: SweepPaths, rows):
@@ -86,11 +86,11 @@ def test_only_the_last_attempt_counts(paths: SweepPaths, rows):
     table.add(config, [replace(r, epoch_seconds=100.0) for r in rows(config, [-1.0, -1.0])])
     table.add(config, [replace(r, epoch_seconds=2.0, attempt=2) for r in rows(config, [-1.0], first=3)])
     table.commit()
-    assert measured(paths)[config.cell_id].mean == 2.0
+    assert recorded_paces(paths)[config.cell_id].mean == 2.0
 
 
 def test_without_a_table_nothing_is_measured(paths: SweepPaths):
-    assert measured(paths) == {}
+    assert recorded_paces(paths) == {}
     assert not paths.results.exists()
 
 
@@ -126,5 +126,5 @@ def test_only_epochs_that_follow_one_another_in_one_attempt_are_apart_by_what_pa
     add(resumed, 2, 3, [7.2, 9.4])  # its first epoch after 2.7 s in which it was begun again
     add(other, 1, 1, [2.0, 4.8, 7.7])
     table.commit()
-    pace = measured(paths)[resumed.cell_id]
+    pace = recorded_paces(paths)[resumed.cell_id]
     assert (pace.epochs, pace.seconds) == (5, pytest.approx((2.0 + 2.2) + (2.0 + 2.8 + 2.9)))

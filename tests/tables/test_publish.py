@@ -22,7 +22,7 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.sweep.repair import repair
 from tmc_sweep.sweep.verify import verify
 from tmc_sweep.tables import epochs, files, publish
-from tmc_sweep.tables.copy_storage import place
+from tmc_sweep.tables.copy_storage import copy_storage
 from tmc_sweep.tables.lock import sweep_lock
 from tmc_sweep.tables.manifest import read_manifest
 from tmc_sweep.tables.present import part_files
@@ -91,7 +91,7 @@ def as_frames(uri: str) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def written(monkeypatch: pytest.MonkeyPatch, uri: str, fail_at: int = -1) -> list[str]:
     """The files written there from now on; the one with this number is not, as if the place went away."""
-    kind, names = type(place(uri, "tiny")), []
+    kind, names = type(copy_storage(uri, "tiny")), []
     write = kind.write
 
     def recorded(self: object, name: str, content: bytes) -> None:
@@ -256,7 +256,7 @@ def test_kill_while_copying_leaves_whole_files_and_what_it_left_is_removed(paths
 @pytest.mark.long
 def test_a_line_that_breaks_in_the_middle_of_a_file_leaves_the_old_one(store_line: tuple[str, Line]):
     uri, line = store_line
-    there = place(uri, "tiny")
+    there = copy_storage(uri, "tiny")
     there.write("large", b"o" * 25_000_000)  # in several parts
     line.cut(after=12_000_000)
     with pytest.raises(StorageError, match=r"^the copy at s3://results/\w+ cannot be written \("):
@@ -297,13 +297,13 @@ def test_a_copy_of_another_sweep_is_left_alone(paths: SweepPaths, uri: str, tmp_
 
 
 def test_files_that_nobody_published_are_left_alone(paths: SweepPaths, uri: str):
-    place(uri, "tiny").write("tiny/part-00000.parquet", b"mine") if "s3" in uri else None
+    copy_storage(uri, "tiny").write("tiny/part-00000.parquet", b"mine") if "s3" in uri else None
     if "s3" not in uri:
         Path(uri, "tiny").mkdir(parents=True)
         Path(uri, "tiny", "part-00000.parquet").write_bytes(b"mine")
     with pytest.raises(StorageError, match="must be free"):
         Publication(paths, uri).update()
-    assert place(uri, "tiny").read("tiny/part-00000.parquet") == b"mine"
+    assert copy_storage(uri, "tiny").read("tiny/part-00000.parquet") == b"mine"
 
 
 def test_what_is_damaged_here_is_not_copied(paths: SweepPaths, uri: str):
@@ -353,7 +353,7 @@ def test_a_folder_may_be_named_in_any_way(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     for uri in ("a b/c", "~/a b/c", f"file://{tmp_path}/a b/c", f"{tmp_path}/a b/c"):
-        assert place(uri, "tiny").copy.results == tmp_path / "a b" / "c"
+        assert copy_storage(uri, "tiny").copy.results == tmp_path / "a b" / "c"
 
 
 def test_a_copy_is_brought_back_and_the_sweep_goes_on_from_it(paths: SweepPaths, uri: str, tmp_path: Path):

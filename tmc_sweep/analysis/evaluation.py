@@ -38,7 +38,7 @@ _PAIR_BYTES = 2**28  # of TMC's pairs at a time, where one image's are no more
 _MOST_PAIR_BYTES = 2**32  # of one image
 
 
-class Progress(NamedTuple):
+class EvaluationProgress(NamedTuple):
     """How far an evaluation is."""
 
     config: TrialConfig  # of the trial it is at
@@ -47,7 +47,7 @@ class Progress(NamedTuple):
     share: float  # of that trial done
 
 
-Listener = Callable[[Progress], None]
+Listener = Callable[[EvaluationProgress], None]
 
 
 def evaluate(
@@ -67,7 +67,7 @@ def evaluate(
     epochs = {config.trial_id: epoch for config, epoch in chosen.epochs.items()}
     for position, config in enumerate(left, 1):
         trained = chosen.trained(config, device)
-        told = partial(_tell, listener, Progress(config, position, len(left), 0.0))
+        told = partial(_tell, listener, EvaluationProgress(config, position, len(left), 0.0))
         upsert(EVALUATIONS, chosen.paths, [_row(trained, objective, samples, told)])
         epochs[config.trial_id] = trained.epoch
     stored = read_artefact(EVALUATIONS, chosen.paths)
@@ -76,7 +76,7 @@ def evaluate(
     return stored[asked & newest].reset_index(drop=True)
 
 
-def _tell(listener: Listener, progress: Progress, share: float) -> None:
+def _tell(listener: Listener, progress: EvaluationProgress, share: float) -> None:
     listener(progress._replace(share=share))
 
 

@@ -19,8 +19,7 @@ from tmc_sweep.text import visible
 
 if TYPE_CHECKING:  # they load torch
     from tmc_sweep.analysis.analyse import Analysed
-    from tmc_sweep.analysis.evaluation import Listener
-    from tmc_sweep.analysis.evaluation import Progress as Evaluation
+    from tmc_sweep.analysis.evaluation import EvaluationProgress, Listener
     from tmc_sweep.analysis.trained import Chosen
 
 Trials = Annotated[
@@ -129,7 +128,7 @@ def _progress(chosen: "Chosen", quiet: bool) -> "Iterator[Listener]":
             yield partial(_advance, drawn, drawn.add_task("reading checkpoints"), names)
 
 
-def _advance(drawn: Progress, task: TaskID, names: _Names, progress: "Evaluation") -> None:
+def _advance(drawn: Progress, task: TaskID, names: _Names, progress: "EvaluationProgress") -> None:
     drawn.update(
         task,
         description=visible(f"{progress.position}/{progress.trials} {names.of(progress.config)}"),
@@ -138,7 +137,7 @@ def _advance(drawn: Progress, task: TaskID, names: _Names, progress: "Evaluation
     )
 
 
-def _tell(names: _Names, progress: "Evaluation") -> None:
+def _tell(names: _Names, progress: "EvaluationProgress") -> None:
     if progress.share == 1:
         tell(f"{progress.position}/{progress.trials} {names.of(progress.config)}: evaluated")
 

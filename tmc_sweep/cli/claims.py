@@ -39,7 +39,7 @@ def claims(
 
 def _lines(judgement: "Judgement", *, told: bool) -> list[str]:
     """A claim for people; `told`: each reading names its sweep."""
-    from tmc_sweep.report.text import bounds, place
+    from tmc_sweep.report.text import bounds, location
 
     claim = judgement.claim
     lines = [f"{judgement.verdict}: {claim.id}", f"  {claim.sentence} ({claim.source})"]
@@ -48,20 +48,20 @@ def _lines(judgement: "Judgement", *, told: bool) -> list[str]:
     lines += [f"  {_reading(each, told)}" for each in judgement.readings]
     lines += [f"  elsewhere: {_reading(each, told)}" for each in judgement.elsewhere]
     if judgement.missing:
-        settings = "; ".join(map(place, judgement.missing)) if judgement.readings else "all of it"
+        settings = "; ".join(map(location, judgement.missing)) if judgement.readings else "all of it"
         then = f", then `{claim.also}`" if claim.also else ""
         lines.append(f"  not yet measured: {settings}: `tmc-sweep run search_spaces/{claim.sweep}.yaml`{then}")
     return lines
 
 
 def _reading(judged: "Judged", told: bool) -> str:
-    from tmc_sweep.report.text import basis, measured, place
+    from tmc_sweep.report.text import basis, location, with_interval
 
     reading = judged.reading
     sweep = f", in {reading.where['sweep']}" if told and "sweep" in reading.where else ""
-    said = [text for text in (measured(reading), basis(reading)) if text]
+    said = [text for text in (with_interval(reading), basis(reading)) if text]
     departed = f" ({'; '.join(judged.departures)})" if judged.departures else ""
-    return f"{place(reading.where)}: {', '.join(said)}{sweep}: {judged.verdict}{departed}"
+    return f"{location(reading.where)}: {', '.join(said)}{sweep}: {judged.verdict}{departed}"
 
 
 def _plain(judgement: "Judgement") -> dict[str, Any]:

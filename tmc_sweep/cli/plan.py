@@ -16,7 +16,7 @@ from tmc_sweep.sweep.forecast import Forecast, forecast
 from tmc_sweep.sweep.search import known_trials
 from tmc_sweep.sweep.stopping import in_turn
 from tmc_sweep.tables.manifest import read_manifest
-from tmc_sweep.tables.pace import Estimate, Paces, estimate, measured
+from tmc_sweep.tables.pace import Estimate, Paces, estimate, recorded_paces
 from tmc_sweep.tables.read import stored_trials
 from tmc_sweep.tables.trials import TrialRow, missing
 
@@ -48,7 +48,7 @@ def plan_of(
         probe=probe,
     )
     left = {config.trial_id: _epochs_left(config, rows.get(config.trial_id)) for config in [*to_train, *to_choose]}
-    paces = measured(paths)
+    paces = recorded_paces(paths)
     jobs = [[(config.cell_id, left[config.trial_id]) for config in pack.trials] for pack in expected.packs]
     found = estimate(jobs, paces, slots or expected.slots, expected.epoch_seconds)
     cells = _cells(configs, to_train, left, rows, paces, expected)

@@ -19,7 +19,7 @@ from tmc_sweep.sweep.packing import Capacity, room
 from tmc_sweep.sweep.session import cluster_address, joined
 
 
-class Range(NamedTuple):
+class PriceRange(NamedTuple):
     """What something costs at least, and at most."""
 
     low: float
@@ -32,7 +32,9 @@ class Prices:
 
     currency: str
     head: float
-    workers: Mapping[tuple[float, float], Range]  # by CPUs and GPUs; types of one size may differ, such as spot ones
+    workers: Mapping[
+        tuple[float, float], PriceRange
+    ]  # by CPUs and GPUs; types of one size may differ, such as spot ones
 
     @classmethod
     def of(cls, described: Mapping[str, Any], source: str) -> Self | None:
@@ -50,7 +52,7 @@ class Prices:
         for name, kind in types.items():
             if kind.get("max_workers", name != head):  # of its type some may come
                 of_size.setdefault(_size(kind.get("resources") or {}), []).append(float(prices[name]))
-        workers = {size: Range(min(found), max(found)) for size, found in of_size.items()}
+        workers = {size: PriceRange(min(found), max(found)) for size, found in of_size.items()}
         return cls(str(metadata.get("currency", "")), float(prices[head]), workers)
 
 
@@ -94,7 +96,7 @@ class Fleet:
         fitting, described = nodes.fitting(resources), nodes.autoscaler.description
         return cls(fitting, Prices.of(described, source) if described else None)
 
-    def hourly(self, n_packs: int, cpu: float, gpu: float) -> Range | None:
+    def hourly(self, n_packs: int, cpu: float, gpu: float) -> PriceRange | None:
         """What an hour of the head costs, and of as many workers as hold these packs; None without a price of each."""
         if self.prices is None:
             return None
@@ -107,7 +109,7 @@ class Fleet:
             if (price := self.prices.workers.get(_size(node))) is None:
                 return None
             low, high = low + price.low, high + price.high
-        return Range(low, high)
+        return PriceRange(low, high)
 
 
 def _nodes(types: Mapping[str, Any], head: str, described: Mapping[str, Any], file: Path) -> Nodes:

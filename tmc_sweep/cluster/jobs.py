@@ -21,7 +21,7 @@ from tmc_sweep.cluster.server import JobServer, asking
 from tmc_sweep.errors import CLUSTER_FILE, CannotRunError, InputError, SweepBusyError, command
 from tmc_sweep.paths import check_name
 from tmc_sweep.space import SearchSpace
-from tmc_sweep.tables.copy_storage import place
+from tmc_sweep.tables.copy_storage import copy_storage
 
 STOP_SECONDS = 120  # that a stop may take
 _DRAIN_SECONDS = STOP_SECONDS - 15  # of it, before Ray kills the job; its own 3 s are too few for checkpoints
@@ -117,7 +117,7 @@ def submit(
             f"--results of a job must be an absolute folder of the head, but got {results}: write it whole"
         )
     if publish:
-        place(publish, space.name)  # or an InputError
+        copy_storage(publish, space.name)  # or an InputError
     script = _script(space.name, results, max_trials, publish)
     identity = hashlib.sha256(f"{results or ''}\n{publish or ''}\n{space.text}".encode()).hexdigest()
     last = _last(server, space.name)

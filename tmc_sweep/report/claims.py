@@ -6,8 +6,8 @@ from functools import cache
 
 from pydantic import Field
 
-from tmc_sweep.report.conditions import Setting, combinations, departures, matches
-from tmc_sweep.report.data_file import Kept, load
+from tmc_sweep.report.conditions import Condition, combinations, departures, matches
+from tmc_sweep.report.data_file import DataFile, load
 from tmc_sweep.report.evidence import Trial, evidence
 from tmc_sweep.report.measures import Measure
 from tmc_sweep.report.reading import Reading
@@ -15,13 +15,13 @@ from tmc_sweep.report.tables import SweepTables
 from tmc_sweep.report.verdicts import Rule, Verdict, together
 
 
-class Claim(Kept):
+class Claim(DataFile):
     """One thing that the article asserts."""
 
     id: str
     sentence: str
     source: str
-    where: Setting
+    where: Condition
     epochs: int | None = None  # null: they do not matter
     measure: Measure
     rule: Rule
@@ -29,7 +29,7 @@ class Claim(Kept):
     also: str = ""  # a command that is needed besides
 
 
-class Claims(Kept):
+class Claims(DataFile):
     """The whole file."""
 
     claims: tuple[Claim, ...] = Field(min_length=1)

@@ -34,7 +34,7 @@ class Comparison:
     why: str = ""
 
 
-def compare(sweep: SweepTables) -> list[Comparison]:
+def compare_published(sweep: SweepTables) -> list[Comparison]:
     """Every published number that this sweep has a counterpart of."""
     trials = evidence(sweep)
     left = sweep.trials[sweep.trials["status"].isin(OPEN)]

@@ -10,7 +10,7 @@ from tmc_sweep.config import DATA_SETS, Architecture, TrialConfig
 from tmc_sweep.errors import InputError
 from tmc_sweep.space.fields import check_field, setting
 from tmc_sweep.space.mistakes import Mark
-from tmc_sweep.space.source import Node
+from tmc_sweep.space.source import YamlNode
 from tmc_sweep.tables.labels import text
 
 _IMAGES = {"train_images": "training images", "test_images": "test images"}
@@ -32,27 +32,27 @@ def _column(name: str, value: Any) -> object:
     """The value as tables have it; ValueError if there is no such field or it is none of its values."""
     try:
         check_field(name, _HERE, "a setting")
-        resolved = setting(name, Node(_HERE, value)).value
+        resolved = setting(name, YamlNode(_HERE, value)).value
     except InputError as error:
         raise ValueError(str(error)) from None
     return resolved.name if isinstance(resolved, Architecture) else resolved
 
 
-Setting = Annotated[dict[str, tuple[Any, ...]], BeforeValidator(_choices)]  # values by field, any of which is meant
+Condition = Annotated[dict[str, tuple[Any, ...]], BeforeValidator(_choices)]  # values by field, any of which is meant
 
 
-def matches(meant: Setting, row: Mapping[str, object]) -> bool:
+def matches(meant: Condition, row: Mapping[str, object]) -> bool:
     """Whether a cell has one of the setting's values in each of its fields that the cell has."""
     return all(row[name] in values for name, values in meant.items() if name in row)
 
 
-def combinations(meant: Setting) -> Iterator[Setting]:
+def combinations(meant: Condition) -> Iterator[Condition]:
     """The setting with each choice made, in order."""
     for values in product(*meant.values()):
         yield {name: (value,) for name, value in zip(meant, values, strict=True)}
 
 
-def departures(meant: Setting, row: Mapping[str, Any]) -> dict[str, str]:
+def departures(meant: Condition, row: Mapping[str, Any]) -> dict[str, str]:
     """How a cell differs from the setting and, where that says nothing, from the article's protocol, by field.
 
     A row may lack fields: those are not compared.

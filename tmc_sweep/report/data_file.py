@@ -9,16 +9,16 @@ from tmc_sweep.errors import InputError
 from tmc_sweep.space.source import read, tree
 
 
-class Kept(BaseModel):
+class DataFile(BaseModel):
     """A part of a data file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-_Kept = TypeVar("_Kept", bound=Kept)
+_DataFile = TypeVar("_DataFile", bound=DataFile)
 
 
-def load(model: type[_Kept], name: str) -> _Kept:
+def load(model: type[_DataFile], name: str) -> _DataFile:
     """The data file beside this module; InputError, naming the place in it, if it is not as the model says."""
     node = tree(read(Path(__file__).with_name(name)), name)
     try:

@@ -16,8 +16,8 @@ from pydantic import Field
 
 from tmc_sweep.config import Objective
 from tmc_sweep.records import ENDED_EARLY, Status
-from tmc_sweep.report.conditions import Setting, matches
-from tmc_sweep.report.data_file import Kept
+from tmc_sweep.report.conditions import Condition, matches
+from tmc_sweep.report.data_file import DataFile
 from tmc_sweep.report.evidence import LAST, Trial, window
 from tmc_sweep.report.inference import Mean, Share, of_proportion
 from tmc_sweep.report.processes import unproven
@@ -27,13 +27,13 @@ from tmc_sweep.tables.paired import CONFIDENCE
 _NATS = "nats per image"
 
 
-class Contrast(Kept):
+class Contrast(DataFile):
     """A quantity of the cells `plus` less that of the cells `minus`, everything else being equal."""
 
     name: Literal["contrast"]
     quantity: Literal["objective", "accuracy"] = "objective"
-    plus: tuple[Setting, ...]
-    minus: tuple[Setting, ...]
+    plus: tuple[Condition, ...]
+    minus: tuple[Condition, ...]
 
     def readings(self, trials: Sequence[Trial], epochs: int | None) -> Iterator[Reading]:
         """One for each set of cells that differ in nothing else."""
@@ -44,15 +44,15 @@ class Contrast(Kept):
             yield from measured(where, seeds, signs)
 
 
-class SecondsRatio(Kept):
+class SecondsRatio(DataFile):
     """Seconds of an epoch of the cell `plus` over those of `minus`, everything else being equal.
 
     Of each process the median over its epochs counts; a seed's two processes are a pair.
     """
 
     name: Literal["seconds_ratio"]
-    plus: Setting
-    minus: Setting
+    plus: Condition
+    minus: Condition
 
     def readings(self, trials: Sequence[Trial], epochs: int | None) -> Iterator[Reading]:
         """One for each pair of cells that differ in nothing else."""
@@ -74,7 +74,7 @@ def _untimed(pairs: Sequence[tuple[Trial, ...]]) -> str:
     return unproven([[trial.process for trial in pair] for pair in pairs])
 
 
-class Change(Kept):
+class Change(DataFile):
     """The last epochs' mean objective less that of the epochs `since`."""
 
     name: Literal["change"]
@@ -90,7 +90,7 @@ class Change(Kept):
                 yield over_seeds(where, values, _NATS, (begin, end), _ended(seeds))
 
 
-class DivergedShare(Kept):
+class DivergedShare(DataFile):
     """How many of a cell's trials diverged."""
 
     name: Literal["diverged_share"]
@@ -109,7 +109,7 @@ class DivergedShare(Kept):
             yield Reading(where, diverged / n, "diverged", n, share, f"{CONFIDENCE:.0%}", seen)
 
 
-class Distance(Kept):
+class Distance(DataFile):
     """How far two bounds are apart at most, of the same weights and samples, over all epochs."""
 
     name: Literal["distance"]
@@ -130,7 +130,7 @@ class Distance(Kept):
                 )
 
 
-class Growth(Kept):
+class Growth(DataFile):
     """What a bound of the same trained model gains from one number of samples to the next larger one evaluated."""
 
     name: Literal["growth"]
@@ -151,7 +151,7 @@ Measure = Annotated[Contrast | SecondsRatio | Change | DivergedShare | Distance 
 
 
 def _alike(
-    trials: Iterable[Trial], terms: Sequence[Setting]
+    trials: Iterable[Trial], terms: Sequence[Condition]
 ) -> Iterator[tuple[dict[str, Any], list[tuple[Trial, ...]]]]:
     """A sweep's trials that differ only in the fields of the terms: what they share, and one trial per term by seed."""
     named = {name for term in terms for name in term}

@@ -20,10 +20,10 @@ from tmc_sweep.errors import StorageError
 from tmc_sweep.records import OPEN, Status
 from tmc_sweep.report import figures, views
 from tmc_sweep.report.claims import judgements
-from tmc_sweep.report.comparison import Comparison, compare
+from tmc_sweep.report.comparison import Comparison, compare_published
 from tmc_sweep.report.published import published
 from tmc_sweep.report.tables import SweepTables
-from tmc_sweep.report.text import basis, bounds, measured, moment, place
+from tmc_sweep.report.text import basis, bounds, location, moment, with_interval
 from tmc_sweep.report.verdicts import Verdict
 from tmc_sweep.tables import files
 from tmc_sweep.tables.read import epochs_to_have
@@ -90,7 +90,13 @@ def page(sweeps: Sequence[SweepTables], refresh_seconds: int | None = None) -> s
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.globals |= {"place": place, "measured": measured, "basis": basis, "bounds": bounds, "Verdict": Verdict}
+    environment.globals |= {
+        "location": location,
+        "with_interval": with_interval,
+        "basis": basis,
+        "bounds": bounds,
+        "Verdict": Verdict,
+    }
     style, script = ((_HERE / name).read_text() for name in ("report.css", "report.js"))
     return environment.get_template("report.html.j2").render(
         title=", ".join(sweep.name for sweep in sweeps),
@@ -106,7 +112,7 @@ def page(sweeps: Sequence[SweepTables], refresh_seconds: int | None = None) -> s
 
 
 def _section(sweep: SweepTables) -> Section:
-    comparisons = compare(sweep)
+    comparisons = compare_published(sweep)
     sources: dict[str, list[Comparison]] = {each.number.source: [] for each in comparisons}
     for each in comparisons:
         sources[each.number.source].append(each)

@@ -5,16 +5,16 @@ from typing import Literal
 
 from pydantic import Field
 
-from tmc_sweep.report.conditions import Setting
-from tmc_sweep.report.data_file import Kept, load
+from tmc_sweep.report.conditions import Condition
+from tmc_sweep.report.data_file import DataFile, load
 
 
-class Number(Kept):
+class Number(DataFile):
     """One number that the article prints, and the setting it was measured in."""
 
     id: str
     source: str  # table or section
-    cell: Setting
+    cell: Condition
     epochs: int | None = None  # null: not stated
     seeds: int | None = None  # runs averaged
     metric: Literal["test_objective", "epoch_seconds"]  # nats per image over the last 50 epochs; seconds of an epoch
@@ -24,7 +24,7 @@ class Number(Kept):
     device: str | None = None
 
 
-class Published(Kept):
+class Published(DataFile):
     """The whole file."""
 
     notes: dict[str, str]  # by source: what a reader of its numbers must know

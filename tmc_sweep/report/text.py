@@ -50,13 +50,13 @@ def bounds(rule: Rule) -> str:
     return f"{asked}, shown to within {rule.margin:g}" if rule.margin else asked
 
 
-def place(where: Mapping[str, Any]) -> str:
+def location(where: Mapping[str, Any]) -> str:
     """Where something was measured, such as `mnist tmc small K=20 lr=0.001`."""
     rest = [f"{name} {where[name]}" for name in ("bound", "samples") if name in where]
     return ", ".join([label(where, [name for name in _NAMING if name in where]), *rest])
 
 
-def measured(reading: Reading) -> str:
+def with_interval(reading: Reading) -> str:
     """A reading with its interval."""
     if reading.value is None:
         return ""

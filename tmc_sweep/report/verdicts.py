@@ -8,7 +8,7 @@ a bound on either side, inside means beyond both: two one-sided tests, of equiva
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 
-from tmc_sweep.report.data_file import Kept
+from tmc_sweep.report.data_file import DataFile
 from tmc_sweep.report.inference import CHANCE, Estimate, holm
 
 
@@ -21,7 +21,7 @@ class Verdict(StrEnum):
     UNMEASURED = "not yet measured"
 
 
-class Rule(Kept):
+class Rule(DataFile):
     """The values for which a claim holds."""
 
     above: float | None = None

@@ -18,7 +18,7 @@ from tmc_sweep.records import (
 from tmc_sweep.report.comparison import QUARTILES, Comparison
 from tmc_sweep.report.numbers import decimals
 from tmc_sweep.report.tables import SweepTables
-from tmc_sweep.report.text import place, printed, shown
+from tmc_sweep.report.text import location, printed, shown
 from tmc_sweep.tables.artefacts import over_seeds
 from tmc_sweep.tables.labels import differing_fields, telling_fields
 from tmc_sweep.tables.paired import CONFIDENCE
@@ -62,7 +62,7 @@ class Header:
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """One cell; `key` sorts it, as a number where all keys of its column are."""
 
     text: str
@@ -76,7 +76,7 @@ class Table:
 
     title: str
     heads: tuple[Header, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: tuple[tuple[TableCell, ...], ...]
     left_out: int = 0
 
 
@@ -147,14 +147,14 @@ def beside(source: str, comparisons: Sequence[Comparison]) -> Table:
     return Table(f"{source}: {what}", heads, tuple(_beside(each, digits, spreads) for each in comparisons))
 
 
-def _beside(each: Comparison, digits: int, spreads: Sequence[str]) -> tuple[Cell, ...]:
-    where = place(each.where)
+def _beside(each: Comparison, digits: int, spreads: Sequence[str]) -> tuple[TableCell, ...]:
+    where = location(each.where)
     return (
-        Cell(where, where, each.departures),
-        Cell(printed(each.number), _key(each.number.value)),
-        Cell(each.why or decimals(each.value, digits), _key(each.value)),
-        Cell(decimals(each.difference, digits, "+"), _key(each.difference)),
-        *(Cell(decimals(each.spreads.get(name), digits), _key(each.spreads.get(name))) for name in spreads),
+        TableCell(where, where, each.departures),
+        TableCell(printed(each.number), _key(each.number.value)),
+        TableCell(each.why or decimals(each.value, digits), _key(each.value)),
+        TableCell(decimals(each.difference, digits, "+"), _key(each.difference)),
+        *(TableCell(decimals(each.spreads.get(name), digits), _key(each.spreads.get(name))) for name in spreads),
     )
 
 
@@ -167,17 +167,18 @@ def _meaning(name: str) -> str:
     return next(column.meaning for column in SUMMARY_COLUMNS if column.name == name)
 
 
-def _row(columns: Sequence[Column], row: Mapping[str, Any], explained: Sequence[str]) -> tuple[Cell, ...]:
+def _row(columns: Sequence[Column], row: Mapping[str, Any], explained: Sequence[str]) -> tuple[TableCell, ...]:
     lacking = next((name for name in explained if row[name] is None), None)
     return tuple(
-        Cell(row["reason"] or "") if column.name == lacking else _cell(column, row[column.name]) for column in columns
+        TableCell(row["reason"] or "") if column.name == lacking else _cell(column, row[column.name])
+        for column in columns
     )
 
 
-def _cell(column: Column, value: Any) -> Cell:
+def _cell(column: Column, value: Any) -> TableCell:
     sign = "+" if column.name in _SIGNED else "-"
     digits = _DIGITS.get(column.unit) if isinstance(value, float) else None
-    return Cell(shown(value) if digits is None else decimals(value, digits, sign), _key(value))
+    return TableCell(shown(value) if digits is None else decimals(value, digits, sign), _key(value))
 
 
 def _key(value: object) -> str:

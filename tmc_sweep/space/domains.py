@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from tmc_sweep.config import Architecture, TrialConfig
 from tmc_sweep.space.fields import (
     DOMAIN_KINDS,
-    Cell,
     Condition,
     Setting,
+    Settings,
     check_keys,
     check_ours,
     condition,
@@ -20,7 +20,7 @@ from tmc_sweep.space.fields import (
     setting,
 )
 from tmc_sweep.space.mistakes import Mark, Mistakes, each
-from tmc_sweep.space.source import Node, shown
+from tmc_sweep.space.source import YamlNode, shown
 
 Number = int | float
 
@@ -91,7 +91,7 @@ class Dimension:
     mark: Mark
     when: Condition | None = None
 
-    def applies(self, cell: Cell) -> bool:
+    def applies(self, cell: Settings) -> bool:
         """Whether the cell, as far as it is made, has this dimension."""
         return self.when is None or self.when.holds(cell)
 
@@ -113,7 +113,7 @@ def _uniform(seed: int, draw: int, field: str) -> float:
     return (int.from_bytes(digest[:8]) >> 11) / 2**53
 
 
-def dimension(field: str, node: Node) -> Dimension:
+def dimension(field: str, node: YamlNode) -> Dimension:
     """The dimension that a value under `space` describes; a bare value is a constant."""
     if not isinstance(node.value, dict) or node.value.keys() & Architecture.model_fields.keys():
         return Dimension(field, Grid((setting(field, node),)), node.mark)
@@ -133,7 +133,7 @@ def dimension(field: str, node: Node) -> Dimension:
     return Dimension(field, domain, node.mark, when)
 
 
-def _domain(field: str, kind: str, node: Node) -> Domain:
+def _domain(field: str, kind: str, node: YamlNode) -> Domain:
     if kind == "grid_search":
         return Grid(_values(field, kind, node))
     if kind == "choice":
@@ -141,10 +141,10 @@ def _domain(field: str, kind: str, node: Node) -> Domain:
     return _range(field, kind, node)
 
 
-def _values(field: str, kind: str, node: Node) -> tuple[Setting, ...]:
+def _values(field: str, kind: str, node: YamlNode) -> tuple[Setting, ...]:
     marks: dict[object, Mark] = {}
 
-    def add(item: Node) -> None:
+    def add(item: YamlNode) -> None:
         value, mark = setting(field, item)
         if value in marks:
             raise mark.error(
@@ -159,7 +159,7 @@ def _values(field: str, kind: str, node: Node) -> tuple[Setting, ...]:
     return tuple(Setting(value, mark) for value, mark in marks.items())
 
 
-def _range(field: str, kind: str, node: Node) -> Range:
+def _range(field: str, kind: str, node: YamlNode) -> Range:
     log, integers, quantised = "log" in kind, "randint" in kind, kind.startswith("q")
     shape = "[low, high, q]" if quantised else "[low, high]"
     items = node.sequence(f"{field}'s {kind}", shape)
@@ -177,13 +177,13 @@ def _range(field: str, kind: str, node: Node) -> Range:
         fix = "write whole numbers" if quantised else "use randint, lograndint or quniform"
         raise node.mark.error(f"{field} must be {rule(field)}, but {kind} draws other numbers: {fix}")
     ends = zip(items, (low, high - 1 if integers else high), strict=False)
-    each(lambda end: setting(field, Node(end[0].mark, end[1])), ends)
+    each(lambda end: setting(field, YamlNode(end[0].mark, end[1])), ends)
     if steps:
         _check_step(field, kind, low, high, steps[0], items[2])
     return Range(low, high, node.mark, log, integers, steps[0] if steps else None)
 
 
-def _number(field: str, kind: str, node: Node, integers: bool) -> Number:
+def _number(field: str, kind: str, node: YamlNode, integers: bool) -> Number:
     value = node.value
     if (type(value) is int or (type(value) is float and not integers)) and abs(value) <= _LARGEST:
         return value
@@ -191,7 +191,7 @@ def _number(field: str, kind: str, node: Node, integers: bool) -> Number:
     raise node.mark.error(f"{field}'s {kind} must have {wanted} up to 2**53, but got {shown(node)}: write one")
 
 
-def _check_step(field: str, kind: str, low: Number, high: Number, q: Number, node: Node) -> None:
+def _check_step(field: str, kind: str, low: Number, high: Number, q: Number, node: YamlNode) -> None:
     if not (high - low) / _MAX_STEPS <= q <= high - low:
         raise node.mark.error(f"{field}'s {kind} must have 1 to 10**9 steps, but got q {q}: change it")
     if any(not math.isclose(end / q, round(end / q), abs_tol=1e-9) for end in (low, high)):

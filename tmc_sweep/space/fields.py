@@ -12,7 +12,7 @@ from tmc_sweep.config import DERIVED_FROM, TrialConfig
 from tmc_sweep.explain import did_you_mean, explain, telling
 from tmc_sweep.space.foreign import domain
 from tmc_sweep.space.mistakes import Mark, each, together
-from tmc_sweep.space.source import Node, flow, shown
+from tmc_sweep.space.source import YamlNode, flow, shown
 
 Model = TypeVar("Model", bound=BaseModel)
 Read = TypeVar("Read")
@@ -34,7 +34,7 @@ class Setting(NamedTuple):
     mark: Mark
 
 
-Cell = Mapping[str, Setting]
+Settings = Mapping[str, Setting]
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,12 @@ class Condition:
     wanted: Mapping[str, tuple[object, ...]]
     mark: Mark
 
-    def holds(self, cell: Cell) -> bool:
+    def holds(self, cell: Settings) -> bool:
         """Whether the cell, which may be partial, is one of them."""
         return all(value_of(name, cell) in values for name, values in self.wanted.items())
 
 
-def value_of(name: str, cell: Cell) -> object:
+def value_of(name: str, cell: Settings) -> object:
     """The field's resolved value in a cell: as set, else its default, which may follow from another field."""
     if name in cell:
         return cell[name].value
@@ -74,7 +74,7 @@ def check_key(key: str, mark: Mark, known: Iterable[str]) -> None:
         )
 
 
-def check_keys(node: Node, known: Iterable[str]) -> None:
+def check_keys(node: YamlNode, known: Iterable[str]) -> None:
     """SpaceError if one of a mapping's keys is not a known one."""
     known = list(known)
     each(lambda key: check_key(*key, known), node.keys.items())
@@ -89,7 +89,7 @@ def check_field(key: str, mark: Mark, section: str) -> None:
         raise mark.error(f"epochs must be a constant of the sweep, but got it in {section}: move it to base")
 
 
-def validate(model: type[Model], node: Node) -> Model:
+def validate(model: type[Model], node: YamlNode) -> Model:
     """The model this node describes; SpaceError at each value or key that breaks a rule."""
     try:
         return model.model_validate(node.plain())
@@ -98,7 +98,7 @@ def validate(model: type[Model], node: Node) -> Model:
         raise together(_where(node, error).error(explain(owner, error)) for error in telling(invalid)) from None
 
 
-def _where(node: Node, error: ErrorDetails) -> Mark:
+def _where(node: YamlNode, error: ErrorDetails) -> Mark:
     path = error["loc"]
     if error["type"] == "extra_forbidden":
         return node.at(path[:-1]).keys[str(path[-1])]
@@ -107,7 +107,7 @@ def _where(node: Node, error: ErrorDetails) -> Mark:
     return node.at(path).mark
 
 
-def setting(name: str, node: Node) -> Setting:
+def setting(name: str, node: YamlNode) -> Setting:
     """The field's value, resolved and validated apart from all other fields."""
     node = _written_out(name, node)
     if isinstance(node.value, list):
@@ -115,35 +115,35 @@ def setting(name: str, node: Node) -> Setting:
     check_ours(name, node)
     for kind in filter(DOMAIN_KINDS.__contains__, node.keys):
         raise node.keys[kind].error(f"{name} must be {rule(name)}, but got a {kind}: domains belong under space")
-    model = validate(_ALONE[name], Node(node.mark, {name: node}, {name: node.mark}))
+    model = validate(_ALONE[name], YamlNode(node.mark, {name: node}, {name: node.mark}))
     return Setting(getattr(model, name), node.mark)
 
 
-def check_ours(name: str, node: Node) -> None:
+def check_ours(name: str, node: YamlNode) -> None:
     """SpaceError, with the same in our words, if a value is what another program's file says."""
     if not node.keys.keys() & DOMAIN_KINDS and (ours := domain(node)):
         fix = f"write {ours}{' under space' if ours.startswith('{') else ''}"
         raise node.mark.error(f"{name} must be said in words of a search space, but got {shown(node)}: {fix}")
 
 
-def _written_out(name: str, node: Node) -> Node:
+def _written_out(name: str, node: YamlNode) -> YamlNode:
     """A list of widths as the architecture that it stands for; any other value as it is."""
     items = node.value if name == "architecture" and isinstance(node.value, list) else []
     if not items or any(isinstance(item.value, list | dict | str) for item in items):
         return node
-    return Node(node.mark, {"latents": node}, {"latents": node.mark})
+    return YamlNode(node.mark, {"latents": node}, {"latents": node.mark})
 
 
-def _instead_of_list(name: str, node: Node) -> str:
+def _instead_of_list(name: str, node: YamlNode) -> str:
     if name == "seed" or not node.value:
         return "write one value"
     return f"to try each of them write {{grid_search: {flow(node)}}} under space"
 
 
-def read_fields(node: Node, section: str, example: str, read: Callable[[str, Node], Read]) -> dict[str, Read]:
+def read_fields(node: YamlNode, section: str, example: str, read: Callable[[str, YamlNode], Read]) -> dict[str, Read]:
     """What is read of each value in a mapping of fields, which this section of a search space holds."""
 
-    def one(entry: tuple[str, Node]) -> tuple[str, Read]:
+    def one(entry: tuple[str, YamlNode]) -> tuple[str, Read]:
         name, value = entry
         check_field(name, node.keys[name], section)
         return name, read(name, value)
@@ -151,12 +151,12 @@ def read_fields(node: Node, section: str, example: str, read: Callable[[str, Nod
     return dict(each(one, node.mapping(section, example).items()))
 
 
-def settings(node: Node, section: str) -> dict[str, Setting]:
+def settings(node: YamlNode, section: str) -> dict[str, Setting]:
     """The constants in a mapping of fields to values."""
     return read_fields(node, section, "{data: mnist, K: 20}", setting)
 
 
-def condition(node: Node, section: str) -> Condition:
+def condition(node: YamlNode, section: str) -> Condition:
     """The condition in a mapping of fields to a value or a list of values."""
     wanted = read_fields(node, section, "{objective: tmc}", _options)
     if not wanted:
@@ -164,7 +164,7 @@ def condition(node: Node, section: str) -> Condition:
     return Condition(wanted, node.mark)
 
 
-def _options(field: str, node: Node) -> tuple[object, ...]:
+def _options(field: str, node: YamlNode) -> tuple[object, ...]:
     node = _written_out(field, node)
     options = node.value if isinstance(node.value, list) else [node]
     if not options:

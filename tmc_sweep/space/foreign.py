@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tmc_sweep.space.mistakes import SpaceError
-from tmc_sweep.space.source import Node, flow, tree, unplaced
+from tmc_sweep.space.source import YamlNode, flow, tree, unplaced
 
 SECTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {  # by top-level key: our section, and where in it that stands
     "parameters": ("space", ()),
@@ -31,7 +31,7 @@ _CALL = re.compile(r"(?:tune\.)?(\w+)\((.*)\)", re.DOTALL)
 _OURS = ("grid_search", "uniform", "loguniform", "quniform", "qloguniform", "randint", "lograndint")
 
 
-def section(key: str, node: Node) -> tuple[str, Node] | None:
+def section(key: str, node: YamlNode) -> tuple[str, YamlNode] | None:
     """The section of ours that a top-level key stands for, and what it holds; None if it is nobody's word."""
     if key in SECTIONS:
         name, path = SECTIONS[key]
@@ -41,7 +41,7 @@ def section(key: str, node: Node) -> tuple[str, Node] | None:
     return None
 
 
-def instead(key: str, node: Node) -> str | None:
+def instead(key: str, node: YamlNode) -> str | None:
     """What to do about a top-level key of another program; None if it is none."""
     if key in NOT_OURS:
         return "remove it: a search space says what varies, not what is run and where"
@@ -59,18 +59,18 @@ def instead(key: str, node: Node) -> str | None:
     return None
 
 
-def domain(node: Node) -> str | None:
+def domain(node: YamlNode) -> str | None:
     """A dimension of another program as ours; None if it is none that we know."""
     found = _of_call(node.value) if isinstance(node.value, str) else _of_words(node.plain())
     return None if found is None else flow(unplaced(found))
 
 
-def _by_name(node: Node) -> Node:
+def _by_name(node: YamlNode) -> YamlNode:
     """Katib's list of parameters as a mapping."""
     if not isinstance(node.value, list):
         return node
     named = {str(name.value): item for item in node.value if (name := item.get("name"))}
-    return Node(node.mark, named, {name: item.mark for name, item in named.items()})
+    return YamlNode(node.mark, named, {name: item.mark for name, item in named.items()})
 
 
 def _of_words(words: Any) -> Any:

@@ -12,7 +12,7 @@ from tmc_sweep.space.mistakes import Mark, Mistakes, each
 from tmc_sweep.space.overrides import overridden
 from tmc_sweep.space.schema import SECTIONS, Header
 from tmc_sweep.space.search_space import Case, SearchSpace
-from tmc_sweep.space.source import Node, read, read_tree, shown
+from tmc_sweep.space.source import YamlNode, read, read_tree, shown
 
 
 def load(path: Path | str, max_trials: int = 100_000, overrides: Sequence[str] = ()) -> SearchSpace:
@@ -44,7 +44,7 @@ def parse(text: str, source_name: str, max_trials: int = 100_000, overrides: Seq
     return space
 
 
-def _space(root: Node, text: str, replaced: tuple[str, ...]) -> SearchSpace:
+def _space(root: YamlNode, text: str, replaced: tuple[str, ...]) -> SearchSpace:
     """What the file says, each value validated apart from all others."""
     with Mistakes() as mistakes:
         with mistakes.apart():
@@ -81,7 +81,7 @@ def _space(root: Node, text: str, replaced: tuple[str, ...]) -> SearchSpace:
     )
 
 
-def _written(root: Node, mistakes: Mistakes) -> Node:
+def _written(root: YamlNode, mistakes: Mistakes) -> YamlNode:
     """The top level without sections left empty, as when all that follows is commented out.
 
     What another program calls by its own words is one of the mistakes, and is read on as ours.
@@ -95,10 +95,10 @@ def _written(root: Node, mistakes: Mistakes) -> Node:
             if name and name not in sections and held.value is not None:
                 sections[name], marks[name] = held, marks[key]
             del marks[key]
-    return Node(root.mark, sections, marks)
+    return YamlNode(root.mark, sections, marks)
 
 
-def _header(root: Node) -> Header:
+def _header(root: YamlNode) -> Header:
     with Mistakes() as mistakes:
         with mistakes.apart():
             check_keys(root, Header.model_fields)
@@ -114,23 +114,23 @@ def _header(root: Node) -> Header:
     return header
 
 
-def _items(root: Node, section: str, example: str) -> Sequence[Node]:
+def _items(root: YamlNode, section: str, example: str) -> Sequence[YamlNode]:
     node = root.get(section)
     return node.sequence(section, example) if node else ()
 
 
-def _dimensions(root: Node) -> Mapping[str, Dimension]:
+def _dimensions(root: YamlNode) -> Mapping[str, Dimension]:
     node = root.get("space")
     return read_fields(node, "space", "{K: {grid_search: [1, 5]}}", dimension) if node else {}
 
 
-def _seeds(node: Node) -> Sequence[int]:
+def _seeds(node: YamlNode) -> Sequence[int]:
     """`seeds: 3` means 0, 1 and 2. A range, so that a huge number is sized before it takes memory."""
     rule = "seeds must be a number of seeds from 1 to 10**9 or a list of distinct seeds"
     if isinstance(node.value, list) and node.value:
         seeds: dict[int, Mark] = {}
 
-        def add(item: Node) -> None:
+        def add(item: YamlNode) -> None:
             seed, mark = setting("seed", item)
             if seed in seeds:
                 raise mark.error(f"{rule}, but got {seed} twice: remove one of the two")
@@ -154,7 +154,7 @@ def _check_one_place(space: SearchSpace) -> None:
     each(check, (setting for case in space.cases for setting in case.settings.items()))
 
 
-def _check_algorithm(space: SearchSpace, root: Node) -> None:
+def _check_algorithm(space: SearchSpace, root: YamlNode) -> None:
     search = space.search
     if search.algorithm != "grid" and search.num_samples is None:
         raise root.at(("search",)).mark.error(

@@ -11,14 +11,14 @@ from tmc_sweep.errors import InputError
 from tmc_sweep.space.fields import check_key, condition, setting
 from tmc_sweep.space.mistakes import Mark, SpaceError
 from tmc_sweep.space.schema import SECTIONS
-from tmc_sweep.space.source import Node, document, flow, shown, tree
+from tmc_sweep.space.source import YamlNode, document, flow, shown, tree
 
 _FIELDS = tuple(name for name in TrialConfig.model_fields if name != "seed")
 _TOP_LEVEL = ("seeds", "name")
 _NESTED = tuple(f"{section}.{name}" for section, model in SECTIONS.items() for name in model.model_fields)
 
 
-def overridden(root: Node, text: str, assignments: Sequence[str]) -> tuple[Node, str, tuple[str, ...]]:
+def overridden(root: YamlNode, text: str, assignments: Sequence[str]) -> tuple[YamlNode, str, tuple[str, ...]]:
     """The file's tree and text with these values in them, and a sentence for each that the file searches.
 
     SpaceError or InputError where an assignment is not `field=value`, names no field, or has no value.
@@ -33,7 +33,7 @@ def overridden(root: Node, text: str, assignments: Sequence[str]) -> tuple[Node,
     return root, f"# {options}\n{document(root)}", replaced
 
 
-def _assignment(text: str) -> tuple[str, Node]:
+def _assignment(text: str) -> tuple[str, YamlNode]:
     key, equals, value = (part.strip() for part in text.partition("="))
     if not equals or value[:1] in ("", "#"):
         raise InputError(f"--set must be field=value, such as epochs=10, but got {text!r:.80}: write it so")
@@ -48,18 +48,20 @@ def _assignment(text: str) -> tuple[str, Node]:
     return key, _moved(node, mark)
 
 
-def _moved(node: Node, mark: Mark) -> Node:
+def _moved(node: YamlNode, mark: Mark) -> YamlNode:
     """The same value, all of it at this mark."""
     match node.value:
         case dict(mapping):
-            return Node(mark, {key: _moved(item, mark) for key, item in mapping.items()}, dict.fromkeys(mapping, mark))
+            return YamlNode(
+                mark, {key: _moved(item, mark) for key, item in mapping.items()}, dict.fromkeys(mapping, mark)
+            )
         case list(items):
-            return Node(mark, [_moved(item, mark) for item in items])
+            return YamlNode(mark, [_moved(item, mark) for item in items])
         case scalar:
-            return Node(mark, scalar)
+            return YamlNode(mark, scalar)
 
 
-def _searched(root: Node, field: str, value: Node) -> Iterator[str]:
+def _searched(root: YamlNode, field: str, value: YamlNode) -> Iterator[str]:
     dimension = space.get(field) if (space := root.get("space")) else None
     if dimension and isinstance(dimension.value, dict):
         yield f"--set {field}={flow(value)} replaces {shown(dimension)}"
@@ -67,12 +69,12 @@ def _searched(root: Node, field: str, value: Node) -> Iterator[str]:
         yield f"--set {field}={flow(value)} replaces its values in cases"
 
 
-def _cases(root: Node) -> Sequence[Node]:
+def _cases(root: YamlNode) -> Sequence[YamlNode]:
     node = root.get("cases")
     return node.value if node and isinstance(node.value, list) else ()
 
 
-def _with(root: Node, key: str, value: Node) -> Node:
+def _with(root: YamlNode, key: str, value: YamlNode) -> YamlNode:
     if key in _TOP_LEVEL:
         return _put(root, key, value)
     section, _, name = key.rpartition(".")
@@ -82,7 +84,7 @@ def _with(root: Node, key: str, value: Node) -> Node:
     return _put(root, "base", _put(_section(root, "base", value.mark), name, value))
 
 
-def _applicable(root: Node, field: str, value: Node) -> Node:
+def _applicable(root: YamlNode, field: str, value: YamlNode) -> YamlNode:
     """Without the dimension of this field, and without what never applies where the field has this value."""
     if (space := root.get("space")) and isinstance(space.value, dict):
         for name, dimension in space.value.items():
@@ -91,41 +93,43 @@ def _applicable(root: Node, field: str, value: Node) -> Node:
         root = _put(root, "space", space) if space.value else _drop(root, "space")
     if (exclude := root.get("exclude")) and isinstance(exclude.value, list):
         left = [entry for entry in exclude.value if not _asks_otherwise(entry, "exclude", field, value)]
-        root = _put(root, "exclude", Node(exclude.mark, left)) if left else _drop(root, "exclude")
+        root = _put(root, "exclude", YamlNode(exclude.mark, left)) if left else _drop(root, "exclude")
     return root
 
 
-def _asks_otherwise(node: Node | None, section: str, field: str, value: Node) -> bool:
+def _asks_otherwise(node: YamlNode | None, section: str, field: str, value: YamlNode) -> bool:
     if node is None or field not in (wanted := condition(node, section).wanted):
         return False
     return setting(field, value).value not in wanted[field]
 
 
-def _section(root: Node, section: str, mark: Mark) -> Node:
-    node = root.get(section) or Node(mark, {})
+def _section(root: YamlNode, section: str, mark: Mark) -> YamlNode:
+    node = root.get(section) or YamlNode(mark, {})
     node.mapping(section, "{data: mnist, K: 20}" if section == "base" else "{cpu: 1}")
     return node
 
 
-def _without_cases_of(root: Node, field: str) -> Node:
+def _without_cases_of(root: YamlNode, field: str) -> YamlNode:
     """Cases without the field; of those that are then the same, the first."""
     cases = _cases(root)
     if not any(case.get(field) for case in cases):
         return root
-    left: dict[str, Node] = {}
+    left: dict[str, YamlNode] = {}
     for case in cases:
         rest = _drop(case, field)
         left.setdefault(flow(rest), rest)
-    return _drop(root, "cases") if list(left) == ["{}"] else _put(root, "cases", Node(cases[0].mark, [*left.values()]))
+    return (
+        _drop(root, "cases") if list(left) == ["{}"] else _put(root, "cases", YamlNode(cases[0].mark, [*left.values()]))
+    )
 
 
-def _put(node: Node, key: str, value: Node) -> Node:
+def _put(node: YamlNode, key: str, value: YamlNode) -> YamlNode:
     mapping = node.value if isinstance(node.value, dict) else {}
-    return Node(node.mark, {**mapping, key: value}, {key: value.mark, **node.keys})
+    return YamlNode(node.mark, {**mapping, key: value}, {key: value.mark, **node.keys})
 
 
-def _drop(node: Node, key: str) -> Node:
+def _drop(node: YamlNode, key: str) -> YamlNode:
     if not isinstance(node.value, dict):
         return node
     keys = {name: mark for name, mark in node.keys.items() if name != key}
-    return Node(node.mark, {name: value for name, value in node.value.items() if name != key}, keys)
+    return YamlNode(node.mark, {name: value for name, value in node.value.items() if name != key}, keys)

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from tmc_sweep.config import DERIVED_FROM, TrialConfig
 from tmc_sweep.explain import explain
 from tmc_sweep.space.domains import Choice, Dimension, Domain
-from tmc_sweep.space.fields import Cell, Condition, Setting
+from tmc_sweep.space.fields import Condition, Setting, Settings
 from tmc_sweep.space.mistakes import Mark, each
 from tmc_sweep.space.schema import Resources, Scheduler, Search, Statistic
 
@@ -26,7 +26,7 @@ from tmc_sweep.space.schema import Resources, Scheduler, Search, Statistic
 class Case:
     """Values that go together: one of the alternatives that multiply the grid."""
 
-    settings: Cell
+    settings: Settings
     mark: Mark
 
 
@@ -39,7 +39,7 @@ class Point(NamedTuple):
 
     draw: int
     case: Case
-    cell: Cell
+    cell: Settings
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ class SearchSpace:
 
         each(check, [*whens, *(("exclude", condition) for condition in self.exclude)])
 
-    def _config(self, cell: Cell) -> TrialConfig:
+    def _config(self, cell: Settings) -> TrialConfig:
         try:
             config = TrialConfig.model_validate({name: setting.value for name, setting in cell.items()})
         except ValidationError as invalid:  # fields that do not go together: the sentence begins with the nearest
@@ -194,5 +194,5 @@ def _looks_at(dimension: Dimension) -> set[str]:
     return wanted | {DERIVED_FROM[name] for name in wanted & DERIVED_FROM.keys()}
 
 
-def _described(cell: Cell) -> str:
+def _described(cell: Settings) -> str:
     return ", ".join(f"{name}={getattr(value, 'name', value)}" for name, (value, _) in cell.items())

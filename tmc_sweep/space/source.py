@@ -56,11 +56,11 @@ Scalar = None | bool | int | float | str
 
 
 @dataclass(frozen=True)
-class Node:
+class YamlNode:
     """A value and where it stands; `keys` are the positions of a mapping's keys."""
 
     mark: Mark
-    value: "Scalar | list[Node] | dict[str, Node]"
+    value: "Scalar | list[YamlNode] | dict[str, YamlNode]"
     keys: dict[str, Mark] = field(default_factory=dict)
 
     def plain(self) -> object:
@@ -73,7 +73,7 @@ class Node:
             case scalar:
                 return scalar
 
-    def at(self, path: tuple[int | str, ...]) -> "Node":
+    def at(self, path: tuple[int | str, ...]) -> "YamlNode":
         """The node at the end of a path of keys and indices, or the last one on it."""
         match self.value, path:
             case dict(mapping), (str(key), *rest) if key in mapping:
@@ -83,37 +83,37 @@ class Node:
             case _:
                 return self
 
-    def get(self, key: str) -> "Node | None":
+    def get(self, key: str) -> "YamlNode | None":
         """The mapping's value of this key, if it has one."""
         return self.value.get(key) if isinstance(self.value, dict) else None
 
-    def mapping(self, what: str, example: str) -> "dict[str, Node]":
+    def mapping(self, what: str, example: str) -> "dict[str, YamlNode]":
         """The value as a mapping; SpaceError if it is something else."""
         if not isinstance(self.value, dict):
             raise self.mark.error(f"{what} must be a mapping such as {example}, but got {shown(self)}: write it so")
         return self.value
 
-    def sequence(self, what: str, example: str) -> "list[Node]":
+    def sequence(self, what: str, example: str) -> "list[YamlNode]":
         """The value as a list; SpaceError if it is something else."""
         if not isinstance(self.value, list):
             raise self.mark.error(f"{what} must be a list such as {example}, but got {shown(self)}: write it so")
         return self.value
 
 
-def unplaced(value: object) -> Node:
+def unplaced(value: object) -> YamlNode:
     """A plain value as a node that is in no file."""
     mark = Mark("", 0, 0)
     match value:
         case Mapping():
-            return Node(mark, {str(key): unplaced(item) for key, item in value.items()})
+            return YamlNode(mark, {str(key): unplaced(item) for key, item in value.items()})
         case list():
-            return Node(mark, [unplaced(item) for item in value])
+            return YamlNode(mark, [unplaced(item) for item in value])
         case None | bool() | int() | float() | str():
-            return Node(mark, value)
+            return YamlNode(mark, value)
     raise TypeError(f"a search space holds no {type(value).__name__}")
 
 
-def shown(node: Node) -> str:
+def shown(node: YamlNode) -> str:
     """The value on one short line, as YAML would have it."""
     match node.value:
         case dict():
@@ -129,7 +129,7 @@ def shown(node: Node) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def document(root: Node) -> str:
+def document(root: YamlNode) -> str:
     """A file that reads as this tree: a line for every value of the first two levels, what they nest in flow style."""
     lines: list[str] = []
     for key, node in root.mapping("a search space", "{name: grid}").items():
@@ -143,7 +143,7 @@ def document(root: Node) -> str:
     return "\n".join(lines) + "\n"
 
 
-def flow(node: Node) -> str:
+def flow(node: YamlNode) -> str:
     """The value on one line of YAML that reads as this very value."""
     match node.value:
         case dict():
@@ -185,13 +185,13 @@ def read(path: Path | str) -> str:
         ) from None
 
 
-def tree(text: str, file: str) -> Node:
+def tree(text: str, file: str) -> YamlNode:
     """The one document in this text; SpaceError, naming `file`, if there is none or it breaks a rule."""
     with Mistakes() as mistakes:
         return read_tree(text, file, mistakes)
 
 
-def read_tree(text: str, file: str, mistakes: Mistakes) -> Node:
+def read_tree(text: str, file: str, mistakes: Mistakes) -> YamlNode:
     """As `tree`; a single value or key that breaks a rule is one of the mistakes, and is read on as text."""
     text = text.removeprefix("\ufeff")
     _check_text(text, file)
@@ -255,22 +255,22 @@ class _Reader:
         self.mistakes = mistakes
         self.values = 0
 
-    def node(self, event: Event, depth: int) -> Node:
+    def node(self, event: Event, depth: int) -> YamlNode:
         mark = _position(event, self.file)
         self._check(event, depth, mark)
         if isinstance(event, MappingStartEvent):
             return self._mapping(mark, depth)
         if isinstance(event, SequenceStartEvent):
-            return Node(mark, [self.node(item, depth + 1) for item in self._until(SequenceEndEvent)])
+            return YamlNode(mark, [self.node(item, depth + 1) for item in self._until(SequenceEndEvent)])
         if isinstance(event, ScalarEvent):
             with self.mistakes.apart():
-                return Node(mark, _scalar(event, mark))
-            return Node(mark, str(event.value)[:MAX_CHARACTERS])
+                return YamlNode(mark, _scalar(event, mark))
+            return YamlNode(mark, str(event.value)[:MAX_CHARACTERS])
         self.mistakes.add(mark.error("values must be written out, but got an alias: write the value here"))
-        return Node(mark, "")
+        return YamlNode(mark, "")
 
-    def _mapping(self, mark: Mark, depth: int) -> Node:
-        mapping: dict[str, Node] = {}
+    def _mapping(self, mark: Mark, depth: int) -> YamlNode:
+        mapping: dict[str, YamlNode] = {}
         keys: dict[str, Mark] = {}
         for event in self._until(MappingEndEvent):
             key = self.node(event, depth + 1)
@@ -278,7 +278,7 @@ class _Reader:
             with self.mistakes.apart():
                 word = self._word(event, key.mark, keys)
                 keys[word], mapping[word] = key.mark, value
-        return Node(mark, mapping, keys)
+        return YamlNode(mark, mapping, keys)
 
     def _word(self, event: Event, mark: Mark, known: dict[str, Mark]) -> str:
         if not isinstance(event, ScalarEvent):

@@ -8,7 +8,7 @@ from tmc_sweep.config import TrialConfig
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.space.schema import Resources
 from tmc_sweep.sweep.packing import Capacity, Packer, PackPlan
-from tmc_sweep.sweep.worker import measured, prepare
+from tmc_sweep.sweep.worker import measured_cost, prepare
 from tmc_sweep.tables.trials import TrialRow, config_of
 from tmc_sweep.training import Cost, Engine, remembered, shape, threads
 
@@ -85,7 +85,7 @@ class _Known:
 
     def _measured(self, config: TrialConfig, members: int, gpu: float, engine: Engine) -> Cost | None:
         if self._probe:
-            return measured(config, members, gpu, engine, self._resources)
+            return measured_cost(config, members, gpu, engine, self._resources)
         return remembered(config, members, prepare(self._resources.cpu, gpu, self._resources.tf32), engine)
 
 

@@ -31,7 +31,7 @@ from tmc_sweep.sweep.worker import measuring
 from tmc_sweep.sweep.writer import Writer
 from tmc_sweep.tables.lock import sweep_lock
 from tmc_sweep.tables.manifest import open_manifest
-from tmc_sweep.tables.pace import measured
+from tmc_sweep.tables.pace import recorded_paces
 from tmc_sweep.tables.publish import Publication
 from tmc_sweep.tables.read import stored_trials
 from tmc_sweep.tables.summary import summarize, write_summary
@@ -85,7 +85,7 @@ def run(
         search = choosing(space, paths, configs, left, recorder) if space.chooses else None
         expected = space.n_cells * len(space.seeds)
         going = bool(left or (search and search.open))
-        recorded = measured(paths) if going and listener else None
+        recorded = recorded_paces(paths) if going and listener else None
         writer = Writer(recorder, configs, listener, check_held, lambda: stop.number is not None, expected, recorded)
         try:
             if going:

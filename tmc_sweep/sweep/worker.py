@@ -29,7 +29,7 @@ def prepare(cpu: float, gpu: float, tf32: bool) -> str:
     return "cuda"
 
 
-def measured(config: TrialConfig, members: int, gpu: float, engine: Engine, resources: Resources) -> Cost:
+def measured_cost(config: TrialConfig, members: int, gpu: float, engine: Engine, resources: Resources) -> Cost:
     """The cost of so many trials of one shape in this process; without end if they do not fit into its memory."""
     device = prepare(resources.cpu, gpu, resources.tf32)
     found: list[Cost] = []
@@ -43,8 +43,10 @@ def measuring(resources: Resources, check: Callable[[], None]) -> Measure:
 
     While it waits it calls `check`, which may raise.
     """
-    on_cpu = ray.remote(max_retries=1)(measured)
-    on_gpu = ray.remote(max_retries=1, max_calls=1)(measured)  # its process ends, and with it what it holds of the GPU
+    on_cpu = ray.remote(max_retries=1)(measured_cost)
+    on_gpu = ray.remote(max_retries=1, max_calls=1)(
+        measured_cost
+    )  # its process ends, and with it what it holds of the GPU
 
     def measure(config: TrialConfig, members: int, gpu: float, engine: Engine) -> Cost:
         task = (on_gpu if gpu else on_cpu).options(num_cpus=resources.cpu, num_gpus=gpu)

@@ -18,7 +18,7 @@ from tmc_sweep.tables.lock import sweep_lock
 _SCHEMES = ("s3", "gs")
 
 
-class Place(Protocol):
+class CopyStorage(Protocol):
     """Files by name, as they are named relative to a results folder."""
 
     def held(self) -> AbstractContextManager[object]:
@@ -37,7 +37,7 @@ class Place(Protocol):
         """The files in a folder; none if there is no such folder."""
 
 
-def place(uri: str, sweep: str) -> Place:
+def copy_storage(uri: str, sweep: str) -> CopyStorage:
     """The place that the URI, or the path of a folder, names; asks no network. InputError if it names none."""
     try:
         parts = urlsplit(uri)

@@ -123,7 +123,7 @@ def lasted(epoch_seconds: npt.ArrayLike, since_last: npt.ArrayLike) -> npt.NDArr
     return np.where((since > own) & (since < 1.5 * own + _BETWEEN_SECONDS), since, own)
 
 
-def measured(paths: SweepPaths) -> Paces:
+def recorded_paces(paths: SweepPaths) -> Paces:
     """The pace of each cell by the sweep's epoch table, from the last attempt of each trial; none without a table."""
     names = ["trial_id", "cell_id", "epoch_seconds", "peak_memory_bytes", "attempt", "time"]
     parts = [read_rows(part, names) for part in part_files(paths)]

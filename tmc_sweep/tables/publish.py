@@ -18,7 +18,7 @@ from pydantic.dataclasses import dataclass
 from tmc_sweep.errors import DamagedError, InputError, StorageError
 from tmc_sweep.paths import SweepPaths, part_number
 from tmc_sweep.tables import files, sealed_json
-from tmc_sweep.tables.copy_storage import Folder, Place, place, without_query
+from tmc_sweep.tables.copy_storage import CopyStorage, Folder, copy_storage, without_query
 from tmc_sweep.tables.manifest import Manifest, of_copy, parse_manifest, read_manifest
 from tmc_sweep.tables.parquet import damaged, is_whole
 from tmc_sweep.tables.present import part_files
@@ -62,7 +62,7 @@ class Publication:
 
     def __init__(self, paths: SweepPaths, uri: str) -> None:
         """InputError if the URI names no place, or the sweep's own."""
-        self._place = place(uri, paths.name)
+        self._place = copy_storage(uri, paths.name)
         self.uri = without_query(uri)
         self.n_copied = 0  # files so far
         self._paths = paths
@@ -172,7 +172,7 @@ def fetch(uri: str, paths: SweepPaths) -> None:
 
 
 def _download(uri: str, copy: SweepPaths) -> None:
-    source = place(uri, copy.name)
+    source = copy_storage(uri, copy.name)
     found = {path: _read(source, copy, path) for path in reversed(copy.tables)}  # before what they speak of, as epochs
     parts = [name for name in source.names(copy.name) if part_number(name) is not None]
     if not parts:
@@ -188,7 +188,7 @@ def _download(uri: str, copy: SweepPaths) -> None:
             path.write_bytes(content)
 
 
-def _read(source: Place, copy: SweepPaths, path: Path) -> bytes | None:
+def _read(source: CopyStorage, copy: SweepPaths, path: Path) -> bytes | None:
     """The file that `path` is to be, again if it is not whole: it may be replaced while it is read."""
     name = path.relative_to(copy.results).as_posix()
     for _ in range(_READS):

@@ -20,7 +20,7 @@ _FEW = 3  # fields that a label may name, whatever their values
 
 
 @dataclass(frozen=True)
-class Cell:
+class DrawnCell:
     """One cell; `fields` has all of CELL_COLUMNS."""
 
     cell_id: str
@@ -37,7 +37,7 @@ class Cells:
     they are not, each has its own colour, or the best ones have and the others are pale.
     """
 
-    all: tuple[Cell, ...]
+    all: tuple[DrawnCell, ...]
     varying: tuple[str, ...]
     hue: str | None  # the field that colour shows; None: cells
 
@@ -47,9 +47,9 @@ class Cells:
         return tuple(name for name in self.varying if name != self.hue) if self.hue else ()
 
     @cached_property
-    def panels(self) -> dict[tuple[Any, ...], list[Cell]]:
+    def panels(self) -> dict[tuple[Any, ...], list[DrawnCell]]:
         """The cells of each panel, by the values of `panel_fields`."""
-        panels: dict[tuple[Any, ...], list[Cell]] = {}
+        panels: dict[tuple[Any, ...], list[DrawnCell]] = {}
         for cell in self.all:
             panels.setdefault(tuple(cell.fields[name] for name in self.panel_fields), []).append(cell)
         return dict(sorted(panels.items()))
@@ -71,7 +71,7 @@ class Cells:
         rows = [cell.fields for cell in self.all]
         names = [name for name in ["data", *telling_fields(rows)] if name not in self.varying] if rows else []
         if names:
-            yield f"{'All cells' if len(rows) > 1 else 'Cell'}: {label(rows[0], names)}."
+            yield f"{'All cells' if len(rows) > 1 else 'DrawnCell'}: {label(rows[0], names)}."
 
 
 def cells_of(sweep: SweepTables) -> Cells:
@@ -83,7 +83,7 @@ def cells_of(sweep: SweepTables) -> Cells:
     hue = _hue(rows, varying)
     colours = _by_value(rows, hue) if hue else _by_rank(rows, ranking(sweep))
     names = labels(rows, varying)
-    cells = (Cell(row["cell_id"], row, *look) for row, *look in zip(rows, names, colours, strict=True))
+    cells = (DrawnCell(row["cell_id"], row, *look) for row, *look in zip(rows, names, colours, strict=True))
     return Cells(tuple(cells), varying, hue)
 
 

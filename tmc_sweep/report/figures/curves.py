@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from tmc_sweep.report.figures.averages import Curve, Limits, seed_averages
-from tmc_sweep.report.figures.cells import Cell, Cells, labels
+from tmc_sweep.report.figures.cells import Cells, DrawnCell, labels
 from tmc_sweep.report.figures.figure import Figure
 from tmc_sweep.report.figures.style import COLOURS, DARK, PALE, canvas, legend_below, note, panel_grid
 from tmc_sweep.report.figures.text import counted, metric_name, span, with_unit, wrapped
@@ -54,7 +54,7 @@ def _draw(
     return figure
 
 
-def _draw_panel(axes: Axes, curves: Sequence[tuple[Cell, Curve]], limits: Limits) -> None:
+def _draw_panel(axes: Axes, curves: Sequence[tuple[DrawnCell, Curve]], limits: Limits) -> None:
     axes.grid(axis="y")
     floor, step = limits.low, 0.06 * (limits.high - limits.low)
     for cell, curve in curves:
@@ -70,7 +70,7 @@ def _draw_panel(axes: Axes, curves: Sequence[tuple[Cell, Curve]], limits: Limits
         axes.tick_params(axis="y", left=False, labelleft=False)
 
 
-def _draw_curve(axes: Axes, cell: Cell, curve: Curve) -> None:
+def _draw_curve(axes: Axes, cell: DrawnCell, curve: Curve) -> None:
     marker, width = "." if len(curve.epoch) == 1 else "", 0.9 if len(curve.epoch) > _MANY else 1.3
     axes.plot(curve.epoch, curve.mean, color=cell.colour, marker=marker, linewidth=width, label=cell.label)
     if curve.stopped:

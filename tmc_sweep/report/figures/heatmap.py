@@ -16,7 +16,7 @@ from matplotlib.patches import Rectangle
 
 from tmc_sweep.records import ENDED_EARLY, Status
 from tmc_sweep.report.figures.averages import foot
-from tmc_sweep.report.figures.cells import Cell, Cells, mean_of, ranking
+from tmc_sweep.report.figures.cells import Cells, DrawnCell, mean_of, ranking
 from tmc_sweep.report.figures.figure import Figure
 from tmc_sweep.report.figures.style import canvas
 from tmc_sweep.report.figures.text import counted, is_number, metric_name, number, wrapped
@@ -43,12 +43,12 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Grid:
+class Heatmap:
     """Cells by the values of two numeric fields; one map for each combination of the other fields."""
 
     y: str
     x: str
-    maps: Mapping[tuple[Any, ...], list[Cell]]
+    maps: Mapping[tuple[Any, ...], list[DrawnCell]]
     others: tuple[str, ...]
 
     def values(self, name: str) -> list[Any]:
@@ -58,7 +58,7 @@ class Grid:
 
 def heatmap(sweep: SweepTables, cells: Cells) -> Figure | None:
     """The heat map; None unless the sweep is a grid over two numbers and has epochs."""
-    grid = grid_of(cells)
+    grid = heatmap_of(cells)
     if grid is None or sweep.epochs.empty:
         return None
     shown = entries(sweep, cells)
@@ -67,7 +67,7 @@ def heatmap(sweep: SweepTables, cells: Cells) -> Figure | None:
     return Figure("heatmap", title, caption, partial(_draw, sweep, grid, shown))
 
 
-def grid_of(cells: Cells) -> Grid | None:
+def heatmap_of(cells: Cells) -> Heatmap | None:
     """The grid, over K and lr where these vary; None if two numbers do not vary, or not as a grid."""
     numeric = [name for name in cells.varying if all(is_number(cell.fields[name]) for cell in cells.all)]
     numeric.sort(key=lambda name: _FIRST.index(name) if name in _FIRST else len(_FIRST))
@@ -75,10 +75,10 @@ def grid_of(cells: Cells) -> Grid | None:
         return None
     y, x = numeric[:2]
     others = tuple(name for name in cells.varying if name not in (y, x))
-    maps: dict[tuple[Any, ...], list[Cell]] = {}
+    maps: dict[tuple[Any, ...], list[DrawnCell]] = {}
     for cell in cells.all:
         maps.setdefault(tuple(cell.fields[name] for name in others), []).append(cell)
-    grid = Grid(y, x, maps, others)
+    grid = Heatmap(y, x, maps, others)
     sizes = len(grid.values(y)), len(grid.values(x))
     full = len(cells.all) > 0.5 * sizes[0] * sizes[1] * len(maps)
     return grid if full and max(sizes) <= _MAX_VALUES and len(maps) <= _MAX_MAPS else None
@@ -120,7 +120,7 @@ def spread_column(sweep: SweepTables) -> str:
     return "std_seeds" if sweep.summary["std_seeds"].notna().any() else "std_epochs"
 
 
-def _draw(sweep: SweepTables, grid: Grid, shown: Mapping[str, Entry]) -> matplotlib.figure.Figure:
+def _draw(sweep: SweepTables, grid: Heatmap, shown: Mapping[str, Entry]) -> matplotlib.figure.Figure:
     xs, ys = grid.values(grid.x), grid.values(grid.y)
     columns = 1 if len(grid.maps) == 1 or len(xs) > 5 else 2
     rows = -(-len(grid.maps) // columns)
@@ -153,7 +153,7 @@ def _colours(values: Sequence[float]) -> ScalarMappable:
     return ScalarMappable(Normalize(low, high if high > low else low + 1), colours)
 
 
-def _frame(axes: Axes, grid: Grid) -> None:
+def _frame(axes: Axes, grid: Heatmap) -> None:
     xs, ys = grid.values(grid.x), grid.values(grid.y)
     axes.set_xticks(range(len(xs)), [number(value) for value in xs])
     axes.set_yticks(range(len(ys)), [number(value) for value in ys])
@@ -175,7 +175,7 @@ def _draw_cell(axes: Axes, at: tuple[int, int], entry: Entry, colours: ScalarMap
     axes.text(*at, entry.text, ha="center", va="center", fontsize=7.5, color="white" if dark else "black", bbox=box)
 
 
-def _caption(sweep: SweepTables, cells: Cells, grid: Grid, shown: Mapping[str, Entry]) -> Iterator[str]:
+def _caption(sweep: SweepTables, cells: Cells, grid: Heatmap, shown: Mapping[str, Entry]) -> Iterator[str]:
     statistic = sweep.statistic
     yield f"{metric_name(statistic.metric)}, mean over the last {counted(statistic.last, 'epoch')}."
     yield from cells.shared()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from tmc_sweep.records import Status
-from tmc_sweep.report.figures.cells import Cell, Cells, ranking
+from tmc_sweep.report.figures.cells import Cells, DrawnCell, ranking
 from tmc_sweep.report.figures.text import span
 from tmc_sweep.report.tables import SweepTables
 
@@ -17,7 +17,7 @@ _MAX_CELLS = 12
 class Pictured:
     """Cells, and of each the rows of its first seed."""
 
-    cells: Sequence[Cell]
+    cells: Sequence[DrawnCell]
     rows: pd.DataFrame
     n_cells: int  # that the table has
 

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from tmc_sweep.config import DATA_SETS
-from tmc_sweep.report.figures.cells import Cell, Cells
+from tmc_sweep.report.figures.cells import Cells, DrawnCell
 from tmc_sweep.report.figures.figure import Figure
 from tmc_sweep.report.figures.pictured import Pictured, pictured
 from tmc_sweep.report.figures.style import WIDTH, canvas
@@ -49,9 +49,9 @@ def reconstructions(sweep: SweepTables, cells: Cells) -> Figure | None:
     return Figure("reconstructions", "Reconstructions", caption, partial(_draw, made))
 
 
-def blocks(rows: pd.DataFrame, cells: Sequence[Cell]) -> Iterator[Block]:
+def blocks(rows: pd.DataFrame, cells: Sequence[DrawnCell]) -> Iterator[Block]:
     """Ten images a block, the first of each class, then the second, …; cells that have the same images together."""
-    together: dict[tuple[object, ...], list[tuple[Cell, pd.DataFrame]]] = {}
+    together: dict[tuple[object, ...], list[tuple[DrawnCell, pd.DataFrame]]] = {}
     for cell in cells:
         own = rows[rows["cell_id"] == cell.cell_id].sort_values(["label", "image"])
         own = own.assign(rank=own.groupby("label").cumcount()).sort_values(["rank", "label"])

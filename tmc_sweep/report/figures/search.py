@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tmc_sweep.records import ENDED_EARLY, Status
 from tmc_sweep.report.figures.averages import foot
-from tmc_sweep.report.figures.cells import Cell, Cells, mean_of, ranking
+from tmc_sweep.report.figures.cells import Cells, DrawnCell, mean_of, ranking
 from tmc_sweep.report.figures.figure import Figure
 from tmc_sweep.report.figures.style import COLOURS, DARK, MAX_COLUMNS, canvas, legend_below
 from tmc_sweep.report.figures.text import counted, is_number, metric_name, number, with_unit, wrapped
@@ -44,10 +44,10 @@ _BEST: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class Outcome:
+class DrawnOutcome:
     """What a cell came to: its statistic, or its value where a scheduler stopped it; none where a seed was lost."""
 
-    cell: Cell
+    cell: DrawnCell
     kind: Kind
     value: float = math.nan
 
@@ -56,7 +56,7 @@ class Outcome:
 class Marks:
     """Outcomes as every panel shows them, in the order in which cells were chosen."""
 
-    found: Sequence[Outcome]
+    found: Sequence[DrawnOutcome]
     low: float  # where the axis begins, and what is below is shown
     high: float
     best: int  # position
@@ -84,7 +84,7 @@ def search(sweep: SweepTables, cells: Cells) -> Figure | None:
     return Figure("search", title, caption, partial(_draw, sweep, cells.varying[:_MAX_FIELDS], shown))
 
 
-def outcomes(sweep: SweepTables, cells: Cells) -> list[Outcome]:
+def outcomes(sweep: SweepTables, cells: Cells) -> list[DrawnOutcome]:
     """Of the cells that have one, in the order in which they were chosen: that of the trial table."""
     by_id = {cell.cell_id: cell for cell in cells.all}
     epochs = {str(name): own for name, own in sweep.epochs.groupby("cell_id")}
@@ -95,18 +95,18 @@ def outcomes(sweep: SweepTables, cells: Cells) -> list[Outcome]:
 
 
 def _outcome(
-    cell: Cell, row: Mapping[str, Any] | None, statuses: set[str], epochs: Mapping[str, pd.DataFrame]
-) -> Outcome | None:
+    cell: DrawnCell, row: Mapping[str, Any] | None, statuses: set[str], epochs: Mapping[str, pd.DataFrame]
+) -> DrawnOutcome | None:
     if row and row["mean"] is not None:
-        return Outcome(cell, "known", row["mean"])
+        return DrawnOutcome(cell, "known", row["mean"])
     if not statuses & {*ENDED_EARLY}:
         return None  # not yet
     if row and row["n_epochs"] and not row["n_nonfinite"] and statuses <= {Status.STOPPED, Status.DONE}:
-        return Outcome(cell, "stopped", mean_of(epochs[cell.cell_id], row))
-    return Outcome(cell, "lost")
+        return DrawnOutcome(cell, "stopped", mean_of(epochs[cell.cell_id], row))
+    return DrawnOutcome(cell, "lost")
 
 
-def _marks(sweep: SweepTables, found: Sequence[Outcome]) -> Marks:
+def _marks(sweep: SweepTables, found: Sequence[DrawnOutcome]) -> Marks:
     """The axis shows all but what is far below the others."""
     values = [outcome.value for outcome in found if outcome.kind != "lost"]
     low, high = foot(values, _FAR) if sweep.statistic.mode == "max" else min(values), max(values)
