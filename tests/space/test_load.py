@@ -5,7 +5,7 @@ import time
 import pytest
 
 from tmc_sweep.space import SpaceError, load, parse
-from tmc_sweep.space.stored import parse_stored
+from tmc_sweep.space.load import parse_stored
 
 RANDOM = "\nsearch: {algorithm: random, num_samples: 3}"
 

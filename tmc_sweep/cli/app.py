@@ -187,15 +187,15 @@ def plan(
 @app.command()
 def validate(file: File, assignments: Set = None, max_trials: MaxTrials = MAX_TRIALS) -> None:
     """Check a search space and the data sets it names. Trains nothing."""
-    from tmc_sweep.cli.show import counted
     from tmc_sweep.data import load as load_data
+    from tmc_sweep.text import counted
 
     space = load_space(file, max_trials, assignments)
     data = sorted({cell.data for cell in space.cells})
     for name in data:
         load_data(name)
     chosen = ", each chosen from what came of those before," if space.adaptive else ","
-    size = f"{counted(space.n_cells * len(space.seeds), 'trials')} in {counted(space.n_cells, 'cells')}"
+    size = f"{counted(space.n_cells * len(space.seeds), 'trial')} in {counted(space.n_cells, 'cell')}"
     show(f"{file}: {size}{chosen} data {', '.join(data)}")
 
 
@@ -277,15 +277,15 @@ def prune(
     results: Results = Path("results"),
 ) -> None:
     """Delete checkpoints of finished trials. The oldest first, until all take no more than this."""
-    from tmc_sweep.cli.show import counted
     from tmc_sweep.cli.status import declared_gigabytes
     from tmc_sweep.sweep.checkpoint_budget import prune as drop
     from tmc_sweep.tables.read import find
+    from tmc_sweep.text import counted
 
     paths = find(SweepPaths(results, name).epochs)
     pruned = drop(paths, declared_gigabytes(paths) if keep is None else keep)
     show(
-        f"{name}: dropped the checkpoints of {counted(pruned.trials, 'finished trials')} "
+        f"{name}: dropped the checkpoints of {counted(pruned.trials, 'finished trial')} "
         f"({pruned.freed / 1e9:.3g} GB), {pruned.left / 1e9:.3g} GB are left"
     )
 

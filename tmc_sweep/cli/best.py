@@ -60,12 +60,12 @@ def best(
 
 def _written(file: Path, text: str, paths: SweepPaths) -> str:
     """What a run of the file trains, which is of a name of its own."""
-    from tmc_sweep.cli.show import counted
     from tmc_sweep.space import parse
+    from tmc_sweep.text import counted
 
     space = parse(text, str(file))
     go_on = command(f"run {quote(str(file))} --set name={paths.name}", paths.results)
-    again = f"{counted(len(space.trials()), 'trials')} of {counted(space.cells[0].epochs, 'epochs')}"
+    again = f"{counted(len(space.trials()), 'trial')} of {counted(space.cells[0].epochs, 'epoch')}"
     return (
         f"wrote {file}: the best cell, with the trials it has here, as a sweep of its own: a run of {space.name} "
         f"trains {again} again, while {go_on} trains only what they lack"

@@ -4,7 +4,6 @@ import difflib
 from collections.abc import Iterator
 from pathlib import Path
 
-from tmc_sweep.cli.show import counted
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.space import SearchSpace, SpaceError
 from tmc_sweep.space.source import document, tree
@@ -12,6 +11,7 @@ from tmc_sweep.sweep.search import known_trials
 from tmc_sweep.tables.earlier import WHY, is_earlier
 from tmc_sweep.tables.manifest import read_manifest
 from tmc_sweep.tables.read import stored_trials
+from tmc_sweep.text import counted
 
 
 def describe_changes(space: SearchSpace, results: Path) -> Iterator[str]:
@@ -26,7 +26,7 @@ def describe_changes(space: SearchSpace, results: Path) -> Iterator[str]:
         return
     if n_earlier := sum(map(is_earlier, stored.values())):
         yield (
-            f"{space.name} keeps {counted(n_earlier, 'trials')} that are trained no further, since {WHY}: "
+            f"{space.name} keeps {counted(n_earlier, 'trial')} that are trained no further, since {WHY}: "
             "what it asks for of them is trained anew under other names"
         )
     before, now = _lines(manifest.search_space), _lines(space.text)

@@ -16,6 +16,7 @@ from tmc_sweep.tables.comma_separated import as_csv
 from tmc_sweep.tables.labels import differing_fields, label, telling_fields, text
 from tmc_sweep.tables.ranking import ranked
 from tmc_sweep.tables.read import plain_rows
+from tmc_sweep.text import counted
 
 if TYPE_CHECKING:  # they load torch
     from tmc_sweep.analysis.toy import Gap
@@ -194,7 +195,7 @@ def show_findings(name: str, findings: "Findings", *, as_json: bool) -> None:
     elif findings.problems:
         show(*(problem.sentence for problem in findings.problems))
     else:
-        said = ", ".join(counted(count, what) for what, count in counts.items())
+        said = ", ".join(counted(count, what[:-1]) for what, count in counts.items())
         show(f"{name}: {said}: all as they were written")
 
 
@@ -244,17 +245,12 @@ def headline(status: Mapping[str, Any]) -> str:
     dropped = status["n_checkpoints_dropped"]
     checkpoints = f"{_amount(status['checkpoint_bytes'])} of checkpoints" + (f" ({dropped} dropped)" if dropped else "")
     earlier = f", {status['n_earlier']} of earlier numerics" if status["n_earlier"] else ""
-    return f"{status['name']}: {counted(status['n_trials'], 'trials')} ({counts}{earlier}), {epochs}, {checkpoints}"
+    return f"{status['name']}: {counted(status['n_trials'], 'trial')} ({counts}{earlier}), {epochs}, {checkpoints}"
 
 
 def _amount(n_bytes: int) -> str:
     unit, name = next(((unit, name) for unit, name in ((1e9, "GB"), (1e6, "MB")) if n_bytes >= unit), (1e3, "kB"))
     return f"{n_bytes / unit:.3g} {name}"
-
-
-def counted(number: int, what: str) -> str:
-    """`3 trials`, `1 trial`."""
-    return f"{number} {what[:-1] if number == 1 else what}"
 
 
 def as_text(value: object, name: str) -> str:

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from tmc_sweep.cli.progress import duration
-from tmc_sweep.cli.show import as_text, counted, print_table, show_json
+from tmc_sweep.cli.show import as_text, print_table, show_json
 from tmc_sweep.cli.terminal import show
 from tmc_sweep.tables.labels import telling_fields
+from tmc_sweep.text import counted
 
 _KNOWN = ("epoch_seconds", "peak_memory_mib", "gpu")  # columns that are shown where something is
 
@@ -27,7 +28,7 @@ def show_plan(plan: Mapping[str, Any], *, as_json: bool) -> None:
         show(_time_line(plan["time"]))
     if n_too_large := plan["n_cells_too_large"]:
         show(
-            f"a pack must fit into this machine's memory, but those of {counted(n_too_large, 'cells')} do not: "
+            f"a pack must fit into this machine's memory, but those of {counted(n_too_large, 'cell')} do not: "
             "lower K, batch_size or resources.pack, or train on a machine with more"
         )
     if plan["cost"]:
@@ -39,17 +40,17 @@ def _mib(n_bytes: int | None) -> int | None:
 
 
 def _head(plan: Mapping[str, Any]) -> str:
-    trials, cells = counted(plan["n_trials"], "trials"), counted(plan["n_cells"], "cells")
+    trials, cells = counted(plan["n_trials"], "trial"), counted(plan["n_cells"], "cell")
     head = f"{plan['name']}: {trials} in {cells}, {plan['n_to_train']} to train"
     head += f" ({plan['n_begun']} of them begun)" if plan["n_begun"] else ""
     to_choose = plan["n_cells_to_choose"]
-    head += f", {counted(to_choose, 'more cells')} to choose" if to_choose else ""
-    return head + (f"{',' if to_choose else ''} in {counted(plan['n_packs'], 'packs')}" if plan["n_packs"] else "")
+    head += f", {counted(to_choose, 'more cell')} to choose" if to_choose else ""
+    return head + (f"{',' if to_choose else ''} in {counted(plan['n_packs'], 'pack')}" if plan["n_packs"] else "")
 
 
 def _time_line(time: Mapping[str, Any]) -> str:
     """How long what is left should take."""
-    left = f"{counted(time['epochs_left'], 'epochs')} left"
+    left = f"{counted(time['epochs_left'], 'epoch')} left"
     left += f", unless {time['scheduler']} stops some" if time["scheduler"] else ""
     if time["wall_seconds"] is None:
         return (
@@ -59,7 +60,7 @@ def _time_line(time: Mapping[str, Any]) -> str:
     wall, hours = time["wall_seconds"], time["trainer_hours"]
     ends = "" if wall["low"] is None else f" ({duration(wall['low'])} to {duration(wall['high'])})"
     guess = f"; {time['unmeasured_epochs']} of them in cells not measured yet, taken to be as the others"
-    slots = counted(time["slots"], "slots")
+    slots = counted(time["slots"], "slot")
     return (
         f"{left}: about {duration(wall['about'])}{ends} on {slots}, {hours['about']:.3g} trainer-hours, "
         f"as measured on {', '.join(time['measured_on'])}{guess if time['unmeasured_epochs'] else ''}"

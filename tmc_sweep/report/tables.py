@@ -11,9 +11,9 @@ from pandas.api.types import is_numeric_dtype
 from tmc_sweep.config import DATA_SETS
 from tmc_sweep.errors import StorageError
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.report.neighbours import at_once
+from tmc_sweep.report.processes import at_once
+from tmc_sweep.space.load import parse_stored
 from tmc_sweep.space.schema import Statistic
-from tmc_sweep.space.stored import parse_stored
 from tmc_sweep.tables.artefacts import EVALUATIONS, LATENTS, RECONSTRUCTIONS, read_artefact
 from tmc_sweep.tables.earlier import earlier_cells, without
 from tmc_sweep.tables.labels import differing_fields

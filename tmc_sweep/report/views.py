@@ -16,7 +16,6 @@ from tmc_sweep.records import (
     Column,
 )
 from tmc_sweep.report.comparison import QUARTILES, Comparison
-from tmc_sweep.report.numbers import decimals
 from tmc_sweep.report.tables import SweepTables
 from tmc_sweep.report.text import location, printed, shown
 from tmc_sweep.tables.artefacts import over_seeds
@@ -25,6 +24,7 @@ from tmc_sweep.tables.paired import CONFIDENCE
 from tmc_sweep.tables.ranking import ranked
 from tmc_sweep.tables.read import plain_rows
 from tmc_sweep.tables.windows import CELL_FIELDS
+from tmc_sweep.text import decimals
 
 MAX_ROWS = 1_000  # of one table: a page of more is no page
 

@@ -1,5 +1,6 @@
 """From a YAML file, or its text, to a validated search space."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -235,3 +236,11 @@ def _check_size(space: SearchSpace, max_trials: int, mark: Mark) -> None:
             f"the search space would be {size} trials, more than the limit of {max_trials}: "
             "shrink it or raise --max-trials"
         )
+
+
+def parse_stored(text: str, source_name: str) -> SearchSpace | None:
+    """The search space that a manifest keeps, of any size; None if it keeps none that this version can read."""
+    try:
+        return parse(text, source_name, sys.maxsize)
+    except InputError:
+        return None

@@ -2,8 +2,8 @@
 
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.space import SearchSpace
+from tmc_sweep.space.load import parse_stored
 from tmc_sweep.space.schema import Statistic
-from tmc_sweep.space.stored import parse_stored
 from tmc_sweep.tables.manifest import read_manifest
 
 

@@ -1,11 +1,10 @@
 """Training without Ray: a pack's state, saved and restored whole, and a generator of epoch records."""
 
 from tmc_sweep.training.checkpoint import decode, encode, stated
-from tmc_sweep.training.loop import train
+from tmc_sweep.training.loop import threads, train
 from tmc_sweep.training.pack import Engine, Pack, pack_key
 from tmc_sweep.training.probe import Cost, cost, remembered, shape
 from tmc_sweep.training.state import TrialState
-from tmc_sweep.training.threads import threads
 
 __all__ = [
     "Cost",

@@ -1,7 +1,10 @@
 """One trial, trained in this process: a generator of records; the caller decides where they go."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
+
+import torch
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import Images, Split, load
@@ -39,3 +42,14 @@ def _epochs(state: TrialState, data: Split, device: str) -> Iterator[EpochRecord
     pack = Pack([state], data, device)
     while not pack.states[0].finished:
         yield from pack.train_epoch()
+
+
+@contextmanager
+def threads(number: int | None = None) -> Iterator[None]:
+    """As many torch threads while inside, as now if None; afterwards as before, whatever was set inside."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -8,14 +8,16 @@ from typing import Any
 import pandas as pd
 
 from tmc_sweep.config import IDENTITY_DEFAULTS
-from tmc_sweep.records import CELL_COLUMNS
+from tmc_sweep.records import CELL_COLUMNS, Status
 from tmc_sweep.report.figures.style import COLOURS, MAX_COLUMNS, PALE
+from tmc_sweep.report.figures.text import span
 from tmc_sweep.report.tables import SweepTables
 from tmc_sweep.tables.labels import differing_fields, label, telling_fields
 from tmc_sweep.tables.ranking import ranked
 from tmc_sweep.tables.read import plain_rows
 
 _MAX_PANELS = 30
+_MAX_CELLS = 12  # whose pictures are shown
 _FEW = 3  # fields that a label may name, whatever their values
 
 
@@ -139,3 +141,39 @@ def mean_of(epochs: pd.DataFrame, row: Mapping[Any, Any]) -> float:
     """The statistic of a summary's row whose window is shorter than the one asked for."""
     window = epochs["epoch"].between(row["first_epoch"], row["last_epoch"]) & (epochs["cell_id"] == row["cell_id"])
     return float(epochs[window].groupby("trial_id")[row["metric"]].mean().mean())
+
+
+@dataclass(frozen=True)
+class Pictured:
+    """Cells, and of each the rows of its first seed."""
+
+    cells: Sequence[DrawnCell]
+    rows: pd.DataFrame
+    n_cells: int  # that the table has
+
+    @property
+    def epochs(self) -> str:
+        """After how many epochs: `60`, or `7–60` where cells differ."""
+        return span(self.rows["epoch"])
+
+    def left_out(self) -> Iterator[str]:
+        """What a caption must say where cells are not shown."""
+        if self.n_cells > len(self.cells):
+            best = f"{len(self.cells)} best" if len(self.cells) > 1 else "best"
+            yield f"The {best} of {self.n_cells} cells."
+
+
+def pictured(sweep: SweepTables, cells: Cells, artefacts: pd.DataFrame) -> Pictured | None:
+    """The cells that the table has, in their order, or the best by the statistic if they are many; None if none is.
+
+    Those whose first seed diverged are left out: they would tell nothing, on axes that others need.
+    """
+    rows = artefacts[artefacts["seed"] == artefacts.groupby("cell_id")["seed"].transform("min")]
+    diverged = sweep.trials.loc[sweep.trials["status"] == Status.DIVERGED, "trial_id"]
+    known = set(rows.loc[~rows["trial_id"].isin(diverged), "cell_id"])
+    there = [cell for cell in cells.all if cell.cell_id in known]
+    ranks = {cell_id: rank for rank, cell_id in enumerate(ranking(sweep))}
+    best = sorted(there, key=lambda cell: ranks.get(cell.cell_id, len(ranks)))[:_MAX_CELLS]
+    shown = [cell for cell in there if cell in best]
+    own = rows[rows["cell_id"].isin([cell.cell_id for cell in shown])]
+    return Pictured(shown, own, rows["cell_id"].nunique()) if shown else None

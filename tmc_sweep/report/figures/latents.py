@@ -10,9 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
-from tmc_sweep.report.figures.cells import Cells
+from tmc_sweep.report.figures.cells import Cells, Pictured, pictured
 from tmc_sweep.report.figures.figure import Figure
-from tmc_sweep.report.figures.pictured import Pictured, pictured
 from tmc_sweep.report.figures.style import legend_below, panel_grid
 from tmc_sweep.report.tables import SweepTables
 

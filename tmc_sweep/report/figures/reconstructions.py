@@ -11,9 +11,8 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from tmc_sweep.config import DATA_SETS
-from tmc_sweep.report.figures.cells import Cells, DrawnCell
+from tmc_sweep.report.figures.cells import Cells, DrawnCell, Pictured, pictured
 from tmc_sweep.report.figures.figure import Figure
-from tmc_sweep.report.figures.pictured import Pictured, pictured
 from tmc_sweep.report.figures.style import WIDTH, canvas
 from tmc_sweep.report.figures.text import wrapped
 from tmc_sweep.report.tables import SweepTables

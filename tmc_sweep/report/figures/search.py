@@ -20,11 +20,11 @@ from tmc_sweep.report.figures.averages import foot
 from tmc_sweep.report.figures.cells import Cells, DrawnCell, mean_of, ranking
 from tmc_sweep.report.figures.figure import Figure
 from tmc_sweep.report.figures.style import COLOURS, DARK, MAX_COLUMNS, canvas, legend_below
-from tmc_sweep.report.figures.text import counted, is_number, metric_name, number, with_unit, wrapped
-from tmc_sweep.report.numbers import decimals
+from tmc_sweep.report.figures.text import is_number, metric_name, number, with_unit, wrapped
 from tmc_sweep.report.tables import SweepTables
 from tmc_sweep.tables.labels import text
 from tmc_sweep.tables.read import plain_rows
+from tmc_sweep.text import counted, decimals
 
 Array = NDArray[np.float64]
 Kind = Literal["known", "stopped", "lost"]

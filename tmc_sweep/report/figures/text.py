@@ -45,11 +45,6 @@ def _lines(paragraph: str, width: int) -> Iterator[str]:
     yield line
 
 
-def counted(number: int, thing: str) -> str:
-    """`1 cell`, `2 cells`."""
-    return f"{number} {thing}{'' if number == 1 else 's'}"
-
-
 def span(values: Iterable[float]) -> str:
     """`3`, or `1–3` where they differ."""
     ordered = sorted(values)
