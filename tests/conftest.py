@@ -25,7 +25,7 @@ LONGEST = (  # files that take twenty seconds to minutes
     "test_search_ray",
     "test_search_spaces",
     "test_repair",
-    "test_inspection",
+    "test_verify",
     "test_pack",
 )
 _STATUS = pytest.StashKey[int]()
