@@ -6,12 +6,12 @@ from typing import Self
 import pandas as pd
 import pytest
 from command import command
+from tmc_sweep.report.neighbours import at_once
 from twin import expected, outcomes, small, sweep, table
 
 from tmc_sweep.data import load
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
-from tmc_sweep.report.neighbours import at_once
 from tmc_sweep.sweep import recorder
 from tmc_sweep.sweep.checkpoint_budget import prune
 from tmc_sweep.sweep.progress import Progress, TrialProgress
