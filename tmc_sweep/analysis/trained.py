@@ -89,7 +89,9 @@ class Chosen:
         """One of them, from its newest checkpoint; StorageError if that is another's or cannot be used."""
         found = CheckpointFiles(self.paths).latest(config.trial_id)
         if found is None:
-            raise StorageError(f"trial {config.trial_id} had a checkpoint, but it was removed just now: run this again")
+            raise StorageError(
+                f"trial {config.trial_id} had a checkpoint, but it was removed just now: run the same command again"
+            )
         return Trained.of(decode(found[1], config), device)
 
 
