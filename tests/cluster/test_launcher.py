@@ -3,6 +3,7 @@
 import sys
 import threading
 from collections.abc import Callable
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,8 @@ def test_a_cloud_whose_library_is_missing(write: Write, monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, module, None)
     ended = asked(write(file, {}))
     assert (ended.code, f"pip install 'tmc-sweep[{kind}]'" in ended.err) == (3, True)
+    extra = [each.partition(">")[0] for each in requires("tmc-sweep") or () if each.endswith(f'extra == "{kind}"')]
+    assert {"boto3": "boto3", "googleapiclient": "google-api-python-client"}[module] in extra
 
 
 def test_a_cloud_that_knows_of_no_head(write: Write, monkeypatch: pytest.MonkeyPatch):
