@@ -17,7 +17,8 @@ from tmc_sweep.errors import CannotRunError
 from tmc_sweep.space.schema import Resources
 from tmc_sweep.sweep import autoscaler
 from tmc_sweep.sweep.autoscaler import Autoscaler, NodeType
-from tmc_sweep.sweep.nodes import Nodes, check_fits
+from tmc_sweep.sweep.capacity import check_fits
+from tmc_sweep.sweep.nodes import Nodes
 
 LAPTOP, GPU_NODE = {"CPU": 4.0}, {"CPU": 16.0, "GPU": 2.0, "memory": 1e9}
 HEAD, SMALL, LARGE = {"CPU": 0.0}, {"CPU": 8.0, "GPU": 1.0}, {"CPU": 16.0, "GPU": 4.0}

@@ -14,8 +14,8 @@ from tmc_sweep.errors import InputError
 from tmc_sweep.explain import did_you_mean
 from tmc_sweep.space.schema import Resources
 from tmc_sweep.sweep.autoscaler import Autoscaler
-from tmc_sweep.sweep.nodes import Nodes, any_fits, capacity_here, check_fits
-from tmc_sweep.sweep.packing import Capacity, room
+from tmc_sweep.sweep.capacity import Capacity, any_fits, capacity_here, check_fits, room
+from tmc_sweep.sweep.nodes import Nodes
 from tmc_sweep.sweep.session import cluster_address, joined
 
 

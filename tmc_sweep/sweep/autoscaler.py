@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from tmc_sweep import input_file
-from tmc_sweep.sweep.packing import Capacity
+from tmc_sweep.sweep.capacity import Capacity
 from tmc_sweep.sweep.trust import is_ours
 
 _NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")

@@ -5,16 +5,16 @@ A pack's cost is measured for one member and for a few, and taken to be affine b
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.errors import CannotRunError
 from tmc_sweep.space.schema import Resources
+from tmc_sweep.sweep.capacity import Capacity, has_gpu, room
 from tmc_sweep.training import Cost, Engine, pack_key, shape
 
-Capacity = Mapping[str, float]  # of one node: {"CPU": 8, "GPU": 1}
 Measure = Callable[[TrialConfig, int, float, Engine], Cost]  # of so many members, on this share of a GPU
 
 _A_FEW = 3
@@ -45,7 +45,7 @@ class Packer:
         self._resources = resources
         self._cells_apart = cells_apart
         self._nodes = [node for node in nodes if node.get("CPU", 0) >= resources.cpu]
-        self._on_gpu = bool(resources.gpu) and (resources.gpu != "auto" or any(map(_has_gpu, self._nodes)))
+        self._on_gpu = bool(resources.gpu) and (resources.gpu != "auto" or any(map(has_gpu, self._nodes)))
         self._measured = cache(measure)
 
     def plan(self, configs: Sequence[TrialConfig], recorded: Sequence[Sequence[str]] = ()) -> list[PackPlan]:
@@ -101,7 +101,7 @@ class Packer:
         cost = self.cost(config, members) if engine == "eager" else self._measure(config, members, engine)
         of_memory = (_CONTEXT_BYTES + _FRAGMENTATION * cost.memory_bytes) / cost.device_bytes
         of_time = cost.busy_seconds / cost.step_seconds
-        of_cores = self._resources.cpu * max(node["GPU"] / node["CPU"] for node in filter(_has_gpu, self._nodes))
+        of_cores = self._resources.cpu * max(node["GPU"] / node["CPU"] for node in filter(has_gpu, self._nodes))
         share = max(of_memory, of_time, of_cores)
         return math.floor(_RAY_STEPS / max(1, math.floor(1 / share))) / _RAY_STEPS
 
@@ -158,12 +158,3 @@ def packs(
 
 def _chunks(group: Sequence[TrialConfig], size: int) -> list[tuple[TrialConfig, ...]]:
     return [tuple(group[i : i + size]) for i in range(0, len(group), size)]
-
-
-def room(node: Capacity, cpu: float, gpu: float) -> int:
-    """How many processes with so many cores and so much of a GPU this node holds."""
-    return min([int(node.get("CPU", 0) / cpu), *([int(node.get("GPU", 0) / gpu)] if gpu else [])])
-
-
-def _has_gpu(node: Capacity) -> bool:
-    return node.get("GPU", 0) > 0

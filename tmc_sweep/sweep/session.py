@@ -18,9 +18,9 @@ from tmc_sweep.errors import CannotRunError, TmcSweepError, cluster_lost
 from tmc_sweep.space.schema import Resources
 from tmc_sweep.sweep import TOKEN
 from tmc_sweep.sweep.address import CONNECT_SECONDS, answers, as_ray_reads, running_here
+from tmc_sweep.sweep.capacity import Capacity, capacity_here, check_fits
 from tmc_sweep.sweep.control_service import ControlService
-from tmc_sweep.sweep.nodes import Nodes, capacity_here, check_fits
-from tmc_sweep.sweep.packing import Capacity
+from tmc_sweep.sweep.nodes import Nodes
 from tmc_sweep.sweep.raylet import watched
 from tmc_sweep.sweep.scratch import scratch_folder
 from tmc_sweep.text import first_line

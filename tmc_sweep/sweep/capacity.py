@@ -1,0 +1,79 @@
+"""What a machine has for processes that train, and whether a trial fits. It loads no Ray."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import joblib
+import torch
+
+from tmc_sweep.errors import CannotRunError, command
+from tmc_sweep.space.schema import Resources
+
+Capacity = Mapping[str, float]  # of one node: {"CPU": 8, "GPU": 1}
+
+
+def capacity_here() -> Capacity:
+    """Its cores and GPUs."""
+    return {"CPU": float(joblib.cpu_count()), "GPU": float(torch.cuda.device_count())}
+
+
+def check_fits(resources: Resources, nodes: Sequence[Capacity], unjoined: int = 0) -> None:
+    """CannotRunError if none of the nodes could ever hold a trial; `gpu: auto` needs some GPU where there are any.
+
+    `unjoined`: how many more may come of which nothing is known.
+    """
+    if not any_fits(resources, nodes):
+        any_gpu = _any_gpu(resources, nodes)
+        has = ", ".join(sorted({f"{node.get('CPU', 0):g} CPU and {node.get('GPU', 0):g} GPU" for node in nodes}))
+        gpu = "a share of a" if any_gpu else f"{_least_gpu(resources):g}"
+        more = f", and {unjoined} more have yet to join: wait until {command('doctor')} shows them, "
+        raise CannotRunError(
+            f"a trial must fit on one node, but asks for {resources.cpu:g} CPU and {gpu} GPU where the nodes have "
+            f"{has or 'nothing'}{more if unjoined else ': '}lower resources.cpu or resources.gpu, or run on a "
+            "larger cluster"
+        )
+
+
+def any_fits(resources: Resources, nodes: Sequence[Capacity]) -> bool:
+    """Whether one of the nodes could ever hold a trial."""
+    any_gpu = _any_gpu(resources, nodes)
+    return any(_holds(shape, resources) and (shape.gpu or not any_gpu) for shape in map(shape_of, nodes))
+
+
+class Shape(NamedTuple):
+    """What of a node matters to trials."""
+
+    gpu: float
+    cpu: float
+
+
+def shape_of(node: Capacity) -> Shape:
+    """Its GPUs and cores, without what else it has."""
+    return Shape(node.get("GPU", 0), node.get("CPU", 0))
+
+
+def _holds(shape: Shape, resources: Resources) -> bool:
+    return shape.cpu >= resources.cpu and shape.gpu >= _least_gpu(resources)
+
+
+def worth(shape: Shape, resources: Resources) -> tuple[bool, Sequence[float]]:
+    """Trials can run on it, and how many, relative to other shapes."""
+    return _holds(shape, resources), shape if resources.gpu else shape[::-1]
+
+
+def _any_gpu(resources: Resources, nodes: Sequence[Capacity]) -> bool:
+    return resources.gpu == "auto" and any(node.get("GPU", 0) for node in nodes)
+
+
+def _least_gpu(resources: Resources) -> float:
+    return 0.0 if resources.gpu == "auto" else float(resources.gpu)
+
+
+def room(node: Capacity, cpu: float, gpu: float) -> int:
+    """How many processes with so many cores and so much of a GPU this node holds."""
+    return min([int(node.get("CPU", 0) / cpu), *([int(node.get("GPU", 0) / gpu)] if gpu else [])])
+
+
+def has_gpu(node: Capacity) -> bool:
+    """Whether it has one."""
+    return node.get("GPU", 0) > 0
