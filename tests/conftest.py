@@ -21,7 +21,7 @@ LONGEST = (  # files that take twenty seconds to minutes
     "test_enumeration",
     "test_storage_faults",
     "test_long_epoch",
-    "test_schedule",
+    "test_tune",
     "test_search_ray",
     "test_search_spaces",
     "test_repair",

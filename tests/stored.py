@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from twin import DirectChannel, small, sweep
+from twin import RecordedChannel, small, sweep
 
 from tmc_sweep.data import load
 from tmc_sweep.paths import SweepPaths
@@ -24,7 +24,7 @@ def store(results: Path) -> SweepPaths:
     paths, images = SweepPaths(results, "tiny"), load("digits")
     sweep(paths, [DONE], images, text=YAML)
     recorder = Recorder.open(paths, TRIALS)
-    run = PackRun([GOING], images, DirectChannel(recorder), "cpu", 0.0)
+    run = PackRun([GOING], images, RecordedChannel(recorder), "cpu", 0.0)
     run.train_epoch()
     run.train_epoch()
     recorder.release()

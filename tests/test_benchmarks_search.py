@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import twin
-from twin import DirectChannel, finish
+from twin import RecordedChannel, finish
 
 from benchmarks.curves import curve
 from benchmarks.search import SPACE as SEARCH
@@ -132,7 +132,7 @@ def test_a_replay_is_what_a_sweep_does(tmp_path: Path) -> None:
         curves.add(of.trials())
         recorder.choose(curves, Stopping(ASHA, of.statistic, curves))
         for cell in of.cells:
-            finish(PackRun(of.trials_of(cell), images, DirectChannel(recorder), "cpu", twin.NEVER))
+            finish(PackRun(of.trials_of(cell), images, RecordedChannel(recorder), "cpu", twin.NEVER))
     trials = read_trials(tmp_path / "stopped")
     kept = {*trials[trials["status"] == Status.DONE]["cell_id"]}
     assert 0 < len(kept) < 4

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import jaxtyping
@@ -12,7 +11,8 @@ from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import Images
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import OUTCOME_COLUMNS
-from tmc_sweep.sweep.messages import Ack, Message, Reply
+from tmc_sweep.sweep.inline import DirectChannel
+from tmc_sweep.sweep.messages import Message, Reply
 from tmc_sweep.sweep.pack_run import PackRun
 from tmc_sweep.sweep.packing import packs
 from tmc_sweep.sweep.recorder import Recorder
@@ -38,27 +38,21 @@ def small(**fields: object) -> TrialConfig:
     return TrialConfig.parse({**SMALL, **fields})
 
 
-@dataclass
-class DirectChannel:
-    """Hands messages to the writer and commits, as the driver would; keeps what was sent."""
+class RecordedChannel(DirectChannel):
+    """Hands messages to a recorder and commits, as a writer would; keeps what was sent."""
 
-    recorder: Recorder
-    sent: list[Message] = field(default_factory=list)
-    refused: set[str] = field(default_factory=set)
-    stopping: bool = False
+    stopping = False  # set by who wants it stopped
 
-    def ask(self, messages: Sequence[Message]) -> list[Reply]:
+    def __init__(self, recorder: Recorder) -> None:
+        super().__init__(self._record)
+        self.recorder = recorder
+        self.sent: list[Message] = []
+
+    def _record(self, messages: list[Message]) -> list[Reply]:
         self.sent += messages
         replies = [self.recorder.receive(message) for message in messages]
         self.recorder.commit()
         return replies
-
-    def send(self, messages: Sequence[Message]) -> None:
-        replies = zip(messages, self.ask(messages), strict=True)
-        self.refused |= {message.trial_id for message, reply in replies if isinstance(reply, Ack) and reply.refused}
-
-    def flush(self) -> None:
-        pass
 
 
 @contextmanager
@@ -82,7 +76,7 @@ def sweep(
         recorder = Recorder.open(paths, configs)
         left = missing(configs, {config.trial_id: recorder.row(config.trial_id) for config in configs})
         for group in packs(left, lambda _: size, pack_key, recorder.packs):
-            finish(PackRun(group, images, DirectChannel(recorder), "cpu", NEVER))
+            finish(PackRun(group, images, RecordedChannel(recorder), "cpu", NEVER))
         recorder.release()
         recorder.commit()
     return [config.trial_id for config in left]
@@ -92,7 +86,7 @@ def started(
     paths: SweepPaths, configs: Sequence[TrialConfig], images: Images, epochs: int, every_seconds: float = NEVER
 ) -> PackRun:
     """A pack after some epochs, abandoned there as by a crash unless the caller goes on."""
-    run = PackRun(configs, images, DirectChannel(Recorder.open(paths, configs)), "cpu", every_seconds)
+    run = PackRun(configs, images, RecordedChannel(Recorder.open(paths, configs)), "cpu", every_seconds)
     for _ in range(epochs):
         run.train_epoch()
     return run

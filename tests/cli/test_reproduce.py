@@ -10,7 +10,7 @@ import pytest
 import torch
 from command import command
 from rich.console import Console
-from twin import NEVER, DirectChannel, finish, small
+from twin import NEVER, RecordedChannel, finish, small
 from verbs import copied_as
 
 from tmc_sweep.cli import reproduce
@@ -34,7 +34,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     paths = SweepPaths(tmp_path_factory.mktemp("stored"), "pair")
     open_manifest(paths, "")
     recorder = Recorder.open(paths, [*PAIR, small(seed=2)])
-    finish(PackRun(PAIR, load("digits"), DirectChannel(recorder), "cpu", NEVER))
+    finish(PackRun(PAIR, load("digits"), RecordedChannel(recorder), "cpu", NEVER))
     recorder.commit()
     return paths.results
 
@@ -114,7 +114,7 @@ def test_widths_that_are_not_multiples_of_4_in_a_pack_are_not_promised(results: 
     odd = [small(seed=seed, epochs=1, architecture={"latents": [3]}) for seed in range(2)]
     paths = SweepPaths(tmp_path, "odd")
     recorder = Recorder.open(paths, odd)
-    finish(PackRun(odd, load("digits"), DirectChannel(recorder), "cpu", NEVER))
+    finish(PackRun(odd, load("digits"), RecordedChannel(recorder), "cpu", NEVER))
     recorder.commit()
     (doubt,) = command("reproduce", odd[0].trial_id, "--results", tmp_path, "--json").json["doubts"]
     assert doubt == "it was trained in a pack of 2, and has widths that are not multiples of 4"

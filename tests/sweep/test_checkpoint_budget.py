@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pandas as pd
 import pytest
-from twin import NEVER, DirectChannel, expected, finish, outcomes, small, sweep, table
+from twin import NEVER, RecordedChannel, expected, finish, outcomes, small, sweep, table
 
 from tmc_sweep.data import Images
 from tmc_sweep.errors import DamagedError, SweepBusyError
@@ -72,7 +72,7 @@ def test_a_trial_that_begins_again_keeps_what_was_to_go(checkpoints: CheckpointF
 
 
 def test_a_finished_trial_keeps_its_last_checkpoint_only(digits: Images, paths: SweepPaths):
-    run = PackRun([small()], digits, DirectChannel(Recorder.open(paths, [small()])), "cpu", 0.0)
+    run = PackRun([small()], digits, RecordedChannel(Recorder.open(paths, [small()])), "cpu", 0.0)
     run.train_epoch()
     run.train_epoch()
     assert len(list(paths.checkpoints.rglob("*.safetensors"))) == 2
@@ -85,7 +85,7 @@ def train(paths: SweepPaths, digits: Images, gigabytes: float, *seeds: int) -> N
     configs = [small(seed=seed) for seed in seeds]
     recorder = Recorder.open(paths, configs, gigabytes)
     for config in configs:
-        finish(PackRun([config], digits, DirectChannel(recorder), "cpu", NEVER))
+        finish(PackRun([config], digits, RecordedChannel(recorder), "cpu", NEVER))
 
 
 def test_a_sweep_stays_within_its_budget_and_the_trial_table_says_which_are_gone(digits: Images, paths: SweepPaths):

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 import torch
-from twin import NEVER, DirectChannel, finish, outcomes, small, table
+from twin import NEVER, RecordedChannel, finish, outcomes, small, table
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import Images
@@ -23,7 +23,7 @@ def train_on_gpu(paths: SweepPaths, images: Images, *packs: list[TrialConfig]) -
     configs = [config for pack in packs for config in pack]
     recorder = Recorder.open(paths, configs)
     for pack in packs:
-        finish(PackRun(pack, images, DirectChannel(recorder), "cuda", NEVER))
+        finish(PackRun(pack, images, RecordedChannel(recorder), "cuda", NEVER))
     recorder.commit()
     return outcomes(table(paths.epochs))
 

@@ -10,7 +10,7 @@ from itertools import chain, repeat
 import pandas as pd
 import pytest
 import torch
-from twin import NEVER, DirectChannel, expected, finish, outcomes, small, started, sweep, table
+from twin import NEVER, RecordedChannel, expected, finish, outcomes, small, started, sweep, table
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import Images, Split
@@ -141,7 +141,7 @@ def test_a_pack_stopped_in_mid_epoch_checkpoints_the_boundary_before_it(
     configs = seeds(0, 1)
     run = started(paths, configs, digits, epochs=1)
     answers = chain(batches * [False], repeat(True))
-    monkeypatch.setattr(DirectChannel, "stopping", property(lambda _: next(answers)))
+    monkeypatch.setattr(RecordedChannel, "stopping", property(lambda _: next(answers)))
     run.train_epoch()
     run.close()
     monkeypatch.undo()
@@ -163,7 +163,7 @@ def test_checkpoints_are_made_when_due_and_at_the_end(digits: Images, paths: Swe
 def test_a_trial_whose_later_attempt_has_begun_is_told_to_stop(digits: Images, paths: SweepPaths):
     config = small(epochs=9)
     recorder = Recorder.open(paths, [config])
-    zombie, heir = (PackRun([config], digits, DirectChannel(recorder), "cpu", NEVER) for _ in range(2))
+    zombie, heir = (PackRun([config], digits, RecordedChannel(recorder), "cpu", NEVER) for _ in range(2))
     zombie.train_epoch()
     heir.train_epoch()
     assert (zombie.finished, heir.finished) == (True, False)
@@ -174,11 +174,11 @@ def test_a_finished_member_is_not_trained_again_when_its_pack_is_restarted(digit
     """Not even where the budget dropped its checkpoint."""
     short, long = small(epochs=2), small(seed=1, epochs=4)
     recorder = Recorder.open(paths, [short, long], checkpoint_gigabytes=0)
-    run = PackRun([short, long], digits, DirectChannel(recorder), "cpu", NEVER)
+    run = PackRun([short, long], digits, RecordedChannel(recorder), "cpu", NEVER)
     for _ in range(3):
         run.train_epoch()
     assert CheckpointFiles(paths).latest(short.trial_id) is None
-    again = PackRun([short, long], digits, DirectChannel(recorder), "cpu", NEVER)
+    again = PackRun([short, long], digits, RecordedChannel(recorder), "cpu", NEVER)
     finish(again)
     assert {message.trial_id for message in again._channel.sent if isinstance(message, Report)} == {long.trial_id}
     frame = read_trials(paths.epochs)
@@ -386,15 +386,15 @@ def test_data_too_large_for_the_memory_fail_every_trial_in_words(
 def test_a_pack_that_did_not_fit_is_gone_before_its_halves_begin(
     digits: Images, paths: SweepPaths, monkeypatch: pytest.MonkeyPatch
 ):
-    def ask(channel: DirectChannel, messages: Sequence[Message]) -> object:
+    def ask(channel: RecordedChannel, messages: Sequence[Message]) -> object:
         alive.append([pack() is not None for pack in broken])
         return original(channel, messages)
 
     alive: list[list[bool]] = []
-    original = DirectChannel.ask
+    original = RecordedChannel.ask
     broken = out_of_memory(monkeypatch, lambda members: len(members) > 1)
     run = started(paths, seeds(0, 1), digits, epochs=0)
-    monkeypatch.setattr(DirectChannel, "ask", ask)
+    monkeypatch.setattr(RecordedChannel, "ask", ask)
     gc.disable()
     try:
         run.train_epoch()
@@ -419,6 +419,6 @@ def test_a_trial_lost_to_another_process_does_not_begin_again_in_a_half(
 def test_what_the_process_has_of_a_gpu_is_on_record(digits: Images, paths: SweepPaths):
     config = small()
     recorder = Recorder.open(paths, [config])
-    finish(PackRun([config], digits, DirectChannel(recorder), "cpu", NEVER, gpu=0.25))
+    finish(PackRun([config], digits, RecordedChannel(recorder), "cpu", NEVER, gpu=0.25))
     recorder.commit()
     assert recorder.row(config.trial_id)["gpu"] == 0.25

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from gate import Gate
 from place import Place
-from twin import expected, outcomes, sweep, table
+from twin import expected, outcomes, table
 
 from tmc_sweep.data import Images, load
 from tmc_sweep.errors import StorageError
@@ -18,7 +18,6 @@ from tmc_sweep.space import SearchSpace
 from tmc_sweep.space.load import parse
 from tmc_sweep.sweep.progress import Snapshot
 from tmc_sweep.sweep.runner import SweepResult, run
-from tmc_sweep.tables.checkpoints import CheckpointFiles
 from tmc_sweep.tables.epochs import EpochTable
 from tmc_sweep.tables.manifest import read_manifest
 from tmc_sweep.tables.read import read_trials
@@ -67,17 +66,6 @@ def check(result: SweepResult, wanted: SearchSpace, images: Images) -> pd.DataFr
     return frame
 
 
-def test_a_sweep_grows_by_epochs_seeds_and_values_and_trains_only_the_rest(digits: Images, paths: SweepPaths):
-    first = space(("[1, 2]", "[1]"))
-    before = check(run(first, paths.results), first, digits)
-    assert attempts(paths) == [1, 1]
-    wanted = space(("epochs: 3", "epochs: 5"), ("seeds: 2", "seeds: 3"))
-    frame = check(run(wanted, paths.results), wanted, digits)
-    assert attempts(paths) == [2, 2, 1, 1, 1, 1]
-    known = frame.merge(before[["trial_id", "epoch"]])
-    pd.testing.assert_frame_equal(known, before, check_exact=True)  # time and all
-
-
 def test_packs_give_the_rows_of_trials_alone_and_what_is_shown_is_in_the_table(digits: Images, paths: SweepPaths):
     shown: list[Snapshot] = []
     stored: list[pd.Series] = []
@@ -95,47 +83,11 @@ def test_packs_give_the_rows_of_trials_alone_and_what_is_shown_is_in_the_table(d
             assert trial.last is None or trial.last.epoch <= last[trial.config.trial_id]
 
 
-def test_a_resumed_sweep_trains_together_what_it_did_up_to_the_pack_that_is_asked_for(
-    digits: Images, paths: SweepPaths
-):
-    first = space(("pack: 2", "pack: 3, cpu: 1.5"), ("seeds: 2", "seeds: 4"), ("[1, 2]", "[1]"))  # one at a time
-    run(first, paths.results)
-    assert packs(paths, first) == [[0, 1, 2], [3]]
-    more = [("seeds: 2", "seeds: [4, 3, 2, 1, 0]"), ("[1, 2]", "[1]"), ("epochs: 3", "epochs: 4")]
-    wanted = space(("pack: 2", "pack: 2, cpu: 1.5"), *more)
-    check(run(wanted, paths.results), wanted, digits)
-    assert packs(paths, wanted) == [[0, 1], [2], [3], [4]]
-
-
-def test_trials_that_diverge_or_fail_stop_no_other_and_say_why(digits: Images, paths: SweepPaths):
-    wanted = space(
-        ("space: {K", "space: {lr: {grid_search: [1e-3, 10]}, K"),
-        ("[1, 2]", "[1]"),
-        ("batch_size: 64", "batch_size: 8"),
-        ("pack: 2", "pack: 2, cpu: 1.5"),
-    )
-    good, _, bad, _ = wanted.trials()
-    sweep(paths, [good.model_copy(update={"epochs": 1})], digits)
-    CheckpointFiles(paths).save(good.trial_id, 2, b"no checkpoint at all")
-    result = run(wanted, paths.results)
-    assert statuses(result) == [Status.FAILED, Status.DONE, Status.DIVERGED, Status.DIVERGED]
-    assert result.failed[0].reason.count("\n") == 0
-    assert f"a checkpoint of trial {good.trial_id} must name it" in result.failed[0].reason
-    summary = result.summary.set_index("lr")
-    assert summary["mean"].isna().all()
-    assert (
-        summary.loc[10, "reason"]
-        == f"seed 0 diverged in epoch {len(table(paths.epochs).query('lr == 10 & seed == 0'))}"
-    )
-    assert summary.loc[1e-3, "reason"] == "seed 0 failed after epoch 1"
-    before = attempts(paths)
-    for file in paths.checkpoints.rglob("*.safetensors"):
-        if b"no checkpoint" in file.read_bytes():
-            file.unlink()
-    again = run(wanted, paths.results)
-    assert statuses(again) == [Status.DONE, Status.DONE, Status.DIVERGED, Status.DIVERGED]
-    assert attempts(paths) == [before[0] + 1, *before[1:]]  # only the one that failed was tried again
-    assert bad.trial_id in set(table(paths.epochs)["trial_id"])
+def test_ray_and_inline_go_on_with_each_others_sweeps(digits: Images, paths: SweepPaths):
+    for epochs, executor in enumerate(("inline", "ray", "inline"), 2):
+        wanted = space(("epochs: 3", f"epochs: {epochs}"))
+        check(run(wanted, paths.results, executor=executor), wanted, digits)
+    assert attempts(paths) == [3, 3, 3, 3]
 
 
 def test_a_training_process_that_is_killed_goes_on_from_its_checkpoint_and_no_other_notices(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from stored import DONE, GOING, TRIALS, YAML, checkpoint, store
-from twin import DirectChannel, expected, outcomes, small, sweep, table
+from twin import RecordedChannel, expected, outcomes, small, sweep, table
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import load
@@ -298,7 +298,7 @@ def decided(paths: SweepPaths, space: SearchSpace, epochs: int) -> dict[str, str
         recorder = Recorder.open(paths, trials)
         choosing(space, paths, trials, [], recorder)
         for trial in trials:
-            run = PackRun([trial], load("digits"), DirectChannel(recorder), "cpu", 0.0)
+            run = PackRun([trial], load("digits"), RecordedChannel(recorder), "cpu", 0.0)
             for _ in range(epochs):
                 if not run.finished:
                     run.train_epoch()

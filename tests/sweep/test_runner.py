@@ -1,9 +1,9 @@
 """What `run` hands on to those who train. Nothing is trained, and no Ray is started."""
 
 from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
-from ray import tune
 from twin import sweep
 
 from tmc_sweep.config import TrialConfig
@@ -12,7 +12,6 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
 from tmc_sweep.space.load import parse
 from tmc_sweep.sweep import runner
-from tmc_sweep.sweep.packs import Packs
 from tmc_sweep.sweep.progress import Snapshot, TrialProgress
 from tmc_sweep.sweep.stopping import fair_order
 from tmc_sweep.sweep.writer import Writer
@@ -70,10 +69,7 @@ def test_one_node_alone_will_surely_fill_its_slots(
     sweep(paths, before.trials(), digits)
     seconds = recorded_paces(paths)[more.cells[0].cell_id].mean
     shown: list[Snapshot] = []
-    monkeypatch.setattr(runner, "ray_session", lambda _: nullcontext(nodes))
-    monkeypatch.setattr(runner, "open_queue", lambda: None)
-    monkeypatch.setattr(Packs, "add", lambda *_: [])
-    monkeypatch.setattr(tune, "with_parameters", lambda *_, **__: (_ for _ in ()).throw(LookupError("training")))
-    with pytest.raises(LookupError, match="training"):
-        runner.run(more, paths.results, shown.append)
+    executor = SimpleNamespace(nodes=nodes, measure=None, train=lambda packs, writer: [])
+    monkeypatch.setattr(runner, "open_executor", lambda *_: lambda *_: nullcontext(executor))
+    runner.run(more, paths.results, shown.append)
     assert shown[-1].remaining_seconds == (pytest.approx(3 * seconds) if certain else None)

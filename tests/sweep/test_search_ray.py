@@ -42,11 +42,21 @@ def alike(paths: SweepPaths, images: Images) -> None:
     pd.testing.assert_frame_equal(frame, alone, check_exact=True)
 
 
+def inline_gives_the_same(paths: SweepPaths, wanted: SearchSpace) -> None:
+    """Ray had room for one pack at a time: then what is chosen, and stopped, depends on nothing else."""
+    other = SweepPaths(paths.results.with_name("inline"), paths.name)
+    run(wanted, other.results, executor="inline")
+    pd.testing.assert_frame_equal(outcomes(table(other.epochs)), outcomes(table(paths.epochs)), check_exact=True)
+    ends = ["trial_id", "status", "reason", "epochs_done", "pack_size"]
+    pd.testing.assert_frame_equal(read_trials(other.epochs)[ends], read_trials(paths.epochs)[ends])
+
+
 def test_cells_are_chosen_until_there_are_enough_and_more_when_more_are_asked_for(digits: Images, paths: SweepPaths):
+    def asked(n: int) -> SearchSpace:
+        return space(2, "{loguniform: [1e-4, 1e-2]}", f"search: {{algorithm: tpe, num_samples: {n}}}")
+
     def searched(n: int) -> pd.DataFrame:
-        found = run(
-            space(2, "{loguniform: [1e-4, 1e-2]}", f"search: {{algorithm: tpe, num_samples: {n}}}"), paths.results
-        )
+        found = run(asked(n), paths.results)
         assert {trial.status for trial in found.trials} == {Status.DONE}
         trials = read_trials(paths.epochs)
         assert (trials["cell_id"].nunique(), len(trials), len(found.trials)) == (n, 2 * n, 2 * n)
@@ -63,6 +73,7 @@ def test_cells_are_chosen_until_there_are_enough_and_more_when_more_are_asked_fo
     told = {trial.user_attrs["cell_id"]: trial.value for trial in study.trials}
     assert told == pytest.approx(of_cells.to_dict())
     alike(paths, digits)
+    inline_gives_the_same(paths, asked(3))
 
 
 def test_cells_that_are_worse_at_a_rung_are_stopped_as_wholes_and_stay_so(digits: Images, paths: SweepPaths):
@@ -82,3 +93,4 @@ def test_cells_that_are_worse_at_a_rung_are_stopped_as_wholes_and_stay_so(digits
         assert found.summary.set_index("lr")["mean"].notna().to_dict() == {3e-2: True, 1e-6: False, 1e-7: False}
     assert (trials["attempts"] == 1).all()
     alike(paths, digits)
+    inline_gives_the_same(paths, wanted)

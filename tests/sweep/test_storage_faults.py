@@ -1,10 +1,11 @@
-"""Storage that fails while a sweep runs, through real Ray: it waits, or ends in one sentence, and loses nothing."""
+"""Storage that fails while a sweep runs: it waits, or ends in one sentence, and loses nothing."""
 
 import errno
 import os
 import shutil
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -20,8 +21,7 @@ from tmc_sweep.sweep.progress import Snapshot
 from tmc_sweep.sweep.runner import run
 from tmc_sweep.sweep.verify import verify
 
-pytestmark = pytest.mark.usefixtures("local_ray")
-
+run_inline = partial(run, executor="inline")
 SPACE = parse(
     """
 name: tiny
@@ -43,7 +43,7 @@ def check(paths: SweepPaths, images: Images) -> None:
 
 
 def once_trained(*actions: Callable[[], None]) -> Callable[[Snapshot], None]:
-    """A listener that does these, one after each commit of epochs: a process is four ahead of the writer at most."""
+    """A listener that does these, one after each commit of epochs."""
     to_do = [*actions]
 
     def listen(snapshot: Snapshot) -> None:
@@ -86,7 +86,7 @@ def test_a_full_disk_a_failed_fsync_and_slow_storage_are_waited_for_each_with_on
         monkeypatch.setattr(retry, "_SLOW_SECONDS", 0.2)
 
     monkeypatch.setattr(retry, "_SLOW_SECONDS", 1000.0)
-    run(
+    run_inline(
         SPACE,
         paths.results,
         once_trained(lambda: fsync.fail(errno.ENOSPC, 4), lambda: fsync.fail(errno.EIO, 4), slow),
@@ -108,12 +108,12 @@ def test_a_disk_that_stays_full_ends_the_sweep_and_the_next_run_goes_on(
 ):
     monkeypatch.setattr(retry, "LIMIT_SECONDS", 0.3)
     with pytest.raises(StorageError, match=r"\(No space left on device\): free some space") as raised:
-        run(SPACE, paths.results, once_trained(lambda: fsync.fail(errno.ENOSPC, 10**9)))
+        run_inline(SPACE, paths.results, once_trained(lambda: fsync.fail(errno.ENOSPC, 10**9)))
     assert raised.value.exit_code == 4
     before = table(paths.epochs)
     assert len(before) > 0
     fsync.failures = 0
-    run(SPACE, paths.results)
+    run_inline(SPACE, paths.results)
     check(paths, digits)
     known = table(paths.epochs).merge(before[["trial_id", "epoch"]])
     pd.testing.assert_frame_equal(known, before, check_exact=True)
@@ -128,7 +128,7 @@ def test_results_that_go_away_while_it_runs_end_the_sweep_with_their_path(
     paths: SweepPaths, remove: Callable[[Path], None]
 ):
     with pytest.raises(StorageError) as raised:
-        run(SPACE, paths.results, once_trained(lambda: remove(paths.results)))
+        run_inline(SPACE, paths.results, once_trained(lambda: remove(paths.results)))
     assert str(raised.value).startswith(f"{paths.results}/")
     assert "put its folder back if it was deleted or moved, and run again" in str(raised.value)
     assert raised.value.exit_code == 4

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import ray
-from twin import DirectChannel, small
+from twin import RecordedChannel, small
 
 from tmc_sweep.data import Images
 from tmc_sweep.paths import SweepPaths
@@ -19,7 +19,7 @@ def test_the_share_of_a_gpu_is_on_record(digits: Images, paths: SweepPaths, monk
     recorder = Recorder.open(paths, [config])
     asked: list[float] = []
     monkeypatch.setattr(ray, "get", lambda value: value)
-    monkeypatch.setattr(trainable, "QueueChannel", lambda _: DirectChannel(recorder))
+    monkeypatch.setattr(trainable, "QueueChannel", lambda _: RecordedChannel(recorder))
     monkeypatch.setattr(trainable, "prepare", lambda cpu, gpu, tf32: asked.append(gpu) or "cpu")
     packs = {7: PackPlan((config,), 1.0, 0.25, "eager")}
     tuned = trainable.PackTrainable.__new__(trainable.PackTrainable)

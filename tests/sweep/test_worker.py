@@ -6,7 +6,8 @@ from twin import small
 
 from tmc_sweep.errors import CannotRunError
 from tmc_sweep.space.schema import Resources
-from tmc_sweep.sweep.worker import measuring, prepare
+from tmc_sweep.sweep.measuring import measuring
+from tmc_sweep.sweep.worker import prepare
 
 
 def test_threads_follow_from_the_cpu_share(monkeypatch: pytest.MonkeyPatch):

@@ -4,6 +4,7 @@ import logging
 import sys
 from importlib.metadata import version
 from io import TextIOWrapper
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
@@ -56,7 +57,7 @@ def main(*, in_process: bool = False) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
             stream.reconfigure(errors="replace")  # what a terminal's encoding lacks, such as ±
-    if sys.argv[1:2] == ["run"] and not in_process:
+    if sys.argv[1:2] == ["run"] and not (in_process or _is_inline(sys.argv)):
         supervised()
     logging.getLogger("tmc_sweep").addHandler(warnings)
     try:
@@ -80,6 +81,11 @@ def check_one_format(what: str, as_json: bool, as_csv: bool) -> None:
     """InputError if both are asked for."""
     if as_json and as_csv:
         raise InputError(f"{what} must have one format, but got --json and --csv: leave one out")
+
+
+def _is_inline(arguments: list[str]) -> bool:
+    """Whether a run is to train in this process, where a debugger may be, and where no Ray can end it."""
+    return "--executor=inline" in arguments or ("--executor", "inline") in pairwise(arguments)
 
 
 def _interrupted() -> int:
@@ -111,6 +117,9 @@ def run(
     verbose: Verbose = False,
     as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON on stdout.")] = False,
     publish: Publish = None,
+    executor: Annotated[
+        str, typer.Option("--executor", help="ray, or inline: one pack at a time in this process, without Ray.")
+    ] = "ray",
 ) -> None:
     """Train the missing trials of a search space. Run it again to resume or extend; it ends with the summary."""
     from tmc_sweep.cli.changes import describe_changes
@@ -123,7 +132,7 @@ def run(
     from tmc_sweep.sweep.runner import run as run_sweep
 
     with progress_view(messages, quiet=quiet, verbose=verbose) as listener:
-        result = run_sweep(space, results, listener, publish)
+        result = run_sweep(space, results, listener, publish, executor)
     show_summary(result.summary, space.statistic.mode, as_json=as_json, as_csv=False)
     for trial in result.failed:
         tell(f"trial {trial.config.trial_id} failed: {trial.reason}")

@@ -1,12 +1,10 @@
-"""A sweep from its search space to its summary: what is missing, trained by Ray Tune, recorded by one writer."""
+"""A sweep from its search space to its summary: what is missing, trained by an executor, recorded by one writer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from ray import tune
-from ray.tune.search import ConcurrencyLimiter
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import Images, load
@@ -14,20 +12,14 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.space import load as load_space
-from tmc_sweep.sweep.channel import Dispatcher, open_queue
-from tmc_sweep.sweep.packing import Packer
-from tmc_sweep.sweep.packs import PackConfig, Packs, one_after_another
+from tmc_sweep.sweep.executor import Open, Packs, open_executor
+from tmc_sweep.sweep.packing import Packer, PackPlan
 from tmc_sweep.sweep.progress import Listener, TrialProgress
 from tmc_sweep.sweep.publisher import publishing
 from tmc_sweep.sweep.recorder import Recorder
-from tmc_sweep.sweep.schedule import train_all
-from tmc_sweep.sweep.scratch import scratch_folder
 from tmc_sweep.sweep.search import CellSearch, choosing, known_trials
-from tmc_sweep.sweep.session import ray_session
 from tmc_sweep.sweep.signals import StopSignal, stop_signal
 from tmc_sweep.sweep.stopping import in_turn
-from tmc_sweep.sweep.trainable import PackTrainable
-from tmc_sweep.sweep.worker import measuring
 from tmc_sweep.sweep.writer import Writer
 from tmc_sweep.tables.lock import sweep_lock
 from tmc_sweep.tables.manifest import open_manifest
@@ -58,17 +50,21 @@ def run(
     results: str | Path = "results",
     listener: Listener | None = None,
     publish: str | None = None,
+    executor: str = "ray",
 ) -> SweepResult:
     """Train what is missing of the sweep, and summarise it; `space` may be a search space's file.
 
     `listener` is told of each commit, from the writer's thread, until it raises an Exception, which is logged.
-    The tables are also copied to `publish`, a folder or s3://BUCKET/PATH; where that fails the sweep goes on. Raises
-    InputError on a bad file or bad data, CannotRunError if Ray or its resources are not there, StorageError,
+    `executor`: "ray" trains packs side by side, on a cluster or on this machine, "inline" one after another in this
+    process, without Ray. The tables are also copied to `publish`, a folder or s3://BUCKET/PATH; where that fails the
+    sweep goes on.
+
+    Raises InputError on a bad file or bad data, CannotRunError if Ray or its resources are not there, StorageError,
     SweepBusyError if another process runs the sweep, and SweepInterruptedError after a signal; whatever was trained
-    until then is in the tables, and the same call goes on from there. Where the Ray that it runs on dies, so does this
-    process: with code 3 and a sentence, or with 1 where Ray's own code is first (docs/reliability.md).
+    until then is in the tables, and the same call goes on from there.
     """
     space = space if isinstance(space, SearchSpace) else load_space(space)
+    opened = open_executor(executor, space.resources)
     paths = SweepPaths(Path(results), space.name)
     publication = Publication(paths, publish) if publish else None
     stored = stored_trials(paths)
@@ -89,7 +85,7 @@ def run(
         writer = Writer(recorder, configs, listener, check_held, lambda: stop.number is not None, expected, recorded)
         try:
             if going:
-                _train(left, images, space, writer, stop, search)
+                _train(left, images, space, writer, stop, search, opened)
         finally:
             writer.close()
         summary = summarize(paths.epochs, space.statistic.last, space.statistic.metric)
@@ -109,56 +105,41 @@ def _train(
     writer: Writer,
     stop: StopSignal,
     search: CellSearch | None,
+    opened: Open,
 ) -> None:
-    resources = space.resources
-    with ray_session(resources) as nodes, scratch_folder() as scratch:
-        stop.listen()
+    with opened(space.resources, images, stop) as executor:
         writer.show()
-        queue = open_queue()
-        packs = Packs(queue, writer.recorder.packs)
-        packer = Packer(resources, nodes, measuring(resources, stop.check), cells_apart=space.chooses)
+        packer = Packer(space.resources, executor.nodes, executor.measure, cells_apart=space.chooses)
         with stop.asked():
-            source = _one_by_one(search, packs, packer, writer) if search else packs.add(packer, configs)
-        if len(nodes) == 1:  # it has all its slots at once; others may come late, or not at all
-            writer.progress.slots = packer.slots(max((pack.gpu for pack in packs.plans), default=0.0))
+            packs = _chosen(search, packer, writer) if search else Packs(packer.plan(configs, writer.recorder.packs))
+        stop.check()
+        if len(executor.nodes) == 1:  # it has all its slots at once; others may come late, or not at all
+            writer.progress.slots = packer.slots(max((plan.gpu for plan in packs.first), default=0.0))
             writer.show()
-        trainable = tune.with_parameters(PackTrainable, images=images, queue=queue, resources=resources)
-        dispatcher = Dispatcher(queue, writer.deliver, stop.interrupt_tune, lambda: stop.number is not None)
         try:
-            with stop.tuning():
-                dispatcher.start()
-                reasons = train_all(
-                    trainable,
-                    source,
-                    scratch,
-                    lambda: bool(stop.number or dispatcher.error),
-                    alone=resources.alone,
-                )
-            dispatcher.close()
+            reasons = executor.train(packs, writer)
         except BaseException:
             writer.leave()
-            dispatcher.abandon()
-            if dispatcher.error is not None:
-                raise dispatcher.error from None
             raise
         if stop.number is None:
-            for number, reason in reasons.items():
-                for config in packs.plans[number].trials:
+            for plan, reason in reasons:
+                for config in plan.trials:
                     writer.fail(config.trial_id, reason)
 
 
-def _one_by_one(search: CellSearch, packs: Packs, packer: Packer, writer: Writer) -> ConcurrencyLimiter:
+def _chosen(search: CellSearch, packer: Packer, writer: Writer) -> Packs:
     """The packs of the search's cells, each cell chosen when there is room for it."""
+    recorded = writer.recorder.packs  # of earlier runs
 
-    def next_cell() -> list[PackConfig]:
+    def next_cell() -> list[PackPlan]:
         trials = search.next()
         writer.add(trials)
         rows = {config.trial_id: writer.recorder.row(config.trial_id) for config in trials}
-        return packs.add(packer, missing(trials, rows))
+        return packer.plan(missing(trials, rows), recorded)
 
-    def ended(number: int) -> None:
-        for config in packs.plans[number].trials:
+    def ended(plan: PackPlan) -> None:
+        for config in plan.trials:
             search.ended(config)
 
     first = next_cell()
-    return one_after_another(first, next_cell, ended, packer.slots(first[0]["gpu"]) if first else 1)
+    return Packs(first, next_cell, ended, packer.slots(first[0].gpu) if first else 1)

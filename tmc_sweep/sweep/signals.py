@@ -20,6 +20,8 @@ class StopSignal:
         self.number: int | None = None
         self._tuning = False
         self._asked = False
+        self._deferred = False
+        self._again = False
 
     def listen(self) -> None:
         """Handle signals from now on, as after `ray.init`, which takes SIGTERM for itself; only the main thread can."""
@@ -45,6 +47,17 @@ class StopSignal:
         finally:
             self._asked = False
 
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """What runs inside is broken off by no signal; a second one ends the sweep once it is done."""
+        self._deferred = True
+        try:
+            yield
+        finally:
+            self._deferred = False
+        if self._again:
+            raise self._interrupted()
+
     def interrupt_tune(self) -> None:
         """Stop Tune from any thread."""
         if self._tuning:
@@ -66,6 +79,8 @@ class StopSignal:
         self.number = number
         if first and self._tuning:
             self.interrupt_tune()
+        elif self._deferred:
+            self._again = not first
         elif not (first and self._asked):
             raise self._interrupted()
 

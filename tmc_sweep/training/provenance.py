@@ -6,7 +6,7 @@ import secrets
 import socket
 import subprocess
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
@@ -23,7 +23,7 @@ def of_this_process(device: str, engine: str) -> Provenance:
     on_gpu = device.startswith("cuda")
     tf32 = on_gpu and torch.get_float32_matmul_precision() == "high"
     commit, dirty = _checkout()
-    packages = " ".join(f"{name} {version(name)}" for name in _PACKAGES)
+    packages = " ".join(f"{name} {_version(name)}" for name in _PACKAGES)
     return Provenance(
         host=socket.gethostname(),
         device=torch.cuda.get_device_name() if on_gpu else device,
@@ -34,6 +34,13 @@ def of_this_process(device: str, engine: str) -> Provenance:
         git_dirty=dirty,
         processor=processor(),
     )
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # Ray, which a sweep trained in one process does without
+        return "missing"
 
 
 @cache

@@ -1,0 +1,83 @@
+"""Where packs are trained: on Ray, one process each and many at once, or one after another in this process.
+
+Whoever trains them, the same writer records them, so tables and checkpoints are alike and either goes on from the
+other's.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Protocol
+
+from tmc_sweep.data import Images
+from tmc_sweep.errors import CannotRunError, InputError
+from tmc_sweep.explain import did_you_mean
+from tmc_sweep.space.schema import Resources
+from tmc_sweep.sweep.capacity import Capacity
+from tmc_sweep.sweep.packing import Measure, PackPlan
+from tmc_sweep.sweep.signals import StopSignal
+from tmc_sweep.sweep.writer import Writer
+
+EXECUTORS = ("ray", "inline")
+Reason = tuple[PackPlan, str]  # why a pack did not come to its end
+
+
+@dataclass(frozen=True)
+class Packs:
+    """The packs of one run: all known at first, or some, and more whenever one has ended and there is room."""
+
+    first: Sequence[PackPlan]
+    more: Callable[[], Sequence[PackPlan]] | None = None  # none when there are no more
+    ended: Callable[[PackPlan], None] = lambda _: None  # told of each that came to its end
+    at_once: int = 1  # how many of those asked for
+
+
+class Executor(Protocol):
+    """Trains packs, with room for them."""
+
+    @property
+    def nodes(self) -> Sequence[Capacity]:
+        """What there is to train on."""
+
+    @property
+    def measure(self) -> Measure:
+        """What a pack costs there."""
+
+    def train(self, packs: Packs, writer: Writer) -> Sequence[Reason]:
+        """Train the packs, whose messages go to the writer; why some did not come to their end.
+
+        Returns early when the sweep is being stopped. What the writer raises ends it.
+        """
+
+
+Open = Callable[[Resources, Mapping[str, Images], StopSignal], AbstractContextManager[Executor]]
+
+
+def open_executor(name: str, resources: Resources) -> Open:
+    """What opens the executor of this name for one run; InputError if there is none, or it cannot train so.
+
+    CannotRunError if its package is missing.
+    """
+    if name not in EXECUTORS:
+        raise InputError(
+            f"the executor must be one of {' and '.join(EXECUTORS)}, but got {name!r:.80}"
+            f"{did_you_mean(name, EXECUTORS) or ': use one of them'}"
+        )
+    if name == "inline":
+        if resources.alone:
+            raise InputError(
+                "resources.alone gives each trial a process of its own, but the executor inline trains in one: "
+                "use the executor ray, or set resources.alone to false"
+            )
+        from tmc_sweep.sweep.inline import inline
+
+        return inline
+    if find_spec("ray") is None:
+        raise CannotRunError(
+            "the executor ray needs the package ray, but it is missing: install it with "
+            "`pip install 'ray[default,tune]'`, or train in this process with the executor inline"
+        )
+    from tmc_sweep.sweep.tune import on_ray
+
+    return on_ray

@@ -1,0 +1,42 @@
+"""What packs cost, measured by Ray where trials will train."""
+
+from collections.abc import Callable
+
+import ray
+from ray.exceptions import RayError
+
+from tmc_sweep.config import TrialConfig
+from tmc_sweep.errors import CannotRunError
+from tmc_sweep.space.schema import Resources
+from tmc_sweep.sweep.packing import Measure
+from tmc_sweep.sweep.worker import measured_cost
+from tmc_sweep.text import last_line
+from tmc_sweep.training import Cost, Engine
+
+_CHECK_SECONDS = 0.2
+
+
+def measuring(resources: Resources, check: Callable[[], None]) -> Measure:
+    """The cost of a pack, measured by Ray on whichever node has room; CannotRunError if that cannot be done.
+
+    While it waits it calls `check`, which may raise.
+    """
+    on_cpu = ray.remote(max_retries=1)(measured_cost)
+    on_gpu = ray.remote(max_retries=1, max_calls=1)(
+        measured_cost
+    )  # its process ends, and with it what it holds of the GPU
+
+    def measure(config: TrialConfig, members: int, gpu: float, engine: Engine) -> Cost:
+        task = (on_gpu if gpu else on_cpu).options(num_cpus=resources.cpu, num_gpus=gpu)
+        try:
+            found = task.remote(config, members, gpu, engine, resources)
+            while not ray.wait([found], timeout=_CHECK_SECONDS)[0]:
+                check()
+            return ray.get(found)
+        except RayError as error:
+            raise CannotRunError(
+                f"measuring what a pack of {members} costs must work, but {last_line(error)}: "
+                "set resources.pack, resources.gpu and resources.engine instead of auto"
+            ) from None
+
+    return measure

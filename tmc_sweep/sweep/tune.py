@@ -1,0 +1,232 @@
+"""Packs trained by Ray Tune, which only schedules: packs in, and why some did not come to their end out.
+
+Tune's own state is never read again. It gives up a pack at once, and not after MAX_FAILURES, if its process goes away
+while another pack's process is being made ready for it; so it does with several when a node is lost. Those packs get a
+Tuner of their own in the end.
+"""
+
+import os
+import re
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+from ray.exceptions import RayActorError
+from ray.tune.search import ConcurrencyLimiter, Searcher
+
+from tmc_sweep.data import Images
+from tmc_sweep.space.schema import Resources
+from tmc_sweep.sweep.capacity import Capacity
+from tmc_sweep.sweep.channel import Dispatcher, open_queue
+from tmc_sweep.sweep.executor import Packs, Reason
+from tmc_sweep.sweep.measuring import measuring
+from tmc_sweep.sweep.packing import PackPlan
+from tmc_sweep.sweep.scratch import scratch_folder
+from tmc_sweep.sweep.session import ray_session
+from tmc_sweep.sweep.signals import StopSignal
+from tmc_sweep.sweep.trainable import PackTrainable
+from tmc_sweep.sweep.writer import Writer
+from tmc_sweep.text import last_line
+
+MAX_FAILURES = 3  # of a pack's process, before its trials count as failed
+_ROUNDS = 5
+
+PackConfig = dict[str, Any]  # what Tune knows of a pack: {"number": ..., "cpu": ..., "gpu": ...}
+
+
+@contextmanager
+def on_ray(resources: Resources, images: Mapping[str, Images], stop: StopSignal) -> Iterator["RayTune"]:
+    """The cluster that is there, or one of our own that ends with us."""
+    with ray_session(resources) as nodes, scratch_folder() as scratch:
+        stop.listen()  # Ray takes SIGTERM for itself
+        yield RayTune(resources, images, stop, nodes, scratch)
+
+
+class RayTune:
+    """Processes of a Ray cluster, each with its share of a node."""
+
+    def __init__(
+        self,
+        resources: Resources,
+        images: Mapping[str, Images],
+        stop: StopSignal,
+        nodes: Sequence[Capacity],
+        scratch: Path,
+    ) -> None:
+        self.nodes = nodes
+        self.measure = measuring(resources, stop.check)
+        self._resources = resources
+        self._images = images
+        self._stop = stop
+        self._scratch = scratch
+
+    def train(self, packs: Packs, writer: Writer) -> list[Reason]:
+        """Train the packs in processes of their own, whose messages a thread hands to the writer meanwhile."""
+        stop, queue = self._stop, open_queue()
+        numbered = _Numbered(queue)
+        first = numbered.add(packs.first)
+        source: list[PackConfig] | ConcurrencyLimiter = first
+        if more := packs.more:
+            source = one_after_another(
+                first,
+                lambda: numbered.add(more()),
+                lambda number: packs.ended(numbered.plans[number]),
+                packs.at_once,
+            )
+        trainable = tune.with_parameters(PackTrainable, images=self._images, queue=queue, resources=self._resources)
+        dispatcher = Dispatcher(queue, writer.deliver, stop.interrupt_tune, lambda: stop.number is not None)
+        try:
+            with stop.tuning():
+                dispatcher.start()
+                reasons = train_all(
+                    trainable,
+                    source,
+                    self._scratch,
+                    lambda: bool(stop.number or dispatcher.error),
+                    alone=self._resources.alone,
+                )
+            dispatcher.close()
+        except BaseException:
+            writer.leave()
+            dispatcher.abandon()
+            if dispatcher.error is not None:
+                raise dispatcher.error from None
+            raise
+        return [(numbered.plans[number], reason) for number, reason in reasons.items()]
+
+
+class _Numbered:
+    """Packs by number, each left in the queue for the process that trains it."""
+
+    def __init__(self, queue: Any) -> None:
+        self._queue = queue
+        self.plans: list[PackPlan] = []
+
+    def add(self, plans: Sequence[PackPlan]) -> list[PackConfig]:
+        """What Tune needs to know of them."""
+        new = dict(enumerate(plans, len(self.plans)))
+        self.plans += plans
+        ray.get(self._queue.put_packs.remote({number: ray.put(plan) for number, plan in new.items()}))
+        return [{"number": number, "cpu": plan.cpu, "gpu": plan.gpu} for number, plan in new.items()]
+
+
+def train_all(
+    trainable: Any,
+    packs: list[PackConfig] | ConcurrencyLimiter,
+    scratch: Path,
+    stopping: Callable[[], bool],
+    *,
+    alone: bool = False,
+) -> dict[int, str]:
+    """Train the packs; the reason, by number, of each that Tune is done with, should it not have come to its end.
+
+    `alone`: one after the other, each in a process of its own.
+    """
+    reasons: dict[int, str] = {}
+    left = packs
+    for number in range(_ROUNDS):
+        tuner = _tuner(trainable, left, scratch / str(number), alone)
+        trials = tuner.fit()._experiment_analysis.trials  # results have lost whose they are if there was none
+        reasons |= {trial.config["pack"]["number"]: _reason(_error(trial)) for trial in trials}
+        left = [trial.config["pack"] for trial in trials if _given_up_early(trial)]
+        if not left or stopping():
+            break
+    return reasons
+
+
+def _tuner(trainable: Any, packs: list[PackConfig] | ConcurrencyLimiter, scratch: Path, alone: bool) -> tune.Tuner:
+    pending = "auto" if isinstance(packs, list) else str(packs.max_concurrent)  # of a search else one: node after node
+    os.environ.update(
+        RAY_AIR_NEW_OUTPUT="0",
+        TUNE_DISABLE_AUTO_CALLBACK_LOGGERS="1",
+        TUNE_DISABLE_SIGINT_HANDLER="1",
+        TUNE_MAX_PENDING_TRIALS_PG=pending,
+        TUNE_PRINT_ALL_TRIAL_ERRORS="0",
+    )
+    return tune.Tuner(
+        tune.with_resources(trainable, _share),
+        param_space={"pack": tune.grid_search(packs)} if isinstance(packs, list) else {},
+        tune_config=tune.TuneConfig(reuse_actors=not alone, max_concurrent_trials=1 if alone else None)
+        if isinstance(packs, list)
+        else tune.TuneConfig(reuse_actors=True, num_samples=-1, search_alg=packs),
+        run_config=tune.RunConfig(
+            name="tmc_sweep",
+            storage_path=str(scratch),
+            verbose=0,
+            failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+        ),
+    )
+
+
+def _error(trial: Any) -> Any:
+    return (trial.get_pickled_error() or trial.get_error()) if trial.status == "ERROR" else None
+
+
+def _given_up_early(trial: Any) -> bool:
+    return isinstance(_error(trial), RayActorError) and trial.num_failures <= MAX_FAILURES
+
+
+def _reason(error: Any) -> str:
+    if isinstance(error, RayActorError):
+        return f"its process died {MAX_FAILURES + 1} times"
+    said = last_line(error or "its process ended early") or type(error).__name__
+    return re.sub(r"^tmc_sweep\.errors\.\w+: ", "", said)
+
+
+def _share(config: dict[str, Any]) -> tune.PlacementGroupFactory:
+    """What the process of a pack gets."""
+    pack = config["pack"]
+    return tune.PlacementGroupFactory([{"CPU": pack["cpu"], "GPU": pack["gpu"]}])
+
+
+def one_after_another(
+    first: list[PackConfig],
+    next_packs: Callable[[], list[PackConfig]],
+    ended: Callable[[int], None],
+    at_once: int,
+) -> ConcurrencyLimiter:
+    """A searcher of these packs, that asks for more when one of so many slots is free, until there are none.
+
+    `ended` is told the number of each whose process has ended well.
+    """
+    return ConcurrencyLimiter(_PackSearcher(first, next_packs, ended), max_concurrent=at_once)
+
+
+class _PackSearcher(Searcher):
+    def __init__(
+        self,
+        first: list[PackConfig],
+        next_packs: Callable[[], list[PackConfig]],
+        ended: Callable[[int], None],
+    ) -> None:
+        super().__init__()
+        self._next = next_packs
+        self._ended = ended
+        self._waiting = deque(first)
+        self._numbers: dict[str, int] = {}
+
+    def suggest(self, trial_id: str) -> Any:
+        """The next pack; `trial_id` is Tune's own."""
+        if not self._waiting:
+            self._waiting.extend(self._next())
+        if not self._waiting:
+            return Searcher.FINISHED
+        pack = self._waiting.popleft()
+        self._numbers[trial_id] = pack["number"]
+        return {"pack": pack}
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Tell of its end."""
+        if not error:
+            self._ended(self._numbers[trial_id])
+
+    def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
+        """Nothing: Tune's state is never read again."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # likewise
