@@ -8,6 +8,12 @@ _LAUNCHER, _SESSION, _JOBS = "cluster/test_launcher.py::", "sweep/test_session.p
 _IMAGES, _READS, _BATCHES = "images/test_images.py::", "images/test_file_reads.py::", "images/test_batches.py::"
 
 OBEYED = {
+    "resources.alone gives each trial a process": "sweep/test_inline.py::"
+    "test_each_trial_in_a_process_of_its_own_is_refused_until_that_is_not_asked_for",
+    "sweep/executor.py:: use one of them": "sweep/test_inline.py::"
+    "test_another_executor_is_refused_with_the_choices_and_one_of_them_trains",
+    "the executor ray needs the package": "sweep/test_inline.py::"
+    "test_where_ray_is_missing_a_sweep_is_trained_and_its_record_says_so",
     "runs on: the same command follows it again": "cluster/test_sshd.py::"
     "test_it_goes_on_without_the_laptop_and_the_same_command_follows_it_again",
     "; what runs there goes on": "cli/test_forward.py::test_one_that_stays_away_is_followed_again_by_the_same_command",
@@ -81,7 +87,8 @@ OBEYED = {
     "test_what_does_not_fit_into_this_machine_takes_unknown_time_and_is_named",
     "copy the head's ~/.ray/auth_token": _JOBS + "test_the_heads_token_copied_to_where_the_error_says_opens_it",
     "a trial's name must be 12 hex digits": "tables/test_checkpoints.py::test_a_trial_id_cannot_lead_elsewhere",
-    "needs the package": "tables/test_export.py::test_tensorboard_has_a_run_per_trial_with_its_parameters_and_epochs",
+    "tables/export.py:needs the package": "tables/test_export.py::"
+    "test_tensorboard_has_a_run_per_trial_with_its_parameters_and_epochs",
     "put its folder back": "tables/test_files.py::test_a_folder_that_is_put_back_is_written_to",
     "remove the symbolic link": "tables/test_files.py::test_a_link_in_a_folders_place_is_not_followed",
     "{} cannot be {} ({}): {}": "tables/test_files.py::test_a_failure_names_path_cause_and_fix_and_leaves_the_old_file",

@@ -60,10 +60,8 @@ def open_executor(name: str, resources: Resources) -> Open:
     CannotRunError if its package is missing.
     """
     if name not in EXECUTORS:
-        raise InputError(
-            f"the executor must be one of {' and '.join(EXECUTORS)}, but got {name!r:.80}"
-            f"{did_you_mean(name, EXECUTORS) or ': use one of them'}"
-        )
+        fix = did_you_mean(name, EXECUTORS) or ": use one of them"
+        raise InputError(f"the executor must be one of {' and '.join(EXECUTORS)}, but got {name!r:.80}{fix}")
     if name == "inline":
         if resources.alone:
             raise InputError(
