@@ -48,8 +48,11 @@ from coverage import CoverageData
 ROOT = Path(__file__).parents[1]
 PACKAGE = "tmc_sweep"
 FACTOR, STARTING = 4.0, 60.0  # a mutant's limit: that much longer than measured, and what pytest takes to start
-CHILDREN = ("tests/test_end_to_end.py", "tests/sweep/test_ray.py")
-DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+CHILDREN = tuple(
+    f"tests/{name}.py" for name in ("test_supervision", "sweep/test_raylet", "test_end_to_end", "sweep/test_ray")
+)
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+DEFINITIONS = (*FUNCTIONS, ast.ClassDef)
 SWAPPED: Mapping[type, Sequence[type]] = {
     ast.Lt: (ast.LtE, ast.GtE),
     ast.LtE: (ast.Lt, ast.Gt),
@@ -149,7 +152,7 @@ class Statement(NamedTuple):
     def lines(self) -> range:
         """Those of it, and of a `def` those in it: a default or a decorator matters where the function runs."""
         body = getattr(self.node, "body", None)
-        if body and isinstance(self.node, DEFINITIONS):
+        if isinstance(self.node, FUNCTIONS):
             return range(body[0].lineno, self.node.end_lineno + 1)
         end = body[0].lineno if isinstance(body, list) else self.node.end_lineno + 1
         return range(self.node.lineno, max(end, self.node.lineno + 1))
@@ -157,6 +160,8 @@ class Statement(NamedTuple):
     @property
     def binds(self) -> set[str]:
         """Names that it gives values."""
+        if isinstance(self.node, ast.ClassDef):
+            return {self.node.name}
         return {
             node.id for node in ast.walk(self.node) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
         }
@@ -179,7 +184,7 @@ def _statements(path: Path) -> Iterator[Statement]:
     for parent, field, function, in_function, node in _walk(tree(path), "", False):
         changes = _deletions(parent, field, node, in_function)
         changes += [change for part in _own(node) for change in _changes(part)]
-        at_import = not in_function and not isinstance(node, DEFINITIONS)
+        at_import = not in_function and not isinstance(node, FUNCTIONS)
         yield Statement(str(path.relative_to(ROOT)), function, counted[function], node, tuple(changes), at_import)
         counted[function] += 1
 
@@ -311,9 +316,10 @@ class Reached:
         self._files = {file[file.rindex(f"/{PACKAGE}/") + 1 :]: file for file in self._data.measured_files()}
         self._most = most
         self._seconds: defaultdict[str, float] = defaultdict(float)
-        for line in durations.read_text().splitlines():
-            if measured := re.match(r"([\d.]+)s (?:setup|call|teardown) +(.*)", line):
-                self._seconds[measured[2]] += float(measured[1])
+        said = durations.read_text()
+        for seconds, test in re.findall(r"^([\d.]+)s (?:setup|call|teardown) +(.*)$", said, re.M):
+            self._seconds[test] += float(seconds)
+        self._failing = [line.partition(" ")[2] for line in re.findall(r"^(?:FAILED|ERROR) .*$", said, re.M)]
 
     def tests(self, statement: Statement) -> list[str]:
         """Those that try it, the quickest first."""
@@ -322,7 +328,8 @@ class Reached:
             tests = tests or {test for some in self._by_line(statement.file).values() for test in some}
         else:
             tests = {test for line in statement.lines for test in self._by_line(statement.file).get(line, ())}
-        ordered = sorted(tests, key=lambda test: (self._seconds[test], test))
+        sound = {test for test in tests if not any(line.startswith(test) for line in self._failing)}
+        ordered = sorted(sound, key=lambda test: (self._seconds[test], test))
         sums = accumulate(self._seconds[test] for test in ordered)
         return [test for test, seconds in zip(ordered, sums, strict=True) if test == ordered[0] or seconds < self._most]
 
@@ -358,7 +365,7 @@ class Clone:
         by = self._failing(mutant, True, trying, seconds)
         if not by:
             return replace(mutant, outcome="survived" if tests else "unreached", tests=len(tests))
-        alone = [by] if by in trying else trying
+        alone = [by] if by.startswith("tests/") else trying
         without = self._failing(mutant, False, alone, seconds)
         return replace(mutant, outcome="unclear" if without else "killed", by=by, tests=len(tests))
 
@@ -385,8 +392,10 @@ class Clone:
         if not run.returncode:
             return ""
         failed = re.search(r"^(?:FAILED|ERROR) (tests/.*)", said, re.M)
-        named = [test for test in tests if failed and failed[1].startswith(test)]
-        return max(named, key=len) if named else "what is imported"
+        if not failed:
+            return "what is imported"
+        named = [test for test in tests if "::" in test and failed[1].startswith(test)]
+        return max(named, key=len, default=failed[1].partition(" - ")[0])
 
 
 @contextmanager
@@ -432,29 +441,29 @@ def main() -> None:
     options.add_argument("--lanes", type=int, default=2)
     options.add_argument("--store", type=Path, help="file to write them to, with their outcomes")
     given = options.parse_args()
-    if given.again:
-        head, *stored = map(json.loads, given.again.read_text().splitlines())
-        seed = head["seed"]
-        wanted = [Mutant(**fields) for fields in stored]
-        now = [found(mutant) or replace(mutant, outcome="lost") for mutant in wanted]
-    else:
-        seed, now = given.seed, draw(given.seed, given.count)
-    print(f"{len(now)} mutants of seed {seed}")
-    here = iter(
-        tried([each for each in now if not each.outcome], Reached(given.coverage, given.durations), given.lanes)
-    )
+    seed, mutants = stored(given.again) if given.again else (given.seed, draw(given.seed, given.count))
+    print(f"{len(mutants)} mutants of seed {seed}")
+    reached = Reached(given.coverage, given.durations, given.seconds)
+    outcomes = tried([mutant for mutant in mutants if not mutant.outcome], reached, given.lanes)
     ended = []
-    for mutant in now:
-        ended.append(mutant if mutant.outcome else next(here))
+    for mutant in mutants:
+        ended.append(mutant if mutant.outcome else next(outcomes))
         print(json.dumps(asdict(ended[-1])), flush=True)
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    counted = Counter(each.outcome for each in ended)
-    head = {"seed": seed, "commit": commit.stdout.strip(), **counted}
+    head = {"seed": seed, "commit": commit(), **Counter(mutant.outcome for mutant in ended)}
     print(json.dumps(head))
     if given.store:
         given.store.write_text("".join(f"{json.dumps(each)}\n" for each in (head, *map(asdict, ended))))
+
+
+def stored(file: Path) -> tuple[int, list[Mutant]]:
+    """The seed of a stored draw, and its mutants as they are now."""
+    head, *mutants = map(json.loads, file.read_text().splitlines())
+    return head["seed"], [found(mutant) or replace(mutant, outcome="lost") for mutant in (Mutant(**m) for m in mutants)]
+
+
+def commit() -> str:
+    said = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True)
+    return said.stdout.strip()
 
 
 if __name__ == "__main__":

@@ -14,14 +14,15 @@ from wait import HANGS_SECONDS, wait_until
 BEGIN = "import atexit, os, signal, sys, time; from tmc_sweep.supervision import supervised; supervised(); "
 COUNTING = """
 heard = []
-signal.signal(signal.SIGINT, lambda *_: heard.append(1))
-signal.signal(signal.SIGTERM, lambda *_: heard.append(1))
+def hear(*_):
+    heard.append(1)
+    print("heard", flush=True)
+signal.signal(signal.SIGINT, hear)
+signal.signal(signal.SIGTERM, hear)
 signal.signal(signal.SIGUSR1, lambda *_: sys.exit(100 + len(heard)))
 print(os.getpid(), flush=True)
 while True:
     signal.pause()
-    if heard == [1]:
-        print("heard", flush=True)
 """
 
 
