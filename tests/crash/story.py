@@ -3,20 +3,19 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
-from itertools import chain
-from typing import TypeVar
+from functools import partial
+from itertools import chain, count
 
 import pandas as pd
 from twin import small
 
 from tmc_sweep.config import TrialConfig
-from tmc_sweep.errors import StorageError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import OUTCOME_COLUMNS, EpochRecord, Provenance
 from tmc_sweep.sweep.messages import Message, Reply, Report, Started, StartTrial
 from tmc_sweep.sweep.recorder import Recorder
+from tmc_sweep.sweep.writer import Writer
 from tmc_sweep.tables import files
 from tmc_sweep.tables.lock import sweep_lock
 from tmc_sweep.tables.manifest import open_manifest
@@ -28,7 +27,6 @@ TRIALS = [small(seed=seed, epochs=EPOCHS) for seed in range(2)]  # trained toget
 CHECKPOINTS = (1, 3, 4)  # a crash may lose an epoch, and the oldest is removed
 
 Rows = dict[tuple[str, int], float]
-Result = TypeVar("Result")
 
 
 def value(trial_id: str, epoch: int) -> float:
@@ -47,49 +45,46 @@ def record(trial_id: str, epoch: int, attempt: int) -> EpochRecord:
     )
 
 
-class Writer:
-    """The driver's side: what it acknowledges is noted; an error of the storage is tried again a few times."""
-
-    def __init__(self, recorder: Recorder, acknowledged: Rows, tries: int) -> None:
-        self._recorder, self._acknowledged, self._tries = recorder, acknowledged, tries
-
-    def deliver(self, messages: Sequence[Message]) -> list[Reply]:
-        replies = [self._lasting(lambda message=message: self._recorder.receive(message)) for message in messages]
-        self._lasting(self._recorder.commit)
-        for message in messages:
-            if isinstance(message, Report):
-                self._acknowledged |= {(row.trial_id, row.epoch): row.test_objective for row in message.records}
-        return replies
-
-    def _lasting(self, action: Callable[[], Result]) -> Result:
-        for _ in range(self._tries - 1):
-            with suppress(StorageError):
-                return action()
-        return action()
-
-
 def run(paths: SweepPaths, acknowledged: Rows, tries: int = 3) -> None:
-    """Train what is missing, noting what is acknowledged; StorageError if the storage fails as often as it is tried."""
-    with sweep_lock(paths):
+    """Train what is missing, noting what is acknowledged; StorageError if the storage fails as often as it is tried.
+
+    By the writer of a real sweep, which waits for storage no longer once it has been tried so often.
+    """
+    with sweep_lock(paths) as check_held:
         open_manifest(paths, "name: tiny\n")
         recorder = Recorder.open(paths, TRIALS)
-        writer = Writer(recorder, acknowledged, tries)
         left = missing(TRIALS, {config.trial_id: recorder.row(config.trial_id) for config in TRIALS})
-        _train(left, writer)
-        recorder.release()
-        recorder.commit()
+        writer = Writer(recorder, TRIALS, None, check_held, stopping_after(tries))
+        try:
+            _train(left, partial(_deliver, writer, acknowledged))
+        finally:
+            writer.close()
 
 
-def _train(pack: Sequence[TrialConfig], writer: Writer) -> None:
+def stopping_after(tries: int) -> Callable[[], bool]:
+    """Whether the sweep is to stop, which who waits for storage asks after each failure."""
+    failures = count(1)
+    return lambda: next(failures) % tries == 0
+
+
+def _deliver(writer: Writer, acknowledged: Rows, messages: Sequence[Message]) -> list[Reply]:
+    replies = writer.deliver([*messages])
+    for message in messages:
+        if isinstance(message, Report):
+            acknowledged |= {(row.trial_id, row.epoch): row.test_objective for row in message.records}
+    return replies
+
+
+def _train(pack: Sequence[TrialConfig], deliver: Callable[[Sequence[Message]], list[Reply]]) -> None:
     if not pack:
         return
     names = tuple(config.trial_id for config in pack)
     means = Provenance("host", "cpu", 1, "eager", "versions")
-    begun = writer.deliver([StartTrial(name, names, 7, "sum", means) for name in names])
+    begun = deliver([StartTrial(name, names, 7, "sum", means) for name in names])
     members = [_Member(name, reply) for name, reply in zip(names, begun, strict=True) if isinstance(reply, Started)]
-    writer.deliver(list(chain.from_iterable(member.again() for member in members)))
+    deliver(list(chain.from_iterable(member.again() for member in members)))
     for epoch in range(1, EPOCHS + 1):
-        writer.deliver(list(chain.from_iterable(member.train(epoch) for member in members)))
+        deliver(list(chain.from_iterable(member.train(epoch) for member in members)))
 
 
 class _Member:

@@ -18,13 +18,14 @@ from story import EXPECTED, TRIALS_PER_PART, Rows, run, violations
 
 from tmc_sweep.errors import StorageError
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.sweep import recorder
+from tmc_sweep.sweep import recorder, retry
 from tmc_sweep.tables import epochs, files
 
 
 @pytest.fixture(autouse=True)
 def the_same_operations_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(epochs, "TRIALS_PER_PART", TRIALS_PER_PART)
+    monkeypatch.setattr(retry, "_FIRST_PAUSE", 0.0)
     monkeypatch.setattr(recorder, "_TRIALS_SECONDS", math.inf)  # counts alone are written after some time
 
 
