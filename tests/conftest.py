@@ -12,26 +12,30 @@ from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook
 
 LONGEST = (  # files that take twenty seconds to minutes
-    "test_end_to_end",
-    "test_ray",
+    "test_askers_path",
     "test_jobs",
+    "test_sshd",
     "test_kill_loop",
     "test_many_nodes",
-    "test_sshd",
-    "test_enumeration",
-    "test_storage_faults",
-    "test_long_epoch",
+    "test_end_to_end",
     "test_tune",
+    "test_benchmarks",
+    "test_enumeration",
+    "test_ray",
     "test_search_ray",
-    "test_search_spaces",
+    "test_shares",
     "test_repair",
-    "test_verify",
     "test_pack",
+    "test_storage_faults",
+    "test_pack_run",
+    "test_engine",
+    "test_loop",
 )
 _STATUS = pytest.StashKey[int]()
 _home = tempfile.TemporaryDirectory(prefix="tmc_sweep-home-", ignore_cleanup_errors=True)
 os.environ |= {"HOME": _home.name, "OMP_NUM_THREADS": "1"}  # Ray writes a token into HOME when it is imported
 os.environ.pop("RAY_ADDRESS", None)
+os.fsync = lambda _: None  # takes milliseconds, and no power is lost here but in crash/disk.py; other processes do it
 torch.set_num_threads(1)
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")

@@ -24,6 +24,8 @@ from tmc_sweep.config import OBJECTIVES, TrialConfig
 from tmc_sweep.models import HierarchicalVAE
 from tmc_sweep.training.randomness import Purpose
 
+pytestmark = pytest.mark.cluster
+
 LONG = ("driver", "engine", "plan", "scale", "search_stopping", "sweep")
 
 

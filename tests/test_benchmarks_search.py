@@ -31,6 +31,8 @@ from tmc_sweep.tables.lock import sweep_lock
 from tmc_sweep.tables.read import read_trials
 from tmc_sweep.tables.summary import summarize
 
+pytestmark = pytest.mark.cluster
+
 NAN = float("nan")
 ASHA = Scheduler(algorithm="asha", last=1, grace_epochs=2, reduction=2)
 Trials = Sequence[TrialConfig]

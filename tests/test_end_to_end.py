@@ -23,6 +23,8 @@ from tmc_sweep.records import EPOCH_COLUMNS
 from tmc_sweep.space.load import parse
 from tmc_sweep.tables.read import read_trials
 
+pytestmark = pytest.mark.cluster
+
 YAML = """
 name: story
 base: {data: digits, objective: iwae, architecture: {latents: [12, 4]}, train_images: 200, test_images: 50,

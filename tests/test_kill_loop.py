@@ -27,6 +27,8 @@ from tmc_sweep.tables.lock import sweep_lock
 from tmc_sweep.tables.manifest import read_manifest
 from tmc_sweep.tables.read import read_trials
 
+pytestmark = pytest.mark.cluster
+
 YAML = """
 name: kills
 base: {data: digits, objective: iwae, architecture: {latents: [12, 4]}, train_images: 400, test_images: 50,

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from command import start
 from gate import Gate
 from place import own_place
@@ -13,6 +14,8 @@ from tmc_sweep.data import load
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.space.load import parse
 from tmc_sweep.tables.read import read_trials
+
+pytestmark = pytest.mark.cluster
 
 YAML = """
 name: long

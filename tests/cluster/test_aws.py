@@ -14,6 +14,8 @@ from wait import HANGS_SECONDS
 from tests.cluster.aws_provider import FAKE
 from tests.cluster.files import CLUSTER, load, starts
 
+pytestmark = pytest.mark.cluster
+
 
 def environment(home: Path) -> dict[str, str]:
     """Fake credentials, a home of its own, no ssh, and what the file sets for the head's autoscaler."""

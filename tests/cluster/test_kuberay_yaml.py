@@ -9,6 +9,8 @@ from jsonschema import Draft202012Validator, ValidationError
 from tests.cluster.cut_crd import SCHEMA
 from tests.cluster.files import kubernetes
 
+pytestmark = pytest.mark.cluster
+
 LABEL = {"ray.io/cluster": "tmc-sweep"}
 OPERATOR = Draft202012Validator(json.loads(SCHEMA.read_text()))
 

@@ -24,6 +24,8 @@ from tmc_sweep.sweep.session import joined
 
 WRONG = """
 import collections, shutil, time
+
+pytestmark = pytest.mark.cluster
 now, usage = time.time, shutil.disk_usage
 time.time = lambda: now() - 100_000
 shutil.disk_usage = lambda path: usage(path)._replace(free=1000)

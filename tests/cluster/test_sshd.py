@@ -13,6 +13,8 @@ from tests.cluster.laptop import BIN, Laptop, laptop_of, vanish
 from tmc_sweep.data import load as load_data
 from tmc_sweep.space.load import parse
 
+pytestmark = pytest.mark.cluster
+
 SPACE = """
 name: {name}
 base: {{objective: iwae, architecture: {{latents: [12, 4]}}, train_images: 100, test_images: 40, epochs: {epochs}}}

@@ -17,7 +17,7 @@ from tmc_sweep.paths import SweepPaths
 
 STRACE = shutil.which("strace")
 CALLS = "?rename,?renameat,renameat2,fsync,fdatasync"
-pytestmark = pytest.mark.skipif(STRACE is None, reason="needs strace")
+pytestmark = [pytest.mark.cluster, pytest.mark.skipif(STRACE is None, reason="needs strace")]
 
 
 class Writer:

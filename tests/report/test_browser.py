@@ -16,6 +16,8 @@ from selenium.webdriver.common.keys import Keys
 from tmc_sweep.report import figures
 from tmc_sweep.report.page import page
 
+pytestmark = pytest.mark.cluster
+
 TEXT = """name: grid
 base: {data: mnist, epochs: 60}
 space: {objective: {grid_search: [iwae, tmc]}, K: {grid_search: [5, 20, 100]}}

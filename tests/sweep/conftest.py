@@ -31,23 +31,29 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Gate:
 
 
 @pytest.fixture(scope="module")
-def local_ray(gate: Gate) -> Iterator[Place]:
+def gpus() -> int:
+    """How many `local_ray` hands out, which no machine need have: see logical_gpus.py."""
+    return 0
+
+
+@pytest.fixture(scope="module")
+def local_ray(gate: Gate, gpus: int) -> Iterator[Place]:
     """Ray on two cores, which `ray_session` uses as it finds it, in a place of its own."""
     with own_place() as place, pytest.MonkeyPatch.context() as patch:
         for name, value in {**place.environment, **gate.environment}.items():
             patch.setenv(name, value)
-        _start(place)
+        _start(place, gpus)
         yield place
         ray.shutdown()
 
 
-def _start(place: Place, tries: int = 3) -> None:
+def _start(place: Place, gpus: int, tries: int = 3) -> None:
     """On a machine that is busy Ray's own processes may not find each other within its 30 s."""
     try:
         ray.init(
             address="local",
             num_cpus=2,
-            num_gpus=0,
+            num_gpus=gpus,
             include_dashboard=False,
             log_to_driver=False,
             object_store_memory=150 * 2**20,
@@ -59,7 +65,7 @@ def _start(place: Place, tries: int = 3) -> None:
         place.kill()
         if tries == 1:
             raise
-        _start(place, tries - 1)
+        _start(place, gpus, tries - 1)
 
 
 @pytest.fixture

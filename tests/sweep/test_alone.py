@@ -16,6 +16,8 @@ from tmc_sweep.sweep.runner import run
 from tmc_sweep.sweep.stopping import in_turn
 from tmc_sweep.tables.read import read_attempts, read_epochs
 
+pytestmark = pytest.mark.cluster
+
 TEXT = """
 name: tiny
 base: {data: digits, architecture: {latents: [12, 4]}, train_images: 100, test_images: 40, batch_size: 64, epochs: 2}

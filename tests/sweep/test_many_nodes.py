@@ -32,6 +32,8 @@ from tmc_sweep.sweep.progress import Snapshot
 from tmc_sweep.sweep.runner import run
 from tmc_sweep.tables.read import read_trials
 
+pytestmark = pytest.mark.cluster
+
 NODE = {"include_dashboard": False, "object_store_memory": 100 * 2**20}
 EPOCHS_BEFORE_GATE = 3
 HEAD = "f" * 51 + "00000"  # the only name that Ray's stand-in for a cloud gives a head

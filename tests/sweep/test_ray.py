@@ -90,6 +90,7 @@ def test_ray_and_inline_go_on_with_each_others_sweeps(digits: Images, paths: Swe
     assert attempts(paths) == [3, 3, 3, 3]
 
 
+@pytest.mark.cluster
 def test_a_training_process_that_is_killed_goes_on_from_its_checkpoint_and_no_other_notices(
     local_ray: Place, gate: Gate, digits: Images, paths: SweepPaths
 ):
@@ -109,6 +110,7 @@ def test_a_training_process_that_is_killed_goes_on_from_its_checkpoint_and_no_ot
     assert again["epoch"].tolist() == [*range(10, 21)]
 
 
+@pytest.mark.cluster
 def test_a_process_killed_over_and_over_fails_its_trial_after_three_retries_and_the_rerun_goes_on(
     local_ray: Place, digits: Images, paths: SweepPaths
 ):

@@ -11,6 +11,8 @@ from ray import tune
 
 from tmc_sweep.sweep.tune import MAX_FAILURES, _tuner, one_after_another, train_all
 
+pytestmark = pytest.mark.cluster
+
 
 def trainable(folder: Path, during: str, dies: Callable[[int], bool]) -> type[tune.Trainable]:
     """Leaves a file for each pack it has trained; while `dies`, its process does so instead, and leaves another."""

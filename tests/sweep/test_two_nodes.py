@@ -20,6 +20,8 @@ from tmc_sweep.sweep.progress import Snapshot
 from tmc_sweep.sweep.runner import run
 from tmc_sweep.tables.read import read_trials
 
+pytestmark = pytest.mark.cluster
+
 
 @pytest.fixture
 def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gate:
