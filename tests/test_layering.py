@@ -219,6 +219,58 @@ def test_a_planted_loader_is_found(source: str, found: list[str]):
     assert unsafe_uses(source) == found
 
 
+INTERNALS = "tmc_sweep/sweep/ray_internals.py"
+PLUGIN = "cluster/spot_first.py"  # one of Ray's autoscaler's own, which calls it
+ATTRIBUTES = {"_client_ray_version", "_cookies", "_do_request", "_experiment_analysis", "_headers", "global_worker"}
+
+
+def is_internal(name: str) -> bool:
+    """Whether a dotted name is of a part of Ray that its reference does not have."""
+    first, *parts = name.split(".")
+    private = any(part.startswith("_") and not part.startswith("__") for part in parts)
+    return first == "ray" and (private or parts[:1] in (["core"], ["dashboard"]))
+
+
+def internals_of_ray(source: str) -> list[str]:
+    """What of Ray's internals a source imports, or reaches by an attribute or by a name in a text."""
+    tree, found = ast.parse(source), []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            found += [node.attr] if node.attr in ATTRIBUTES or is_internal(ast.unparse(node)) else []
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found += [node.value] if is_internal(node.value) else []
+    return found + [name for name in imported(tree, ()) if is_internal(name)]
+
+
+def test_one_file_knows_rays_internals():
+    folders = (ROOT, *(ROOT.parent / folder for folder in ("benchmarks", "cluster", ".ci")))
+    files = sorted(path for folder in folders for path in folder.rglob("*.py"))
+    uses = {str(path.relative_to(ROOT.parent)) for path in files if internals_of_ray(path.read_text())}
+    assert uses == {INTERNALS, PLUGIN}
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("from ray._private.worker import global_worker", ["ray._private.worker.global_worker"]),
+        ("def f():\n    import ray._raylet", ["ray._raylet"]),
+        ("from ray.autoscaler._private import commands", ["ray.autoscaler._private.commands"]),
+        ("from ray.core.generated import gcs_service_pb2", ["ray.core.generated.gcs_service_pb2"]),
+        ("from ray.dashboard.modules.job.sdk import X", ["ray.dashboard.modules.job.sdk.X"]),
+        ("from ray import _raylet", ["ray._raylet"]),
+        ("import ray\nray._private", ["_private"]),
+        ("import importlib\nimportlib.import_module('ray._raylet')", ["ray._raylet"]),
+        ("tuner.fit()._experiment_analysis", ["_experiment_analysis"]),
+        (
+            "from ray.autoscaler.sdk import bootstrap_config\nray.init(_temp_dir=ray.__version__)",
+            [],
+        ),
+    ],
+)
+def test_a_planted_internal_of_ray_is_found(source: str, found: list[str]):
+    assert internals_of_ray(source) == found
+
+
 WALL_CLOCK = {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
 RECORDED = {
     ("cluster/nodes.py", "time.time"),  # how far a node's clock is from ours, which `doctor` tells

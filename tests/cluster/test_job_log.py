@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientError
-from ray.dashboard.modules.job.pydantic_models import JobDetails
+from ray.job_submission import JobDetails
 
 from tmc_sweep.cluster import job_log
 from tmc_sweep.cluster.job_log import follow

@@ -122,7 +122,7 @@ def test_a_cloud_that_does_not_answer(write: Write, monkeypatch: pytest.MonkeyPa
 
     answered = threading.Event()
     monkeypatch.setattr(launcher, "_FIND_SECONDS", 0.1)
-    monkeypatch.setattr(launcher, "_get_running_head_node", late)
+    monkeypatch.setattr(launcher, "running_head", late)
     ended = asked(write("gpu.yaml", {}))
     answered.set()
     assert (ended.code, "aws says 'nothing within 0.1 s'" in ended.err) == (3, True)

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 from command import command
-from ray.dashboard.modules.job.pydantic_models import JobDetails
-from ray.job_submission import JobStatus
+from ray.job_submission import JobDetails, JobStatus
 
 from tmc_sweep.cluster import job_log, jobs, server
 from tmc_sweep.cluster.jobs import Job, find_job, submit

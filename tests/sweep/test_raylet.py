@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+import ray
 from command import start
 from place import Place
 from twin import n_rows
@@ -42,7 +43,8 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[subpro
     words = [sys.executable, "-c", STAND_IN, path]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         process.stdout.readline()
-        monkeypatch.setattr(raylet.global_worker, "node", SimpleNamespace(raylet_socket_name=path), raising=False)
+        monkeypatch.setattr(ray, "nodes", lambda: [{"NodeID": "us", "RayletSocketName": path}])
+        monkeypatch.setattr(ray, "get_runtime_context", lambda: SimpleNamespace(get_node_id=lambda: "us"))
         yield process
         process.kill()
 

@@ -106,10 +106,11 @@ def test_the_usual_port_of_a_job_server_gets_no_token_if_another_user_has_it(
     for name in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(server, "_HERE", f"http://{of_anothers}")
-    monkeypatch.setattr(server, "JobServer", lambda *_: pytest.fail("it was asked"))
+    monkeypatch.setattr(server, "job_client", lambda *_: pytest.fail("it was asked"))
     with pytest.raises(CannotRunError, match=r"but another user listens at http://.*: set RAY_ADDRESS to"):
         find_server()
-    monkeypatch.setattr(server, "JobServer", lambda url: SimpleNamespace(url=url, check_version=lambda: None))
+    monkeypatch.setattr(server, "job_client", lambda url, _: SimpleNamespace(url=url))
+    monkeypatch.setattr(server, "_check_version", lambda _: None)
     monkeypatch.setenv("RAY_ADDRESS", "http://mine:8265")
     assert find_server().url == "http://mine:8265"
 

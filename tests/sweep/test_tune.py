@@ -9,7 +9,7 @@ import pytest
 from place import Place
 from ray import tune
 
-from tmc_sweep.sweep.tune import MAX_FAILURES, _tuner, one_after_another, train_all
+from tmc_sweep.sweep.tune import MAX_FAILURES, _Ended, _tuner, one_after_another, train_all
 
 pytestmark = pytest.mark.cluster
 
@@ -63,5 +63,5 @@ def test_a_pack_whose_process_dies_over_and_over_is_given_up_with_the_reason_and
 
 def test_what_a_search_lets_wait_for_nodes_is_forgotten_by_the_next_sweep(tmp_path: Path):
     for packs, pending in ((one_after_another([], list, lambda _: None, 3), "3"), ([], "auto")):
-        _tuner(trainable(tmp_path, "", bool), packs, tmp_path, alone=False)
+        _tuner(trainable(tmp_path, "", bool), packs, tmp_path, False, _Ended())
         assert os.environ["TUNE_MAX_PENDING_TRIALS_PG"] == pending

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ray.dashboard.modules.job.pydantic_models import JobDetails
+from ray.job_submission import JobDetails
 
 from tmc_sweep.cluster.server import JobServer, asking
 from tmc_sweep.errors import CLUSTER_FILE, CannotRunError, InputError, SweepBusyError, command

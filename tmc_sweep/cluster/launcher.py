@@ -1,4 +1,4 @@
-"""From a file of `ray up` to the head of its cluster. Of our modules this alone touches Ray's private launcher.
+"""From a file of `ray up` to the head of its cluster. Ray's launcher finds it, and says how it is reached.
 
 Ray knows how to reach the machine, through which proxy, with which key, into which container; but its own `ray exec`
 mixes a command's two streams and drops its exit code. So Ray composes the command here, and `ssh.Head` runs it.
@@ -14,14 +14,12 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from ray.autoscaler._private.command_runner import set_using_login_shells
-from ray.autoscaler._private.commands import _get_running_head_node
-from ray.autoscaler._private.providers import _get_node_provider
 from ray.autoscaler.sdk import bootstrap_config
 
 from tmc_sweep.cluster.cluster_file import documents
 from tmc_sweep.cluster.ssh import Compose, Head
 from tmc_sweep.errors import CannotRunError, InputError
+from tmc_sweep.sweep.ray_internals import node_provider, running_head, use_terminal
 from tmc_sweep.text import first_line
 
 _FIND_SECONDS = 15.0  # for a cloud to say where the head is
@@ -103,11 +101,11 @@ def _composer(file: Path, config: dict[str, Any]) -> Compose:
     """What turns a shell script into the command that runs it on the head."""
     node = config["provider"].get("head_ip")  # one's own machine, which no cloud knows
     if node is None:  # asked first: what follows makes keys and roles, also for a cluster that is not there
-        node = _get_running_head_node(config, str(file), None)
+        node = running_head(config, str(file))
     config = bootstrap_config(config, no_config_cache=True)  # Ray's cache is a file that anybody may have put there
     provider = config["provider"]
     composed = _Composed()
-    runner = _get_node_provider(provider, config["cluster_name"]).get_command_runner(
+    runner = node_provider(config).get_command_runner(
         "",
         node,
         _with_absolute_key(config["auth"]),
@@ -118,7 +116,7 @@ def _composer(file: Path, config: dict[str, Any]) -> Compose:
     )
 
     def compose(script: str, terminal: bool) -> list[str]:
-        set_using_login_shells(terminal)
+        use_terminal(terminal)
         runner.run(script if terminal else _quiet(script), timeout=_CONNECT_SECONDS, with_output=True)
         return composed.command
 

@@ -1,17 +1,13 @@
 """A cluster's job server: where it is, whether it will have us, and Ray's own client of it with a deadline on all."""
 
-import json
 import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 import ray
-from ray._private.authentication.http_token_authentication import format_authentication_http_error
-from ray.dashboard.modules.dashboard_sdk import SubmissionClient
 from ray.exceptions import AuthenticationError
 from ray.job_submission import JobSubmissionClient
 
@@ -19,52 +15,17 @@ from tmc_sweep.errors import CannotRunError
 from tmc_sweep.exchange import exchange
 from tmc_sweep.sweep.address import CONNECT_SECONDS, answers, as_ray_reads, running_here
 from tmc_sweep.sweep.control_service import ControlService, token_refused
+from tmc_sweep.sweep.ray_internals import VERSION_PATH, job_client, job_server_version
 from tmc_sweep.sweep.trust import is_anothers
 from tmc_sweep.text import last_line
 
 _HERE = "http://127.0.0.1:8265"
-_VERSION = "/api/version"
 _REQUEST_SECONDS = 8.0  # to hear its version, whole
 _WORK_SECONDS = 18.0  # to hear something else: a busy head takes its time to start a job
 _MOST_BYTES = 2**26  # of an answer, such as a log
 
 
-@dataclass(frozen=True)
-class _Response:
-    """What Ray's client wants to know of an answer."""
-
-    status_code: int
-    text: str
-
-    def json(self) -> Any:
-        return json.loads(self.text)
-
-
-class JobServer(JobSubmissionClient):
-    """The dashboard's job API. What its methods raise, `asking` makes one sentence of."""
-
-    def __init__(self, url: str) -> None:
-        self._client_ray_version = ray.__version__
-        SubmissionClient.__init__(self, url)  # for JobSubmissionClient's own, RAY_ADDRESS overrules any address
-
-    def check_version(self) -> None:
-        """CannotRunError unless it runs our version of Ray."""
-        with asking(self):
-            theirs = self._do_request("GET", _VERSION).json()["ray_version"]
-        if theirs != ray.__version__:
-            raise CannotRunError(
-                f"jobs need one version of Ray on both ends, but the cluster at {self.get_address()} runs {theirs} "
-                f"and this machine {ray.__version__}: install ray=={theirs} here"
-            )
-
-    def _do_request(self, method: str, endpoint: str, *, data: Any = None, json_data: Any = None, **_: Any) -> Any:
-        seconds = _REQUEST_SECONDS if endpoint == _VERSION else _WORK_SECONDS
-        sent: dict[str, Any] = {"headers": self._headers, "cookies": self._cookies, "data": data, "json": json_data}
-        answer = exchange(method, self._address + endpoint, seconds=seconds, most=_MOST_BYTES, **sent)
-        response = _Response(answer.status, answer.content.decode(errors="replace"))
-        if refused := format_authentication_http_error(response.status_code, response.text):
-            raise AuthenticationError(refused)
-        return response
+JobServer = JobSubmissionClient  # the dashboard's job API; what its methods raise, `asking` makes one sentence of
 
 
 def find_server() -> JobServer:
@@ -72,19 +33,35 @@ def find_server() -> JobServer:
 
     CannotRunError if it does not answer within seconds, refuses our token or runs another version of Ray.
     """
-    for chatty in ("ray", "ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk"):
-        logging.getLogger(chatty).setLevel(logging.CRITICAL)
+    logging.getLogger("ray").setLevel(logging.CRITICAL)
     url = os.environ.get("RAY_API_SERVER_ADDRESS") or _url(os.environ.get("RAY_ADDRESS", ""))
     server = _server(_checked(url if "://" in url else f"http://{url}"))
-    server.check_version()
+    _check_version(server)
     return server
 
 
 def _server(url: str) -> JobServer:
     try:
-        return JobServer(url)
+        return job_client(url, _request)
     except AuthenticationError:  # tokens are in use here, and there is none
         raise _refused(url) from None
+
+
+def _request(method: str, url: str, **sent: Any) -> tuple[int, str]:
+    seconds = _REQUEST_SECONDS if url.endswith(VERSION_PATH) else _WORK_SECONDS
+    answer = exchange(method, url, seconds=seconds, most=_MOST_BYTES, **sent)
+    return answer.status, answer.content.decode(errors="replace")
+
+
+def _check_version(server: JobServer) -> None:
+    """CannotRunError unless it runs our version of Ray."""
+    with asking(server):
+        theirs = job_server_version(server)
+    if theirs != ray.__version__:
+        raise CannotRunError(
+            f"jobs need one version of Ray on both ends, but the cluster at {server.get_address()} runs {theirs} "
+            f"and this machine {ray.__version__}: install ray=={theirs} here"
+        )
 
 
 def _url(address: str) -> str:

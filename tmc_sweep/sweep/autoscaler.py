@@ -11,13 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from ray.autoscaler._private.kuberay.autoscaling_config import _derive_autoscaling_config_from_ray_cr
-from ray.autoscaler._private.kuberay.node_provider import KubernetesHttpApiClient
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from tmc_sweep import input_file
 from tmc_sweep.sweep.capacity import Capacity
+from tmc_sweep.sweep.ray_internals import ray_cluster
 from tmc_sweep.sweep.trust import is_ours
 
 _NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -80,7 +79,5 @@ def _described_by_kubernetes() -> Any:
     if not name or not _NAMESPACE.is_file():
         return None
     with suppress(OSError, ValueError):  # also what the client raises
-        return _derive_autoscaling_config_from_ray_cr(
-            KubernetesHttpApiClient(_NAMESPACE.read_text()).get(f"rayclusters/{name}")
-        )
+        return ray_cluster(_NAMESPACE.read_text(), name)
     return None

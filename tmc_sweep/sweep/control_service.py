@@ -5,20 +5,16 @@ from typing import NoReturn
 
 import grpc
 import ray
-from ray._private.grpc_utils import init_grpc_channel
-from ray._private.ray_constants import GLOBAL_GRPC_OPTIONS
-from ray.core.generated.gcs_service_pb2 import CheckAliveRequest, InternalKVGetRequest  # type: ignore[attr-defined]
-from ray.core.generated.gcs_service_pb2_grpc import InternalKVGcsServiceStub, NodeInfoGcsServiceStub
 from ray.exceptions import AuthenticationError
 
 from tmc_sweep.errors import CannotRunError, TmcSweepError, cluster_lost
 from tmc_sweep.sweep import TOKEN
+from tmc_sweep.sweep.ray_internals import gcs_channel, gcs_dashboard, gcs_version
 from tmc_sweep.text import visible
 
 _JOIN_SECONDS = 10.0
 _SILENT_SECONDS = 20.0
 _MOST_BYTES = 2**20  # of an answer: an address, a version
-_DASHBOARD = b"dashboard"  # Ray's name for the key and for its namespace
 _SHOW_CURSOR = "\033[?25h\n"  # the live table hides it
 
 
@@ -27,14 +23,12 @@ class ControlService:
 
     def __init__(self, address: str) -> None:
         self._address = address
-        channel = init_grpc_channel(address, [*GLOBAL_GRPC_OPTIONS, ("grpc.max_receive_message_length", _MOST_BYTES)])
-        self._check_alive = NodeInfoGcsServiceStub(channel).CheckAlive
-        self._get = InternalKVGcsServiceStub(channel).InternalKVGet
+        self._channel = gcs_channel(address, _MOST_BYTES)
 
     def check_joinable(self) -> None:
         """CannotRunError unless it answers soon, accepts our token and runs our version of Ray."""
         try:
-            version = self._check_alive(CheckAliveRequest(), timeout=_JOIN_SECONDS).ray_version
+            version = gcs_version(self._channel, _JOIN_SECONDS)
         except AuthenticationError:  # tokens are in use here, and there is none
             raise _unjoinable(self._address, grpc.StatusCode.UNAUTHENTICATED) from None
         except grpc.RpcError as error:
@@ -47,9 +41,8 @@ class ControlService:
 
     def dashboard(self) -> str | None:
         """`host:port` of its dashboard, which takes jobs; None if it has none."""
-        wanted = InternalKVGetRequest(namespace=_DASHBOARD, key=_DASHBOARD)
         try:
-            return str(self._get(wanted, timeout=_JOIN_SECONDS).value.decode()) or None
+            return gcs_dashboard(self._channel, _JOIN_SECONDS) or None
         except grpc.RpcError as error:
             raise _unjoinable(self._address, error.code()) from None
 
@@ -57,7 +50,7 @@ class ControlService:
         """Whether it also answers who has no token."""
         with grpc.insecure_channel(self._address) as channel:
             try:
-                NodeInfoGcsServiceStub(channel).CheckAlive(CheckAliveRequest(), timeout=_JOIN_SECONDS)
+                gcs_version(channel, _JOIN_SECONDS)
             except grpc.RpcError:
                 return False
         return True
@@ -68,7 +61,7 @@ class ControlService:
         Nothing less would do: the main thread is held by Ray's calls, until Ray itself ends the process with code 1.
         """
         try:
-            self._check_alive(CheckAliveRequest(), timeout=_SILENT_SECONDS, wait_for_ready=True)
+            gcs_version(self._channel, _SILENT_SECONDS, keep_trying=True)
         except grpc.RpcError:
             leave(cluster_lost(f"its head at {self._address} was silent for {_SILENT_SECONDS:g} s"))
 

@@ -7,9 +7,8 @@ import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-from ray._private.worker import global_worker
+import ray
 
 from tmc_sweep.errors import CannotRunError, cluster_lost
 from tmc_sweep.sweep.control_service import leave
@@ -39,10 +38,11 @@ def watched() -> Iterator[None]:
 
 def _raylet() -> int:
     """Its process, as what becomes readable when that ends."""
-    node: Any = global_worker.node
+    us = ray.get_runtime_context().get_node_id()
+    path = next(node["RayletSocketName"] for node in ray.nodes() if node["NodeID"] == us)
     try:
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.connect(node.raylet_socket_name)
+            connection.connect(path)
             packed = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
         return os.pidfd_open(_CREDENTIALS.unpack(packed)[0])
     except (ConnectionError, FileNotFoundError, ProcessLookupError):

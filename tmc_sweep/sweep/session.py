@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 from ray.exceptions import AuthenticationError, RayError
 
 from tmc_sweep.errors import CannotRunError, TmcSweepError, cluster_lost
@@ -21,6 +20,7 @@ from tmc_sweep.sweep.address import CONNECT_SECONDS, answers, as_ray_reads, runn
 from tmc_sweep.sweep.capacity import Capacity, capacity_here, check_fits
 from tmc_sweep.sweep.control_service import ControlService
 from tmc_sweep.sweep.nodes import Nodes
+from tmc_sweep.sweep.ray_internals import read_environment_anew, read_token_anew
 from tmc_sweep.sweep.raylet import watched
 from tmc_sweep.sweep.scratch import scratch_folder
 from tmc_sweep.text import first_line
@@ -157,15 +157,15 @@ def _own_token(folder: Path) -> Iterator[None]:
     file.touch(0o600)
     file.write_text(secrets.token_hex(32))
     os.environ[_TOKEN_PATH] = str(file)
-    AuthenticationTokenLoader.instance().reset_cache()
+    read_token_anew()
     try:
         yield
     finally:
         del os.environ[_TOKEN_PATH]
-        AuthenticationTokenLoader.instance().reset_cache()
+        read_token_anew()
         if mode is None and _MODE in os.environ:  # Ray set it
             del os.environ[_MODE]
-            Config.initialize("")
+            read_environment_anew()
 
 
 def _fix(error: Exception) -> str:

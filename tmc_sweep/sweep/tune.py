@@ -129,8 +129,9 @@ def train_all(
     reasons: dict[int, str] = {}
     left = packs
     for number in range(_ROUNDS):
-        tuner = _tuner(trainable, left, scratch / str(number), alone)
-        trials = tuner.fit()._experiment_analysis.trials  # results have lost whose they are if there was none
+        ended = _Ended()
+        _tuner(trainable, left, scratch / str(number), alone, ended).fit()
+        trials = ended.trials
         reasons |= {trial.config["pack"]["number"]: _reason(_error(trial)) for trial in trials}
         left = [trial.config["pack"] for trial in trials if _given_up_early(trial)]
         if not left or stopping():
@@ -138,7 +139,19 @@ def train_all(
     return reasons
 
 
-def _tuner(trainable: Any, packs: list[PackConfig] | ConcurrencyLimiter, scratch: Path, alone: bool) -> tune.Tuner:
+class _Ended(tune.Callback):
+    """Keeps Tune's trials: its results have lost whose they are where nothing was reported."""
+
+    trials: Sequence[Any] = ()
+
+    def on_experiment_end(self, trials: list[Any], **_: Any) -> None:
+        """They are complete, also when Tune was interrupted."""
+        self.trials = trials
+
+
+def _tuner(
+    trainable: Any, packs: list[PackConfig] | ConcurrencyLimiter, scratch: Path, alone: bool, ended: _Ended
+) -> tune.Tuner:
     pending = "auto" if isinstance(packs, list) else str(packs.max_concurrent)  # of a search else one: node after node
     os.environ.update(
         RAY_AIR_NEW_OUTPUT="0",
@@ -157,6 +170,7 @@ def _tuner(trainable: Any, packs: list[PackConfig] | ConcurrencyLimiter, scratch
             name="tmc_sweep",
             storage_path=str(scratch),
             verbose=0,
+            callbacks=[ended],
             failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),

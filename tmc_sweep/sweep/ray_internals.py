@@ -1,0 +1,133 @@
+"""What we need of Ray that is none of its public interface: each piece is one function here, and imported nowhere else.
+
+A new release of Ray may move any of it. tests/test_ray_internals.py says what we rely on, and is the first to fail.
+What a sweep does not need is imported inside of its function.
+"""
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import ray
+from ray._private.grpc_utils import init_grpc_channel
+from ray._private.ray_constants import GLOBAL_GRPC_OPTIONS
+from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
+from ray.core.generated.gcs_service_pb2 import CheckAliveRequest, InternalKVGetRequest  # type: ignore[attr-defined]
+from ray.core.generated.gcs_service_pb2_grpc import InternalKVGcsServiceStub, NodeInfoGcsServiceStub
+from ray.exceptions import AuthenticationError
+
+if TYPE_CHECKING:
+    from ray.job_submission import JobSubmissionClient
+
+Request = Callable[..., tuple[int, str]]  # of (method, URL, headers=, cookies=, data=, json=): status and text
+
+VERSION_PATH = "/api/version"  # of a job server's URLs
+_DASHBOARD = b"dashboard"  # Ray's name for the key and for its namespace
+
+
+def gcs_channel(address: str, most_bytes: int) -> grpc.Channel:
+    """The way to the control service (GCS) of a cluster, which takes our token along where tokens are in use."""
+    return init_grpc_channel(address, [*GLOBAL_GRPC_OPTIONS, ("grpc.max_receive_message_length", most_bytes)])
+
+
+def gcs_version(channel: grpc.Channel, seconds: float, *, keep_trying: bool = False) -> str:
+    """The version of Ray that a control service runs; grpc.RpcError unless it says so in time.
+
+    Ray itself, when it joins a cluster, waits for minutes. `keep_trying`: also while nobody listens.
+    """
+    check_alive = NodeInfoGcsServiceStub(channel).CheckAlive
+    return str(check_alive(CheckAliveRequest(), timeout=seconds, wait_for_ready=keep_trying).ray_version)
+
+
+def gcs_dashboard(channel: grpc.Channel, seconds: float) -> str:
+    """`host:port` of a cluster's dashboard, empty if it has none, without joining it; grpc.RpcError likewise."""
+    wanted = InternalKVGetRequest(namespace=_DASHBOARD, key=_DASHBOARD)
+    return str(InternalKVGcsServiceStub(channel).InternalKVGet(wanted, timeout=seconds).value.decode())
+
+
+def read_token_anew() -> None:
+    """Let Ray look for its token again, which it otherwise does once in a process."""
+    AuthenticationTokenLoader.instance().reset_cache()
+
+
+def read_environment_anew() -> None:
+    """Let Ray read its settings, RAY_AUTH_MODE among them, again, which it otherwise does when it is imported."""
+    Config.initialize("")
+
+
+def ray_cluster(namespace: str, name: str) -> Any:
+    """A RayCluster object of Kubernetes, asked for from one of its pods, in the form of a cluster file."""
+    from ray.autoscaler._private.kuberay.autoscaling_config import _derive_autoscaling_config_from_ray_cr
+    from ray.autoscaler._private.kuberay.node_provider import KubernetesHttpApiClient
+
+    return _derive_autoscaling_config_from_ray_cr(KubernetesHttpApiClient(namespace).get(f"rayclusters/{name}"))
+
+
+def running_head(config: dict[str, Any], file: str) -> str:
+    """Its provider's name for the head of the cluster of `ray up`; RuntimeError if it is not up.
+
+    The public `get_head_node_ip` gives an address, which is not what the provider reaches it by.
+    """
+    from ray.autoscaler._private.commands import _get_running_head_node
+
+    return str(_get_running_head_node(config, file, None))
+
+
+def node_provider(config: dict[str, Any]) -> Any:
+    """The provider of a bootstrapped config, which knows how to reach its machines."""
+    from ray.autoscaler._private.providers import _get_node_provider
+
+    return _get_node_provider(config["provider"], config["cluster_name"])
+
+
+def use_terminal(wanted: bool) -> None:
+    """Let Ray's commands over SSH have a terminal and a login shell, or neither."""
+    from ray.autoscaler._private.command_runner import set_using_login_shells
+
+    set_using_login_shells(wanted)
+
+
+def job_client(url: str, request: Request) -> "JobSubmissionClient":
+    """Ray's quiet client of the job server at a URL, which asks nothing yet; later, all is asked by `request`.
+
+    Made in the public way, it would prefer RAY_ADDRESS to the URL, and ask twice, without a deadline.
+    AuthenticationError, now or later, if tokens are in use and there is none here, or the server refuses ours.
+    """
+    from ray._private.authentication.http_token_authentication import format_authentication_http_error
+    from ray.dashboard.modules.dashboard_sdk import SubmissionClient
+    from ray.job_submission import JobSubmissionClient
+
+    class Client(JobSubmissionClient):
+        def __init__(self) -> None:
+            self._client_ray_version = ray.__version__
+            SubmissionClient.__init__(self, url)
+
+        def _do_request(self, method: str, endpoint: str, *, data: Any = None, json_data: Any = None, **_: Any) -> Any:
+            sent = {"headers": self._headers, "cookies": self._cookies, "data": data, "json": json_data}
+            answer = _Answer(*request(method, self._address + endpoint, **sent))
+            if refused := format_authentication_http_error(answer.status_code, answer.text):
+                raise AuthenticationError(refused)
+            return answer
+
+    for chatty in (SubmissionClient, JobSubmissionClient):
+        logging.getLogger(chatty.__module__).setLevel(logging.CRITICAL)
+    return Client()
+
+
+def job_server_version(client: "JobSubmissionClient") -> str:
+    """The version of Ray that a job server runs, of which the public `get_version` tells only the API's."""
+    return str(client._do_request("GET", VERSION_PATH).json()["ray_version"])
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What Ray's client wants to know of a response."""
+
+    status_code: int
+    text: str
+
+    def json(self) -> Any:
+        return json.loads(self.text)
