@@ -10,8 +10,8 @@ draw, and later the same mutants again, in whatever files they are by then:
 Each mutant is made in a clone of what is committed, and ends with the first test that fails or at a limit of time. A
 test counts only if it passes without the mutant. Coverage sees the process that runs the tests: a line that only Ray's
 workers or commands of their own reach is tried by the tests of CHILDREN. A statement of a module or a class runs when
-it is imported, before any test: it is tried by those that reach a line which names what it binds. One that survives the
-quickest tests of --seconds is tried again by more.
+it is imported, before any test: it is tried by those that reach a line which names what it binds. What survives --most
+tests is tried again by more.
 
 A mutant is found again by its function and its text, by its text alone, or by its place in the function. If it is lost,
 look where its line went, and correct its line of the stored file; one whose line is no more stays lost.
@@ -47,7 +47,8 @@ from coverage import CoverageData
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = "tmc_sweep"
-FACTOR, STARTING = 4.0, 60.0  # a mutant's limit: that much longer than measured, and what pytest takes to start
+FACTOR, STARTING = 4.0, 120.0  # a mutant's limit: that much longer than measured, and what pytest takes to start
+SECONDS = 40.0  # of tests, as measured, for one mutant
 CHILDREN = tuple(
     f"tests/{name}.py" for name in ("test_supervision", "sweep/test_raylet", "test_end_to_end", "sweep/test_ray")
 )
@@ -309,8 +310,8 @@ def place(mutant: Mutant) -> Statement:
 class Reached:
     """Which tests reach which lines, and how long each takes."""
 
-    def __init__(self, coverage: Path, durations: Path, most: float) -> None:
-        """Of what was measured, to try no mutant for more than `most` seconds."""
+    def __init__(self, coverage: Path, durations: Path, most: int) -> None:
+        """Of what was measured, to try no mutant by more than `most` tests."""
         self._data = CoverageData(str(coverage))
         self._data.read()
         self._files = {file[file.rindex(f"/{PACKAGE}/") + 1 :]: file for file in self._data.measured_files()}
@@ -322,16 +323,17 @@ class Reached:
         self._failing = [line.partition(" ")[2] for line in re.findall(r"^(?:FAILED|ERROR) .*$", said, re.M)]
 
     def tests(self, statement: Statement) -> list[str]:
-        """Those that try it, the quickest first."""
+        """Those that try it: first those that are named after its module, then the quickest."""
         if statement.runs_at_import:
             tests = {test for file, line in _naming(statement.binds) for test in self._by_line(file).get(line, ())}
             tests = tests or {test for some in self._by_line(statement.file).values() for test in some}
         else:
             tests = {test for line in statement.lines for test in self._by_line(statement.file).get(line, ())}
         sound = {test for test in tests if not any(line.startswith(test) for line in self._failing)}
-        ordered = sorted(sound, key=lambda test: (self._seconds[test], test))
+        module = Path(statement.file).stem
+        ordered = sorted(sound, key=lambda test: (module not in test, self._seconds[test], test))[: self._most]
         sums = accumulate(self._seconds[test] for test in ordered)
-        return [test for test, seconds in zip(ordered, sums, strict=True) if test == ordered[0] or seconds < self._most]
+        return [test for test, seconds in zip(ordered, sums, strict=True) if test == ordered[0] or seconds < SECONDS]
 
     def seconds(self, places: Sequence[str]) -> float:
         """What these tests, or files of tests, took."""
@@ -437,13 +439,13 @@ def main() -> None:
     options.add_argument("--again", type=Path, help="file of mutants, in place of a draw")
     options.add_argument("--coverage", type=Path, default=Path(".coverage"))
     options.add_argument("--durations", type=Path, default=Path("durations.txt"))
-    options.add_argument("--seconds", type=float, default=40.0, help="of tests for one mutant, the quickest first")
+    options.add_argument("--most", type=int, default=40, help="tests for one mutant")
     options.add_argument("--lanes", type=int, default=2)
     options.add_argument("--store", type=Path, help="file to write them to, with their outcomes")
     given = options.parse_args()
     seed, mutants = stored(given.again) if given.again else (given.seed, draw(given.seed, given.count))
     print(f"{len(mutants)} mutants of seed {seed}")
-    reached = Reached(given.coverage, given.durations, given.seconds)
+    reached = Reached(given.coverage, given.durations, given.most)
     outcomes = tried([mutant for mutant in mutants if not mutant.outcome], reached, given.lanes)
     ended = []
     for mutant in mutants:
