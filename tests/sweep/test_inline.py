@@ -153,6 +153,8 @@ def test_where_ray_is_missing_a_sweep_is_trained_and_its_record_says_so(
     assert (refused.returncode, refused.stderr.count("\n")) == (3, 1)
     assert "the executor ray needs the package ray, but it is missing" in refused.stderr
     assert not paths.results.exists()
+    jobs = subprocess.run([*command[:3], "ls"], capture_output=True, text=True, check=False)
+    assert (jobs.returncode, "this needs the package ray, but it is missing: run" in jobs.stderr) == (3, True)
     trained = subprocess.run([*command, "--executor", "inline"], capture_output=True, text=True, check=False)
     assert trained.returncode == 0, trained.stderr
     check(paths, space(), digits)

@@ -12,7 +12,7 @@ import typer
 
 from tmc_sweep.cli.forward import forward, load_space, on_cluster, run_there
 from tmc_sweep.cli.terminal import console, messages, show, tell, warnings
-from tmc_sweep.errors import RESULTS, InputError, StorageError, TmcSweepError, command
+from tmc_sweep.errors import RESULTS, CannotRunError, InputError, StorageError, TmcSweepError, command
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.supervision import supervised
 
@@ -69,6 +69,11 @@ def main(*, in_process: bool = False) -> None:
     except OSError as error:  # a folder one may not enter, a name too long for the file system
         tell(f"tmc-sweep: {error.filename or 'a file'}: {error.strerror or error}")
         sys.exit(StorageError.exit_code)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "ray":
+            raise
+        tell("tmc-sweep: this needs the package ray, but it is missing: run `pip install 'ray[default,tune]'`")
+        sys.exit(CannotRunError.exit_code)
     except RuntimeError as error:  # what a class that is being made at an import turns it into
         if not isinstance(error.__cause__, KeyboardInterrupt):
             raise
