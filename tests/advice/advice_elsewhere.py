@@ -12,6 +12,7 @@ OBEYED = {
     "test_each_trial_in_a_process_of_its_own_is_refused_until_that_is_not_asked_for",
     "sweep/executor.py:: use one of them": "sweep/test_inline.py::"
     "test_another_executor_is_refused_with_the_choices_and_one_of_them_trains",
+    "--cluster trains on the Ray of": "cli/test_forward.py::test_what_trains_there_is_ray",
     "this needs the package ray": "sweep/test_inline.py::"
     "test_where_ray_is_missing_a_sweep_is_trained_and_its_record_says_so",
     "the executor ray needs the package": "sweep/test_inline.py::"

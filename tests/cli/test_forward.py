@@ -123,6 +123,16 @@ def test_a_mistake_in_a_search_space_is_found_here(head: StandIn, file: Callable
     assert (ended.code, head.scripts) == (2, [])
 
 
+def test_what_trains_there_is_ray(head: StandIn, fetched: list[tuple[str, Path]], file: Callable[..., Path]):
+    refused = command("run", file(), "--executor", "inline", "--cluster", "c.yaml")
+    assert (refused.code, head.scripts) == (2, [])
+    assert "the Ray of that cluster, but got --executor inline: leave one out" in refused.err
+    assert command("run", file(), "--cluster", "c.yaml").code == 0
+    head.ends = [0]
+    assert command("run", file(), "--executor", "ray", "--cluster", "c.yaml").code == 0
+    assert head.scripts == ['exec tmc-sweep submit "$HOME"/sent.yaml --follow'] * 2
+
+
 @pytest.mark.parametrize("code", [0, 1, 137])
 def test_run_submits_follows_and_brings_the_tables(
     head: StandIn, fetched: list[tuple[str, Path]], file: Callable[..., Path], tmp_path: Path, code: int

@@ -33,7 +33,7 @@ Elsewhere = Callable[[typer.Context, Path], None]
 
 _NOT_BEGUN = (InputError.exit_code, CannotRunError.exit_code, SweepBusyError.exit_code)  # a job that changed no table
 _HERE = ("cluster", "file", "assignments")  # what is done before a verb is sent
-_RUN_HERE = (*_HERE, "results", "quiet", "verbose", "as_json")
+_RUN_HERE = (*_HERE, "executor", "results", "quiet", "verbose", "as_json")
 _PAUSES = (1.0, 5.0, 15.0)  # seconds, between one broken connection and the next try
 _LASTING_SECONDS = 60.0  # of a connection after which the next break is a new one
 
@@ -92,6 +92,10 @@ def run_there(context: typer.Context, cluster: Path) -> None:
     from tmc_sweep.tables.summary import summarize
 
     given = context.params
+    if given["executor"] != "ray":
+        raise InputError(
+            f"--cluster trains on the Ray of that cluster, but got --executor {given['executor']}: leave one out"
+        )
     space = load_space(given["file"], given["max_trials"], given["assignments"])
     head = find_head(cluster)
     head.check_version()
