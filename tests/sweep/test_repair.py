@@ -3,7 +3,7 @@
 import errno
 import shutil
 from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -152,43 +152,39 @@ def test_after_any_damage_no_row_is_lost_and_the_sweep_ends_in_the_same_bits(
     assert verify(paths).problems == ()
 
 
-class KilledError(BaseException):
-    """Handled by nothing, as a kill is not."""
+class Snapshots:
+    """In place of a folder's fsync, which ends every change of a file: keeps each state that a kill there leaves."""
+
+    def __init__(self, results: Path, folder: Path) -> None:
+        self.results, self.folder, self.last = results, folder, files_in(results)
+        self.kept: list[SweepPaths] = []
+
+    def __call__(self, _: Path) -> None:
+        if (now := files_in(self.results)) != self.last:
+            self.last = now
+            self.kept.append(SweepPaths(self.folder / str(len(self.kept)), "tiny"))
+            shutil.copytree(self.results, self.kept[-1].results)
 
 
-class DyingSync:
-    """In place of a folder's fsync, which ends every change of a file: after so many the process is dead."""
-
-    def __init__(self, results: Path, fatal: int) -> None:
-        self.results, self.left = results, fatal
-
-    def __call__(self, folder: Path) -> None:
-        self.left -= folder.is_relative_to(self.results)  # above it nothing changes
-        if self.left <= 0:
-            raise KilledError
+def files_in(folder: Path) -> dict[Path, bytes]:
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("damage", [break_part, lose_table, break_trials, break_all_but_checkpoints])
 def test_broken_off_anywhere_it_can_be_called_again(
-    paths: SweepPaths, damage: Callable[[SweepPaths], None], monkeypatch: pytest.MonkeyPatch
+    paths: SweepPaths, tmp_path: Path, damage: Callable[[SweepPaths], None], monkeypatch: pytest.MonkeyPatch
 ):
-    before, whole = table(paths.epochs), paths.results.with_name("whole")
+    before = table(paths.epochs)
     damage(paths)
-    shutil.copytree(paths.results, whole)
-
-    for fatal in range(1, 100):
-        shutil.rmtree(paths.results)
-        shutil.copytree(whole, paths.results)
-        dies = DyingSync(paths.results, fatal)
-        with monkeypatch.context() as patch, suppress(KilledError):
-            patch.setattr(files, "_sync_folder", dies)
-            repair(paths)
-        repair(paths)
-        assert verify(paths).problems == ()
-        pd.testing.assert_frame_equal(table(paths.epochs), before, check_exact=True)
-        if dies.left > 0:
-            return
-    pytest.fail("there were more operations than thought")
+    snapshots = Snapshots(paths.results, tmp_path)
+    monkeypatch.setattr(files, "_sync_folder", snapshots)
+    repair(paths)
+    monkeypatch.undo()
+    assert snapshots.kept
+    for left in snapshots.kept:
+        repair(left)
+        assert verify(left).problems == ()
+        pd.testing.assert_frame_equal(table(left.epochs), before, check_exact=True)
 
 
 def test_what_is_broken_is_set_aside_as_it_was_and_never_deleted(paths: SweepPaths):

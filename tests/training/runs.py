@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import torch
+from twin import unchecked
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import Images, Split
@@ -32,6 +33,7 @@ def pack_of(images: Images, *configs: TrialConfig) -> Pack:
     return Pack([TrialState.initial(config) for config in configs], Split.of(images, configs[0]))
 
 
+@unchecked()
 def run(images: Images, *configs: TrialConfig, epochs: int = 2) -> list[TrialState]:
     """The members' states after some epochs in one pack."""
     pack = pack_of(images, *configs)

@@ -43,8 +43,9 @@ def naive_epoch(config: TrialConfig, images: torch.Tensor) -> tuple[TrialState, 
 def test_an_epoch_equals_the_protocol_written_naively(digits: Images, name: str, objective: str):
     config = configured(**SHAPES[name] | {"objective": objective, "adam_eps": 1e-2})
     expected, objective_mean, grad_norm = naive_epoch(config, torch.tensor(digits.train[:157]))
-    (state,) = run(digits, config, epochs=1)
-    start = TrialState.initial(config)
+    pack = pack_of(digits, config)
+    pack.train_epoch()
+    start, state = TrialState.initial(config), pack.state(0)
     for key, value in state.parameters.items():
         moved, wanted = value - start.parameters[key], (expected.parameters[key] - start.parameters[key]).detach()
         torch.testing.assert_close(moved, wanted, rtol=1e-3, atol=2e-5, msg=lambda text, key=key: f"{key}: {text}")
@@ -57,9 +58,11 @@ def test_an_epoch_equals_the_protocol_written_naively(digits: Images, name: str,
 def test_members_equal_their_solo_runs(digits: Images, name: str, K: int):
     own = ({"seed": 0, "lr": 1e-3}, {"seed": 1, "lr": 1e-2}, {"seed": 2, "lr": 1e-3, "adam_eps": 1e-8})
     configs = [configured(**SHAPES[name], K=K, **fields) for fields in own]
-    for config, packed in zip(configs, run(digits, *configs), strict=True):
-        (solo,) = run(digits, config)
-        assert_same_state(packed, solo, rtol=0.0 if name in MULTIPLES_OF_4 else 1e-3)
+    pack = pack_of(digits, *configs)
+    pack.train_epoch()
+    for index, config in enumerate(configs):
+        (solo,) = run(digits, config, epochs=1)
+        assert_same_state(pack.state(index), solo, rtol=0.0 if name in MULTIPLES_OF_4 else 1e-3)
 
 
 @pytest.mark.parametrize("K", [1, 3])
