@@ -12,7 +12,7 @@ from tmc_sweep.records import EpochRecord
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.space.schema import Scheduler
 from tmc_sweep.sweep.curves import Curves
-from tmc_sweep.sweep.stopping import Stopping
+from tmc_sweep.sweep.early_stopping import EarlyStopping
 
 History = Mapping[str, Sequence[Sequence[EpochRecord]]]  # by cell: what its seeds recorded, epoch by epoch
 
@@ -40,7 +40,7 @@ def replayed(grid: SearchSpace, scheduler: Scheduler, history: History, order: S
     """Begin these cells in this order, each as soon as a slot is free, and let the scheduler stop them."""
     curves = Curves(grid.statistic.metric, {})
     curves.add(grid.trials())
-    stopping = Stopping(scheduler, grid.statistic, curves)
+    stopping = EarlyStopping(scheduler, grid.statistic, curves)
     waiting = deque(order)
     running: list[tuple[float, str, int]] = []  # when an epoch ends, of which cell, and which
     rows, kept = 0, set()

@@ -24,9 +24,9 @@ from tmc_sweep.records import EpochRecord, Status
 from tmc_sweep.space import SearchSpace, parse
 from tmc_sweep.space.schema import Scheduler
 from tmc_sweep.sweep.curves import Curves
+from tmc_sweep.sweep.early_stopping import EarlyStopping
 from tmc_sweep.sweep.pack_run import PackRun
 from tmc_sweep.sweep.recorder import Recorder
-from tmc_sweep.sweep.stopping import Stopping
 from tmc_sweep.tables.lock import sweep_lock
 from tmc_sweep.tables.read import read_trials
 from tmc_sweep.tables.summary import summarize
@@ -132,7 +132,7 @@ def test_a_replay_is_what_a_sweep_does(tmp_path: Path) -> None:
     with sweep_lock(paths):
         recorder, curves = Recorder.open(paths, of.trials()), Curves("val_iwae", {})
         curves.add(of.trials())
-        recorder.choose(curves, Stopping(ASHA, of.statistic, curves))
+        recorder.choose(curves, EarlyStopping(ASHA, of.statistic, curves))
         for cell in of.cells:
             finish(PackRun(of.trials_of(cell), images, RecordedChannel(recorder), "cpu", twin.NEVER))
     trials = read_trials(tmp_path / "stopped")

@@ -11,9 +11,9 @@ from tmc_sweep.report.processes import processes, unproven
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.space.load import parse
 from tmc_sweep.space.schema import Resources
+from tmc_sweep.sweep.early_stopping import in_turn
 from tmc_sweep.sweep.packing import Packer
 from tmc_sweep.sweep.runner import run
-from tmc_sweep.sweep.stopping import in_turn
 from tmc_sweep.tables.read import read_attempts, read_epochs
 
 pytestmark = pytest.mark.cluster

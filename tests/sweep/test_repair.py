@@ -18,11 +18,11 @@ from tmc_sweep.errors import StorageError, SweepBusyError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
 from tmc_sweep.space import SearchSpace, parse
+from tmc_sweep.sweep.early_stopping import EarlyStopping
 from tmc_sweep.sweep.pack_run import PackRun
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.sweep.repair import repair
 from tmc_sweep.sweep.search import choosing
-from tmc_sweep.sweep.stopping import Stopping
 from tmc_sweep.sweep.verify import verify
 from tmc_sweep.tables import files, manifest
 from tmc_sweep.tables.checkpoints import CheckpointFiles
@@ -313,7 +313,7 @@ def test_rows_that_come_back_count_as_let_go_which_is_said(tmp_path: Path, monke
         "tiny.yaml",
     )
     with monkeypatch.context() as patch:
-        patch.setattr(Stopping, "_against", lambda *_: None)  # let go, for now
+        patch.setattr(EarlyStopping, "_against", lambda *_: None)  # let go, for now
         assert set(decided(paths, space, epochs=3).values()) == {Status.PENDING}
     break_part(paths)
     write_manifest(paths, replace(read_manifest(paths), decisions={space.trials()[0].cell_id: Decision(2)}))

@@ -12,8 +12,8 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
 from tmc_sweep.space.load import parse
 from tmc_sweep.sweep import runner
+from tmc_sweep.sweep.early_stopping import fair_order
 from tmc_sweep.sweep.progress import Snapshot, TrialProgress
-from tmc_sweep.sweep.stopping import fair_order
 from tmc_sweep.sweep.writer import Writer
 from tmc_sweep.tables.pace import recorded_paces
 

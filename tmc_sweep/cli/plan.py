@@ -12,9 +12,9 @@ from tmc_sweep.models import count_parameters
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
 from tmc_sweep.space import SearchSpace
+from tmc_sweep.sweep.early_stopping import in_turn
 from tmc_sweep.sweep.forecast import Forecast, forecast
 from tmc_sweep.sweep.search import known_trials
-from tmc_sweep.sweep.stopping import in_turn
 from tmc_sweep.tables.manifest import read_manifest
 from tmc_sweep.tables.pace import Estimate, Paces, estimate, recorded_paces
 from tmc_sweep.tables.read import stored_trials

@@ -14,8 +14,8 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import ENDED, FINISHED, MEANS, OPEN, EpochRecord, Status
 from tmc_sweep.sweep.checkpoint_budget import DROPPED, CheckpointBudget
 from tmc_sweep.sweep.curves import Curves
+from tmc_sweep.sweep.early_stopping import EarlyStopping
 from tmc_sweep.sweep.messages import Ack, Message, Reply, Report, Started, StartTrial
-from tmc_sweep.sweep.stopping import Stopping
 from tmc_sweep.tables.attempts import AttemptTable, name_of_pack
 from tmc_sweep.tables.checkpoints import CheckpointFiles, pass_over
 from tmc_sweep.tables.earlier import WHY, is_earlier
@@ -42,7 +42,7 @@ class Recorder:
         self._cells: defaultdict[str, list[str]] = defaultdict(list)
         self._know(configs)
         self._curves: Curves | None = None
-        self._stopping: Stopping | None = None
+        self._early_early_stopping: EarlyStopping | None = None
         self._pack_of = {
             trial_id: pack for pack in self._manifest.packs for trial_id in pack
         }  # as its last StartTrial said
@@ -82,9 +82,9 @@ class Recorder:
         if self._curves:
             self._curves.add(configs)
 
-    def choose(self, curves: Curves, stopping: Stopping | None) -> None:
+    def choose(self, curves: Curves, early_stopping: EarlyStopping | None) -> None:
         """From now on keep these curves, and let this decide with each epoch that is recorded which trials end."""
-        self._curves, self._stopping = curves, stopping
+        self._curves, self._early_stopping = curves, early_stopping
 
     @property
     def decisions(self) -> Mapping[str, Decision]:
@@ -250,7 +250,7 @@ class Recorder:
         if self._curves:
             self._curves.take(report.records)
         cell = self._configs[report.trial_id].cell_id
-        if self._stopping and (decision := self._stopping.decide(cell)):
+        if self._early_stopping and (decision := self._early_stopping.decide(cell)):
             self._decisions[cell] = decision
             self._manifest_changed = True
         self._stop_if_decided(cell)

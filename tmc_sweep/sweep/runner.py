@@ -12,6 +12,7 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.space import load as load_space
+from tmc_sweep.sweep.early_stopping import in_turn
 from tmc_sweep.sweep.executor import Open, Packs, open_executor
 from tmc_sweep.sweep.packing import Packer, PackPlan
 from tmc_sweep.sweep.progress import Listener, TrialProgress
@@ -19,7 +20,6 @@ from tmc_sweep.sweep.publisher import publishing
 from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.sweep.search import CellSearch, choosing, known_trials
 from tmc_sweep.sweep.signals import StopSignal, stop_signal
-from tmc_sweep.sweep.stopping import in_turn
 from tmc_sweep.sweep.writer import Writer
 from tmc_sweep.tables.lock import sweep_lock
 from tmc_sweep.tables.manifest import open_manifest

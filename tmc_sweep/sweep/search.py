@@ -8,8 +8,8 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import ENDED, Status
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.sweep.curves import Curves
+from tmc_sweep.sweep.early_stopping import EarlyStopping
 from tmc_sweep.sweep.recorder import Recorder
-from tmc_sweep.sweep.stopping import Stopping
 from tmc_sweep.sweep.study import Outcome, Study, picks
 from tmc_sweep.tables.read import read_curves
 from tmc_sweep.tables.trials import TrialRow, config_of
@@ -86,7 +86,7 @@ def choosing(
     diverged = [name for config in configs if recorder.row(name := config.trial_id)["status"] == Status.DIVERGED]
     curves = Curves(space.statistic.metric, read_curves(paths, space.statistic.metric), diverged)
     curves.add(configs)
-    stopping = Stopping(space.scheduler, space.statistic, curves, recorder.decisions) if space.scheduler else None
+    stopping = EarlyStopping(space.scheduler, space.statistic, curves, recorder.decisions) if space.scheduler else None
     recorder.choose(curves, stopping)
     if not space.adaptive:
         return None

@@ -37,7 +37,7 @@ def in_turn(space: SearchSpace, configs: Sequence[TrialConfig]) -> Sequence[Tria
     return fair_order(configs) if space.scheduler and not space.adaptive else configs
 
 
-class Stopping:
+class EarlyStopping:
     """Decides, as the curves grow, which cells are to stop, and why.
 
     What is on record when it begins counts as decided: an epoch that is stored without a decision was let go.

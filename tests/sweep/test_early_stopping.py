@@ -12,9 +12,9 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EpochRecord, Status
 from tmc_sweep.space.schema import Scheduler, Statistic
 from tmc_sweep.sweep.curves import Curves
+from tmc_sweep.sweep.early_stopping import Decisions, EarlyStopping, fair_order
 from tmc_sweep.sweep.messages import Ack, Report, Started
 from tmc_sweep.sweep.recorder import Recorder
-from tmc_sweep.sweep.stopping import Decisions, Stopping, fair_order
 from tmc_sweep.tables.manifest import Decision
 from tmc_sweep.tables.read import read_curves
 from tmc_sweep.tables.trials import missing
@@ -45,7 +45,7 @@ class Sweep:
     ) -> None:
         self.curves = Curves("val_iwae", {})
         self.curves.add([config for cell in of for config in cell])
-        self.stopping = Stopping(scheduler, VAL.model_copy(update={"mode": mode}), self.curves, decisions)
+        self.stopping = EarlyStopping(scheduler, VAL.model_copy(update={"mode": mode}), self.curves, decisions)
 
     def train(self, config: TrialConfig, *values: float) -> dict[str, str]:
         """The trial's epochs from the first on, until something is stopped; what that is."""
@@ -167,7 +167,7 @@ def _opened(paths: SweepPaths, configs: list[TrialConfig]) -> Recorder:
     recorder = Recorder.open(paths, configs)
     curves = Curves("val_iwae", read_curves(paths, "val_iwae"))
     curves.add(configs)
-    recorder.choose(curves, Stopping(ASHA, VAL, curves, recorder.decisions))
+    recorder.choose(curves, EarlyStopping(ASHA, VAL, curves, recorder.decisions))
     return recorder
 
 
