@@ -10,7 +10,7 @@ from pathlib import Path
 
 from wait import wait_until
 
-from tmc_sweep.sweep import trainable
+from tmc_sweep.sweep import trainable, worker
 from tmc_sweep.sweep.channel import QueueChannel
 
 _VARIABLE = "TMC_TEST_GATE"
@@ -83,7 +83,7 @@ class GatedChannel(QueueChannel):
         return QueueChannel.stopping.__get__(self)
 
 
-class GatedRun(trainable.PackRun):
+class GatedRun(worker.PackRun):
     """Counts what it has trained."""
 
     _channel: GatedChannel
@@ -97,7 +97,7 @@ class GatedRun(trainable.PackRun):
 
 def install() -> None:
     """Let this process train by the gate."""
-    trainable.PackRun, trainable.QueueChannel = GatedRun, GatedChannel
+    worker.PackRun, trainable.QueueChannel = GatedRun, GatedChannel
 
 
 def _gate() -> Gate:

@@ -16,6 +16,8 @@ import pytest
 
 from tests.cluster.laptop import BIN, Laptop, laptop_of
 
+pytestmark = pytest.mark.cluster
+
 ROOT = Path(__file__).parents[2]
 SCALED_DOWN = {
     "data": "digits",
@@ -31,8 +33,6 @@ SCALED_DOWN = {
 }
 ON_LOGICAL_GPUS = """#!{python}
 import json, os, sys
-
-pytestmark = pytest.mark.cluster
 config = json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR") or "{{}}")
 config["runtime_env"] = {{**config.get("runtime_env", {{}}), "worker_process_setup_hook": "logical_gpus.install"}}
 os.environ["RAY_JOB_CONFIG_JSON_ENV_VAR"] = json.dumps(config)

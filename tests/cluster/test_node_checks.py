@@ -22,10 +22,10 @@ from tmc_sweep.cluster.machine import this_machine
 from tmc_sweep.cluster.nodes import ask_nodes, check_nodes
 from tmc_sweep.sweep.session import joined
 
+pytestmark = pytest.mark.cluster
+
 WRONG = """
 import collections, shutil, time
-
-pytestmark = pytest.mark.cluster
 now, usage = time.time, shutil.disk_usage
 time.time = lambda: now() - 100_000
 shutil.disk_usage = lambda path: usage(path)._replace(free=1000)

@@ -64,7 +64,7 @@ def run(paths: SweepPaths, acknowledged: Rows, tries: int = 3) -> None:
 def stopping_after(tries: int) -> Callable[[], bool]:
     """Whether the sweep is to stop, which who waits for storage asks after each failure."""
     failures = count(1)
-    return lambda: next(failures) % tries == 0
+    return lambda: next(failures) >= tries
 
 
 def _deliver(writer: Writer, acknowledged: Rows, messages: Sequence[Message]) -> list[Reply]:

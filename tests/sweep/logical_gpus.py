@@ -2,10 +2,11 @@
 
 import gate
 
-from tmc_sweep.sweep import trainable, worker
+from tmc_sweep.sweep import worker
 
 
 def install() -> None:
     """Let this process train on the processor, by the gate."""
-    trainable.prepare = lambda cpu, gpu, tf32: worker.prepare(cpu, 0.0, tf32)
+    prepare = worker.prepare
+    worker.prepare = lambda cpu, gpu, tf32: prepare(cpu, 0.0, tf32)
     gate.install()

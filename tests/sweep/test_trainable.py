@@ -9,7 +9,7 @@ from twin import RecordedChannel, small
 from tmc_sweep.data import Images
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.space.schema import Resources
-from tmc_sweep.sweep import trainable
+from tmc_sweep.sweep import trainable, worker
 from tmc_sweep.sweep.packing import PackPlan
 from tmc_sweep.sweep.recorder import Recorder
 
@@ -20,7 +20,7 @@ def test_the_share_of_a_gpu_is_on_record(digits: Images, paths: SweepPaths, monk
     asked: list[float] = []
     monkeypatch.setattr(ray, "get", lambda value: value)
     monkeypatch.setattr(trainable, "QueueChannel", lambda _: RecordedChannel(recorder))
-    monkeypatch.setattr(trainable, "prepare", lambda cpu, gpu, tf32: asked.append(gpu) or "cpu")
+    monkeypatch.setattr(worker, "prepare", lambda cpu, gpu, tf32: asked.append(gpu) or "cpu")
     packs = {7: PackPlan((config,), 1.0, 0.25, "eager")}
     tuned = trainable.PackTrainable.__new__(trainable.PackTrainable)
     tuned.setup(

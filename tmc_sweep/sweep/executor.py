@@ -4,6 +4,7 @@ Whoever trains them, the same writer records them, so tables and checkpoints are
 other's.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from tmc_sweep.sweep.capacity import Capacity
 from tmc_sweep.sweep.packing import Measure, PackPlan
 from tmc_sweep.sweep.signals import StopSignal
 from tmc_sweep.sweep.writer import Writer
+from tmc_sweep.text import last_line
 
 EXECUTORS = ("ray", "inline")
 Reason = tuple[PackPlan, str]  # why a pack did not come to its end
@@ -31,6 +33,11 @@ class Packs:
     more: Callable[[], Sequence[PackPlan]] | None = None  # none when there are no more
     ended: Callable[[PackPlan], None] = lambda _: None  # told of each that came to its end
     at_once: int = 1  # how many of those asked for
+
+
+def reason_of(said: object) -> str:
+    """One sentence of what an error's traceback says: its last line, ours without the name of its class."""
+    return re.sub(r"^tmc_sweep\.errors\.\w+: ", "", last_line(said) or type(said).__name__)
 
 
 class Executor(Protocol):

@@ -9,9 +9,9 @@ from tmc_sweep.space import SearchSpace
 from tmc_sweep.space.schema import Resources
 from tmc_sweep.sweep.capacity import Capacity
 from tmc_sweep.sweep.packing import Packer, PackPlan
-from tmc_sweep.sweep.worker import measured_cost, prepare
+from tmc_sweep.sweep.worker import measured_cost, prepare, settings_kept
 from tmc_sweep.tables.trials import TrialRow, config_of
-from tmc_sweep.training import Cost, Engine, remembered, shape, threads
+from tmc_sweep.training import Cost, Engine, remembered, shape
 
 _NO_LIMIT = 2**62  # bytes
 
@@ -45,7 +45,7 @@ def forecast(
     resources, shares = space.resources, _shares(rows)
     known = _Known(resources, shares, here=here, probe=probe)
     packer = Packer(resources, nodes, known, cells_apart=space.chooses)
-    with threads():
+    with settings_kept():
         packs = packer.plan(configs, recorded)
         guessed = set(known.guessed)
         seconds: dict[str, float] = {}

@@ -5,23 +5,24 @@ an adaptive search, and for early stopping, that is what Ray gives where there i
 """
 
 import logging
+from bdb import BdbQuit
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from traceback import format_exception_only
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import Images
 from tmc_sweep.errors import TmcSweepError
 from tmc_sweep.space.schema import Resources
 from tmc_sweep.sweep.capacity import Capacity, capacity_here, check_fits
-from tmc_sweep.sweep.executor import Packs, Reason
+from tmc_sweep.sweep.executor import Packs, Reason, reason_of
 from tmc_sweep.sweep.memory import free_memory
 from tmc_sweep.sweep.messages import Ack, Message, Reply
-from tmc_sweep.sweep.pack_run import PackRun
 from tmc_sweep.sweep.packing import PackPlan
 from tmc_sweep.sweep.signals import StopSignal
-from tmc_sweep.sweep.worker import measured_cost, prepare
+from tmc_sweep.sweep.worker import begin, cannot_measure, measured_cost, settings_kept
 from tmc_sweep.sweep.writer import Writer
-from tmc_sweep.training import Cost, Engine, threads
+from tmc_sweep.training import Cost, Engine
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +34,6 @@ class DirectChannel:
         self, deliver: Callable[[list[Message]], list[Reply]], stopping: Callable[[], bool] = lambda: False
     ) -> None:
         self.refused: set[str] = set()
-        self.error: BaseException | None = None  # the writer's, which ends the sweep
         self._deliver = deliver
         self._stopping = stopping
 
@@ -44,11 +44,7 @@ class DirectChannel:
 
     def ask(self, messages: Sequence[Message]) -> list[Reply]:
         """Send, and wait until the messages are acted on and durable."""
-        try:
-            return self._deliver([*messages])
-        except BaseException as error:
-            self.error = error
-            raise
+        return self._deliver([*messages])
 
     def send(self, messages: Sequence[Message]) -> None:
         """As `ask`; the replies are read for refusals."""
@@ -58,6 +54,14 @@ class DirectChannel:
 
     def flush(self) -> None:
         """Nothing: all that was sent is durable."""
+
+
+class _WriterFailedError(BaseException):
+    """What the writer raised, past all that handles what training raises: it ends the sweep."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
 
 
 class Inline:
@@ -72,59 +76,68 @@ class Inline:
         self._stop = stop
 
     def measure(self, config: TrialConfig, members: int, gpu: float, engine: Engine) -> Cost:
-        """The cost of a pack in this process."""
+        """The cost of a pack in this process; CannotRunError if it cannot be measured."""
         self._stop.check()
-        with threads():
-            return measured_cost(config, members, gpu, engine, self._resources)
+        try:
+            with settings_kept():
+                return measured_cost(config, members, gpu, engine, self._resources)
+        except (TmcSweepError, BdbQuit):
+            raise
+        except Exception as error:
+            raise cannot_measure(members, error) from error
 
     def train(self, packs: Packs, writer: Writer) -> list[Reason]:
         """Train the packs, each to its end; one that fails leaves its reason, and the next one begins."""
 
         def deliver(messages: list[Message]) -> list[Reply]:
-            with self._stop.deferred():
+            try:
                 return writer.deliver(messages)
+            except Exception as error:
+                raise _WriterFailedError(error) from error
 
-        channel = DirectChannel(deliver, lambda: self._stop.number is not None)
         reasons: list[Reason] = []
-        with self._stop.asked():
-            for plan in _in_turn(packs):
-                if channel.stopping:
-                    break
-                try:
-                    with threads():
-                        self._train(plan, channel)
-                except Exception as error:
-                    if channel.error is not None:
-                        raise
-                    _log.debug("a pack failed:", exc_info=True)
-                    reasons.append((plan, _reason(error)))
-                else:
-                    packs.ended(plan)
-                free_memory()
+        try:
+            with self._stop.asked():
+                for plan in self._in_turn(packs):
+                    if reason := self._train(plan, DirectChannel(deliver, lambda: self._stopping)):
+                        reasons.append((plan, reason))
+                    elif not self._stopping:
+                        packs.ended(plan)
+                    free_memory()
+        except _WriterFailedError as failed:
+            raise failed.error from None
         return reasons
 
-    def _train(self, plan: PackPlan, channel: DirectChannel) -> None:
-        device = prepare(plan.cpu, plan.gpu, self._resources.tf32)
-        images = self._images[plan.trials[0].data]
-        run = PackRun(plan.trials, images, channel, device, self._resources.checkpoint_seconds, plan.engine, plan.gpu)
-        while not run.finished and not channel.stopping:
-            run.train_epoch()
-        run.close()
+    def _in_turn(self, packs: Packs) -> Iterator[PackPlan]:
+        """Those known at first, then those asked for, until there are none or the sweep is being stopped."""
+        plans = packs.first
+        while plans and not self._stopping:
+            for plan in plans:
+                if not self._stopping:
+                    yield plan
+            plans = packs.more() if packs.more and not self._stopping else ()
 
+    def _train(self, plan: PackPlan, channel: DirectChannel) -> str:
+        """Train the pack to its end, or until the sweep is being stopped; why it failed, if it did."""
+        try:
+            with settings_kept():
+                run = begin(plan, self._images, channel, self._resources)
+                while not run.finished and not channel.stopping:
+                    run.train_epoch()
+                run.close()
+        except BdbQuit:  # a debugger's
+            raise
+        except Exception as error:
+            _log.debug("a pack failed:", exc_info=True)
+            return reason_of("".join(format_exception_only(error)))
+        return ""
 
-def _in_turn(packs: Packs) -> Iterator[PackPlan]:
-    """Those known at first, then those asked for, until there are none."""
-    plans = packs.first
-    while plans:
-        yield from plans
-        plans = packs.more() if packs.more else ()
+    @property
+    def _stopping(self) -> bool:
+        return self._stop.number is not None
 
 
 @contextmanager
 def inline(resources: Resources, images: Mapping[str, Images], stop: StopSignal) -> Iterator[Inline]:
     """This process."""
     yield Inline(resources, images, stop)
-
-
-def _reason(error: Exception) -> str:
-    return str(error) if isinstance(error, TmcSweepError) else f"{type(error).__name__}: {error}"

@@ -6,11 +6,9 @@ import ray
 from ray.exceptions import RayError
 
 from tmc_sweep.config import TrialConfig
-from tmc_sweep.errors import CannotRunError
 from tmc_sweep.space.schema import Resources
 from tmc_sweep.sweep.packing import Measure
-from tmc_sweep.sweep.worker import measured_cost
-from tmc_sweep.text import last_line
+from tmc_sweep.sweep.worker import cannot_measure, measured_cost
 from tmc_sweep.training import Cost, Engine
 
 _CHECK_SECONDS = 0.2
@@ -34,9 +32,6 @@ def measuring(resources: Resources, check: Callable[[], None]) -> Measure:
                 check()
             return ray.get(found)
         except RayError as error:
-            raise CannotRunError(
-                f"measuring what a pack of {members} costs must work, but {last_line(error)}: "
-                "set resources.pack, resources.gpu and resources.engine instead of auto"
-            ) from None
+            raise cannot_measure(members, error) from None
 
     return measure

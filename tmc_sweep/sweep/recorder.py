@@ -42,7 +42,7 @@ class Recorder:
         self._cells: defaultdict[str, list[str]] = defaultdict(list)
         self._know(configs)
         self._curves: Curves | None = None
-        self._early_early_stopping: EarlyStopping | None = None
+        self._early_stopping: EarlyStopping | None = None
         self._pack_of = {
             trial_id: pack for pack in self._manifest.packs for trial_id in pack
         }  # as its last StartTrial said

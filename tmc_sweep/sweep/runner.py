@@ -82,14 +82,17 @@ def run(
         expected = space.n_cells * len(space.seeds)
         going = bool(left or (search and search.open))
         recorded = recorded_paces(paths) if going and listener else None
-        writer = Writer(recorder, configs, listener, check_held, lambda: stop.number is not None, expected, recorded)
+        writer = Writer(
+            recorder, configs, listener, check_held, lambda: stop.number is not None, expected, recorded, stop.deferred
+        )
         try:
             if going:
                 _train(left, images, space, writer, stop, search, opened)
         finally:
             writer.close()
         summary = summarize(paths.epochs, space.statistic.last, space.statistic.metric)
-        write_summary(paths, summary)
+        with stop.deferred():
+            write_summary(paths, summary)
         stop.check()
     return SweepResult(paths, writer.progress.snapshot().trials, summary, behind())
 
@@ -116,11 +119,7 @@ def _train(
         if len(executor.nodes) == 1:  # it has all its slots at once; others may come late, or not at all
             writer.progress.slots = packer.slots(max((plan.gpu for plan in packs.first), default=0.0))
             writer.show()
-        try:
-            reasons = executor.train(packs, writer)
-        except BaseException:
-            writer.leave()
-            raise
+        reasons = executor.train(packs, writer)
         if stop.number is None:
             for plan, reason in reasons:
                 for config in plan.trials:

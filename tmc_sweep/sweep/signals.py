@@ -1,7 +1,7 @@
-"""SIGINT and SIGTERM: the first ends the sweep, the second at once.
+"""SIGINT and SIGTERM: the first ends the sweep in order, the second at once, but never in the middle of a write.
 
-Tune gives its trials some fifteen seconds. They learn of the signal through the queue (`Channel.stopping`), drop the
-epoch in progress and checkpoint the one before it, so a single minibatch may take about ten.
+Who trains learns of the first by `Channel.stopping`, drops the epoch in progress and checkpoints the one before it.
+Tune gives its trials some fifteen seconds for that, so a single minibatch may take about ten.
 """
 
 import signal
@@ -20,7 +20,7 @@ class StopSignal:
         self.number: int | None = None
         self._tuning = False
         self._asked = False
-        self._deferred = False
+        self._deferred = 0  # how often, one within another
         self._again = False
 
     def listen(self) -> None:
@@ -50,12 +50,15 @@ class StopSignal:
     @contextmanager
     def deferred(self) -> Iterator[None]:
         """What runs inside is broken off by no signal; a second one ends the sweep once it is done."""
-        self._deferred = True
+        if threading.current_thread() is not threading.main_thread():
+            yield  # in which no signal is handled
+            return
+        self._deferred += 1
         try:
             yield
         finally:
-            self._deferred = False
-        if self._again:
+            self._deferred -= 1
+        if self._again and not self._deferred:
             raise self._interrupted()
 
     def interrupt_tune(self) -> None:
@@ -73,7 +76,7 @@ class StopSignal:
         return SweepInterruptedError(f"stopped by {signal.Signals(number).name}: run the same command to go on", number)
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
-        if number == signal.SIGUSR1:  # from interrupt_tune, before Tune listens
+        if number == signal.SIGUSR1 and self._tuning:  # from interrupt_tune, before Tune listens
             raise self._interrupted()
         first = self.number is None
         self.number = number

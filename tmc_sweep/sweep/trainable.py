@@ -12,7 +12,7 @@ from tmc_sweep.sweep.channel import QueueChannel
 from tmc_sweep.sweep.memory import free_memory
 from tmc_sweep.sweep.pack_run import PackRun
 from tmc_sweep.sweep.packing import PackPlan
-from tmc_sweep.sweep.worker import prepare
+from tmc_sweep.sweep.worker import begin
 
 
 class PackTrainable(tune.Trainable):
@@ -31,21 +31,11 @@ class PackTrainable(tune.Trainable):
     ) -> None:
         """Be ready for the pack that the queue has by the number in `config`, on a GPU if given a share of one."""
 
-        def begin(number: int) -> PackRun:
+        def begun(number: int) -> PackRun:
             plan: PackPlan = ray.get(ray.get(queue.pack.remote(number)))
-            device = prepare(plan.cpu, plan.gpu, resources.tf32)
-            of_pack = images[plan.trials[0].data]
-            return PackRun(
-                plan.trials,
-                of_pack,
-                QueueChannel(queue),
-                device,
-                resources.checkpoint_seconds,
-                plan.engine,
-                plan.gpu,
-            )
+            return begin(plan, images, QueueChannel(queue), resources)
 
-        self._begin = begin
+        self._begin = begun
         self._number = config["pack"]["number"]
         self._run: PackRun | None = None
 

@@ -6,7 +6,6 @@ Tuner of their own in the end.
 """
 
 import os
-import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ from tmc_sweep.data import Images
 from tmc_sweep.space.schema import Resources
 from tmc_sweep.sweep.capacity import Capacity
 from tmc_sweep.sweep.channel import Dispatcher, open_queue
-from tmc_sweep.sweep.executor import Packs, Reason
+from tmc_sweep.sweep.executor import Packs, Reason, reason_of
 from tmc_sweep.sweep.measuring import measuring
 from tmc_sweep.sweep.packing import PackPlan
 from tmc_sweep.sweep.scratch import scratch_folder
@@ -30,7 +29,6 @@ from tmc_sweep.sweep.session import ray_session
 from tmc_sweep.sweep.signals import StopSignal
 from tmc_sweep.sweep.trainable import PackTrainable
 from tmc_sweep.sweep.writer import Writer
-from tmc_sweep.text import last_line
 
 MAX_FAILURES = 3  # of a pack's process, before its trials count as failed
 _ROUNDS = 5
@@ -188,8 +186,7 @@ def _given_up_early(trial: Any) -> bool:
 def _reason(error: Any) -> str:
     if isinstance(error, RayActorError):
         return f"its process died {MAX_FAILURES + 1} times"
-    said = last_line(error or "its process ended early") or type(error).__name__
-    return re.sub(r"^tmc_sweep\.errors\.\w+: ", "", said)
+    return reason_of(error or "its process ended early")
 
 
 def _share(config: dict[str, Any]) -> tune.PlacementGroupFactory:

@@ -1,13 +1,34 @@
-"""What a process that trains sets first; and what a pack costs, measured in it."""
+"""A pack in the process that trains it: what is set first, the pack begun, and what it costs."""
 
 import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import torch
 
 from tmc_sweep.config import TrialConfig
+from tmc_sweep.data import Images
+from tmc_sweep.errors import CannotRunError
 from tmc_sweep.space.schema import Resources
 from tmc_sweep.sweep.memory import fits
-from tmc_sweep.training import Cost, Engine, cost
+from tmc_sweep.sweep.messages import Channel
+from tmc_sweep.sweep.pack_run import PackRun
+from tmc_sweep.sweep.packing import PackPlan
+from tmc_sweep.text import last_line
+from tmc_sweep.training import Cost, Engine, cost, threads
+
+
+@contextmanager
+def settings_kept() -> Iterator[None]:
+    """What `prepare` sets is as before afterwards: for a process that goes on with other work."""
+    precision = torch.get_float32_matmul_precision()
+    try:
+        with threads():
+            yield
+    finally:
+        torch.set_float32_matmul_precision(precision)
+        if torch.cuda.is_initialized():
+            torch.cuda.set_per_process_memory_fraction(1.0)
 
 
 def prepare(cpu: float, gpu: float, tf32: bool) -> str:
@@ -16,9 +37,15 @@ def prepare(cpu: float, gpu: float, tf32: bool) -> str:
     if not gpu:
         return "cpu"
     torch.set_float32_matmul_precision("high" if tf32 else "highest")
-    if gpu < 1:
-        torch.cuda.set_per_process_memory_fraction(gpu)
+    torch.cuda.set_per_process_memory_fraction(min(gpu, 1.0))
     return "cuda"
+
+
+def begin(plan: PackPlan, images: Mapping[str, Images], channel: Channel, resources: Resources) -> PackRun:
+    """The pack, begun in this process with what it gets."""
+    device = prepare(plan.cpu, plan.gpu, resources.tf32)
+    of_pack = images[plan.trials[0].data]
+    return PackRun(plan.trials, of_pack, channel, device, resources.checkpoint_seconds, plan.engine, plan.gpu)
 
 
 def measured_cost(config: TrialConfig, members: int, gpu: float, engine: Engine, resources: Resources) -> Cost:
@@ -28,3 +55,11 @@ def measured_cost(config: TrialConfig, members: int, gpu: float, engine: Engine,
     if fits(lambda: found.append(cost(config, members, device, engine))):
         return found[0]
     return Cost(math.inf, math.inf, 2**62, torch.cuda.mem_get_info()[1] if gpu else 0, math.inf)
+
+
+def cannot_measure(members: int, error: Exception) -> CannotRunError:
+    """The error of a pack whose cost cannot be measured."""
+    return CannotRunError(
+        f"measuring what a pack of {members} costs must work, but {last_line(error)}: "
+        "set resources.pack, resources.gpu and resources.engine instead of auto"
+    )

@@ -3,7 +3,8 @@
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import partial
 
@@ -17,12 +18,15 @@ from tmc_sweep.tables.pace import Paces
 
 _log = logging.getLogger(__name__)
 
+Deferred = Callable[[], AbstractContextManager[None]]
+
 
 class Writer:
     """A recorder in the hands of one thread at a time, until it is closed; and how the sweep stands.
 
     `check_held` raises if the sweep's lock is no longer ours. Storage that is full is waited for, unless `stopping`.
     `expected`: how many trials there are to be, of a search that chooses them. `recorded`: the paces of earlier runs.
+    `deferred`: inside, no signal breaks off what is written.
     """
 
     def __init__(
@@ -34,9 +38,11 @@ class Writer:
         stopping: Callable[[], bool],
         expected: int = 0,
         recorded: Paces | None = None,
+        deferred: Deferred = nullcontext,
     ) -> None:
         self.recorder = recorder
         self._check_held = check_held
+        self._deferred = deferred
         self._leaving = False
         self._retry = Retry(lambda: self._leaving or stopping())
         self._writing = threading.Lock()
@@ -46,7 +52,7 @@ class Writer:
 
     def deliver(self, messages: list[Message]) -> list[Reply]:
         """Apply and commit; what the replies acknowledge is durable."""
-        with self._writing:
+        with self._writes():
             self._check_held()
             replies = [self._retry.until_done(partial(self.recorder.receive, message)) for message in messages]
             self._retry.until_done(self._commit)
@@ -60,18 +66,19 @@ class Writer:
 
     def show(self) -> None:
         """Let the listener see how the sweep stands; one that fails is told no more, and training goes on."""
-        try:
-            if self._listener:
-                self._listener(self.progress.snapshot())
-        except SystemExit:  # rich's, when its terminal is gone
-            self._listener = None
-        except Exception:
-            self._listener = None
-            _log.exception("The sweep goes on, but its progress is shown no more, since the listener failed:")
+        with self._deferred():
+            try:
+                if self._listener:
+                    self._listener(self.progress.snapshot())
+            except SystemExit:  # rich's, when its terminal is gone
+                self._listener = None
+            except Exception:
+                self._listener = None
+                _log.exception("The sweep goes on, but its progress is shown no more, since the listener failed:")
 
     def add(self, configs: Sequence[TrialConfig]) -> None:
         """Put trials on record, durably, that were not known when the sweep began."""
-        with self._writing:
+        with self._writes():
             self._configs |= {config.trial_id: config for config in configs}
             self.recorder.add(configs)
             self._retry.until_done(self._commit)
@@ -80,7 +87,7 @@ class Writer:
 
     def fail(self, trial_id: str, reason: str) -> None:
         """Record that training is over for this trial, and why it failed if it has not ended in another way."""
-        with self._writing:
+        with self._writes():
             self.recorder.fail(trial_id, reason)
             self._retry.until_done(self._commit)
         self.progress.update(self._trial(trial_id))
@@ -92,12 +99,17 @@ class Writer:
     def close(self) -> None:
         """Store what there is. A thread that is still at work can change nothing after this."""
         self.leave()
-        with self._writing:
+        with self._writes():
             try:
                 self.recorder.release(datetime.now(UTC))
                 self._commit()
             finally:
                 self._check_held = _closed
+
+    @contextmanager
+    def _writes(self) -> Iterator[None]:
+        with self._deferred(), self._writing:
+            yield
 
     def _commit(self) -> None:
         self._check_held()
