@@ -1,17 +1,18 @@
-"""Mutants: small wrong changes of the package, drawn by a seed, each tried by the tests that reach its line.
+r"""Mutants: small wrong changes of the package, drawn by a seed, each tried by the tests that reach its line.
 
 First what each test reaches and how long it takes (`pip install pytest-cov`, which sees no tests without -n), then a
 draw, and later the same mutants again, in whatever files they are by then:
 
-    pytest -n 2 --cov=tmc_sweep --cov-context=test --cov-report= --durations=0 --durations-min=0 > durations.txt
+    pytest -n 2 -m "not long" --cov=tmc_sweep --cov-context=test --cov-report= --durations=0 --durations-min=0 \
+        > durations.txt
     python -m tests.mutants --seed 15 --store tests/golden/mutants.jsonl
     python -m tests.mutants --again tests/golden/mutants.jsonl --store again.jsonl
 
 Each mutant is made in a clone of what is committed, and ends with the first test that fails or at a limit of time. A
-test counts only if it passes without the mutant. Coverage sees the process that runs the tests: a line that only Ray's
-workers or commands of their own reach is tried by the tests of CHILDREN. A statement of a module or a class runs when
-it is imported, before any test: it is tried by those that reach a line which names what it binds. What survives --most
-tests is tried again by more.
+test counts only if it passes without the mutant. Coverage sees the process that runs the tests, neither Ray's workers
+nor commands of their own: what survives is tried by the tests of CHILDREN too. A statement of a module or a class runs
+when it is imported, before any test: it is tried by those that reach a line which names what it binds. What survives
+--most tests is tried again by more. `unclear`: the test fails without the mutant too, so try again.
 
 A mutant is found again by its function and its text, by its text alone, or by its place in the function. If it is lost,
 look where its line went, and correct its line of the stored file; one whose line is no more stays lost.
@@ -53,6 +54,7 @@ CHILDREN = tuple(
     f"tests/{name}.py" for name in ("test_supervision", "sweep/test_raylet", "test_end_to_end", "sweep/test_ray")
 )
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+HOW = ("-x", "-q", "--tb=no", "-p", "no:cacheprovider", "-m", "not long")
 DEFINITIONS = (*FUNCTIONS, ast.ClassDef)
 SWAPPED: Mapping[type, Sequence[type]] = {
     ast.Lt: (ast.LtE, ast.GtE),
@@ -362,14 +364,13 @@ class Clone:
     def outcome(self, mutant: Mutant, reached: Reached) -> Mutant:
         """The mutant, with what became of it."""
         tests = reached.tests(place(mutant))
-        trying = tests or CHILDREN
-        seconds = STARTING + FACTOR * reached.seconds(trying)
-        by = self._failing(mutant, True, trying, seconds)
-        if not by:
-            return replace(mutant, outcome="survived" if tests else "unreached", tests=len(tests))
-        alone = [by] if by.startswith("tests/") else trying
-        without = self._failing(mutant, False, alone, seconds)
-        return replace(mutant, outcome="unclear" if without else "killed", by=by, tests=len(tests))
+        for trying in (tests, CHILDREN):
+            seconds = STARTING + FACTOR * reached.seconds(trying)
+            if by := self._failing(mutant, True, trying, seconds) if trying else "":
+                alone = [by] if by.startswith("tests/") else trying
+                without = self._failing(mutant, False, alone, seconds)
+                return replace(mutant, outcome="unclear" if without else "killed", by=by, tests=len(tests))
+        return replace(mutant, outcome="survived" if tests else "unreached", tests=len(tests))
 
     def _failing(self, mutant: Mutant, made: bool, tests: Sequence[str], seconds: float) -> str:
         """The first test that fails, or why there is none; nothing if all pass."""
@@ -377,7 +378,7 @@ class Clone:
             arguments.write("\n".join(tests))
             arguments.flush()
             run = subprocess.Popen(
-                [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "-p", "no:cacheprovider", f"@{arguments.name}"],
+                [sys.executable, "-m", "pytest", *HOW, f"@{arguments.name}"],
                 cwd=self.folder,
                 env={**os.environ, "PYTHONPATH": str(self.folder), "OMP_NUM_THREADS": "1"},
                 stdout=subprocess.PIPE,
