@@ -14,8 +14,9 @@ nor commands of their own: what survives is tried by the tests of CHILDREN too. 
 when it is imported, before any test: it is tried by those that reach a line which names what it binds. What survives
 --most tests is tried again by more. `unclear`: the test fails without the mutant too, so try again.
 
-A mutant is found again by its function and its text, by its text alone, or by its place in the function. If it is lost,
-look where its line went, and correct its line of the stored file; one whose line is no more stays lost.
+A mutant is found again by its function and its text, by its text alone, or by a text much like it in a function of the
+same name: compare the two files. If it is lost, look where its line went, and correct its line of the stored file; one
+whose line is no more stays lost.
 
 mutmut 3 forks a process that has imported everything, which neither Ray nor torch's threads survive, and mangles
 functions that Ray pickles; cosmic-ray runs one command for all mutants, deletes no statement and draws by no seed.
@@ -37,6 +38,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
+from difflib import SequenceMatcher
 from functools import cache
 from itertools import accumulate
 from pathlib import Path
@@ -49,6 +51,7 @@ from coverage import CoverageData
 ROOT = Path(__file__).parents[1]
 PACKAGE = "tmc_sweep"
 FACTOR, STARTING = 4.0, 120.0  # a mutant's limit: that much longer than measured, and what pytest takes to start
+ALIKE = 0.7
 SECONDS = 40.0  # of tests, as measured, for one mutant
 CHILDREN = tuple(
     f"tests/{name}.py" for name in ("test_supervision", "sweep/test_raylet", "test_end_to_end", "sweep/test_ray")
@@ -115,11 +118,16 @@ class Mutant:
 
     def keys(self) -> Iterator[tuple[object, ...]]:
         """What it is found by, the surest first."""
-        yield self.file, self.function, self.statement, self.nth, self.before, self.after
-        yield self.function, self.before, self.after
-        yield self.before, self.after
-        yield self.file, self.function, self.statement, self.operator, self.nth
-        yield self.function, self.statement, self.operator, self.nth
+        change = (self.operator, self.nth, self.before, self.after)
+        yield self.file, self.function, self.statement, change
+        yield self.function, change
+        yield (change,)
+
+    def likeness(self, other: "Mutant") -> float:
+        """Of the two texts, up to 1; 0 where another thing is done to a statement."""
+        if (self.operator, self.nth) != (other.operator, other.nth):
+            return 0.0
+        return SequenceMatcher(None, self.before, other.before, autojunk=False).ratio()
 
 
 class Statement(NamedTuple):
@@ -288,7 +296,17 @@ def found(wanted: Mutant) -> Mutant | None:
     for keys, key in zip(_by_keys(), wanted.keys(), strict=True):
         if len(same := keys[key]) == 1:
             return same[0]
-    return None
+    likest = max(_by_name()[wanted.function.rpartition(".")[2]], key=wanted.likeness, default=wanted)
+    return likest if wanted.likeness(likest) > ALIKE and likest != wanted else None
+
+
+@cache
+def _by_name() -> Mapping[str, list[Mutant]]:
+    """Every mutant of the package by its function's own name."""
+    by_name: defaultdict[str, list[Mutant]] = defaultdict(list)
+    for statement in statements():
+        by_name[statement.function.rpartition(".")[2]] += (mutant for mutant, _ in statement.mutants())
+    return by_name
 
 
 @cache
