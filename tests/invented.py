@@ -14,6 +14,7 @@ from tmc_sweep.space import parse
 from tmc_sweep.tables.artefacts import Artefact, upsert
 from tmc_sweep.tables.epochs import EpochTable
 from tmc_sweep.tables.manifest import open_manifest
+from tmc_sweep.tables.read import stored_trials
 from tmc_sweep.tables.trials import TrialTable
 
 Curve = Callable[[TrialConfig], np.ndarray]  # test_objective of epochs 1, 2, ...
@@ -40,6 +41,18 @@ def sweep(
     known: Callable[[TrialConfig], Mapping[str, object]] = lambda _: {},
 ) -> SweepTables:
     """The sweep of this search space; `known` sets columns of the trial table."""
+    return SweepTables.read(results, write(results, text, curve, seconds=seconds, known=known).name)
+
+
+def write(
+    results: Path,
+    text: str,
+    curve: Curve,
+    *,
+    seconds: Callable[[TrialConfig], float] = lambda _: 1.0,
+    known: Callable[[TrialConfig], Mapping[str, object]] = lambda _: {},
+) -> SweepPaths:
+    """`sweep` without reading it, which takes most of the time."""
     space = parse(text, "invented.yaml")
     paths = SweepPaths(results, space.name)
     sweep_id = open_manifest(paths, text).sweep_id
@@ -51,14 +64,14 @@ def sweep(
         trials.update(config.trial_id, epochs_done=len(values), **{**_end(config, values), **known(config)})
     epochs.commit()
     trials.commit()
-    return SweepTables.read(results, space.name)
+    return paths
 
 
 def add(results: Path, name: str, artefact: Artefact, rows: Callable[[Mapping[str, object]], list[dict[str, object]]]):
     """Rows of an artefact table: `rows` gives those of one row of the trial table."""
     paths = SweepPaths(results, name)
     shared = [column.name for column in artefact.columns]
-    for trial in SweepTables.read(results, name).trials.to_dict("records"):
+    for trial in stored_trials(paths).values():
         fixed = {key: value for key, value in trial.items() if key in shared}
         upsert(artefact, paths, [{**fixed, **row} for row in rows(trial)])
 

@@ -63,9 +63,9 @@ def test_a_link_to_a_regular_file_will_do(tmp_path: Path):
 
 
 def test_what_is_written_waits_for_no_reader_and_replaces_no_device(tmp_path: Path):
-    from invented import flat, sweep
+    from invented import flat, write
 
-    sweep(tmp_path, "{name: made, base: {epochs: 60}}", flat(lambda _: -1.0))
+    write(tmp_path, "{name: made, base: {epochs: 60}}", flat(lambda _: -1.0))
     os.mkfifo(tmp_path / "it")
     for words in (("best", "made", "--force"), ("report", "made")):
         ended = command(*words, "-o", tmp_path / "it", "--results", tmp_path)

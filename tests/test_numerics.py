@@ -22,6 +22,7 @@ from tmc_sweep.data import Images, load
 from tmc_sweep.errors import InputError, StorageError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
+from tmc_sweep.report import figures
 from tmc_sweep.report.evidence import evidence
 from tmc_sweep.report.page import page
 from tmc_sweep.report.tables import SweepTables
@@ -125,7 +126,9 @@ def test_two_sweeps_of_them_have_nothing_to_compare(paths: SweepPaths, caplog):
     assert len(caplog.messages) == 2
 
 
-def test_a_report_and_its_figures_are_without_them(paths: SweepPaths, caplog):
+def test_a_report_is_without_them(paths: SweepPaths, caplog, monkeypatch: pytest.MonkeyPatch):
+    """And so its figures, which have no other tables."""
+    monkeypatch.setattr(figures, "of", lambda _: [])
     tables = SweepTables.read(paths.results, "pixels")
     frames = (tables.epochs, tables.trials, tables.summary, tables.evaluations, tables.reconstructions, tables.latents)
     assert [set(frame["binarize"]) for frame in frames] == [{"none"}] * 6

@@ -82,6 +82,7 @@ def sweep(
     return [config.trial_id for config in left]
 
 
+@unchecked()
 def started(
     paths: SweepPaths, configs: Sequence[TrialConfig], images: Images, epochs: int, every_seconds: float = NEVER
 ) -> PackRun:
@@ -92,6 +93,7 @@ def started(
     return run
 
 
+@unchecked()
 def finish(run: PackRun) -> None:
     """Train until no member has an epoch left."""
     while not run.finished:

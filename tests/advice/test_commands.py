@@ -30,7 +30,7 @@ def sweeps(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sweep, the same by another name, and one that has nothing left to train."""
     paths = store(tmp_path_factory.mktemp("sweeps"))
     copied_as(paths, OTHER)
-    invented.sweep(paths.results, ENDED.decode(), lambda _: np.full(2, -30.0))
+    invented.write(paths.results, ENDED.decode(), lambda _: np.full(2, -30.0))
     (paths.results / "tiny.yaml").write_text(YAML)
     return paths.results
 
@@ -67,7 +67,7 @@ def link(folder: Path) -> None:
 
 def published(folder: Path) -> None:
     Publication(SweepPaths(folder / "results", "tiny"), str(folder / "copy")).update()
-    invented.sweep(folder / "mine", "name: tiny\nbase: {data: digits, epochs: 1}", lambda _: np.full(1, -1.0))
+    invented.write(folder / "mine", "name: tiny\nbase: {data: digits, epochs: 1}", lambda _: np.full(1, -1.0))
 
 
 def damage(folder: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from command import command
-from invented import flat, sweep
+from invented import flat, write
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
@@ -34,7 +34,7 @@ def level(config) -> float:
 
 @pytest.fixture(params=["max", "min"])
 def mode(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    sweep(tmp_path, SPACE.replace("MODE", request.param), flat(level, noise=0))
+    write(tmp_path, SPACE.replace("MODE", request.param), flat(level, noise=0))
     return request.param
 
 

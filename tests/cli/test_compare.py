@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command import command
-from invented import flat, sweep
+from invented import flat, write
 from scipy import stats
 
 SPACE = """name: NAME
@@ -20,7 +20,7 @@ statistic: {metric: METRIC, last: 20}
 
 def stored(results: Path, name: str, ks: str, seeds: str, level, metric: str = "test_iwae") -> None:
     text = SPACE.replace("NAME", name).replace("KS", ks).replace("SEEDS", seeds).replace("METRIC", metric)
-    sweep(results, text, flat(level, noise=0))
+    write(results, text, flat(level, noise=0))
 
 
 @pytest.fixture(scope="module")
@@ -92,14 +92,14 @@ def test_values_that_are_in_both_but_not_together(tmp_path: Path):
     for name, rates in (("left", (1e-2, 1e-3)), ("right", (1e-3, 1e-2))):
         text = SPACE.replace("NAME", name).replace("METRIC", "test_iwae").replace("SEEDS", "1")
         cases = "cases: [{{K: 1, lr: {}}}, {{K: 2, lr: {}}}]".format(*rates)
-        sweep(tmp_path, text.replace("space: {K: {grid_search: KS}}", cases), flat(lambda _: -1.0))
+        write(tmp_path, text.replace("space: {K: {grid_search: KS}}", cases), flat(lambda _: -1.0))
     ended = command("compare", "left", "right", "--results", tmp_path)
     assert ended.out == "left and right have no cell in common: both have each value of each field, but not together\n"
 
 
 def test_a_sweep_without_epochs_has_none_to_compare(both: Path):
     text = SPACE.replace("NAME", "new").replace("KS", "[2]").replace("METRIC", "test_iwae").replace("SEEDS", "1")
-    sweep(both, text, lambda _: np.empty(0))
+    write(both, text, lambda _: np.empty(0))
     assert command("compare", "one", "new", "--results", both).out == "new: no epochs yet\n"
     assert command("compare", "new", "one", "--results", both).out == "new: no epochs yet\n"
 

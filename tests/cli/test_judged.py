@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from command import command
-from invented import flat, sweep
+from invented import flat, write
 
 SPACE = """name: NAME
 base: {data: mnist, architecture: small, K: 20, lr: 1e-3, epochs: 1200}
@@ -15,7 +15,7 @@ seeds: SEEDS
 
 def stored(results: Path, name: str, objectives: str, seeds: int, level) -> None:
     text = SPACE.replace("NAME", name).replace("OBJECTIVES", objectives).replace("SEEDS", str(seeds))
-    sweep(results, text, flat(level, 1200, noise=0))
+    write(results, text, flat(level, 1200, noise=0))
 
 
 def _above(config) -> float:

@@ -10,8 +10,12 @@ from command import command
 from stored import store
 from verbs import MENDING, OTHER, copied_as, ends, verbs
 
+from tmc_sweep.errors import DamagedError
 from tmc_sweep.paths import SweepPaths
+from tmc_sweep.sweep.repair import repair
+from tmc_sweep.sweep.verify import verify
 from tmc_sweep.tables.lock import sweep_lock
+from tmc_sweep.tables.present import check_present
 from tmc_sweep.tables.read import read_epochs
 from tmc_sweep.tables.renamed import earlier_name, later_name
 
@@ -46,24 +50,41 @@ def remove(path: Path) -> None:
     shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-@pytest.mark.parametrize("what", LOST)
-def test_each_verb_says_what_verify_says(paths: SweepPaths, tmp_path: Path, what: str):
+def lose(paths: SweepPaths, what: str) -> str:
+    """What is then said of the sweep."""
     lost = LOST[what](paths)
     remove(lost)
     gone = paths.part(0) if what == "epoch table" else lost
-    sentence = f"{gone} must be as tmc_sweep wrote it, but it is missing: mend it with `{advised(paths)}`"
+    return f"{gone} must be as tmc_sweep wrote it, but it is missing: mend it with `{advised(paths)}`"
+
+
+@pytest.mark.parametrize("what", LOST)
+def test_a_sweep_is_judged_as_verify_does_and_repair_mends_it(paths: SweepPaths, what: str):
+    before = read_epochs(paths.epochs)
+    sentence = lose(paths, what)
+    assert sentence in [problem.sentence for problem in verify(paths).problems]
+    with pytest.raises(DamagedError) as judged:
+        check_present(paths)
+    assert str(judged.value) == sentence
+    repair(paths)
+    assert verify(paths).problems == ()
+    check_present(paths)
+    assert read_epochs(paths.epochs).equals(before)
+
+
+@pytest.mark.parametrize("what", ["attempt table", "manifest"])
+def test_each_verb_says_so(paths: SweepPaths, tmp_path: Path, what: str):
+    """Of what few of them read, and of what a sweep is found by."""
+    sentence = lose(paths, what)
     said = dict(ends(paths, tmp_path, *verbs(paths, tmp_path).keys() - MENDING))
     assert {name: ended.code for name, ended in said.items()} == dict.fromkeys(said, 4)
     assert [name for name, ended in said.items() if sentence not in ended.out + ended.err] == []
 
 
-@pytest.mark.parametrize("what", LOST)
-def test_after_repair_each_verb_does_its_work(paths: SweepPaths, tmp_path: Path, what: str):
-    before = read_epochs(paths.epochs)
-    remove(LOST[what](paths))
-    for name, ended in ends(paths, tmp_path, "repair", "verify", "status", "plan", "summary", "best", "csv", "figures"):
+def test_after_repair_each_verb_does_its_work(paths: SweepPaths, tmp_path: Path):
+    lose(paths, "epoch table")
+    for name, ended in ends(paths, tmp_path, "repair", "verify", "status", "plan", "summary", "best", "csv"):
         assert (name, ended.code) == (name, 0)
-    assert read_epochs(paths.epochs).equals(before)
 
 
 def rename(paths: SweepPaths, *files: Path) -> SweepPaths:

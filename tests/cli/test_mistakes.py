@@ -28,7 +28,6 @@ def refusal(ended: Ended, code: int) -> str:
     return lines[0].removeprefix("tmc-sweep: ")
 
 
-@pytest.mark.parametrize("verb", ["run", "plan", "validate", "submit"])
 @pytest.mark.parametrize(
     ("assignment", "says"),
     [
@@ -37,14 +36,12 @@ def refusal(ended: Ended, code: int) -> str:
         ("epochs", "--set must be field=value, such as epochs=10, but got 'epochs': write it so"),
     ],
 )
-def test_a_mistake_in_what_is_set(file, tmp_path: Path, verb: str, assignment: str, says: str):
+def test_a_mistake_in_what_is_set(file, tmp_path: Path, assignment: str, says: str):
     results = tmp_path / "results"
-    options = () if verb == "validate" else ("--results", results)
-    assert refusal(command(verb, file(), "--set", assignment, *options), 2).startswith(says)
+    assert refusal(command("run", file(), "--set", assignment, "--results", results), 2).startswith(says)
     assert not results.exists()
 
 
-@pytest.mark.parametrize("verb", ["run", "plan", "validate", "submit"])
 @pytest.mark.parametrize(
     ("old", "new", "position", "says"),
     [
@@ -61,19 +58,21 @@ def test_a_mistake_in_what_is_set(file, tmp_path: Path, verb: str, assignment: s
     ],
 )
 def test_a_mistake_in_the_file_is_named_with_its_place(
-    file, tmp_path: Path, verb: str, old: str, new: str, position: str, says: str
+    file, tmp_path: Path, old: str, new: str, position: str, says: str
 ):
     results = tmp_path / "results"
-    options = () if verb == "validate" else ("--results", results)
-    sentence = refusal(command(verb, file((old, new)), *options), 2)
+    sentence = refusal(command("run", file((old, new)), "--results", results), 2)
     assert re.match(rf"{re.escape(str(tmp_path))}/tiny\.yaml:{position or '[0-9]+:[0-9]+'}: ", sentence)
     assert says in sentence
     assert not results.exists()
 
 
 @pytest.mark.parametrize("verb", ["run", "plan", "validate", "submit"])
-def test_several_mistakes_in_the_file_are_a_line_each(file, tmp_path: Path, verb: str):
-    ended = command(verb, file(("epochs: 4", "epochs: 0"), ("seeds: 2", "seeds: 0")), "--set", "K=0")
+def test_each_verb_has_a_line_for_each_of_several_mistakes(file, tmp_path: Path, verb: str):
+    results = tmp_path / "results"
+    options = () if verb == "validate" else ("--results", results)
+    ended = command(verb, file(("epochs: 4", "epochs: 0"), ("seeds: 2", "seeds: 0")), "--set", "K=0", *options)
+    assert not results.exists()
     assert (ended.code, ended.out) == (2, "")
     first, *more = ended.err.splitlines()
     assert first.startswith("tmc-sweep: --set K=0: K must be")
@@ -177,9 +176,13 @@ def test_a_planted_symlink_is_refused_and_not_followed(file, tmp_path: Path, pla
     assert list(outside.iterdir()) == []
 
 
-@pytest.mark.parametrize("verb", ["status", "summary", "verify", "repair", "prune"])
 @pytest.mark.parametrize(
-    ("name", "says"), [("../x", "a sweep's name must be"), ("/etc", "a sweep's name must be"), ("tny", "did you mean")]
+    ("verb", "name", "says"),
+    [
+        ("summary", "../x", "a sweep's name must be"),
+        ("summary", "/etc", "a sweep's name must be"),
+        *((verb, "tny", "did you mean") for verb in ("status", "summary", "verify", "repair", "prune")),
+    ],
 )
 def test_the_name_of_no_sweep(results: Path, verb: str, name: str, says: str):
     assert says in refusal(command(verb, name, "--results", results), 2)

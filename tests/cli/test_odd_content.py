@@ -27,7 +27,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> SweepPaths:
     return paths
 
 
-@pytest.mark.parametrize("changes", [8, pytest.param(300, marks=pytest.mark.long)])
+@pytest.mark.parametrize("changes", [4, pytest.param(300, marks=pytest.mark.long)])
 def test_no_verb_ends_in_a_traceback(stored: SweepPaths, tmp_path: Path, changes: int):
     """Each change under some verbs, `verify` and `repair` among them; what repair leaves is whole."""
     chance, tried, wrong = random.Random(SEED), 0, []

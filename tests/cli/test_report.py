@@ -23,12 +23,12 @@ def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def going(tmp_path: Path) -> Path:
     """The results folder of a sweep with two epochs left."""
-    invented.sweep(tmp_path, TEXT, lambda config: np.full(2, -30.0))
+    invented.write(tmp_path, TEXT, lambda config: np.full(2, -30.0))
     return tmp_path
 
 
 def finish(results: Path) -> None:
-    invented.sweep(results, TEXT, lambda config: np.full(3, -30.0))
+    invented.write(results, TEXT, lambda config: np.full(3, -30.0))
 
 
 def test_it_is_written_beside_the_tables_or_where_one_says(going: Path):

@@ -14,7 +14,7 @@ TEXT = "{name: grid, base: {data: digits, epochs: 3}, seeds: 2}"
 
 
 def reach(results: Path, epochs: int) -> None:
-    invented.sweep(results, TEXT, lambda _: np.full(epochs, -30.0))
+    invented.write(results, TEXT, lambda _: np.full(epochs, -30.0))
 
 
 @pytest.fixture

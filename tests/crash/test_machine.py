@@ -6,10 +6,11 @@ from contextlib import suppress
 from pathlib import Path
 from unittest.mock import patch
 
+import pytest
 from disk import Disk, Fault, Kind
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from story import EXPECTED, TRIALS_PER_PART, Rows, run, violations
 
 from tmc_sweep.errors import StorageError
@@ -55,10 +56,8 @@ class Sweeps(RuleBasedStateMachine):
         shutil.rmtree(self.root)
 
 
-TestSweeps = Sweeps.TestCase
-TestSweeps.settings = settings(
-    max_examples=40,
-    stateful_step_count=8,
-    derandomize=True,
-    suppress_health_check=list(HealthCheck),
-)
+@pytest.mark.parametrize("examples", [8, pytest.param(100, marks=pytest.mark.long)])
+def test_sweeps_lose_nothing_in_any_order_of_faults(examples: int):
+    checks = list(HealthCheck)
+    chosen = settings(max_examples=examples, stateful_step_count=8, derandomize=True, suppress_health_check=checks)
+    run_state_machine_as_test(Sweeps, settings=chosen)

@@ -1,11 +1,13 @@
 """Learning curves: what is drawn, in which panel and colour, and what the caption admits."""
 
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from invented import Curve, flat, sweep
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Drawing
 
 from tmc_sweep.report.figures.cells import cells_of
 from tmc_sweep.report.figures.curves import curves
@@ -26,12 +28,18 @@ def figure(folder, text: str, curve: Curve) -> Figure:
     return curves(tables, cells_of(tables))
 
 
+@cache
+def drawing(figure: Figure) -> Drawing:
+    """Each is drawn once."""
+    return figure.draw()
+
+
 def panels(figure: Figure) -> list[Axes]:
-    return figure.draw().axes
+    return drawing(figure).axes
 
 
 def legend(figure: Figure) -> list[str]:
-    return [text.get_text() for text in figure.draw().legends[0].get_texts()]
+    return [text.get_text() for text in drawing(figure).legends[0].get_texts()]
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ def test_a_trial_that_failed_before_its_first_epoch_counts(tmp_path: Path):
 
 
 def test_of_artefacts_the_newest_epochs_count(tmp_path: Path):
-    invented.sweep(tmp_path, "{name: some, base: {data: digits, epochs: 3}}", lambda c: np.full(3, -1.0))
+    invented.write(tmp_path, "{name: some, base: {data: digits, epochs: 3}}", lambda c: np.full(3, -1.0))
     of = {"bound": "iwae", "standard_error": 0.1, "seconds": 1.0, "time": invented.TIME}
     values = [(1, 10, -9.0), (3, 10, -2.0), (3, 20, -1.5)]
     invented.add(

@@ -47,14 +47,18 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> SweepTables:
     return sweep(tmp_path_factory.mktemp("results"), GRID, curve)
 
 
+@pytest.fixture(scope="module")
+def drawn(tables: SweepTables) -> Axes:
+    return of(tables).draw().axes[0]
+
+
 def test_a_huge_value_is_short(tmp_path: Path):
     huge = sweep(tmp_path, GRID, flat(lambda config: -9.25e13 if config.K == 1 else -90.0, noise=0.0))
     assert max(map(len, " ".join(texts(of(huge).draw().axes[0]).values()).split())) <= len("−9.25e+13")
 
 
-def test_each_cell_has_its_mean_and_spread_or_the_reason_why_not(tables: SweepTables):
-    axes = of(tables).draw().axes[0]
-    shown = texts(axes)
+def test_each_cell_has_its_mean_and_spread_or_the_reason_why_not(tables: SweepTables, drawn: Axes):
+    shown = texts(drawn)
     known = tables.summary.set_index(["K", "lr"])
     for k, lr in ((1, 1e-4), (1, 1e-3), (20, 1e-3)):
         row = known.loc[(k, lr)]
@@ -64,19 +68,17 @@ def test_each_cell_has_its_mean_and_spread_or_the_reason_why_not(tables: SweepTa
     assert shown["20", "0.0001"].endswith("\n8 of 50 ep.")
 
 
-def test_diverged_cells_alone_are_hatched_and_the_best_alone_is_framed(tables: SweepTables):
-    axes = of(tables).draw().axes[0]
+def test_diverged_cells_alone_are_hatched_and_the_best_alone_is_framed(drawn: Axes):
     middles = {
         patch: (round(patch.get_x() + patch.get_width() / 2), round(patch.get_y() + patch.get_height() / 2))
-        for patch in axes.patches
+        for patch in drawn.patches
     }
     assert {middle for patch, middle in middles.items() if patch.get_hatch()} == {(2, 0), (2, 1)}
     assert [middle for patch, middle in middles.items() if not patch.get_fill()] == [(1, 1)]
 
 
-def test_colour_follows_the_value_and_cells_without_one_have_none(tables: SweepTables):
-    axes = of(tables).draw().axes[0]
-    filled = [patch for patch in axes.patches if patch.get_fill()]
+def test_colour_follows_the_value_and_cells_without_one_have_none(drawn: Axes):
+    filled = [patch for patch in drawn.patches if patch.get_fill()]
     light = {(round(p.get_x() + 0.47), round(p.get_y() + 0.46)): sum(p.get_facecolor()[:3]) for p in filled}
     white = {at for at, value in light.items() if value == 3}
     assert white == {(2, 0), (2, 1), (0, 1)}

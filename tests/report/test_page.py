@@ -36,10 +36,10 @@ def curve(config) -> np.ndarray:
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sweep of which half is done, a half of that diverged, and one that has just begun."""
     folder = tmp_path_factory.mktemp("results")
-    invented.sweep(
+    invented.write(
         folder, GRID, curve, known=lambda c: {"reason": REASON if c.lr == 1e-2 else None, "host": "<i>h</i>"}
     )
-    invented.sweep(folder, GRID.replace("grid", "begun", 1).replace("grid\n", "begun\n"), lambda config: np.empty(0))
+    invented.write(folder, GRID.replace("grid", "begun", 1).replace("grid\n", "begun\n"), lambda config: np.empty(0))
     measured = {
         "epoch": 60,
         "bound": "iwae",

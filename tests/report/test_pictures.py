@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from invented import flat, sweep
 from matplotlib.image import AxesImage
 
@@ -25,8 +27,19 @@ seeds: 2
 """
 
 
-def trained(folder, text: str = TEXT) -> SweepTables:
+def of(folder: Path, text: str) -> SweepTables:
     return sweep(folder, text, flat(lambda config: -90.0 - config.K))
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> SweepTables:
+    return of(tmp_path_factory.mktemp("results"), TEXT)
+
+
+@pytest.fixture
+def trained(once: SweepTables) -> SweepTables:
+    """Its trials may be changed."""
+    return replace(once, trials=once.trials.copy())
 
 
 def shared(row: pd.Series) -> dict[str, object]:
@@ -58,8 +71,8 @@ def values(images: np.ndarray) -> Sequence[Sequence[int]]:
     return flat[:, :, 0].tolist()
 
 
-def test_originals_stand_above_what_each_cells_first_seed_makes_of_them(tmp_path):
-    tables = reconstructed(trained(tmp_path))
+def test_originals_stand_above_what_each_cells_first_seed_makes_of_them(trained: SweepTables):
+    tables = reconstructed(trained)
     rows = tables.reconstructions.query("seed == 0").sample(frac=1, random_state=0)
     first, second = blocks(rows, cells_of(tables).all)
     assert first.names == second.names == ("original", "iwae", "tmc")
@@ -68,8 +81,8 @@ def test_originals_stand_above_what_each_cells_first_seed_makes_of_them(tmp_path
     assert first.images.shape == (3, 10, 8, 8)
 
 
-def test_the_figure_shows_the_blocks_as_mosaics(tmp_path):
-    tables = reconstructed(trained(tmp_path))
+def test_the_figure_shows_the_blocks_as_mosaics(trained: SweepTables):
+    tables = reconstructed(trained)
     figure = reconstructions(tables, cells_of(tables))
     drawn = figure.draw()
     assert [[label.get_text() for label in axes.get_yticklabels()] for axes in drawn.axes] == [
@@ -87,7 +100,7 @@ def test_long_names_beside_rows_do_not_run_into_one_another(tmp_path):
     space = "objective: {grid_search: [iwae, tmc]}, weight_norm: {grid_search: [false, true]}, "
     space += "architecture: {grid_search: [{latents: [16, 2], q_hidden: [32, 32], p_hidden: [32, 32]}, small]}, "
     space += "proposal: {grid_search: [factorised, nonfactorised]}"
-    tables = reconstructed(trained(tmp_path, f"{{name: long, base: {{data: digits, epochs: 60}}, space: {{{space}}}}}"))
+    tables = reconstructed(of(tmp_path, f"{{name: long, base: {{data: digits, epochs: 60}}, space: {{{space}}}}}"))
     with style("reconstructions"):
         drawn = reconstructions(tables, cells_of(tables)).draw()
         drawn.draw_without_rendering()
@@ -99,7 +112,7 @@ def test_long_names_beside_rows_do_not_run_into_one_another(tmp_path):
 
 def test_images_of_another_data_set_make_their_own_blocks(tmp_path):
     text = TEXT.replace("space: {", "space: {data: {grid_search: [digits, cifar10]}, ").replace("data: digits, ", "")
-    tables = trained(tmp_path, text)
+    tables = of(tmp_path, text)
     parts = [
         reconstructed(replace(tables, trials=tables.trials[tables.trials["data"] == name])).reconstructions
         for name in ("digits", "cifar10")
@@ -120,7 +133,7 @@ def test_a_mosaic_of_colours_has_white_gaps():
 
 def test_of_too_many_cells_the_best_are_shown(tmp_path):
     text = f"{{name: k, base: {{data: digits, epochs: 60}}, space: {{K: {{grid_search: {[*range(1, 15)]}}}}}}}"
-    tables = reconstructed(trained(tmp_path, text))
+    tables = reconstructed(of(tmp_path, text))
     figure = reconstructions(tables, cells_of(tables))
     names = [label.get_text() for label in figure.draw().axes[0].get_yticklabels()]
     assert names == ["original", *(f"K={k}" for k in range(1, 13))]
@@ -128,8 +141,8 @@ def test_of_too_many_cells_the_best_are_shown(tmp_path):
     assert len(figure.draw().axes) == 1  # ten images of each
 
 
-def test_there_are_no_pictures_of_a_model_that_diverged(tmp_path):
-    tables = encoded(reconstructed(trained(tmp_path)))
+def test_there_are_no_pictures_of_a_model_that_diverged(trained: SweepTables):
+    tables = encoded(reconstructed(trained))
     lost = (tables.trials["objective"] == "tmc") & (tables.trials["seed"] == 0)
     tables.trials.loc[lost, "status"] = "diverged"
     pictures = [kind(tables, cells_of(tables)) for kind in (reconstructions, latents)]
@@ -157,8 +170,8 @@ def encoded(tables: SweepTables, accuracy: Sequence[float] = (0.9, 0.7)) -> Swee
     return replace(tables, latents=pd.DataFrame(rows))
 
 
-def test_a_panel_per_cell_with_a_point_per_image_and_the_first_seeds_accuracy(tmp_path):
-    tables = encoded(trained(tmp_path))
+def test_a_panel_per_cell_with_a_point_per_image_and_the_first_seeds_accuracy(trained: SweepTables):
+    tables = encoded(trained)
     figure = latents(tables, cells_of(tables))
     drawn = figure.draw()
     assert [axes.get_title() for axes in drawn.axes] == [f"{name}\n10-NN accuracy 90.0%" for name in ("iwae", "tmc")]
@@ -172,12 +185,11 @@ def test_a_panel_per_cell_with_a_point_per_image_and_the_first_seeds_accuracy(tm
     assert "Accuracy over seeds, mean ± std (ddof 1): iwae 80.0% ± 14.1%; tmc 80.0% ± 14.1%." in figure.caption
 
 
-def test_a_few_stray_points_do_not_shrink_the_picture(tmp_path):
-    tables = encoded(trained(tmp_path))
+def test_a_few_stray_points_do_not_shrink_the_picture(trained: SweepTables):
+    tables = encoded(trained)
     tables.latents.loc[0, "x"] = 1e6
     assert latents(tables, cells_of(tables)).draw().axes[0].get_xlim()[1] < 1e6 / 2
 
 
-def test_there_are_no_pictures_before_they_are_computed(tmp_path):
-    tables = trained(tmp_path)
-    assert (reconstructions(tables, cells_of(tables)), latents(tables, cells_of(tables))) == (None, None)
+def test_there_are_no_pictures_before_they_are_computed(trained: SweepTables):
+    assert (reconstructions(trained, cells_of(trained)), latents(trained, cells_of(trained))) == (None, None)

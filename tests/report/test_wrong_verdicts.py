@@ -21,7 +21,7 @@ def judged(claim: str, results: Path, name: str = "some") -> Judgement:
 
 
 def sweep(results: Path, architecture: str, k: int, epochs: int, seeds: int, curve: invented.Curve) -> None:
-    invented.sweep(results, f"{{name: some, {CELLS.format(architecture, k, epochs)}, seeds: {seeds}}}", curve)
+    invented.write(results, f"{{name: some, {CELLS.format(architecture, k, epochs)}, seeds: {seeds}}}", curve)
 
 
 def latents(results: Path, right: Callable[[dict], tuple[int, int]]) -> None:
@@ -41,7 +41,7 @@ def test_seconds_of_one_process_decide_nothing(tmp_path: Path):
     for seeds in (1, 3):
         folder = tmp_path / str(seeds)
         at = lambda config: 1.25 if config.K == 50 else 1.0  # noqa: E731
-        invented.sweep(folder, text.replace("SEEDS", str(seeds)), lambda _: np.full(6, -90.0), seconds=at)
+        invented.write(folder, text.replace("SEEDS", str(seeds)), lambda _: np.full(6, -90.0), seconds=at)
         found = judged("k50-slower", folder)
         assert found.verdict == "undecided"
         assert found.readings[0].reading.value == pytest.approx(1.25)
@@ -50,7 +50,7 @@ def test_seconds_of_one_process_decide_nothing(tmp_path: Path):
 def test_a_theorem_is_not_refuted_by_one_of_eight_noisy_readings(tmp_path: Path):
     space = "space: {objective: {grid_search: [iwae, tmc]}, architecture: {grid_search: [small, large]}}"
     text = f"{{name: some, base: {{data: mnist, epochs: 2}}, {space}, seeds: 3}}"
-    invented.sweep(tmp_path, text, lambda _: np.full(2, -90.0))
+    invented.write(tmp_path, text, lambda _: np.full(2, -90.0))
     noise = {(10, 0): 0.10, (10, 1): 0.12, (10, 2): 0.15}  # what the first number is too high by, of one cell alone
     of = {"epoch": 2, "bound": "iwae", "standard_error": 0.1, "seconds": 1.0, "time": invented.TIME}
 

@@ -51,7 +51,7 @@ def test_a_sweep_as_it_was_written_has_no_problem(paths: SweepPaths):
     assert {path: path.stat().st_mtime_ns for path in paths.results.rglob("*")} == before
 
 
-@pytest.mark.parametrize("flips", [250, pytest.param(1000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("flips", [100, pytest.param(1000, marks=pytest.mark.long)])
 def test_each_flipped_bit_is_found(paths: SweepPaths, flips: int):
     """Over every file, by its share of all bytes; what is found names that file."""
     every = sorted(path for path in paths.results.rglob("*") if path.is_file() and path.name != "lock")

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow.csv
 import pytest
 from command import command
-from invented import flat, sweep
+from invented import flat, write
 
 from tmc_sweep.errors import CannotRunError
 from tmc_sweep.tables.export import export
@@ -34,7 +34,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             values[-1] = math.nan
         return values
 
-    sweep(results, SPACE, curve)
+    write(results, SPACE, curve)
     return results / "made"
 
 
@@ -99,7 +99,7 @@ def test_tensorboard_has_a_run_per_trial_with_its_parameters_and_epochs(
 
 def test_an_architecture_of_many_layers_makes_no_name_too_long_for_a_folder(tmp_path: Path):
     deep = {"latents": [64] * 40, "q_hidden": [100] * 40, "p_hidden": [77] * 40}
-    sweep(tmp_path, f"{{name: deep, space: {{architecture: {{grid_search: [small, {deep}]}}}}}}", flat(lambda _: -30.0))
+    write(tmp_path, f"{{name: deep, space: {{architecture: {{grid_search: [small, {deep}]}}}}}}", flat(lambda _: -30.0))
     assert export(tmp_path / "deep", "tensorboard", tmp_path / "out") == 2
     names = {path.name.split()[-1] for path in (tmp_path / "out").iterdir()}
     assert names == set(read_trials(tmp_path / "deep")["trial_id"])

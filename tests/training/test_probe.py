@@ -16,6 +16,13 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path
 
 
+def measuring(monkeypatch: pytest.MonkeyPatch, step_seconds: float) -> Cost:
+    """Let this be measured from now on."""
+    known = Cost(step_seconds, 1.0, 2, 3, 4.0)
+    monkeypatch.setattr(probe, "measure", lambda *_: known)
+    return known
+
+
 def forbid_measuring(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe, "measure", lambda *_: pytest.fail("measured again"))
 
@@ -52,16 +59,17 @@ def test_a_shape_is_measured_once_whatever_a_member_keeps_for_itself(monkeypatch
 
 @pytest.mark.parametrize("change", [{"K": 5}, {"batch_size": 32}, {"objective": "iwae"}, {"weight_norm": True}])
 def test_another_shape_is_measured_anew(change: dict[str, object], monkeypatch: pytest.MonkeyPatch):
+    measuring(monkeypatch, 2.0)
     cost(configured(), members=1)
-    other = Cost(1.0, 1.0, 2, 3, 4.0)
-    monkeypatch.setattr(probe, "measure", lambda *_: other)
+    other = measuring(monkeypatch, 1.0)
     assert cost(configured(**change), members=1) == other
     assert cost(configured(), members=2) == other
 
 
 def test_another_number_of_threads_is_measured_anew(monkeypatch: pytest.MonkeyPatch):
+    measuring(monkeypatch, 2.0)
     cost(configured(), members=1)
-    monkeypatch.setattr(probe, "measure", lambda *_: Cost(1.0, 1.0, 2, 3, 4.0))
+    measuring(monkeypatch, 1.0)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 64)
     assert cost(configured(), members=1).step_seconds == 1.0
 
@@ -89,12 +97,12 @@ ODD = ('"soon"', "-1.0", "NaN", "Infinity", "null", "true", "[" * 100_000)
     "content", ["", "{}", '{"step_seconds": 1}', "[1]", *(NOTE.replace("SECONDS", odd) for odd in ODD)]
 )
 def test_a_broken_note_is_measured_anew_and_replaced(content: str, home: Path, monkeypatch: pytest.MonkeyPatch):
-    measured = cost(configured(), members=1)
+    measuring(monkeypatch, 2.0)
+    cost(configured(), members=1)
     (note,) = (home / ".cache" / "tmc_sweep" / "costs").iterdir()
     note.write_text(content)
-    other = Cost(1.0, 1.0, 2, 3, 4.0)
-    monkeypatch.setattr(probe, "measure", lambda *_: other)
-    assert cost(configured(), members=1) == other != measured
+    other = measuring(monkeypatch, 1.0)
+    assert cost(configured(), members=1) == other
     forbid_measuring(monkeypatch)
     assert cost(configured(), members=1) == other
 
