@@ -132,7 +132,7 @@ def test_seconds_are_those_of_the_cells_nearest_to_the_article_and_of_packs_of_o
     found = {
         each.departures[1:]: each.value
         for each in compare_published(
-            invented.write(
+            invented.sweep(
                 tmp_path,
                 text,
                 invented.flat(lambda c: -92.0, epochs=5),

@@ -86,7 +86,7 @@ def test_a_learning_rate_of_a_hundredth_trains(digits: Images):
 def test_the_articles_order_of_learning_rates_on_mnist(mnist_root):
     from tmc_sweep.data import Split, load
 
-    sizes = {"data": "mnist", "train_images": 2000, "test_images": 500, "K": 5, "objective": "iwae"}
+    sizes = {"data": "mnist", "train_images": 1000, "test_images": 200, "K": 5, "objective": "iwae"}
     configs = [TrialConfig.parse({**sizes, "lr": lr}) for lr in (1e-2, 1e-3, 1e-4, 1e-5)]
     pack = Pack([TrialState.initial(config) for config in configs], Split.of(load("mnist", mnist_root), configs[0]))
     scores = [record.test_iwae for _ in range(3) for record in pack.train_epoch()][-4:]
