@@ -4,7 +4,6 @@ import shutil
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from unittest.mock import patch
 
 import pytest
 from disk import Disk, Fault, Kind
@@ -15,6 +14,7 @@ from story import EXPECTED, TRIALS_PER_PART, Rows, run, violations
 
 from tmc_sweep.errors import StorageError
 from tmc_sweep.paths import SweepPaths
+from tmc_sweep.sweep import retry
 from tmc_sweep.tables import epochs
 
 
@@ -28,8 +28,7 @@ class Sweeps(RuleBasedStateMachine):
         self.paths = SweepPaths(self.root / "results", "tiny")
 
     def run(self, fault: Fault | None) -> None:
-        parts = patch.object(epochs, "TRIALS_PER_PART", TRIALS_PER_PART)
-        with parts, suppress(StorageError), self.disk.mounted(fault):
+        with suppress(StorageError), self.disk.mounted(fault):
             run(self.paths, self.acknowledged)
 
     @rule(
@@ -57,7 +56,9 @@ class Sweeps(RuleBasedStateMachine):
 
 
 @pytest.mark.parametrize("examples", [8, pytest.param(100, marks=pytest.mark.long)])
-def test_sweeps_lose_nothing_in_any_order_of_faults(examples: int):
+def test_sweeps_lose_nothing_in_any_order_of_faults(examples: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(epochs, "TRIALS_PER_PART", TRIALS_PER_PART)
+    monkeypatch.setattr(retry, "_FIRST_PAUSE", 0.0)
     checks = list(HealthCheck)
     chosen = settings(max_examples=examples, stateful_step_count=8, derandomize=True, suppress_health_check=checks)
     run_state_machine_as_test(Sweeps, settings=chosen)
