@@ -1,6 +1,6 @@
 """What we need of Ray that is none of its public interface: each piece is one function here, and imported nowhere else.
 
-A new release of Ray may move any of it. tests/test_ray_internals.py says what we rely on, and is the first to fail.
+A new release of Ray may move any of it. tests/sweep/test_ray_internals.py says what we rely on, and fails first.
 What a sweep does not need is imported inside of its function.
 """
 
