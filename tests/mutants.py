@@ -115,6 +115,7 @@ class Mutant:
     outcome: str = ""
     by: str = ""
     tests: int = 0
+    note: str = ""  # written by hand: why it survives
 
     def keys(self) -> Iterator[tuple[object, ...]]:
         """What it is found by, the surest first."""
@@ -422,9 +423,10 @@ class Clone:
 @contextmanager
 def _written(mutant: Mutant, folder: Path, made: bool) -> Iterator[None]:
     """The mutant's file as Python prints it, which is all that is changed if the mutant isn't made."""
-    change = next(change for each, change in place(mutant).mutants() if each == mutant)
-    with _PRINTING, change.made() if made else nullcontext():
-        (folder / mutant.file).write_text(ast.unparse(tree(ROOT / mutant.file)))
+    with _PRINTING:
+        change = next(change for each, change in place(mutant).mutants() if each == replace(mutant, note=""))
+        with change.made() if made else nullcontext():
+            (folder / mutant.file).write_text(ast.unparse(tree(ROOT / mutant.file)))
     try:
         yield
     finally:
@@ -479,7 +481,13 @@ def main() -> None:
 def stored(file: Path) -> tuple[int, list[Mutant]]:
     """The seed of a stored draw, and its mutants as they are now."""
     head, *mutants = map(json.loads, file.read_text().splitlines())
-    return head["seed"], [found(mutant) or replace(mutant, outcome="lost") for mutant in (Mutant(**m) for m in mutants)]
+    return head["seed"], [_now(Mutant(**mutant)) for mutant in mutants]
+
+
+def _now(mutant: Mutant) -> Mutant:
+    if now := found(mutant):
+        return replace(now, note=mutant.note)
+    return replace(mutant, outcome="lost")
 
 
 def commit() -> str:
