@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from command import command
-from invented import flat, sweep
+from invented import flat, write
 
 import tmc_sweep
 from tmc_sweep.paths import SweepPaths
@@ -21,7 +21,7 @@ statistic: {metric: test_elbo, last: 7}
 
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
-    return sweep(tmp_path, SPACE, flat(lambda config: -10.0)) and tmp_path / "made"
+    return write(tmp_path, SPACE, flat(lambda config: -10.0)).epochs
 
 
 @pytest.mark.parametrize(("given", "expected"), [({}, ("test_elbo", 7)), ({"last": 9}, ("test_elbo", 9))])
