@@ -6,18 +6,18 @@ from typing import Self
 import pandas as pd
 import pytest
 from command import command
-from tmc_sweep.report.neighbours import at_once
 from twin import expected, outcomes, small, sweep, table
 
 from tmc_sweep.data import load
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
+from tmc_sweep.report.processes import at_once
 from tmc_sweep.sweep import recorder
 from tmc_sweep.sweep.checkpoint_budget import prune
 from tmc_sweep.sweep.progress import Progress, TrialProgress
 from tmc_sweep.sweep.verify import verify
 from tmc_sweep.tables import lock, manifest
-from tmc_sweep.tables.pace import measured
+from tmc_sweep.tables.pace import recorded_paces
 from tmc_sweep.tables.parts import read_part
 from tmc_sweep.tables.read import read_attempts, read_epochs, read_trials
 from tmc_sweep.training import pack
@@ -57,7 +57,7 @@ def test_every_time_is_before_the_one_before_it_and_the_bits_are_the_same(set_ba
 def test_no_seconds_are_negative(set_back: SweepPaths):
     frame = table(set_back.epochs)
     assert (frame[["epoch_seconds", "eval_seconds"]] >= 0).all(axis=None)
-    ((_, pace),) = measured(set_back).items()
+    ((_, pace),) = recorded_paces(set_back).items()
     members = frame.groupby("epoch_seconds")["trial_id"].transform("nunique")
     assert pace.seconds == pytest.approx((frame["epoch_seconds"] / members).sum())
     first = TRIALS[0]

@@ -69,7 +69,7 @@ def test_one_node_alone_will_surely_fill_its_slots(
     sweep(paths, before.trials(), digits)
     seconds = recorded_paces(paths)[more.cells[0].cell_id].mean
     shown: list[Snapshot] = []
-    executor = SimpleNamespace(nodes=nodes, measure=None, train=lambda packs, writer: [])
+    executor = SimpleNamespace(nodes=nodes, measure=lambda *_: None, train=lambda packs, writer: [])
     monkeypatch.setattr(runner, "open_executor", lambda *_: lambda *_: nullcontext(executor))
     runner.run(more, paths.results, shown.append)
     assert shown[-1].remaining_seconds == (pytest.approx(3 * seconds) if certain else None)

@@ -80,7 +80,8 @@ def test_tensorboard_has_a_run_per_trial_with_its_parameters_and_epochs(
     made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     with monkeypatch.context() as missing:
-        missing.setitem(sys.modules, "tensorboardX", None)
+        for name in ("tensorboardX", *(name for name in sys.modules if name.startswith("tensorboardX."))):
+            missing.setitem(sys.modules, name, None)
         with pytest.raises(CannotRunError, match=r"needs the package tensorboardX, .*: pip install tensorboardX$"):
             export(made, "tensorboard", tmp_path / "out")
     assert export(made, "tensorboard", tmp_path / "out") == 3

@@ -269,17 +269,17 @@ def test_the_right_address_of_a_copy_works_as_its_error_says(store_line: tuple[s
     right = store_line[0]
     wrong = right.replace("s3://results/", "s3://result/")
     with pytest.raises(StorageError, match=r"the copy at s3://result/\w+ cannot be written .*: check the address"):
-        place(wrong, "tiny").write("small", b"whole")
-    place(right, "tiny").write("small", b"whole")
-    assert place(right, "tiny").read("small") == b"whole"
+        copy_storage(wrong, "tiny").write("small", b"whole")
+    copy_storage(right, "tiny").write("small", b"whole")
+    assert copy_storage(right, "tiny").read("small") == b"whole"
 
 
 def test_a_key_belongs_into_the_environment_as_its_error_says(store_line: tuple[str, Line], monkeypatch):
     bare = store_line[0]
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
     with pytest.raises(InputError, match="give the key as the environment's AWS_ACCESS_KEY_ID and AWS_SECRET_ACC"):
-        place(bare.replace("s3://", "s3://key:hunter2@"), "tiny")
-    place(bare, "tiny").write("small", b"whole")
+        copy_storage(bare.replace("s3://", "s3://key:hunter2@"), "tiny")
+    copy_storage(bare, "tiny").write("small", b"whole")
 
 
 def test_a_copy_of_another_sweep_is_left_alone(paths: SweepPaths, uri: str, tmp_path: Path):
