@@ -53,8 +53,12 @@ PACKAGE = "tmc_sweep"
 FACTOR, STARTING = 4.0, 120.0  # a mutant's limit: that much longer than measured, and what pytest takes to start
 ALIKE = 0.7
 SECONDS = 40.0  # of tests, as measured, for one mutant
-CHILDREN = tuple(
-    f"tests/{name}.py" for name in ("test_supervision", "sweep/test_raylet", "test_end_to_end", "sweep/test_ray")
+CHILDREN = (
+    "tests/test_supervision.py",
+    "tests/sweep/test_raylet.py",
+    "tests/cluster/test_jobs.py",
+    "tests/test_end_to_end.py",
+    "tests/sweep/test_ray.py",
 )
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 HOW = ("-x", "-q", "--tb=no", "-p", "no:cacheprovider", "-m", "not long")
