@@ -15,7 +15,7 @@ from tmc_sweep.records import EVALUATION_COLUMNS, TRIAL_COLUMNS
 from tmc_sweep.report import figures
 from tmc_sweep.report.page import page
 from tmc_sweep.report.tables import SweepTables
-from tmc_sweep.report.views import MAX_ROWS, TableCell, differences, summary, table, trials
+from tmc_sweep.report.views import MAX_ROWS, TableCell, differences, evaluations, summary, table, trials
 from tmc_sweep.tables.artefacts import EVALUATIONS
 
 GRID = """# for <b>people</b> & machines
@@ -139,6 +139,12 @@ def test_a_half_finished_sweep_has_every_part(half: SweepTables, text: str):
     assert '<span class="status diverged">4 diverged</span>' in text
     assert "mnist 0123456789abcdef" in text
     assert "torch 2.10.0" in text
+
+
+def test_an_evaluation_shows_the_fields_that_tell_its_cell(half: SweepTables, results: Path):
+    titles = [head.title for head in evaluations(half).heads]
+    assert titles[:5] == ["objective", "architecture", "K", "lr", "epoch"]
+    assert evaluations(SweepTables.read(results, "begun")).rows == ()
 
 
 def test_a_sweep_that_has_just_begun_has_a_page(results: Path):

@@ -10,7 +10,7 @@ from safetensors.torch import load, save
 
 from tmc_sweep.data import Images, Split
 from tmc_sweep.errors import StorageError
-from tmc_sweep.training import Pack, TrialState, decode, encode
+from tmc_sweep.training import Pack, TrialState, decode, encode, stated
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -121,6 +121,13 @@ def test_garbage_is_refused(garbage: bytes):
 )
 def test_a_checkpoint_that_lacks_a_part_is_refused(payload: bytes, change: dict[str, str]):
     refusal(rewritten(payload, **change), **ONE_LATENT)
+
+
+@pytest.mark.parametrize("changed", [{"epoch": 2}, {"trial_id": "0" * 12}], ids=str)
+def test_rows_that_are_not_the_trials_from_its_first_epoch_are_refused(payload: bytes, changed: dict[str, object]):
+    (row,) = json.loads(stated(payload)["history"])
+    message = refusal(rewritten(payload, history=json.dumps([{**row, **changed}])), **ONE_LATENT)
+    assert "its history is not epochs 1, 2, 3, ... of the trial" in message
 
 
 def test_a_checkpoint_with_tensors_of_other_shapes_is_refused(payload: bytes):
