@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import tiny
 import torch
 from twin import expected, outcomes, table
 
@@ -27,23 +28,9 @@ from tmc_sweep.tables.manifest import read_manifest
 from tmc_sweep.tables.read import read_trials
 from tmc_sweep.training import Pack
 
-YAML = """
-name: tiny
-base: {data: digits, objective: iwae, architecture: {latents: [12, 4]}, train_images: 100, test_images: 40,
-       batch_size: 64, epochs: 3}
-space: {K: {grid_search: [1, 2]}}
-seeds: 2
-statistic: {last: 2}
-resources: {gpu: 0, RESOURCES}
-"""
-
 
 def space(resources: str = "pack: 2") -> SearchSpace:
-    return parse(text(resources), "tiny.yaml")
-
-
-def text(resources: str = "pack: 2") -> str:
-    return YAML.replace("RESOURCES", resources)
+    return tiny.space(("pack: 2", resources))
 
 
 def check(paths: SweepPaths, wanted: SearchSpace, images: Images) -> None:
@@ -129,7 +116,7 @@ def test_a_second_signal_waits_until_what_is_written_is_whole(
 
 
 def test_a_search_that_is_stopped_chooses_no_other_cell(paths: SweepPaths, signalled: type[Signalled]):
-    base, seeds = text("pack: 2").split("space:")[0], "seeds: 2\nstatistic: {metric: val_iwae, last: 1}\n"
+    base, seeds = tiny.text().split("space:")[0], "seeds: 2\nstatistic: {metric: val_iwae, last: 1}\n"
     wanted = parse(
         base.replace("train_images", "validation_images: 20, eval_k: 2, train_images")
         + "space: {lr: {loguniform: [1e-4, 1e-2]}}\nsearch: {algorithm: tpe, num_samples: 3}\n"
@@ -184,7 +171,7 @@ def test_a_pack_that_cannot_be_measured_is_one_sentence(paths: SweepPaths, monke
     monkeypatch.setattr(inline, "measured_cost", failing)
     with pytest.raises(CannotRunError, match="measuring what a pack of 1 costs must work, but set TORCH_LOGS: set res"):
         run(
-            parse(text("pack: auto, cpu: 1").replace("seeds: 2", "seeds: 9"), "tiny.yaml"),
+            tiny.space(("pack: 2", "pack: auto"), ("seeds: 2", "seeds: 9")),
             paths.results,
             executor="inline",
         )
@@ -225,7 +212,7 @@ def test_where_ray_is_missing_a_sweep_is_trained_and_its_record_says_so(
     digits: Images, paths: SweepPaths, tmp_path: Path
 ):
     file = tmp_path / "tiny.yaml"
-    file.write_text(text())
+    file.write_text(tiny.text())
     command = [sys.executable, "-c", WITHOUT_RAY, "run", str(file), "--results", str(paths.results)]
     refused = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (refused.returncode, refused.stderr.count("\n")) == (3, 1)
