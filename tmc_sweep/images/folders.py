@@ -4,6 +4,7 @@ File names may be in any case, with `.idx3-ubyte` for `-idx3-ubyte`, and compres
 MNIST and Fashion-MNIST have the same names: those in a folder that does not say whose they are count as MNIST's.
 """
 
+import errno
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -41,7 +42,10 @@ def data_root() -> Path:
     """The folder of the data sets: TMC_SWEEP_DATA, or one in the user's cache; InputError if there can be none."""
     given = os.environ.get("TMC_SWEEP_DATA")
     try:
-        return (Path(given).expanduser() if given else Path.home() / ".cache" / "tmc_sweep").resolve()
+        root = (Path(given).expanduser() if given else Path.home() / ".cache" / "tmc_sweep").resolve()
+        if root.is_symlink():  # as Python 3.13 leaves a circle
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+        return root
     except (RuntimeError, OSError) as error:  # no such user, no home, links in a circle
         raise InputError(f"TMC_SWEEP_DATA must name a folder, but is {given!r} ({error}): set it to one") from None
 
