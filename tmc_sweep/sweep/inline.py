@@ -98,24 +98,17 @@ class Inline:
         reasons: list[Reason] = []
         try:
             with self._stop.asked():
-                for plan in self._in_turn(packs):
+                for plan in _in_turn(packs):
                     if reason := self._train(plan, DirectChannel(deliver, lambda: self._stopping)):
                         reasons.append((plan, reason))
-                    elif not self._stopping:
-                        packs.ended(plan)
                     free_memory()
+                    if self._stopping:  # before the next pack is asked for
+                        break
+                    if not reason:
+                        packs.ended(plan)
         except _WriterFailedError as failed:
             raise failed.error from None
         return reasons
-
-    def _in_turn(self, packs: Packs) -> Iterator[PackPlan]:
-        """Those known at first, then those asked for, until there are none or the sweep is being stopped."""
-        plans = packs.first
-        while plans and not self._stopping:
-            for plan in plans:
-                if not self._stopping:
-                    yield plan
-            plans = packs.more() if packs.more and not self._stopping else ()
 
     def _train(self, plan: PackPlan, channel: DirectChannel) -> str:
         """Train the pack to its end, or until the sweep is being stopped; why it failed, if it did."""
@@ -135,6 +128,14 @@ class Inline:
     @property
     def _stopping(self) -> bool:
         return self._stop.number is not None
+
+
+def _in_turn(packs: Packs) -> Iterator[PackPlan]:
+    """Those known at first, then those asked for, until there are none."""
+    plans = packs.first
+    while plans:
+        yield from plans
+        plans = packs.more() if packs.more else ()
 
 
 @contextmanager

@@ -20,9 +20,8 @@ def measuring(resources: Resources, check: Callable[[], None]) -> Measure:
     While it waits it calls `check`, which may raise.
     """
     on_cpu = ray.remote(max_retries=1)(measured_cost)
-    on_gpu = ray.remote(max_retries=1, max_calls=1)(
-        measured_cost
-    )  # its process ends, and with it what it holds of the GPU
+    # on a GPU its process ends with it, and so lets go of what it holds of the GPU
+    on_gpu = ray.remote(max_retries=1, max_calls=1)(measured_cost)
 
     def measure(config: TrialConfig, members: int, gpu: float, engine: Engine) -> Cost:
         task = (on_gpu if gpu else on_cpu).options(num_cpus=resources.cpu, num_gpus=gpu)
