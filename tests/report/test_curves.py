@@ -91,6 +91,11 @@ def test_crosses_without_a_line_do_not_hide_one_another(tmp_path):
         assert all(axes.get_ylim()[0] <= y < axes.get_ylim()[1] for _, y in crosses)
 
 
+def test_the_caption_names_the_only_cell(tmp_path):
+    alone = figure(tmp_path, "name: alone\nbase: {data: mnist, K: 5, epochs: 9}", lambda config: np.full(9, -90.0))
+    assert " Cell: mnist tmc small K=5 lr=0.001." in alone.caption
+
+
 def test_the_caption_names_what_cells_share_the_seeds_and_what_the_axis_leaves_out(grid: Figure):
     assert "All cells: mnist tmc small." in grid.caption
     assert "mean over 2 seeds" in grid.caption

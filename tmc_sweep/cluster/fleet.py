@@ -32,9 +32,7 @@ class Prices:
 
     currency: str
     head: float
-    workers: Mapping[
-        tuple[float, float], PriceRange
-    ]  # by CPUs and GPUs; types of one size may differ, such as spot ones
+    workers: Mapping[tuple[float, float], PriceRange]  # by CPUs and GPUs: types of one size may differ, such as spot
 
     @classmethod
     def of(cls, described: Mapping[str, Any], source: str) -> Self | None:

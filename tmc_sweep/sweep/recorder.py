@@ -43,9 +43,7 @@ class Recorder:
         self._know(configs)
         self._curves: Curves | None = None
         self._early_stopping: EarlyStopping | None = None
-        self._pack_of = {
-            trial_id: pack for pack in self._manifest.packs for trial_id in pack
-        }  # as its last StartTrial said
+        self._pack_of = {name: pack for pack in self._manifest.packs for name in pack}  # by trial, as it last began
         self._alike_since: dict[str, int] = {}  # first of the attempts whose rows the present one must reproduce
         self._lost: dict[str, Path] = {}  # checkpoints that the trial table named, and that were gone
         self._decisions = dict(self._manifest.decisions)

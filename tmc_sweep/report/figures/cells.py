@@ -73,7 +73,7 @@ class Cells:
         rows = [cell.fields for cell in self.all]
         names = [name for name in ["data", *telling_fields(rows)] if name not in self.varying] if rows else []
         if names:
-            yield f"{'All cells' if len(rows) > 1 else 'DrawnCell'}: {label(rows[0], names)}."
+            yield f"{'All cells' if len(rows) > 1 else 'Cell'}: {label(rows[0], names)}."
 
 
 def cells_of(sweep: SweepTables) -> Cells:
