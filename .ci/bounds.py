@@ -30,14 +30,14 @@ TESTS = (
     "tests/sweep/test_ray_internals.py",
     "tests/sweep/test_raylet.py",
     "tests/sweep/test_tune.py",
-    "tests/sweep/test_search.py",
+    "tests/search/test_search.py",
     "tests/sweep/test_search_ray.py",
     "tests/sweep/test_session.py",
     "tests/sweep/test_shares.py",
     "tests/sweep/test_signals.py",
-    "tests/tables/test_epochs.py",
-    "tests/tables/test_export.py",
-    "tests/tables/test_values.py",
+    "tests/store/test_epochs.py",
+    "tests/statistics/test_export.py",
+    "tests/store/test_values.py",
     "tests/training/test_engine.py",
 )
 

@@ -13,7 +13,7 @@ from typing import TypedDict
 from benchmarks import command
 from benchmarks.curves import curve, named, trials
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.tables.epochs import TRIALS_PER_PART, EpochTable
+from tmc_sweep.store.epochs import TRIALS_PER_PART, EpochTable
 
 
 class Row(TypedDict):

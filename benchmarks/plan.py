@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from benchmarks import command
-from tmc_sweep.tables.read import read_epochs, read_trials
+from tmc_sweep.store.read import read_epochs, read_trials
 
 SWEEPS = {
     "digits": """\

@@ -15,11 +15,11 @@ from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import Split, load
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EpochRecord, Status
+from tmc_sweep.search.cells import CellSearch
+from tmc_sweep.search.curves import Curves
+from tmc_sweep.search.study import Study
 from tmc_sweep.space import SearchSpace
-from tmc_sweep.sweep.curves import Curves
-from tmc_sweep.sweep.search import CellSearch
-from tmc_sweep.sweep.study import Study
-from tmc_sweep.tables.lock import sweep_lock
+from tmc_sweep.store.lock import sweep_lock
 from tmc_sweep.training import Pack, TrialState
 
 BASE = """\

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from tmc_sweep import read_epochs
 from tmc_sweep.records import EpochRecord
+from tmc_sweep.search.curves import Curves
+from tmc_sweep.search.early_stopping import EarlyStopping
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.space.schema import Scheduler
-from tmc_sweep.sweep.curves import Curves
-from tmc_sweep.sweep.early_stopping import EarlyStopping
 
 History = Mapping[str, Sequence[Sequence[EpochRecord]]]  # by cell: what its seeds recorded, epoch by epoch
 

@@ -23,7 +23,7 @@ from benchmarks.sweep import run
 from tmc_sweep import read_epochs
 from tmc_sweep.space import SearchSpace, parse
 from tmc_sweep.space.schema import Scheduler
-from tmc_sweep.tables.ranking import ranking
+from tmc_sweep.statistics.ranking import ranking
 
 SPACE = """\
 space:

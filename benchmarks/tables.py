@@ -20,11 +20,11 @@ from benchmarks.curves import curve, named, trials
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EpochRecord
-from tmc_sweep.tables.epochs import TRIALS_PER_PART, EpochTable
-from tmc_sweep.tables.manifest import open_manifest
-from tmc_sweep.tables.parquet import to_parquet
-from tmc_sweep.tables.parts import TrialRows, to_table
-from tmc_sweep.tables.trials import TrialTable
+from tmc_sweep.store.epochs import TRIALS_PER_PART, EpochTable
+from tmc_sweep.store.manifest import open_manifest
+from tmc_sweep.store.parquet import to_parquet
+from tmc_sweep.store.parts import TrialRows, to_table
+from tmc_sweep.store.trials import TrialTable
 
 READ = """
 import json, resource, sys, time

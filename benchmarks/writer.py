@@ -19,8 +19,8 @@ from benchmarks.curves import curve, named, trials
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EpochRecord, Provenance
-from tmc_sweep.sweep.messages import Report, StartTrial
-from tmc_sweep.sweep.recorder import Recorder
+from tmc_sweep.store.messages import Report, StartTrial
+from tmc_sweep.store.recorder import Recorder
 from tmc_sweep.sweep.writer import Writer
 from tmc_sweep.training import TrialState, encode
 

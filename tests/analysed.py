@@ -6,9 +6,9 @@ from twin import small, sweep
 
 from tmc_sweep.data import load
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.tables.checkpoints import CheckpointFiles
-from tmc_sweep.tables.lock import sweep_lock
-from tmc_sweep.tables.trials import TrialTable
+from tmc_sweep.store.checkpoints import CheckpointFiles
+from tmc_sweep.store.lock import sweep_lock
+from tmc_sweep.store.trials import TrialTable
 
 PLANE = {"architecture": {"latents": [8, 2]}, "epochs": 2, "K": 3}
 IWAE, TMC, LATER = small(**PLANE), small(**PLANE, objective="tmc"), small(**PLANE, seed=1)

@@ -13,8 +13,8 @@ from tmc_sweep.records import (
     SUMMARY_COLUMNS,
     TRIAL_COLUMNS,
 )
-from tmc_sweep.tables import manifest
-from tmc_sweep.tables.parquet import to_parquet
+from tmc_sweep.store import manifest
+from tmc_sweep.store.parquet import to_parquet
 
 TEXT = (
     "=../../x/\x1b]0;owned\x07\x1b[2J\r\nforged: done\u202eevil\u2066\u200b\x9b31m[red]:x:"

@@ -11,11 +11,11 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EpochRecord, Status
 from tmc_sweep.report.tables import SweepTables
 from tmc_sweep.space import parse
-from tmc_sweep.tables.artefacts import Artefact, upsert
-from tmc_sweep.tables.epochs import EpochTable
-from tmc_sweep.tables.manifest import open_manifest
-from tmc_sweep.tables.read import stored_trials
-from tmc_sweep.tables.trials import TrialTable
+from tmc_sweep.store.artefacts import Artefact, upsert
+from tmc_sweep.store.epochs import EpochTable
+from tmc_sweep.store.manifest import open_manifest
+from tmc_sweep.store.read import stored_trials
+from tmc_sweep.store.trials import TrialTable
 
 Curve = Callable[[TrialConfig], np.ndarray]  # test_objective of epochs 1, 2, ...
 TIME = datetime(2025, 1, 1, tzinfo=UTC)

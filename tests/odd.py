@@ -10,9 +10,9 @@ import pyarrow as pa
 from safetensors.numpy import load, save
 
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.tables import manifest
-from tmc_sweep.tables.parquet import to_parquet
-from tmc_sweep.tables.seal import sealed
+from tmc_sweep.store import manifest
+from tmc_sweep.store.parquet import to_parquet
+from tmc_sweep.store.seal import sealed
 
 NUMBERS: list[Any] = [-1, 0, 7, 2**31, 2**62, -(2**63), None]
 FLOATS: list[Any] = [-1.0, 0.0, 1e-320, 1e308, -1e308, float("nan"), float("inf"), float("-inf"), None]

@@ -6,9 +6,9 @@ from twin import RecordedChannel, small, sweep
 
 from tmc_sweep.data import load
 from tmc_sweep.paths import SweepPaths
+from tmc_sweep.statistics.summary import summarize, write_summary
+from tmc_sweep.store.recorder import Recorder
 from tmc_sweep.sweep.pack_run import PackRun
-from tmc_sweep.sweep.recorder import Recorder
-from tmc_sweep.tables.summary import summarize, write_summary
 
 YAML = """name: tiny
 base: {data: digits, objective: iwae, architecture: {latents: [4]}, train_images: 100, test_images: 40,

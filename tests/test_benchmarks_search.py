@@ -21,15 +21,15 @@ from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import load
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EpochRecord, Status
+from tmc_sweep.search.curves import Curves
+from tmc_sweep.search.early_stopping import EarlyStopping
 from tmc_sweep.space import SearchSpace, parse
 from tmc_sweep.space.schema import Scheduler
-from tmc_sweep.sweep.curves import Curves
-from tmc_sweep.sweep.early_stopping import EarlyStopping
+from tmc_sweep.statistics.summary import summarize
+from tmc_sweep.store.lock import sweep_lock
+from tmc_sweep.store.read import read_trials
+from tmc_sweep.store.recorder import Recorder
 from tmc_sweep.sweep.pack_run import PackRun
-from tmc_sweep.sweep.recorder import Recorder
-from tmc_sweep.tables.lock import sweep_lock
-from tmc_sweep.tables.read import read_trials
-from tmc_sweep.tables.summary import summarize
 
 pytestmark = pytest.mark.cluster
 

@@ -21,7 +21,7 @@ import tmc_sweep.sweep.runner  # noqa: F401 - or the second run would load it wh
 from tmc_sweep.data import load
 from tmc_sweep.records import EPOCH_COLUMNS
 from tmc_sweep.space.load import parse
-from tmc_sweep.tables.read import read_trials
+from tmc_sweep.store.read import read_trials
 
 pytestmark = pytest.mark.cluster
 

@@ -13,14 +13,14 @@ from twin import outcomes, sweep, table
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import load
 from tmc_sweep.errors import StorageError
+from tmc_sweep.integrity.verify import verify
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import MEANS, TRIAL_COLUMNS
 from tmc_sweep.space.load import parse
-from tmc_sweep.sweep.verify import verify
-from tmc_sweep.tables import epochs, manifest, parquet, publish
-from tmc_sweep.tables.files import prepare
-from tmc_sweep.tables.manifest import read_manifest, write_manifest
-from tmc_sweep.tables.read import plain_rows, read_epochs, read_trials
+from tmc_sweep.store import epochs, manifest, parquet, publish
+from tmc_sweep.store.files import prepare
+from tmc_sweep.store.manifest import read_manifest, write_manifest
+from tmc_sweep.store.read import plain_rows, read_epochs, read_trials
 from tmc_sweep.training import checkpoint, decode, encode, stated
 from tmc_sweep.training.provenance import of_this_process
 

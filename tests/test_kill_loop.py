@@ -23,9 +23,9 @@ from wait import HANGS_SECONDS, wait_until
 from tmc_sweep.data import load
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.space.load import parse
-from tmc_sweep.tables.lock import sweep_lock
-from tmc_sweep.tables.manifest import read_manifest
-from tmc_sweep.tables.read import read_trials
+from tmc_sweep.store.lock import sweep_lock
+from tmc_sweep.store.manifest import read_manifest
+from tmc_sweep.store.read import read_trials
 
 pytestmark = pytest.mark.cluster
 

@@ -34,22 +34,36 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {*MATHS, "config", "errors", "input_file", "records"},
         {"pydantic", "pydantic_core", "safetensors", "torch"},
     ),
-    "tables": (
-        {*BASE, "space"},
-        {"mlflow", "numpy", "pandas", "pyarrow", "pydantic", "pydantic_core", "scipy", "tensorboardX"},
+    "store": (
+        {*BASE, "space", "search"},
+        {"numpy", "pandas", "pyarrow", "pydantic", "pydantic_core"},
     ),
-    "analysis": ({*BASE, *MATHS, "tables"}, {"jaxtyping", "numpy", "pandas", "sklearn", "torch"}),
-    "report": ({*BASE, "space", "tables"}, {"jinja2", "matplotlib", "numpy", "pandas", "pydantic", "scipy"}),
+    "statistics": ({*BASE, "store"}, {"mlflow", "numpy", "pandas", "pyarrow", "scipy", "tensorboardX"}),
+    "search": ({*BASE, "space", "store"}, {"optuna"}),
+    "integrity": ({*BASE, "data", "store", "training"}, {"pyarrow", "torch"}),
+    "analysis": ({*BASE, *MATHS, "store"}, {"jaxtyping", "numpy", "pandas", "sklearn", "torch"}),
+    "report": (
+        {*BASE, "article", "space", "statistics", "store"},
+        {"jinja2", "matplotlib", "numpy", "pandas"},
+    ),
+    "article": (
+        {*BASE, "objectives", "report", "space", "statistics", "store", "training"},
+        {"jaxtyping", "numpy", "pandas", "pydantic", "torch"},
+    ),
     "sweep": (
-        {*BASE, "data", "models", "space", "tables", "training"},
-        {"grpc", "joblib", "optuna", "pandas", "pyarrow", "ray", "ruamel", "torch"},
+        {*BASE, "data", "models", "search", "space", "statistics", "store", "training"},
+        {"grpc", "joblib", "pandas", "ray", "ruamel", "torch"},
     ),
-    "cluster": ({*BASE, "data", "exchange", "space", "tables", "sweep"}, {"aiohttp", "ray", "ruamel", "torch"}),
+    "cluster": ({*BASE, "data", "exchange", "space", "store", "sweep"}, {"aiohttp", "ray", "ruamel", "torch"}),
     "cli": (
-        {*BASE, "analysis", "cluster", "data", "models", "report", "space", "supervision", "sweep", "tables"},
+        {
+            *BASE,
+            *("analysis", "article", "cluster", "data", "integrity", "models", "report", "search", "space"),
+            *("statistics", "store", "supervision", "sweep"),
+        },
         {"pandas", "rich", "typer"},
     ),
-    "__init__": ({"tables", "training", "sweep"}, set()),
+    "__init__": ({"statistics", "store", "sweep", "training"}, set()),
     "__main__": ({"cli"}, set()),
 }
 
@@ -117,7 +131,7 @@ def test_a_module_imports_only_what_its_part_may():
     [
         ("objectives/bounds.py", "from tmc_sweep.models import HierarchicalVAE", "tmc_sweep.models.HierarchicalVAE"),
         ("objectives/bounds.py", "from ..training import train", "tmc_sweep.training.train"),
-        ("tables/read.py", "def f():\n    import torch", "torch"),
+        ("store/read.py", "def f():\n    import torch", "torch"),
         ("training/pack.py", "from ray import tune", "ray.tune"),
         ("sweep/runner.py", "import rich.console", "rich.console"),
         ("config.py", "from tmc_sweep import records", "tmc_sweep.records"),
@@ -147,7 +161,7 @@ PROCESSES = [  # (statement, what neither it nor any before it loads): a process
         ("import tmc_sweep.space", {"pandas", "ray", "torch"}),
         ("import tmc_sweep.images", {"pandas", "ray", "sklearn", "torch"}),
         ("import tmc_sweep.cli", {"matplotlib", "pandas", "ray", "torch"}),
-        ("import tmc_sweep.tables.read, tmc_sweep.tables.epochs, tmc_sweep.tables.summary", {"ray", "torch"}),
+        ("import tmc_sweep.store.read, tmc_sweep.store.epochs, tmc_sweep.statistics.summary", {"ray", "torch"}),
         ("from tmc_sweep import paired_differences, read_epochs, read_trials, summarize", {"ray", "torch"}),
         ("import tmc_sweep.report.tables", {"matplotlib", "ray", "torch"}),
         ("import tmc_sweep.report.figures", {"ray", "torch"}),
@@ -283,10 +297,10 @@ WALL_CLOCK = {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "d
 RECORDED = {
     ("cluster/nodes.py", "time.time"),  # how far a node's clock is from ours, which `doctor` tells
     ("analysis/evaluation.py", "datetime.now"),
-    ("tables/lock.py", "datetime.now"),
-    ("tables/manifest.py", "datetime.now"),
+    ("store/lock.py", "datetime.now"),
+    ("store/manifest.py", "datetime.now"),
     ("training/pack.py", "datetime.now"),
-    ("sweep/recorder.py", "datetime.now"),
+    ("store/recorder.py", "datetime.now"),
     ("sweep/writer.py", "datetime.now"),
 }
 

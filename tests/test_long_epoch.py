@@ -13,7 +13,7 @@ from wait import HANGS_SECONDS, wait_until
 from tmc_sweep.data import load
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.space.load import parse
-from tmc_sweep.tables.read import read_trials
+from tmc_sweep.store.read import read_trials
 
 pytestmark = pytest.mark.cluster
 

@@ -11,8 +11,8 @@ from verbs import copied_as
 
 from tmc_sweep.analysis.analyse import analyse
 from tmc_sweep.analysis.evaluation import evaluate
-from tmc_sweep.analysis.reproduce import reproduce
 from tmc_sweep.analysis.trained import choose
+from tmc_sweep.article.evidence import evidence
 from tmc_sweep.cli.changes import describe_changes
 from tmc_sweep.cli.plan import plan_of
 from tmc_sweep.cli.show import headline
@@ -20,28 +20,28 @@ from tmc_sweep.cli.status import sweep_status
 from tmc_sweep.config import NUMERICS_VERSION, EarlierConfig, TrialConfig
 from tmc_sweep.data import Images, load
 from tmc_sweep.errors import InputError, StorageError
+from tmc_sweep.integrity.repair import repair
+from tmc_sweep.integrity.reproduce import reproduce
+from tmc_sweep.integrity.stored_trial import find_trial
+from tmc_sweep.integrity.verify import verify
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
 from tmc_sweep.report import figures
-from tmc_sweep.report.evidence import evidence
 from tmc_sweep.report.page import page
 from tmc_sweep.report.tables import SweepTables
+from tmc_sweep.search.cells import known_trials
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.space.load import parse
+from tmc_sweep.statistics.compare import compare
+from tmc_sweep.statistics.export import export
+from tmc_sweep.statistics.paired import paired_differences
+from tmc_sweep.statistics.ranking import ranking
+from tmc_sweep.statistics.summary import summarize
+from tmc_sweep.store.checkpoints import CheckpointFiles
+from tmc_sweep.store.manifest import read_manifest
+from tmc_sweep.store.read import read_trials, stored_trials
+from tmc_sweep.store.trials import config_by_columns, config_of, known_config
 from tmc_sweep.sweep import runner
-from tmc_sweep.sweep.repair import repair
-from tmc_sweep.sweep.search import known_trials
-from tmc_sweep.sweep.verify import verify
-from tmc_sweep.tables.checkpoints import CheckpointFiles
-from tmc_sweep.tables.compare import compare
-from tmc_sweep.tables.export import export
-from tmc_sweep.tables.manifest import read_manifest
-from tmc_sweep.tables.paired import paired_differences
-from tmc_sweep.tables.ranking import ranking
-from tmc_sweep.tables.read import read_trials, stored_trials
-from tmc_sweep.tables.stored_trial import find_trial
-from tmc_sweep.tables.summary import summarize
-from tmc_sweep.tables.trials import config_by_columns, config_of, known_config
 from tmc_sweep.training import train
 
 GOLDEN = Path(__file__).parent / "golden" / "numerics-1"

@@ -18,7 +18,7 @@ from tmc_sweep.records import (
     EpochRecord,
     fixed_values,
 )
-from tmc_sweep.tables.parquet import arrow_schema, read_table, to_parquet
+from tmc_sweep.store.parquet import arrow_schema, read_table, to_parquet
 
 RECORD = EpochRecord(
     "0123456789ab", 3, -1.5, None, None, None, None, -1.0, math.nan, -math.inf, 0.1, 2.0, 1.0, 7, 0.3, 1,

@@ -8,9 +8,9 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.space.load import parse
+from tmc_sweep.store.manifest import read_manifest
+from tmc_sweep.store.read import read_trials
 from tmc_sweep.sweep.runner import SweepResult
-from tmc_sweep.tables.manifest import read_manifest
-from tmc_sweep.tables.read import read_trials
 
 YAML = """
 name: tiny

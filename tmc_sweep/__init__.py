@@ -9,20 +9,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tmc_sweep.statistics.paired import paired_differences
+    from tmc_sweep.statistics.summary import summarize
+    from tmc_sweep.store.read import read_epochs, read_trials
     from tmc_sweep.sweep.runner import run
-    from tmc_sweep.tables.paired import paired_differences
-    from tmc_sweep.tables.read import read_epochs, read_trials
-    from tmc_sweep.tables.summary import summarize
     from tmc_sweep.training.loop import train
 
 __all__ = ["paired_differences", "read_epochs", "read_trials", "run", "summarize", "train"]
 
 _HOMES = {
-    "paired_differences": "tmc_sweep.tables.paired",
-    "read_epochs": "tmc_sweep.tables.read",
-    "read_trials": "tmc_sweep.tables.read",
+    "paired_differences": "tmc_sweep.statistics.paired",
+    "read_epochs": "tmc_sweep.store.read",
+    "read_trials": "tmc_sweep.store.read",
     "run": "tmc_sweep.sweep.runner",
-    "summarize": "tmc_sweep.tables.summary",
+    "summarize": "tmc_sweep.statistics.summary",
     "train": "tmc_sweep.training.loop",
 }
 

@@ -22,17 +22,17 @@ OBEYED = {
     "; what runs there goes on": "cli/test_forward.py::test_one_that_stays_away_is_followed_again_by_the_same_command",
     "a sweep must run once at a time": _JOBS
     + "test_the_same_search_space_joins_and_leaves_with_ctrl_c_while_the_job_runs_on",
-    "must arrive whole, but": "tables/test_pull.py::test_what_was_killed_in_the_middle_is_brought_by_the_next_call",
+    "must arrive whole, but": "store/test_pull.py::test_what_was_killed_in_the_middle_is_brought_by_the_next_call",
     "a sweep's Ray cluster must stay": "test_end_to_end.py::test_each_run_went_on_from_the_one_before",
     "stopped by {}: run the same command": _JOBS
     + "test_submitting_again_after_its_sigterm_goes_on_and_equals_a_sweep_never_stopped",
-    "this is a copy without checkpoints": "tables/test_publish.py::"
+    "this is a copy without checkpoints": "store/test_publish.py::"
     "test_a_damaged_copy_is_repaired_as_far_as_it_can_be_and_pulled_again",
     "if that lasts, mend the sweep": "cluster/test_ssh.py::"
     "test_the_tables_of_a_sweep_whose_private_files_were_removed_come_once_it_is_mended",
     "must be under {} or downloadable": _IMAGES + "test_files_of_the_right_kind_load",
     "ELBO and IWAE need one K": "objectives/test_bounds.py::test_elbo_and_iwae_refuse_unequal_numbers_of_samples",
-    "must hold parts of the table only": "tables/test_epochs.py::test_a_missing_part_and_a_stray_file_are_refused",
+    "must hold parts of the table only": "store/test_epochs.py::test_a_missing_part_and_a_stray_file_are_refused",
     "a trial must have an epoch for this": "cli/test_reproduce.py::test_a_mistake_is_one_sentence",
     "check its disk and run again": "sweep/test_retry.py::"
     "test_a_full_disk_and_a_failed_fsync_are_tried_again_with_one_message_until_they_pass",
@@ -82,27 +82,27 @@ OBEYED = {
     "TMC pairs all samples of an image": "analysis/test_evaluation.py::"
     "test_tmc_is_refused_where_its_pairs_need_too_much_memory",
     "a trial must fit into": "sweep/test_pack_run.py::test_a_trial_too_large_even_alone_fails_and_the_others_are_done",
-    ": `tmc-sweep run search_spaces/": "report/test_claims.py::"
+    ": `tmc-sweep run search_spaces/": "article/test_claims.py::"
     "test_the_sweep_that_a_claim_names_measures_it_like_for_like",
     "--on plans here for machines": "cli/test_plan.py::test_a_plan_is_for_one_cluster",
     "--probe measures this machine": "cli/test_plan.py::test_a_machine_that_will_not_train_is_not_measured",
     "a pack must fit into this machine's memory": "cli/test_plan.py::"
     "test_what_does_not_fit_into_this_machine_takes_unknown_time_and_is_named",
     "copy the head's ~/.ray/auth_token": _JOBS + "test_the_heads_token_copied_to_where_the_error_says_opens_it",
-    "a trial's name must be 12 hex digits": "tables/test_checkpoints.py::test_a_trial_id_cannot_lead_elsewhere",
-    "tables/export.py:needs the package": "tables/test_export.py::"
+    "a trial's name must be 12 hex digits": "store/test_checkpoints.py::test_a_trial_id_cannot_lead_elsewhere",
+    "statistics/export.py:needs the package": "statistics/test_export.py::"
     "test_tensorboard_has_a_run_per_trial_with_its_parameters_and_epochs",
-    "put its folder back": "tables/test_files.py::test_a_folder_that_is_put_back_is_written_to",
-    "remove the symbolic link": "tables/test_files.py::test_a_link_in_a_folders_place_is_not_followed",
-    "{} cannot be {} ({}): {}": "tables/test_files.py::test_a_failure_names_path_cause_and_fix_and_leaves_the_old_file",
-    "must stay while a sweep runs": "tables/test_lock.py::test_a_lock_that_is_no_longer_there_is_no_lock",
-    "trained again, must reproduce": "sweep/test_recorder.py::"
+    "put its folder back": "store/test_files.py::test_a_folder_that_is_put_back_is_written_to",
+    "remove the symbolic link": "store/test_files.py::test_a_link_in_a_folders_place_is_not_followed",
+    "{} cannot be {} ({}): {}": "store/test_files.py::test_a_failure_names_path_cause_and_fix_and_leaves_the_old_file",
+    "must stay while a sweep runs": "store/test_lock.py::test_a_lock_that_is_no_longer_there_is_no_lock",
+    "trained again, must reproduce": "store/test_recorder.py::"
     "test_on_a_cpu_an_epoch_that_differs_fails_the_trial_and_leaves_its_checkpoints",
-    "a copy's address must hold no secret": "tables/test_publish.py::"
+    "a copy's address must hold no secret": "store/test_publish.py::"
     "test_a_key_belongs_into_the_environment_as_its_error_says",
-    "the copy at {} cannot be": "tables/test_publish.py::test_the_right_address_of_a_copy_works_as_its_error_says",
-    "must be free or hold this sweep's copy": "tables/test_publish.py::test_a_copy_of_another_sweep_is_left_alone",
-    "must fit into half of this machine's memory": "sweep/test_verify.py::"
+    "the copy at {} cannot be": "store/test_publish.py::test_the_right_address_of_a_copy_works_as_its_error_says",
+    "must be free or hold this sweep's copy": "store/test_publish.py::test_a_copy_of_another_sweep_is_left_alone",
+    "must fit into half of this machine's memory": "integrity/test_verify.py::"
     "test_a_part_that_decodes_to_more_than_the_memory_is_refused_unread",
     "training/checkpoint.py:must name it": "analysis/test_trained.py::test_another_trials_checkpoint_is_refused",
     "a checkpoint of trial {} cannot be read": "analysis/test_trained.py::"
@@ -112,9 +112,9 @@ OBEYED = {
     "must be trained by the version that began it": "test_numerics.py::"
     "test_a_run_of_the_same_file_trains_others_beside_them",
     "measuring what a pack of": "sweep/test_packing.py::test_nothing_is_measured_where_nothing_is_auto",
-    "must be the sweep's trial table, but is not there yet": "tables/test_epochs.py::"
+    "must be the sweep's trial table, but is not there yet": "store/test_epochs.py::"
     "test_who_gets_a_trial_table_reads_it",
-    "must get its epochs one after another": "tables/test_epochs.py::test_a_gap_is_refused",
+    "must get its epochs one after another": "store/test_epochs.py::test_a_gap_is_refused",
 }
 
 MET = {
@@ -129,8 +129,8 @@ MET = {
     "as this machine has, but has": "cluster/test_sshd.py::test_a_head_with_another_version_of_ours",
     "install the same tmc-sweep on all nodes": "cluster/test_doctor.py::test_a_node_that_differs",
     # another version of this package is to be used, which there is not yet or not here
-    "must have a format version up to": "sweep/test_verify.py::test_what_a_newer_version_wrote_is_no_damage",
-    "must have columns of this version": "tables/test_epochs.py::"
+    "must have a format version up to": "integrity/test_verify.py::test_what_a_newer_version_wrote_is_no_damage",
+    "must have columns of this version": "store/test_epochs.py::"
     "test_a_part_that_is_not_ours_and_whole_is_refused_and_left_alone",
     "a checkpoint must have format": "training/test_checkpoint.py::test_a_checkpoint_of_another_format_is_refused",
     "must have the configuration that gave it its name": "test_numerics.py::"
@@ -148,7 +148,7 @@ MET = {
     "must run on the head, but": "cluster/test_submit.py::test_a_job_that_never_ran_says_what_ray_says",
     "the job server at {} must do": _SERVER + "test_what_is_no_job_server_of_ours",
     "must end well, but ended with": _SSH + "test_it_answers_and_exit_codes_are_its_own",
-    "the rows of trial {} must name it": "tables/test_epochs.py::test_rows_of_another_trial_are_refused",
+    "the rows of trial {} must name it": "store/test_epochs.py::test_rows_of_another_trial_are_refused",
     # what Ray and the system say is planted there
     "Ray must start on this machine": _SESSION + "test_a_ray_that_does_not_start_is_reported_in_one_sentence",
 }
@@ -159,5 +159,5 @@ NO_ADVICE = {
     "cli/export.py:: MLFLOW_ALLOW_FILE_STORE=true",
     "cluster/doctor.py:: trials train on the processor",
     "cluster/jobs.py:command -v tmc-sweep",
-    "tables/docs.py:This page is generated from",
+    "store/docs.py:This page is generated from",
 }

@@ -17,7 +17,7 @@ from stored import DONE, GOING, YAML, store
 from verbs import OTHER, copied_as
 
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.tables.publish import Publication
+from tmc_sweep.store.publish import Publication
 
 FINISHED = "finished"
 ENDED = f"name: {FINISHED}\nbase: {{data: digits, epochs: 2}}\n".encode()
@@ -204,20 +204,20 @@ CASES = [
         "(choose another name)",
     ),
     Case(
-        "tables/export.py:: choose one of them",
+        "statistics/export.py:: choose one of them",
         "export tiny --to sql -o new",
         "export tiny --to {0} -o new",
         r"one of (\w+),",
     ),
     Case(
-        "tables/windows.py:: choose one of them",
+        "statistics/windows.py:: choose one of them",
         "summary tiny --metric zzz",
         "summary tiny --last 2 --metric {0}",
         r"one of (\w+),",
     ),
     Case("last must be", "summary tiny --last 0", "summary tiny --last {0}", r"article's is (\d+)"),
     Case(
-        "tables/paired.py:: the fields are {}",
+        "statistics/paired.py:: the fields are {}",
         "differences tiny --by zzz",
         "differences tiny --by {0}",
         r"fields are (\w+),",
@@ -228,7 +228,7 @@ CASES = [
         f"reproduce {GOING.trial_id} {{0}} tiny",
         r"add (--sweep) NAME",
     ),
-    Case("tables/stored_trial.py:a trial must be one of", "reproduce ffffffffffff --sweep tiny"),
+    Case("integrity/stored_trial.py:a trial must be one of", "reproduce ffffffffffff --sweep tiny"),
     Case(
         "a trial's name must fit one trial",
         "reproduce '' --sweep tiny",

@@ -10,7 +10,7 @@ from tmc_sweep.analysis.analyse import Analysed, analyse
 from tmc_sweep.analysis.trained import choose
 from tmc_sweep.data import load
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.tables.artefacts import LATENTS, RECONSTRUCTIONS, read_artefact
+from tmc_sweep.store.artefacts import LATENTS, RECONSTRUCTIONS, read_artefact
 
 
 def of(found: list[Analysed], position: int) -> list[object]:

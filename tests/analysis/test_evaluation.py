@@ -19,8 +19,8 @@ from tmc_sweep.data import load
 from tmc_sweep.errors import InputError, StorageError
 from tmc_sweep.objectives import chain_log_weights, elbo, iwae, tmc
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.tables.artefacts import EVALUATIONS, read_artefact
-from tmc_sweep.tables.lock import sweep_lock
+from tmc_sweep.store.artefacts import EVALUATIONS, read_artefact
+from tmc_sweep.store.lock import sweep_lock
 from tmc_sweep.training import TrialState
 from tmc_sweep.training.randomness import Purpose
 

@@ -11,8 +11,8 @@ from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import Split, load
 from tmc_sweep.errors import CannotRunError, InputError, StorageError
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.tables.checkpoints import CheckpointFiles
-from tmc_sweep.tables.read import read_epochs
+from tmc_sweep.store.checkpoints import CheckpointFiles
+from tmc_sweep.store.read import read_epochs
 from tmc_sweep.training import Pack, TrialState, encode
 from tmc_sweep.training.randomness import Purpose
 

@@ -12,8 +12,8 @@ from rich.console import Console
 
 from tmc_sweep.cli import analysis
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.tables.artefacts import EVALUATIONS, LATENTS, RECONSTRUCTIONS, read_artefact
-from tmc_sweep.tables.paired import paired_differences
+from tmc_sweep.statistics.paired import paired_differences
+from tmc_sweep.store.artefacts import EVALUATIONS, LATENTS, RECONSTRUCTIONS, read_artefact
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,10 @@ from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import TRIAL_COLUMNS
 from tmc_sweep.space.load import load
-from tmc_sweep.tables.manifest import read_manifest
-from tmc_sweep.tables.parquet import read_table, to_parquet
-from tmc_sweep.tables.read import read_trials
-from tmc_sweep.tables.trials import TrialTable
+from tmc_sweep.store.manifest import read_manifest
+from tmc_sweep.store.parquet import read_table, to_parquet
+from tmc_sweep.store.read import read_trials
+from tmc_sweep.store.trials import TrialTable
 
 SPACE = """name: made
 base: {data: digits, objective: iwae, architecture: {latents: [12, 4], p_hidden: [20, 8]}, epochs: 60, batch_size: 64,

@@ -11,13 +11,13 @@ from stored import store
 from verbs import MENDING, OTHER, copied_as, ends, verbs
 
 from tmc_sweep.errors import DamagedError
+from tmc_sweep.integrity.repair import repair
+from tmc_sweep.integrity.verify import verify
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.sweep.repair import repair
-from tmc_sweep.sweep.verify import verify
-from tmc_sweep.tables.lock import sweep_lock
-from tmc_sweep.tables.present import check_present
-from tmc_sweep.tables.read import read_epochs
-from tmc_sweep.tables.renamed import earlier_name, later_name
+from tmc_sweep.store.lock import sweep_lock
+from tmc_sweep.store.present import check_present
+from tmc_sweep.store.read import read_epochs
+from tmc_sweep.store.renamed import earlier_name, later_name
 
 LOST: dict[str, Callable[[SweepPaths], Path]] = {
     "part": lambda paths: paths.part(0),

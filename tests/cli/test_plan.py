@@ -13,10 +13,10 @@ from benchmarks.curves import curve, named
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.space import load
-from tmc_sweep.tables.epochs import EpochTable
-from tmc_sweep.tables.manifest import open_manifest
-from tmc_sweep.tables.pace import recorded_paces
-from tmc_sweep.tables.trials import TrialTable
+from tmc_sweep.statistics.pace import recorded_paces
+from tmc_sweep.store.epochs import EpochTable
+from tmc_sweep.store.manifest import open_manifest
+from tmc_sweep.store.trials import TrialTable
 from tmc_sweep.training import Cost, probe
 
 CLUSTER = """cluster_name: mine

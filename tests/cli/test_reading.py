@@ -12,7 +12,7 @@ from command import command
 from twin import table
 
 from tmc_sweep.records import SUMMARY_COLUMNS
-from tmc_sweep.tables.read import read_trials
+from tmc_sweep.store.read import read_trials
 
 
 def test_version_and_help():

@@ -17,12 +17,12 @@ from tmc_sweep.cli import reproduce
 from tmc_sweep.data import load
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EPOCH_COLUMNS
+from tmc_sweep.store.manifest import open_manifest
+from tmc_sweep.store.parquet import to_parquet
+from tmc_sweep.store.read import read_trials
+from tmc_sweep.store.recorder import Recorder
+from tmc_sweep.store.trials import TrialTable
 from tmc_sweep.sweep.pack_run import PackRun
-from tmc_sweep.sweep.recorder import Recorder
-from tmc_sweep.tables.manifest import open_manifest
-from tmc_sweep.tables.parquet import to_parquet
-from tmc_sweep.tables.read import read_trials
-from tmc_sweep.tables.trials import TrialTable
 
 PAIR = [small(seed=seed, epochs=4) for seed in range(2)]
 FIRST, SECOND = (config.trial_id for config in PAIR)
@@ -167,6 +167,6 @@ def test_ctrl_c_ends_it_in_one_line(stored: Path, monkeypatch: pytest.MonkeyPatc
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tmc_sweep.analysis.reproduce.train", interrupted)
+    monkeypatch.setattr("tmc_sweep.integrity.reproduce.train", interrupted)
     ended = command("reproduce", FIRST, "--results", stored)
     assert (ended.code, ended.out, ended.err) == (130, "", "tmc-sweep: stopped by SIGINT\n")

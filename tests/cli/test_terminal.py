@@ -80,5 +80,5 @@ def test_what_a_job_server_says_is_shown(capsys: pytest.CaptureFixture[str]):
 
 def test_warnings_go_through_it(capsys: pytest.CaptureFixture[str]):
     command("--version")  # any command lets them
-    logging.getLogger("tmc_sweep.tables").warning("%s", HOSTILE)
+    logging.getLogger("tmc_sweep.store").warning("%s", HOSTILE)
     assert capsys.readouterr().err == f"{SHOWN}\n"

@@ -9,10 +9,10 @@ from command import command
 
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
-from tmc_sweep.sweep.checkpoint_budget import DROPPED
-from tmc_sweep.tables.lock import sweep_lock
-from tmc_sweep.tables.read import read_trials
-from tmc_sweep.tables.trials import TrialTable
+from tmc_sweep.store.checkpoint_budget import DROPPED
+from tmc_sweep.store.lock import sweep_lock
+from tmc_sweep.store.read import read_trials
+from tmc_sweep.store.trials import TrialTable
 
 
 @pytest.fixture

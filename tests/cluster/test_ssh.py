@@ -14,10 +14,10 @@ from wait import HANGS_SECONDS
 from tmc_sweep.cluster.fetch import _packing, fetch
 from tmc_sweep.cluster.ssh import Head, HeadLostError
 from tmc_sweep.errors import CannotRunError, InputError, StorageError, SweepInterruptedError
+from tmc_sweep.integrity.repair import repair
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.space.load import parse
-from tmc_sweep.sweep.repair import repair
-from tmc_sweep.tables.read import read_epochs
+from tmc_sweep.store.read import read_epochs
 
 SSH = """#!/bin/sh
 shift 6

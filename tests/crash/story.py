@@ -13,13 +13,13 @@ from twin import small
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import OUTCOME_COLUMNS, EpochRecord, Provenance
-from tmc_sweep.sweep.messages import Message, Reply, Report, Started, StartTrial
-from tmc_sweep.sweep.recorder import Recorder
+from tmc_sweep.store import files
+from tmc_sweep.store.lock import sweep_lock
+from tmc_sweep.store.manifest import open_manifest
+from tmc_sweep.store.messages import Message, Reply, Report, Started, StartTrial
+from tmc_sweep.store.recorder import Recorder
+from tmc_sweep.store.trials import missing
 from tmc_sweep.sweep.writer import Writer
-from tmc_sweep.tables import files
-from tmc_sweep.tables.lock import sweep_lock
-from tmc_sweep.tables.manifest import open_manifest
-from tmc_sweep.tables.trials import missing
 
 EPOCHS = 4
 TRIALS_PER_PART = 1

@@ -17,19 +17,19 @@ from disk import Disk, Fault, Kind
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.errors import StorageError
+from tmc_sweep.integrity.repair import repair
+from tmc_sweep.integrity.verify import verify
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import OUTCOME_COLUMNS, EpochRecord, Provenance, Status
+from tmc_sweep.search.cells import choosing
 from tmc_sweep.space import parse
-from tmc_sweep.sweep import recorder as recorder_module
-from tmc_sweep.sweep.messages import Ack, Report, StartTrial
-from tmc_sweep.sweep.recorder import Recorder
-from tmc_sweep.sweep.repair import repair
-from tmc_sweep.sweep.search import choosing
-from tmc_sweep.sweep.verify import verify
-from tmc_sweep.tables import epochs, files
-from tmc_sweep.tables.lock import sweep_lock
-from tmc_sweep.tables.manifest import open_manifest, read_manifest
-from tmc_sweep.tables.publish import Publication, fetch
+from tmc_sweep.store import epochs, files
+from tmc_sweep.store import recorder as recorder_module
+from tmc_sweep.store.lock import sweep_lock
+from tmc_sweep.store.manifest import open_manifest, read_manifest
+from tmc_sweep.store.messages import Ack, Report, StartTrial
+from tmc_sweep.store.publish import Publication, fetch
+from tmc_sweep.store.recorder import Recorder
 
 EPOCHS = 4
 SCHEDULERS = {

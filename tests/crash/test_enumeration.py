@@ -18,8 +18,8 @@ from story import EXPECTED, TRIALS_PER_PART, Rows, run, violations
 
 from tmc_sweep.errors import StorageError
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.sweep import recorder, retry
-from tmc_sweep.tables import epochs, files
+from tmc_sweep.store import epochs, files, recorder
+from tmc_sweep.sweep import retry
 
 
 @pytest.fixture(autouse=True)

@@ -13,17 +13,17 @@ from disk import Disk, Fault
 from stored import DONE, store
 
 from tmc_sweep.errors import DamagedError
+from tmc_sweep.integrity.repair import repair
+from tmc_sweep.integrity.verify import verify
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import fixed_values
 from tmc_sweep.report.page import write_page
-from tmc_sweep.sweep.checkpoint_budget import prune
-from tmc_sweep.sweep.repair import repair
-from tmc_sweep.sweep.verify import verify
-from tmc_sweep.tables import epochs, files
-from tmc_sweep.tables.artefacts import EVALUATIONS, upsert
-from tmc_sweep.tables.manifest import parse_manifest
-from tmc_sweep.tables.parquet import is_whole
-from tmc_sweep.tables.publish import Publication
+from tmc_sweep.store import epochs, files
+from tmc_sweep.store.artefacts import EVALUATIONS, upsert
+from tmc_sweep.store.checkpoint_budget import prune
+from tmc_sweep.store.manifest import parse_manifest
+from tmc_sweep.store.parquet import is_whole
+from tmc_sweep.store.publish import Publication
 
 NAME = "tiny"
 _PASSED_OVER = {"lock", "artefacts.lock", "tmp", "artefacts.tmp", "quarantine"}

@@ -14,8 +14,8 @@ from story import EXPECTED, TRIALS_PER_PART, Rows, run, violations
 
 from tmc_sweep.errors import StorageError
 from tmc_sweep.paths import SweepPaths
+from tmc_sweep.store import epochs
 from tmc_sweep.sweep import retry
-from tmc_sweep.tables import epochs
 
 
 class Sweeps(RuleBasedStateMachine):

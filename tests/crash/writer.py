@@ -14,7 +14,7 @@ from story import TRIALS_PER_PART, run
 
 from tmc_sweep.errors import StorageError
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.tables import epochs
+from tmc_sweep.store import epochs
 
 
 def tell(*words: object) -> None:

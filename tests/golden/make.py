@@ -12,8 +12,8 @@ from twin import started, sweep  # noqa: E402
 from tmc_sweep.data import load  # noqa: E402
 from tmc_sweep.paths import SweepPaths  # noqa: E402
 from tmc_sweep.space.load import parse  # noqa: E402
-from tmc_sweep.tables import manifest, parquet, publish  # noqa: E402
-from tmc_sweep.tables.summary import summarize, write_summary  # noqa: E402
+from tmc_sweep.statistics.summary import summarize, write_summary  # noqa: E402
+from tmc_sweep.store import manifest, parquet, publish  # noqa: E402
 from tmc_sweep.training import checkpoint  # noqa: E402
 
 VERSION = max(kind.VERSION for kind in (parquet, manifest, checkpoint, publish))  # of the set: that of its newest kind

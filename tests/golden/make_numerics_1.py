@@ -15,7 +15,7 @@ from tmc_sweep.analysis.trained import choose  # noqa: E402
 from tmc_sweep.data import load  # noqa: E402
 from tmc_sweep.paths import SweepPaths  # noqa: E402
 from tmc_sweep.space.load import parse  # noqa: E402
-from tmc_sweep.tables.summary import summarize, write_summary  # noqa: E402
+from tmc_sweep.statistics.summary import summarize, write_summary  # noqa: E402
 
 YAML = """name: pixels
 base: {data: digits, objective: iwae, architecture: {latents: [2], q_hidden: [4], p_hidden: [4]}, train_images: 40,

@@ -16,7 +16,7 @@ from tmc_sweep.report import figures
 from tmc_sweep.report.page import page
 from tmc_sweep.report.tables import SweepTables
 from tmc_sweep.report.views import MAX_ROWS, TableCell, differences, evaluations, summary, table, trials
-from tmc_sweep.tables.artefacts import EVALUATIONS
+from tmc_sweep.store.artefacts import EVALUATIONS
 
 GRID = """# for <b>people</b> & machines
 name: grid

@@ -11,7 +11,7 @@ from wait import waited
 
 from tmc_sweep.data import Images, load
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.tables.lock import sweep_lock
+from tmc_sweep.store.lock import sweep_lock
 
 
 @pytest.fixture(scope="session")

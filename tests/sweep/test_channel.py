@@ -2,8 +2,8 @@
 
 import asyncio
 
+from tmc_sweep.store.messages import Ack, Failed
 from tmc_sweep.sweep.channel import MessageQueue
-from tmc_sweep.sweep.messages import Ack, Failed
 
 
 def message(number: int) -> Failed:

@@ -10,11 +10,11 @@ from tmc_sweep.data import Images
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
 from tmc_sweep.space.load import parse
+from tmc_sweep.store.manifest import read_manifest
+from tmc_sweep.store.read import read_trials
+from tmc_sweep.store.recorder import Recorder
 from tmc_sweep.sweep.pack_run import PackRun
-from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.sweep.runner import run
-from tmc_sweep.tables.manifest import read_manifest
-from tmc_sweep.tables.read import read_trials
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 

@@ -14,18 +14,18 @@ from twin import expected, outcomes, table
 
 from tmc_sweep.data import Images
 from tmc_sweep.errors import CannotRunError, InputError, SweepInterruptedError
+from tmc_sweep.integrity.verify import verify
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.space.load import parse
+from tmc_sweep.store.epochs import EpochTable
+from tmc_sweep.store.manifest import read_manifest
+from tmc_sweep.store.read import read_trials
 from tmc_sweep.sweep import inline, pack_run, worker
 from tmc_sweep.sweep.pack_run import PackRun
 from tmc_sweep.sweep.progress import Snapshot
 from tmc_sweep.sweep.runner import run
-from tmc_sweep.sweep.verify import verify
-from tmc_sweep.tables.epochs import EpochTable
-from tmc_sweep.tables.manifest import read_manifest
-from tmc_sweep.tables.read import read_trials
 from tmc_sweep.training import Pack
 
 

@@ -28,9 +28,9 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.space.load import parse
+from tmc_sweep.store.read import read_trials
 from tmc_sweep.sweep.progress import Snapshot
 from tmc_sweep.sweep.runner import run
-from tmc_sweep.tables.read import read_trials
 
 pytestmark = pytest.mark.cluster
 

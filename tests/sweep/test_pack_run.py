@@ -16,12 +16,12 @@ from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import Images, Split
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EPOCH_COLUMNS
-from tmc_sweep.sweep.messages import Message, Report, StartTrial
+from tmc_sweep.store.checkpoints import CheckpointFiles
+from tmc_sweep.store.manifest import read_manifest
+from tmc_sweep.store.messages import Message, Report, StartTrial
+from tmc_sweep.store.read import read_trials
+from tmc_sweep.store.recorder import Recorder
 from tmc_sweep.sweep.pack_run import PackRun
-from tmc_sweep.sweep.recorder import Recorder
-from tmc_sweep.tables.checkpoints import CheckpointFiles
-from tmc_sweep.tables.manifest import read_manifest
-from tmc_sweep.tables.read import read_trials
 from tmc_sweep.training import Pack
 
 

@@ -9,8 +9,8 @@ from twin import small
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.records import Status
+from tmc_sweep.statistics.pace import Paces
 from tmc_sweep.sweep.progress import Progress, TrialProgress
-from tmc_sweep.tables.pace import Paces
 
 QUICK, SLOW = small(epochs=10), small(epochs=10, K=9)
 

@@ -16,9 +16,9 @@ from tmc_sweep.errors import StorageError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
 from tmc_sweep.space.load import parse
+from tmc_sweep.store.epochs import EpochTable
 from tmc_sweep.sweep.progress import Snapshot
 from tmc_sweep.sweep.runner import run
-from tmc_sweep.tables.epochs import EpochTable
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from tmc_sweep.errors import StorageError
+from tmc_sweep.store import files
 from tmc_sweep.sweep import retry
 from tmc_sweep.sweep.retry import Retry
-from tmc_sweep.tables import files
 
 
 @pytest.fixture(autouse=True)

@@ -10,12 +10,12 @@ from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import Images
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
+from tmc_sweep.search.early_stopping import fair_order
 from tmc_sweep.space.load import parse
+from tmc_sweep.statistics.pace import recorded_paces
 from tmc_sweep.sweep import runner
-from tmc_sweep.sweep.early_stopping import fair_order
 from tmc_sweep.sweep.progress import Snapshot, TrialProgress
 from tmc_sweep.sweep.writer import Writer
-from tmc_sweep.tables.pace import recorded_paces
 
 BASE = "data: digits, objective: iwae, architecture: {latents: [12, 4]}, train_images: 100, test_images: 40"
 GRID = "{{name: tiny, base: {{{base}, batch_size: 64, epochs: {epochs}}}, seeds: 2}}"

@@ -13,9 +13,9 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.space.load import parse
+from tmc_sweep.store.read import read_trials
+from tmc_sweep.store.trials import config_of
 from tmc_sweep.sweep.runner import run
-from tmc_sweep.tables.read import read_trials
-from tmc_sweep.tables.trials import config_of
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

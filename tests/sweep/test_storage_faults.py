@@ -14,12 +14,12 @@ from twin import expected, outcomes, table
 
 from tmc_sweep.data import Images
 from tmc_sweep.errors import StorageError
+from tmc_sweep.integrity.verify import verify
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.space.load import parse
 from tmc_sweep.sweep import retry
 from tmc_sweep.sweep.progress import Snapshot
 from tmc_sweep.sweep.runner import run
-from tmc_sweep.sweep.verify import verify
 
 run_inline = partial(run, executor="inline")
 SPACE = parse(

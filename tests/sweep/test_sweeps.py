@@ -7,8 +7,8 @@ from twin import sweep, table
 from tmc_sweep.data import Images
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
+from tmc_sweep.store.checkpoints import CheckpointFiles
 from tmc_sweep.sweep.runner import run
-from tmc_sweep.tables.checkpoints import CheckpointFiles
 
 
 def test_a_sweep_grows_by_epochs_seeds_and_values_and_trains_only_the_rest(digits: Images, paths: SweepPaths):

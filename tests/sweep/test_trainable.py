@@ -9,9 +9,9 @@ from twin import RecordedChannel, small
 from tmc_sweep.data import Images
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.space.schema import Resources
+from tmc_sweep.store.recorder import Recorder
 from tmc_sweep.sweep import trainable, worker
 from tmc_sweep.sweep.packing import PackPlan
-from tmc_sweep.sweep.recorder import Recorder
 
 
 def test_the_share_of_a_gpu_is_on_record(digits: Images, paths: SweepPaths, monkeypatch: pytest.MonkeyPatch):

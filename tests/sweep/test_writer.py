@@ -13,14 +13,14 @@ from wait import HANGS_SECONDS
 from tmc_sweep.errors import StorageError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import OUTCOME_COLUMNS, EpochRecord, Provenance
-from tmc_sweep.sweep.messages import Report, StartTrial
+from tmc_sweep.statistics.pace import Paces
+from tmc_sweep.store import files
+from tmc_sweep.store.lock import sweep_lock
+from tmc_sweep.store.messages import Report, StartTrial
+from tmc_sweep.store.read import read_trials
+from tmc_sweep.store.recorder import Recorder
 from tmc_sweep.sweep.progress import Snapshot
-from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.sweep.writer import Writer
-from tmc_sweep.tables import files
-from tmc_sweep.tables.lock import sweep_lock
-from tmc_sweep.tables.pace import Paces
-from tmc_sweep.tables.read import read_trials
 
 TRIAL = small()
 EPOCH = EpochRecord(

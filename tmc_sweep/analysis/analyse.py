@@ -10,7 +10,7 @@ from tmc_sweep.analysis.reconstructions import reconstructions
 from tmc_sweep.analysis.trained import Chosen, Trained, device_named, examples
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.tables.artefacts import LATENTS, RECONSTRUCTIONS, Artefact, read_artefact, upsert
+from tmc_sweep.store.artefacts import LATENTS, RECONSTRUCTIONS, Artefact, read_artefact, upsert
 
 _ByTrial = dict[str, pd.DataFrame]  # an artefact table's rows
 

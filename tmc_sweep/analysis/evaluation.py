@@ -29,7 +29,7 @@ from tmc_sweep.errors import InputError
 from tmc_sweep.explain import did_you_mean
 from tmc_sweep.models import HierarchicalVAE
 from tmc_sweep.objectives import chain_log_weights, tmc
-from tmc_sweep.tables.artefacts import EVALUATIONS, read_artefact, upsert
+from tmc_sweep.store.artefacts import EVALUATIONS, read_artefact, upsert
 from tmc_sweep.training.randomness import Purpose
 
 _LOGITS = 2**23  # at a time: 32 MiB, and about four times that with what is made of them

@@ -18,11 +18,11 @@ from tmc_sweep.explain import did_you_mean
 from tmc_sweep.models import HierarchicalVAE
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import fixed_values
-from tmc_sweep.tables.checkpoints import CheckpointFiles
-from tmc_sweep.tables.earlier import left_out
-from tmc_sweep.tables.manifest import is_copy, read_manifest
-from tmc_sweep.tables.read import find, stored_trials
-from tmc_sweep.tables.trials import known_config
+from tmc_sweep.store.checkpoints import CheckpointFiles
+from tmc_sweep.store.earlier import left_out
+from tmc_sweep.store.manifest import is_copy, read_manifest
+from tmc_sweep.store.read import find, stored_trials
+from tmc_sweep.store.trials import known_config
 from tmc_sweep.training import TrialState, decode
 from tmc_sweep.training.randomness import Purpose, binarized, generator, sample_noise
 

@@ -14,7 +14,7 @@ from tmc_sweep.cli.forward import forward, on_cluster
 from tmc_sweep.cli.terminal import bar, messages, show, tell
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.tables.labels import label, telling_fields
+from tmc_sweep.statistics.labels import label, telling_fields
 from tmc_sweep.text import visible
 
 if TYPE_CHECKING:  # they load torch
@@ -98,7 +98,7 @@ def differences(
 ) -> None:
     """Compare cells that differ in one field, seed by seed. With 95 % intervals over the seeds they share."""
     from tmc_sweep.cli.show import show_differences
-    from tmc_sweep.tables.paired import paired_differences
+    from tmc_sweep.statistics.paired import paired_differences
 
     check_one_format("differences", as_json, as_csv)
     frame = paired_differences(SweepPaths(results, name).epochs, by, last, metric)

@@ -226,7 +226,7 @@ def status(
     """Show how far one sweep is, or all sweeps are."""
     from tmc_sweep.cli.show import show_status, show_sweeps
     from tmc_sweep.cli.status import sweep_status
-    from tmc_sweep.tables.present import sweep_names
+    from tmc_sweep.store.present import sweep_names
 
     if watch:
         from tmc_sweep.cli.watch import watch as look_on
@@ -258,7 +258,7 @@ def status(
 def verify(name: Name, results: Results = Path("results"), as_json: Json = False) -> None:
     """Check every stored file of a sweep to the bit. Changes nothing; may run beside `run`."""
     from tmc_sweep.cli.show import show_findings
-    from tmc_sweep.sweep import verify
+    from tmc_sweep.integrity import verify
 
     paths = verify.known_sweep(results, name)
     findings = verify.verify(paths)
@@ -271,8 +271,8 @@ def verify(name: Name, results: Results = Path("results"), as_json: Json = False
 @on_cluster(forward)
 def repair(name: Name, results: Results = Path("results")) -> None:
     """Set aside broken files, restore rows from checkpoints. Deletes nothing."""
-    from tmc_sweep.sweep.repair import repair as mend
-    from tmc_sweep.sweep.verify import known_sweep
+    from tmc_sweep.integrity.repair import repair as mend
+    from tmc_sweep.integrity.verify import known_sweep
 
     mended = mend(known_sweep(results, name))
     show(*mended.done or [f"{name}: nothing to mend"])
@@ -292,8 +292,8 @@ def prune(
 ) -> None:
     """Delete checkpoints of finished trials. The oldest first, until all take no more than this."""
     from tmc_sweep.cli.status import declared_gigabytes
-    from tmc_sweep.sweep.checkpoint_budget import prune as drop
-    from tmc_sweep.tables.read import find
+    from tmc_sweep.store.checkpoint_budget import prune as drop
+    from tmc_sweep.store.read import find
     from tmc_sweep.text import counted
 
     paths = find(SweepPaths(results, name).epochs)
@@ -316,8 +316,8 @@ def summary(
 ) -> None:
     """Print each cell's mean ± std over the last epochs."""
     from tmc_sweep.cli.show import show_summary
-    from tmc_sweep.tables.declared import declared_statistic
-    from tmc_sweep.tables.summary import summarize
+    from tmc_sweep.statistics.summary import summarize
+    from tmc_sweep.store.declared import declared_statistic
 
     check_one_format("a summary", as_json, as_csv)
     paths = SweepPaths(results, name)

@@ -45,8 +45,8 @@ def best(
 ) -> None:
     """Rank a sweep's cells by its statistic. With -o also write the best one as a search space to run."""
     from tmc_sweep.cli.show import show_ranking
-    from tmc_sweep.tables.declared import declared_statistic
-    from tmc_sweep.tables.ranking import ranking
+    from tmc_sweep.statistics.ranking import ranking
+    from tmc_sweep.store.declared import declared_statistic
 
     paths = SweepPaths(results, name)
     statistic = declared_statistic(paths, last, metric)
@@ -75,9 +75,9 @@ def _written(file: Path, text: str, paths: SweepPaths) -> str:
 def _search_space(paths: SweepPaths, frame: "pd.DataFrame", statistic: Statistic) -> str:
     """The best cell's trials as a search space; InputError if none is the best, or its name says another trial now."""
     from tmc_sweep.space.write import one_cell
-    from tmc_sweep.tables.declared import last_run
-    from tmc_sweep.tables.read import plain_rows, stored_trials
-    from tmc_sweep.tables.trials import config_of
+    from tmc_sweep.store.declared import last_run
+    from tmc_sweep.store.read import plain_rows, stored_trials
+    from tmc_sweep.store.trials import config_of
 
     first = next(iter(plain_rows(frame)), None)
     if first is None or first["rank"] is None:

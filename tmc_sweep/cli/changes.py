@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tmc_sweep.paths import SweepPaths
+from tmc_sweep.search.cells import known_trials
 from tmc_sweep.space import SearchSpace, SpaceError
 from tmc_sweep.space.source import document, tree
-from tmc_sweep.sweep.search import known_trials
-from tmc_sweep.tables.earlier import WHY, is_earlier
-from tmc_sweep.tables.manifest import read_manifest
-from tmc_sweep.tables.read import stored_trials
+from tmc_sweep.store.earlier import WHY, is_earlier
+from tmc_sweep.store.manifest import read_manifest
+from tmc_sweep.store.read import stored_trials
 from tmc_sweep.text import counted
 
 

@@ -10,7 +10,7 @@ from tmc_sweep.cli.forward import forward, on_cluster
 from tmc_sweep.cli.terminal import show, tell
 
 if TYPE_CHECKING:  # they load pandas
-    from tmc_sweep.report.claims import Judged, Judgement
+    from tmc_sweep.article.claims import Judged, Judgement
 
 
 @app.command()
@@ -21,8 +21,8 @@ def claims(
     as_json: Json = False,
 ) -> None:
     """Judge the article's claims by these sweeps. Each with the readings and intervals behind its verdict."""
+    from tmc_sweep.article.claims import judgements
     from tmc_sweep.cli.show import show_json
-    from tmc_sweep.report.claims import judgements
     from tmc_sweep.report.tables import SweepTables
 
     sweeps = [SweepTables.read(results, name) for name in dict.fromkeys(names)]

@@ -24,7 +24,7 @@ def export(
     results: Results = Path("results"),
 ) -> None:
     """Write a sweep for other programs. Each trial is a run there, each epoch a step."""
-    from tmc_sweep.tables.export import export as write
+    from tmc_sweep.statistics.export import export as write
 
     n_trials = write(SweepPaths(results, name).epochs, to, output)
     show(f"{name}: {n_trials} trials with epochs are in {output}{_LOOK[to].format(output)}")

@@ -89,7 +89,7 @@ def run_there(context: typer.Context, cluster: Path) -> None:
     from tmc_sweep.cli.show import show_summary
     from tmc_sweep.cluster.fetch import fetch
     from tmc_sweep.cluster.launcher import find_head
-    from tmc_sweep.tables.summary import summarize
+    from tmc_sweep.statistics.summary import summarize
 
     given = context.params
     if given["executor"] != "ray":

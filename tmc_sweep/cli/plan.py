@@ -11,14 +11,14 @@ from tmc_sweep.errors import InputError
 from tmc_sweep.models import count_parameters
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
+from tmc_sweep.search.cells import known_trials
+from tmc_sweep.search.early_stopping import in_turn
 from tmc_sweep.space import SearchSpace
-from tmc_sweep.sweep.early_stopping import in_turn
+from tmc_sweep.statistics.pace import Estimate, Paces, estimate, recorded_paces
+from tmc_sweep.store.manifest import read_manifest
+from tmc_sweep.store.read import stored_trials
+from tmc_sweep.store.trials import TrialRow, missing
 from tmc_sweep.sweep.forecast import Forecast, forecast
-from tmc_sweep.sweep.search import known_trials
-from tmc_sweep.tables.manifest import read_manifest
-from tmc_sweep.tables.pace import Estimate, Paces, estimate, recorded_paces
-from tmc_sweep.tables.read import stored_trials
-from tmc_sweep.tables.trials import TrialRow, missing
 
 
 def plan_of(

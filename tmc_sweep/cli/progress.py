@@ -10,8 +10,8 @@ from rich.progress_bar import ProgressBar
 
 from tmc_sweep.cli.terminal import line, table, tell
 from tmc_sweep.records import ENDED, Status
+from tmc_sweep.statistics.labels import label, telling_fields
 from tmc_sweep.sweep.progress import Listener, Snapshot, TrialProgress
-from tmc_sweep.tables.labels import label, telling_fields
 
 _LINE_SECONDS = 15.0
 _SHOWN = 20  # running trials; a terminal has so many lines

@@ -31,7 +31,7 @@ def pull(name: Name, cluster: Cluster = None, source: Source = None, results: Re
 
         paths = fetch_from_head(find_head(cluster), name, results)
     elif source is not None and cluster is None:
-        from tmc_sweep.tables.publish import fetch as fetch_copy
+        from tmc_sweep.store.publish import fetch as fetch_copy
 
         paths = SweepPaths(results, name)
         fetch_copy(source, paths)

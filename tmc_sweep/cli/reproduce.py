@@ -12,10 +12,10 @@ import typer
 from tmc_sweep.cli.app import Json, Quiet, Results, app
 from tmc_sweep.cli.terminal import bar, messages, show, tell
 from tmc_sweep.records import CONFIG_COLUMNS
-from tmc_sweep.tables.labels import label, telling_fields
+from tmc_sweep.statistics.labels import label, telling_fields
 
 if TYPE_CHECKING:  # they load torch
-    from tmc_sweep.analysis.reproduce import Difference, Listener, Reproduction
+    from tmc_sweep.integrity.reproduce import Difference, Listener, Reproduction
 
 _LINE_SECONDS = 15.0
 
@@ -34,9 +34,9 @@ def reproduce(
     as_json: Json = False,
 ) -> None:
     """Train a stored trial again and compare it bit for bit. Without Ray; writes nothing."""
-    from tmc_sweep.analysis.reproduce import reproduce as train_again
     from tmc_sweep.cli.show import show_json
-    from tmc_sweep.tables.stored_trial import find_trial
+    from tmc_sweep.integrity.reproduce import reproduce as train_again
+    from tmc_sweep.integrity.stored_trial import find_trial
 
     stored = find_trial(results, trial, sweep)
     with _progress(quiet) as listener:
@@ -89,7 +89,7 @@ def _plain(found: "Reproduction") -> dict[str, Any]:
 
 def _search_space(found: "Reproduction") -> str | None:
     """The YAML that the trial last ran under."""
-    from tmc_sweep.tables.manifest import read_manifest
+    from tmc_sweep.store.manifest import read_manifest
 
     manifest, name = read_manifest(found.trial.paths), found.trial.row["search_space"]
     return manifest.search_space_named(str(name)) if manifest and name else None

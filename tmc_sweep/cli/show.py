@@ -11,17 +11,17 @@ from rich.table import Table
 
 from tmc_sweep.cli.terminal import console, line, show, show_text, table
 from tmc_sweep.records import COUNTS, DIFFERENCES, STATISTICS, Status
-from tmc_sweep.tables.artefacts import over_seeds
-from tmc_sweep.tables.comma_separated import as_csv
-from tmc_sweep.tables.labels import differing_fields, label, telling_fields, text
-from tmc_sweep.tables.ranking import ranked
-from tmc_sweep.tables.read import plain_rows
+from tmc_sweep.statistics.comma_separated import as_csv
+from tmc_sweep.statistics.labels import differing_fields, label, telling_fields, text
+from tmc_sweep.statistics.ranking import ranked
+from tmc_sweep.store.artefacts import over_seeds
+from tmc_sweep.store.read import plain_rows
 from tmc_sweep.text import counted
 
 if TYPE_CHECKING:  # they load torch
-    from tmc_sweep.analysis.toy import Gap
+    from tmc_sweep.article.toy import Gap
     from tmc_sweep.cluster.jobs import Job
-    from tmc_sweep.sweep.verify import Findings
+    from tmc_sweep.integrity.verify import Findings
 
 _TEXTS = ("objective", "architecture", "proposal", "reason", "value", "baseline")
 _ALONE = ("a_seeds_only", "b_seeds_only")

@@ -7,11 +7,11 @@ from typing import Any
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import FINISHED, Status
 from tmc_sweep.space.schema import Resources
-from tmc_sweep.tables.checkpoints import CheckpointFiles
-from tmc_sweep.tables.declared import last_run
-from tmc_sweep.tables.earlier import earlier_cells
-from tmc_sweep.tables.read import epochs_to_have, plain_rows, read_trials
-from tmc_sweep.tables.windows import CELL_FIELDS
+from tmc_sweep.statistics.windows import CELL_FIELDS
+from tmc_sweep.store.checkpoints import CheckpointFiles
+from tmc_sweep.store.declared import last_run
+from tmc_sweep.store.earlier import earlier_cells
+from tmc_sweep.store.read import epochs_to_have, plain_rows, read_trials
 
 _TRIAL_FIELDS = ("trial_id", *CELL_FIELDS, "seed", "status", "attempts", "epochs_done", "epochs", "reason")
 

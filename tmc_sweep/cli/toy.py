@@ -21,7 +21,7 @@ def toy(
     as_json: Json = False,
 ) -> None:
     """Show how far each bound lies below log p(x), by K. On a linear-Gaussian chain; needs no data."""
-    from tmc_sweep.analysis import toy as chain
+    from tmc_sweep.article import toy as chain
     from tmc_sweep.cli.show import show_gaps, show_json
 
     found = chain.gaps(latents, draws, seed, shift=shift, spread=spread)

@@ -8,7 +8,7 @@ from shlex import quote
 from tmc_sweep.cluster.ssh import Head, RefusedError
 from tmc_sweep.errors import InputError, StorageError
 from tmc_sweep.paths import SweepPaths, check_name, part_name
-from tmc_sweep.tables.pull import adopt
+from tmc_sweep.store.pull import adopt
 
 _NO_SUCH_SWEEP = 66
 

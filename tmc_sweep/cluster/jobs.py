@@ -21,7 +21,7 @@ from tmc_sweep.cluster.server import JobServer, asking
 from tmc_sweep.errors import CLUSTER_FILE, CannotRunError, InputError, SweepBusyError, command
 from tmc_sweep.paths import check_name
 from tmc_sweep.space import SearchSpace
-from tmc_sweep.tables.copy_storage import copy_storage
+from tmc_sweep.store.copy_storage import copy_storage
 
 STOP_SECONDS = 120  # that a stop may take
 _DRAIN_SECONDS = STOP_SECONDS - 15  # of it, before Ray kills the job; its own 3 s are too few for checkpoints

@@ -16,17 +16,17 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from tmc_sweep.article.claims import judgements
+from tmc_sweep.article.comparison import Comparison, compare_published
+from tmc_sweep.article.published import published
+from tmc_sweep.article.verdicts import Verdict
 from tmc_sweep.errors import StorageError
 from tmc_sweep.records import OPEN, Status
 from tmc_sweep.report import figures, views
-from tmc_sweep.report.claims import judgements
-from tmc_sweep.report.comparison import Comparison, compare_published
-from tmc_sweep.report.published import published
 from tmc_sweep.report.tables import SweepTables
 from tmc_sweep.report.text import basis, bounds, location, moment, with_interval
-from tmc_sweep.report.verdicts import Verdict
-from tmc_sweep.tables import files
-from tmc_sweep.tables.read import epochs_to_have
+from tmc_sweep.store import files
+from tmc_sweep.store.read import epochs_to_have
 
 MAX_SVG_BYTES = 400_000  # a figure whose SVG takes more is embedded as PNG
 

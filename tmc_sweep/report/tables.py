@@ -14,14 +14,14 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.report.processes import at_once
 from tmc_sweep.space.load import parse_stored
 from tmc_sweep.space.schema import Statistic
-from tmc_sweep.tables.artefacts import EVALUATIONS, LATENTS, RECONSTRUCTIONS, read_artefact
-from tmc_sweep.tables.earlier import earlier_cells, without
-from tmc_sweep.tables.labels import differing_fields
-from tmc_sweep.tables.manifest import read_manifest
-from tmc_sweep.tables.paired import differences_of
-from tmc_sweep.tables.read import plain_rows, read_attempts, read_epochs, read_trials
-from tmc_sweep.tables.summary import summary_of
-from tmc_sweep.tables.windows import Runs, read_runs
+from tmc_sweep.statistics.labels import differing_fields
+from tmc_sweep.statistics.paired import differences_of
+from tmc_sweep.statistics.summary import summary_of
+from tmc_sweep.statistics.windows import Runs, read_runs
+from tmc_sweep.store.artefacts import EVALUATIONS, LATENTS, RECONSTRUCTIONS, read_artefact
+from tmc_sweep.store.earlier import earlier_cells, without
+from tmc_sweep.store.manifest import read_manifest
+from tmc_sweep.store.read import plain_rows, read_attempts, read_epochs, read_trials
 from tmc_sweep.text import visible
 
 

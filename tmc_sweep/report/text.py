@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from tmc_sweep.report.published import Number
-from tmc_sweep.report.reading import Reading
-from tmc_sweep.report.verdicts import Rule
-from tmc_sweep.tables.labels import label
+from tmc_sweep.article.published import Number
+from tmc_sweep.article.reading import Reading
+from tmc_sweep.article.verdicts import Rule
+from tmc_sweep.statistics.labels import label
 from tmc_sweep.text import decimals, minus
 
 _NAMING = ("data", "objective", "architecture", "K", "lr")

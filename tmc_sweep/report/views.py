@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tmc_sweep.article.comparison import QUARTILES, Comparison
 from tmc_sweep.records import (
     CELL_COLUMNS,
     COUNTS,
@@ -15,15 +16,14 @@ from tmc_sweep.records import (
     TRIAL_COLUMNS,
     Column,
 )
-from tmc_sweep.report.comparison import QUARTILES, Comparison
 from tmc_sweep.report.tables import SweepTables
 from tmc_sweep.report.text import location, printed, shown
-from tmc_sweep.tables.artefacts import over_seeds
-from tmc_sweep.tables.labels import differing_fields, telling_fields
-from tmc_sweep.tables.paired import CONFIDENCE
-from tmc_sweep.tables.ranking import ranked
-from tmc_sweep.tables.read import plain_rows
-from tmc_sweep.tables.windows import CELL_FIELDS
+from tmc_sweep.statistics.labels import differing_fields, telling_fields
+from tmc_sweep.statistics.paired import CONFIDENCE
+from tmc_sweep.statistics.ranking import ranked
+from tmc_sweep.statistics.windows import CELL_FIELDS
+from tmc_sweep.store.artefacts import over_seeds
+from tmc_sweep.store.read import plain_rows
 from tmc_sweep.text import decimals
 
 MAX_ROWS = 1_000  # of one table: a page of more is no page

@@ -16,8 +16,8 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from tmc_sweep.store.messages import Ack, Message, Reply, StartTrial
 from tmc_sweep.sweep.control_service import ControlService
-from tmc_sweep.sweep.messages import Ack, Message, Reply, StartTrial
 
 COMMIT_SECONDS = 0.5  # messages that arrive within it share a commit
 _ABANDON_SECONDS = 5.0  # a round takes about one

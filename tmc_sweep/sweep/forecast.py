@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.space.schema import Resources
+from tmc_sweep.store.trials import TrialRow, config_of
 from tmc_sweep.sweep.capacity import Capacity
 from tmc_sweep.sweep.packing import Packer, PackPlan
 from tmc_sweep.sweep.worker import measured_cost, prepare, settings_kept
-from tmc_sweep.tables.trials import TrialRow, config_of
 from tmc_sweep.training import Cost, Engine, remembered, shape
 
 _NO_LIMIT = 2**62  # bytes

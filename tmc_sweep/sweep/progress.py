@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.records import ENDED, EpochRecord, Status
-from tmc_sweep.tables.pace import Paces, estimate, lasted
+from tmc_sweep.statistics.pace import Paces, estimate, lasted
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from tmc_sweep.errors import TmcSweepError
-from tmc_sweep.tables.publish import Publication
+from tmc_sweep.store.publish import Publication
 
 INTERVAL_SECONDS = 60.0
 _FIRST_SECONDS = 1.0

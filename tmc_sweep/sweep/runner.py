@@ -10,24 +10,24 @@ from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import Images, load
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
+from tmc_sweep.search.cells import CellSearch, choosing, known_trials
+from tmc_sweep.search.early_stopping import in_turn
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.space import load as load_space
-from tmc_sweep.sweep.early_stopping import in_turn
+from tmc_sweep.statistics.pace import recorded_paces
+from tmc_sweep.statistics.summary import summarize, write_summary
+from tmc_sweep.store.lock import sweep_lock
+from tmc_sweep.store.manifest import open_manifest
+from tmc_sweep.store.publish import Publication
+from tmc_sweep.store.read import stored_trials
+from tmc_sweep.store.recorder import Recorder
+from tmc_sweep.store.trials import missing
 from tmc_sweep.sweep.executor import Open, Packs, open_executor
 from tmc_sweep.sweep.packing import Packer, PackPlan
 from tmc_sweep.sweep.progress import Listener, TrialProgress
 from tmc_sweep.sweep.publisher import publishing
-from tmc_sweep.sweep.recorder import Recorder
-from tmc_sweep.sweep.search import CellSearch, choosing, known_trials
 from tmc_sweep.sweep.signals import StopSignal, stop_signal
 from tmc_sweep.sweep.writer import Writer
-from tmc_sweep.tables.lock import sweep_lock
-from tmc_sweep.tables.manifest import open_manifest
-from tmc_sweep.tables.pace import recorded_paces
-from tmc_sweep.tables.publish import Publication
-from tmc_sweep.tables.read import stored_trials
-from tmc_sweep.tables.summary import summarize, write_summary
-from tmc_sweep.tables.trials import missing
 
 
 @dataclass(frozen=True)

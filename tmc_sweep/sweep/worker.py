@@ -10,8 +10,8 @@ from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import Images
 from tmc_sweep.errors import CannotRunError
 from tmc_sweep.space.schema import Resources
+from tmc_sweep.store.messages import Channel
 from tmc_sweep.sweep.memory import fits
-from tmc_sweep.sweep.messages import Channel
 from tmc_sweep.sweep.pack_run import PackRun
 from tmc_sweep.sweep.packing import PackPlan
 from tmc_sweep.text import last_line

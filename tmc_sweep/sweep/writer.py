@@ -10,11 +10,11 @@ from functools import partial
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.records import EpochRecord, Status
-from tmc_sweep.sweep.messages import Message, Reply, Report
+from tmc_sweep.statistics.pace import Paces
+from tmc_sweep.store.messages import Message, Reply, Report
+from tmc_sweep.store.recorder import Recorder
 from tmc_sweep.sweep.progress import Listener, Progress, TrialProgress
-from tmc_sweep.sweep.recorder import Recorder
 from tmc_sweep.sweep.retry import Retry
-from tmc_sweep.tables.pace import Paces
 
 _log = logging.getLogger(__name__)
 

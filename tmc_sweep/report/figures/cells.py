@@ -12,9 +12,9 @@ from tmc_sweep.records import CELL_COLUMNS, Status
 from tmc_sweep.report.figures.style import COLOURS, MAX_COLUMNS, PALE
 from tmc_sweep.report.figures.text import span
 from tmc_sweep.report.tables import SweepTables
-from tmc_sweep.tables.labels import differing_fields, label, telling_fields
-from tmc_sweep.tables.ranking import ranked
-from tmc_sweep.tables.read import plain_rows
+from tmc_sweep.statistics.labels import differing_fields, label, telling_fields
+from tmc_sweep.statistics.ranking import ranked
+from tmc_sweep.store.read import plain_rows
 
 _MAX_PANELS = 30
 _MAX_CELLS = 12  # whose pictures are shown

@@ -15,7 +15,7 @@ from tmc_sweep.report.figures.figure import Figure
 from tmc_sweep.report.figures.style import COLOURS, DARK, PALE, canvas, legend_below, note, panel_grid
 from tmc_sweep.report.figures.text import metric_name, span, with_unit, wrapped
 from tmc_sweep.report.tables import SweepTables
-from tmc_sweep.tables.labels import label
+from tmc_sweep.statistics.labels import label
 from tmc_sweep.text import counted
 
 _MANY = 200  # epochs: more need a thinner line

@@ -8,7 +8,7 @@ from pathlib import Path
 import matplotlib.figure
 
 from tmc_sweep.report.figures.style import style
-from tmc_sweep.tables import files
+from tmc_sweep.store import files
 
 _NO_DATE: dict[str, dict[str, str | None]] = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
 

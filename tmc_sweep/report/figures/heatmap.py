@@ -21,7 +21,7 @@ from tmc_sweep.report.figures.figure import Figure
 from tmc_sweep.report.figures.style import canvas
 from tmc_sweep.report.figures.text import is_number, metric_name, number, wrapped
 from tmc_sweep.report.tables import SweepTables
-from tmc_sweep.tables.labels import label
+from tmc_sweep.statistics.labels import label
 from tmc_sweep.text import counted, decimals
 
 Kind = Literal["known", "short", "diverged", "stopped", "missing"]

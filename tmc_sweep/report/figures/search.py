@@ -22,8 +22,8 @@ from tmc_sweep.report.figures.figure import Figure
 from tmc_sweep.report.figures.style import COLOURS, DARK, MAX_COLUMNS, canvas, legend_below
 from tmc_sweep.report.figures.text import is_number, metric_name, number, with_unit, wrapped
 from tmc_sweep.report.tables import SweepTables
-from tmc_sweep.tables.labels import text
-from tmc_sweep.tables.read import plain_rows
+from tmc_sweep.statistics.labels import text
+from tmc_sweep.store.read import plain_rows
 from tmc_sweep.text import counted, decimals
 
 Array = NDArray[np.float64]

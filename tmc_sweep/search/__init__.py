@@ -1,0 +1,1 @@
+"""Which cell is trained next, and which stops early: decided from the curves on record. Optuna, no Ray."""

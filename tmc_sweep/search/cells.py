@@ -1,0 +1,99 @@
+"""An adaptive search over cells: which comes next, and what became of each."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from tmc_sweep.config import TrialConfig
+from tmc_sweep.paths import SweepPaths
+from tmc_sweep.records import ENDED, Status
+from tmc_sweep.search.curves import Curves
+from tmc_sweep.search.early_stopping import EarlyStopping
+from tmc_sweep.search.study import Outcome, Study, picks
+from tmc_sweep.space import SearchSpace
+from tmc_sweep.store.read import read_curves
+from tmc_sweep.store.recorder import Recorder
+from tmc_sweep.store.trials import TrialRow, config_of
+
+Statuses = Callable[[str], object]  # of a trial, by the trial table
+
+
+class CellSearch:
+    """The cells of one sweep, in the order in which they were chosen."""
+
+    def __init__(self, space: SearchSpace, study: Study, curves: Curves, status: Statuses) -> None:
+        self._space = space
+        self._study = study
+        self._curves = curves
+        self._status = status
+        self._waiting: deque[TrialConfig] = deque()
+
+    def resume(self, known: Iterable[TrialConfig], left: Sequence[TrialConfig]) -> None:
+        """Take the cells of earlier runs; those with trials `left` come before new ones."""
+        unfinished = {config.cell_id for config in left}
+        for cell in dict.fromkeys(map(_cell, known)):
+            going = cell.cell_id in unfinished
+            self._study.know(cell, None if going else self._outcome(cell))
+            if going:
+                self._waiting.append(cell)
+
+    @property
+    def open(self) -> bool:
+        """Whether cells may be chosen that were not yet."""
+        return len(self._study) < self._space.n_cells
+
+    def next(self) -> list[TrialConfig]:
+        """The trials of the cell to train now; empty if there is none."""
+        if self._waiting:
+            return self._space.trials_of(self._waiting.popleft())
+        cell = self._study.suggest() if self.open else None
+        return self._space.trials_of(cell) if cell else []
+
+    def ended(self, trial: TrialConfig) -> None:
+        """Training of this trial is over; the study is told once all seeds of its cell have ended."""
+        cell = _cell(trial)
+        if all(status in ENDED for status in self._statuses(cell)):
+            self._study.tell(cell, self._outcome(cell))
+
+    def _statuses(self, cell: TrialConfig) -> list[object]:
+        return [self._status(config.trial_id) for config in self._space.trials_of(cell)]
+
+    def _outcome(self, cell: TrialConfig) -> Outcome:
+        statuses = self._statuses(cell)
+        if Status.DIVERGED in statuses or Status.FAILED in statuses:
+            return Outcome(None)
+        epoch = self._curves.reached(cell.cell_id)
+        value = self._curves.value(cell.cell_id, epoch, self._space.statistic.last)
+        return Outcome(value, epoch if Status.STOPPED in statuses else None)
+
+
+def known_trials(space: SearchSpace, stored: Mapping[str, TrialRow]) -> list[TrialConfig]:
+    """The space's trials; of a search that chooses them those of its cells on record, as long as it now says."""
+    if not space.adaptive:
+        return space.trials()
+    epochs = space.cells[0].epochs
+    cells = (_cell(config, epochs=epochs) for row in stored.values() if (config := config_of(row)))
+    return [trial for cell in dict.fromkeys(cells) if picks(space, cell) for trial in space.trials_of(cell)]
+
+
+def choosing(
+    space: SearchSpace,
+    paths: SweepPaths,
+    configs: Sequence[TrialConfig],
+    left: Sequence[TrialConfig],
+    recorder: Recorder,
+) -> CellSearch | None:
+    """Let the recorder keep what cells are chosen by; the search, if it is not only about stopping them."""
+    diverged = [name for config in configs if recorder.row(name := config.trial_id)["status"] == Status.DIVERGED]
+    curves = Curves(space.statistic.metric, read_curves(paths, space.statistic.metric), diverged)
+    curves.add(configs)
+    stopping = EarlyStopping(space.scheduler, space.statistic, curves, recorder.decisions) if space.scheduler else None
+    recorder.choose(curves, stopping)
+    if not space.adaptive:
+        return None
+    search = CellSearch(space, Study(space, paths), curves, lambda trial_id: recorder.row(trial_id)["status"])
+    search.resume(configs, left)
+    return search
+
+
+def _cell(trial: TrialConfig, **fields: object) -> TrialConfig:
+    return trial.model_copy(update={"seed": 0, **fields})

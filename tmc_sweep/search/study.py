@@ -1,0 +1,182 @@
+"""Optuna's TPE over a search space: told what is known of its cells, asked which to train next.
+
+The tables are what is known: each run tells them to a new study, in the order in which the cells were chosen, so that a
+search that goes on makes the suggestions that an uninterrupted one would. The study's journal is for looking at, such
+as with optuna-dashboard.
+"""
+
+from typing import Any, NamedTuple
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import Trial, TrialState, create_trial
+
+from tmc_sweep.config import TrialConfig
+from tmc_sweep.paths import SweepPaths
+from tmc_sweep.space.domains import Domain, Range
+from tmc_sweep.space.fields import Setting
+from tmc_sweep.space.mistakes import SpaceError
+from tmc_sweep.space.search_space import CASE, SearchSpace
+from tmc_sweep.store import files
+
+_TRIES = 100  # for a cell that is new; the later half at random: TPE may have settled on some that are known
+_SEEDS = 2**32
+
+
+class Outcome(NamedTuple):
+    """What a cell came to: its statistic, or its value where it was stopped; no value: it diverged or failed."""
+
+    value: float | None
+    stopped_at: int | None = None
+
+
+class Study:
+    """The cells of one sweep, known and to come."""
+
+    def __init__(self, space: SearchSpace, paths: SweepPaths) -> None:
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        for path in (paths.study, paths.study.with_name(f"{paths.study.name}.lock")):  # a killed run left its lock
+            files.remove(path)
+        self._space = space
+        self._known: dict[str, Trial | None] = {}  # by cell_id; None: it has its outcome
+        self._study = optuna.create_study(
+            storage=JournalStorage(JournalFileBackend(str(paths.study))),
+            study_name=space.name,
+            direction="maximize" if space.statistic.mode == "max" else "minimize",
+        )
+
+    def __len__(self) -> int:
+        """Cells that were told or suggested."""
+        return len(self._known)
+
+    def know(self, cell: TrialConfig, outcome: Outcome | None) -> None:
+        """Take a cell of this space that was chosen in an earlier run."""
+        picked = picks(self._space, cell) or {}
+        params = {name: value for name, (value, _) in picked.items()}
+        attributes = {"cell_id": cell.cell_id}
+        if outcome is None:
+            self._study.enqueue_trial(params, user_attrs=attributes)
+            trial = self._study.ask({name: distribution for name, (_, distribution) in picked.items()})
+        else:
+            trial = None
+            self._study.add_trial(
+                create_trial(
+                    **_state(outcome),
+                    params=params,
+                    distributions={name: distribution for name, (_, distribution) in picked.items()},
+                    user_attrs=attributes,
+                )
+            )
+        self._known[cell.cell_id] = trial
+
+    def suggest(self) -> TrialConfig | None:
+        """A cell that is not known yet; None if none was found."""
+        for attempt in range(_TRIES):
+            self._study.sampler = self._sampler(attempt)
+            trial = self._study.ask()
+            cell = self._cell(trial)
+            if cell is not None and cell.cell_id not in self._known:
+                trial.set_user_attr("cell_id", cell.cell_id)
+                self._known[cell.cell_id] = trial
+                return cell
+            self._study.tell(trial, state=TrialState.FAIL)
+        return None
+
+    def tell(self, cell: TrialConfig, outcome: Outcome) -> None:
+        """What became of a cell that was suggested, or known without its outcome."""
+        trial, self._known[cell.cell_id] = self._known[cell.cell_id], None
+        if trial is None:
+            return
+        if outcome.stopped_at is not None and outcome.value is not None:
+            trial.report(outcome.value, outcome.stopped_at)
+        state = _state(outcome)["state"]
+        self._study.tell(trial, outcome.value if state is TrialState.COMPLETE else None, state=state)
+
+    def _sampler(self, attempt: int) -> BaseSampler:
+        """Seeded anew for each suggestion, so that it follows from what is known."""
+        seed = (self._space.search.seed * 10**6 + len(self) * _TRIES + attempt) % _SEEDS
+        return TPESampler(seed=seed, constant_liar=True) if attempt < _TRIES // 2 else RandomSampler(seed=seed)
+
+    def _cell(self, trial: Trial) -> TrialConfig | None:
+        def pick(name: str, domain: Domain) -> Setting:
+            return _setting(domain, _suggested(trial, name, domain))
+
+        try:
+            return self._space.cell(pick)
+        except SpaceError:  # values that do not go together
+            return None
+
+
+def _suggested(trial: Trial, name: str, domain: Domain) -> object:
+    match _distribution(domain):
+        case CategoricalDistribution(choices=choices):
+            return trial.suggest_categorical(name, choices)
+        case IntDistribution(low=low, high=high, log=log):
+            return trial.suggest_int(name, low, high, log=log)
+        case FloatDistribution(low=low, high=high, step=step, log=log):
+            return trial.suggest_float(name, low, high, step=step, log=log)
+        case other:
+            raise TypeError(other)
+
+
+def _state(outcome: Outcome) -> dict[str, Any]:
+    if outcome.value is None:
+        return {"state": TrialState.FAIL}
+    if outcome.stopped_at is None:
+        return {"state": TrialState.COMPLETE, "value": outcome.value}
+    return {"state": TrialState.PRUNED, "intermediate_values": {outcome.stopped_at: outcome.value}}
+
+
+def _distribution(domain: Domain) -> BaseDistribution:
+    """Of exactly the values that cells may have, so that a study told of cells is the one that suggested them."""
+    if not isinstance(domain, Range):
+        return CategoricalDistribution([_plain(setting.value) for setting in domain.values])
+    if domain.integers:
+        return IntDistribution(int(domain.low), int(domain.high) - 1, log=domain.log)
+    if not domain.q:
+        return FloatDistribution(float(domain.low), float(domain.high), log=domain.log)
+    if domain.log:
+        return IntDistribution(round(domain.low / domain.q), round(domain.high / domain.q), log=True)
+    return FloatDistribution(float(domain.low), float(domain.high), step=domain.q)
+
+
+def _setting(domain: Domain, value: Any) -> Setting:
+    if not isinstance(domain, Range):
+        return next(setting for setting in domain.values if _plain(setting.value) == value)
+    return domain.nearest(value * domain.q if _counts_steps(domain) else value)
+
+
+def _parameter(domain: Domain, value: Any) -> object:
+    return round(value / domain.q) if isinstance(domain, Range) and _counts_steps(domain) else value
+
+
+def _counts_steps(domain: Range) -> bool:
+    """Optuna has no steps on a logarithmic scale, but integers."""
+    return domain.log and domain.q is not None
+
+
+def _plain(value: object) -> Any:
+    """A categorical value that Optuna can store: an architecture by its name."""
+    return getattr(value, "name", value)
+
+
+def picks(space: SearchSpace, cell: TrialConfig) -> dict[str, tuple[object, BaseDistribution]] | None:
+    """The parameters, each with its distribution, that make this cell; None if it is not of this space."""
+    for case in range(len(space.cases)):
+        picked: dict[str, tuple[object, BaseDistribution]] = {}
+
+        def pick(name: str, domain: Domain, case: int = case, picked: dict[str, Any] = picked) -> Setting:
+            value = _parameter(domain, case if name == CASE else _plain(getattr(cell, name)))
+            picked[name] = (value, _distribution(domain))
+            return _setting(domain, value)
+
+        try:
+            made = space.cell(pick)
+        except (StopIteration, SpaceError):  # a value that the space does not have
+            continue
+        if made is not None and made.cell_id == cell.cell_id:
+            return picked
+    return None

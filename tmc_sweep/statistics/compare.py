@@ -1,0 +1,56 @@
+"""Two sweeps cell by cell: what each has, and the difference over the seeds that both have."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from tmc_sweep.errors import InputError
+from tmc_sweep.paths import SweepPaths
+from tmc_sweep.statistics.paired import differences, of_common_seeds
+from tmc_sweep.statistics.summary import summary_of
+from tmc_sweep.statistics.windows import CELL_FIELDS, Runs, read_runs
+
+_OF_SIDE = ("mean", "std_seeds", "last_epoch", "seeds_only", "reason")
+
+
+def compare(first: str | Path, second: str | Path, last: int, metric: str) -> pd.DataFrame:
+    """One row per cell of either sweep, by their epoch tables' folders, in the order of the cells' fields.
+
+    Columns: `cell_id` and its fields, `metric`, `last`; `a_mean`, `a_std_seeds`, `a_last_epoch` and `a_reason`, as the
+    first's summary has them, `a_seeds_only`, the seeds that only the first has, and the same of the second from `b_`
+    on; `mean_difference`, the second less the first over the seeds that both have, and `std_difference`, `low`, `high`,
+    `n_seeds`, `first_epoch`, `last_epoch` and `reason`, as `paired_differences` has them.
+
+    Cells of earlier numerics are left out, and a warning is logged. InputError if a table or the metric does not exist,
+    both are the same, or `last` is out of bounds.
+    """
+    names = [SweepPaths.of_table(path).name for path in (first, second)]
+    if Path(first).resolve() == Path(second).resolve():
+        raise InputError(f"two sweeps are compared, but got {names[0]!r} twice: name another one")
+    runs = [read_runs(path, last, metric).told() for path in (first, second)]
+    cells = pd.concat([of_sweep.trials for of_sweep in runs]).drop_duplicates("cell_id").sort_values(CELL_FIELDS)
+    frame = cells.set_index("cell_id")[CELL_FIELDS].assign(metric=metric, last=last)
+    for side, of_sweep, other in zip("ab", runs, reversed(runs), strict=True):
+        found = summary_of(of_sweep, last, metric).set_index("cell_id")
+        alone = of_sweep.trials[~of_sweep.trials["trial_id"].isin(other.trials["trial_id"])]
+        seeds = {cell: sorted(group.tolist()) for cell, group in alone.groupby("cell_id")["seed"]}
+        found["seeds_only"] = [seeds.get(cell, []) for cell in found.index]
+        frame = frame.join(found[list(_OF_SIDE)].add_prefix(f"{side}_"))
+    paired = differences(_side_by_side(runs, names), frame.index, last, metric)
+    for side, name in zip("ab", names, strict=True):
+        paired.loc[frame[f"{side}_last_epoch"].isna(), "reason"] = f"{name} has no run of this cell"
+    return frame.join(paired).reset_index()
+
+
+def _side_by_side(runs: list[Runs], names: list[str]) -> Runs:
+    """The runs of both sweeps' common seeds, cell by cell."""
+    n_first = len(runs[0].trials)
+    trials = pd.concat(
+        [
+            of_sweep.trials.assign(sign=sign, run=of_sweep.trials["run"] + f" of {name}")
+            for of_sweep, sign, name in zip(runs, (-1, 1), names, strict=True)
+        ],
+        ignore_index=True,
+    )
+    second = runs[1].rows.assign(trial=runs[1].rows["trial"] + n_first)
+    return of_common_seeds(trials.reset_index(names="stored"), pd.concat([runs[0].rows, second], ignore_index=True))

@@ -1,0 +1,140 @@
+"""Differences between cells that differ in one field, seed by seed.
+
+Runs of one seed share initial values, data order and noise as far as their settings allow, so much of what varies from
+seed to seed is gone from their difference, and the interval is narrower than that of two independent means.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.special import stdtrit
+
+from tmc_sweep.config import IDENTITY_DEFAULTS
+from tmc_sweep.errors import InputError
+from tmc_sweep.explain import did_you_mean
+from tmc_sweep.paths import SweepPaths
+from tmc_sweep.statistics.labels import differing_fields, text
+from tmc_sweep.statistics.windows import CELL_FIELDS, Runs, in_window, read_runs, reasons, windows
+from tmc_sweep.store.declared import declared_statistic
+from tmc_sweep.store.read import plain_rows
+
+CONFIDENCE = 0.95
+_DIFFERENCES = ["first_epoch", "last_epoch", "mean_difference", "std_difference", "low", "high", "n_seeds", "reason"]
+
+
+class _Pair(NamedTuple):
+    """Two cells that agree in every field but one."""
+
+    baseline: Mapping[str, Any]
+    other: Mapping[str, Any]
+
+
+def paired_differences(
+    path: str | Path, by: str = "objective", last: int | None = None, metric: str | None = None
+) -> pd.DataFrame:
+    """One row per pair of cells of the sweep in the epoch table `path` that agree in every field but `by`.
+
+    Of cells that agree, the baseline of all others is the one with the article's value of `by` (std of dregs), else
+    with the least (iwae of tmc, 5 of 20). What follows from another field need not agree: `eval_k` where it is K
+    throughout, all images of a data set.
+
+    Columns: the other fields of a cell (null where they do not agree), `by`, `baseline` and `value`, `metric`, `last`;
+    `first_epoch` and `last_epoch`, the window: the `last` epochs up to the last one that all compared runs have;
+    `mean_difference`, in nats per image: mean over the seeds that both cells have of `value`'s mean over the window
+    less the baseline's; `std_difference`, its std (ddof 1) over them; `low` and `high`, the 95 % interval of Student's
+    t for the mean; `n_seeds`; `reason`: why the last four or the last three are null, else null.
+
+    `last` and `metric` are as in the search space where they are not given. Cells of earlier numerics are left out, and
+    a warning is logged. InputError if there is no such table, field or metric, or `last` is out of bounds.
+    """
+    if by not in CELL_FIELDS:
+        hint = did_you_mean(by, CELL_FIELDS) or f": the fields are {', '.join(CELL_FIELDS)}"
+        raise InputError(f"cells must be compared by one of their fields, but got {by!r}{hint}")
+    declared = declared_statistic(SweepPaths.of_table(path), last, metric)
+    runs = read_runs(path, declared.last, declared.metric).told()
+    return differences_of(runs, by, declared.last, declared.metric)
+
+
+def differences_of(runs: Runs, by: str, last: int, metric: str) -> pd.DataFrame:
+    """`paired_differences` of runs that were read with this `last` and `metric`."""
+    cells = runs.trials.drop_duplicates("cell_id").sort_values([*CELL_FIELDS, "cell_id"])
+    pairs = _pairs(plain_rows(cells[["cell_id", *CELL_FIELDS]]), by)
+    sides = {
+        group: [(cell["cell_id"], f" of {by} {text(cell[by])}") for cell in pair] for group, pair in enumerate(pairs)
+    }
+    found = differences(_compared(runs, sides), pd.RangeIndex(len(pairs)), last, metric)
+    frame = pd.DataFrame([_agreed(pair, by) for pair in pairs], columns=[*_fields_but(by), "by", "baseline", "value"])
+    return pd.concat([frame.assign(metric=metric, last=last), found], axis=1)
+
+
+def differences_to_first(runs: Runs, cells: Sequence[str], last: int, metric: str) -> pd.DataFrame:
+    """What `paired_differences` has of each of the cells less the first, by cell_id; of the first nothing is known."""
+    sides = {cell: [(cells[0], " of the first"), (cell, f" of {cell}")] for cell in cells[1:]}
+    return differences(_compared(runs, sides), pd.Index(list(sides), dtype="str"), last, metric)
+
+
+def _fields_but(by: str) -> list[str]:
+    return [name for name in CELL_FIELDS if name != by]
+
+
+def _pairs(cells: Sequence[Mapping[str, Any]], by: str) -> list[_Pair]:
+    same = [name for name in differing_fields(cells) if name != by]
+    groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    for cell in cells:
+        groups.setdefault(tuple(cell[name] for name in same), []).append(cell)
+    usual = IDENTITY_DEFAULTS.get(by)
+    ordered = [sorted(group, key=lambda cell: (cell[by] != usual, cell[by])) for group in groups.values()]
+    return [_Pair(group[0], other) for group in ordered for other in group[1:]]
+
+
+def half_width(std: Any, n: Any) -> Any:
+    """Half of Student's interval of a mean of `n` values with this std (ddof 1); numbers, or columns of them."""
+    return stdtrit(n - 1, (1 + CONFIDENCE) / 2) * std / np.sqrt(n)
+
+
+def _agreed(pair: _Pair, by: str) -> dict[str, Any]:
+    agreed = {name: value if pair.other[name] == value else None for name, value in pair.baseline.items()}
+    return {**agreed, "by": by, "baseline": pair.baseline[by], "value": pair.other[by]}
+
+
+def _compared(runs: Runs, sides: Mapping[Any, Sequence[tuple[str, str]]]) -> Runs:
+    """The runs of common seeds by group, whose sides are a baseline and another: cell_id, and what its runs are called.
+
+    `sign` is -1 for the baseline's, else 1.
+    """
+    told = [
+        (group, sign, cell_id, of)
+        for group, pair in sides.items()
+        for sign, (cell_id, of) in zip((-1, 1), pair, strict=True)
+    ]
+    trials = runs.trials.drop(columns="group").reset_index(names="stored")
+    trials = pd.DataFrame(told, columns=["group", "sign", "cell_id", "of"]).merge(trials, on="cell_id")
+    return of_common_seeds(trials.assign(run=trials["run"] + trials["of"]), runs.rows)
+
+
+def of_common_seeds(trials: pd.DataFrame, rows: pd.DataFrame) -> Runs:
+    """The runs of the seeds that both sides of a group have; `trials` name their position in `rows` as `stored`."""
+    trials = trials[trials.groupby(["group", "seed"])["sign"].transform("size") == 2].reset_index(drop=True)
+    rows = trials[["stored"]].reset_index(names="member").merge(rows, left_on="stored", right_on="trial")
+    return Runs(trials, rows.assign(trial=rows["member"]))
+
+
+def differences(runs: Runs, groups: "pd.Index[Any]", last: int, metric: str) -> pd.DataFrame:
+    """_DIFFERENCES by group, of runs whose `sign` is -1 on the side that is subtracted and 1 on the other."""
+    window = windows(runs.trials, last)
+    rows = in_window(runs, window)
+    unknown = reasons(runs.trials, rows, last, metric)
+    mean = rows[~rows["group"].isin(list(unknown))].groupby("trial")["value"].mean().reindex(runs.trials.index)
+    seeds = (mean * runs.trials["sign"]).groupby([runs.trials["group"], runs.trials["seed"]]).sum(min_count=2)
+    of_pair = seeds.groupby("group")
+    found = window[["first_epoch", "last_epoch"]].reindex(groups)
+    found["mean_difference"], found["std_difference"] = of_pair.mean(), of_pair.std(ddof=1)
+    found["n_seeds"] = n = of_pair.size().reindex(found.index, fill_value=0)
+    half = half_width(found["std_difference"], n)
+    found["low"], found["high"] = found["mean_difference"] - half, found["mean_difference"] + half
+    too_few = n.map({0: "the cells have no seed in common", 1: "one common seed, and an interval needs two"})
+    found["reason"] = pd.Series(unknown, dtype="str").reindex(found.index).fillna(too_few)
+    return found[_DIFFERENCES]

@@ -1,0 +1,205 @@
+"""The tables' Parquet files: schemas from the declared columns, encodings, and what is checked on reading."""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import compute
+
+from tmc_sweep.errors import DamagedError, NewerError, StorageError, command
+from tmc_sweep.paths import results_of, sweep_of
+from tmc_sweep.records import Column
+from tmc_sweep.store import files
+from tmc_sweep.store.seal import PLACEHOLDER, is_sealed, sealed
+from tmc_sweep.store.values import refusals
+
+VERSION = 1  # of every table
+TYPES = {
+    "string": pa.string(),
+    "int64": pa.int64(),
+    "float64": pa.float64(),
+    "bool": pa.bool_(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+    "binary": pa.binary(),
+}
+_ENCODINGS = {  # strings: dictionaries
+    pa.float64(): "BYTE_STREAM_SPLIT",
+    pa.int64(): "DELTA_BINARY_PACKED",
+    pa.timestamp("us", tz="UTC"): "DELTA_BINARY_PACKED",
+}
+_VERSION_KEY, _SWEEP_KEY, _HASH_KEY = "tmc_sweep.format_version", "tmc_sweep.sweep_id", "tmc_sweep.sha256"
+_A_VERSION = re.compile("[1-9][0-9]{0,8}")
+_MARK = _HASH_KEY.encode() + b"\x18\x40"  # as Thrift writes it: after the key, a string of 64 bytes
+
+
+def arrow_schema(columns: Sequence[Column]) -> pa.Schema:
+    """The declared columns, in their order; any may hold nulls."""
+    return pa.schema([(column.name, TYPES[column.dtype]) for column in columns])
+
+
+def to_parquet(table: pa.Table, sweep_id: str) -> bytes:
+    """The table as a Parquet file with format version, sweep and its own hash; dictionary columns come back plain."""
+    encodings = {field.name: _ENCODINGS[field.type] for field in table.schema if field.type in _ENCODINGS}
+    sink = pa.BufferOutputStream()
+    with pq.ParquetWriter(
+        sink,
+        table.schema,
+        compression="zstd",
+        use_dictionary=[name for name in table.column_names if name not in encodings],
+        column_encoding=encodings,
+        write_statistics=list(encodings),  # those of strings are a fifth of the work, and of hashes say nothing
+        write_page_checksum=True,
+        store_schema=False,  # it would make readers see our in-memory dictionaries as pandas categories
+    ) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({_VERSION_KEY: str(VERSION), _SWEEP_KEY: sweep_id, _HASH_KEY: PLACEHOLDER})
+    return sealed(bytes(sink.getvalue()), _MARK)
+
+
+@contextmanager
+def opened(
+    path: Path,
+    columns: Sequence[Column],
+    sweep_id: str | None = None,
+    as_dictionaries: Sequence[str] = (),
+    to_the_bit: bool = False,
+) -> Iterator[pq.ParquetFile]:
+    """The Parquet file, to be read inside; DamagedError if it is damaged or not ours, NewerError if it is newer.
+
+    With a `sweep_id` it must be that sweep's, and as it was written to the bit, as also with `to_the_bit`; else only
+    the pages that are read are checked.
+    """
+    with files.explained("read", path), _whole(path), files.opened(path) as file:
+        content = file.read_buffer() if to_the_bit or sweep_id is not None else None
+        source = file if content is None else pa.BufferReader(content)
+        footer = pq.read_metadata(source)
+        sweep = _check_format(path, footer)
+        if content is not None and not is_sealed(content.to_pybytes(), _MARK):
+            raise damaged(path, "it is damaged (its SHA-256 is not the one it carries)")
+        if sweep_id is not None and sweep != sweep_id:
+            raise damaged(path, f"it belongs to another sweep ({sweep}, not {sweep_id})")
+        stored = footer.schema.to_arrow_schema()
+        _check_columns(path, stored, columns)
+        encoded = sum(footer.row_group(group).total_byte_size for group in range(footer.num_row_groups))
+        _check_size(path, footer.num_rows, max(encoded, 8 * footer.num_rows * footer.num_columns))
+        dictionaries = [name for name in as_dictionaries if name in stored.names]
+        yield pq.ParquetFile(source, metadata=footer, read_dictionary=dictionaries, page_checksum_verification=True)
+
+
+def read_table(path: Path, columns: Sequence[Column], sweep_id: str | None = None) -> pa.Table:
+    """The whole table in the file, `completed`; StorageError as `opened`, or if it has a value that it may not have."""
+    table = read_encoded(path, columns, sweep_id=sweep_id)
+    return table.cast(arrow_schema(columns))
+
+
+def read_encoded(
+    path: Path, columns: Sequence[Column], names: Sequence[str] | None = None, sweep_id: str | None = None
+) -> pa.Table:
+    """As `read_table`, or some columns of it, with texts and bytes as dictionaries: a hundred times smaller."""
+    wanted = [column for column in columns if names is None or column.name in names]
+    texts = [column.name for column in wanted if column.dtype in ("string", "binary")]
+    with opened(path, columns, sweep_id, as_dictionaries=texts) as parquet:
+        stored = [column for column in wanted if column.name in parquet.schema_arrow.names]
+        table = parquet.read(columns=[column.name for column in stored]).replace_schema_metadata(None)
+        table = table.unify_dictionaries().combine_chunks()
+        table.validate(full=True)
+        _check_size(path, table.num_rows, sum(_decoded(table[name]) for name in texts if name in table.column_names))
+        for column in stored:
+            for refusal in refusals(column, table[column.name]):
+                raise damaged(path, f"its column {column.name} {refusal}")
+    return completed(table, wanted)
+
+
+def completed(table: pa.Table, columns: Sequence[Column]) -> pa.Table:
+    """The table with all of these columns: those declared after it was written hold what they say of that."""
+    for position, column in enumerate(columns):
+        if column.name not in table.column_names:
+            value = pa.scalar(column.absent, TYPES[column.dtype])
+            table = table.add_column(position, column.name, pa.repeat(value, table.num_rows))
+    return table
+
+
+def read_sweep_id(path: Path, columns: Sequence[Column]) -> str:
+    """The sweep that wrote the file; errors as `opened`, to the bit."""
+    with opened(path, columns, to_the_bit=True) as parquet:
+        return _stated(parquet.metadata)[_SWEEP_KEY]
+
+
+def is_whole(content: bytes) -> bool:
+    """Whether these are, to the bit, bytes that `to_parquet` gave."""
+    return is_sealed(content, _MARK)
+
+
+def check_version(path: Path, version: int, newest: int) -> None:
+    """NewerError if a file has a later version than the newest that this code knows of its kind."""
+    if version > newest:
+        raise NewerError(
+            f"{path} must have a format version up to {newest}, but has {version}: "
+            "use the newer tmc_sweep that wrote it"
+        )
+
+
+def damaged(path: Path, what: str, sweep: str = "") -> DamagedError:
+    """The error for a file that is not as we wrote it: repairing its sweep mends it, or that of another name."""
+    return DamagedError(path, what, f"mend it with {command(f'repair {sweep or sweep_of(path)}', results_of(path))}")
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        if isinstance(error, OSError) and error.errno:  # the system's error, not Arrow's about the content
+            raise
+        reason = " ".join(str(error).split())
+        raise damaged(path, f"it is damaged ({reason.rstrip('.')})") from error
+
+
+def _stated(footer: pq.FileMetaData) -> dict[str, str]:
+    return {key.decode(): value.decode() for key, value in (footer.metadata or {}).items()}
+
+
+def _check_size(path: Path, rows: int, decoded: int) -> None:
+    """A small file may hold a few values billions of times, or a long one often."""
+    if decoded > files.MOST_BYTES:
+        raise StorageError(
+            f"{path} must fit into half of this machine's memory, but its {rows} rows take about "
+            f"{decoded / 1e9:.3g} GB: read it on a machine with more, or move it away"
+        )
+
+
+def _decoded(column: pa.ChunkedArray) -> int:
+    """Bytes that a column of dictionaries takes with each of its values written out."""
+    lengths = (compute.binary_length(chunk.dictionary).cast(pa.int64()).take(chunk.indices) for chunk in column.chunks)
+    return sum(compute.sum(each).as_py() or 0 for each in lengths)
+
+
+def _check_format(path: Path, footer: pq.FileMetaData) -> str:
+    """The sweep that the file names; an error if it has none, or another format."""
+    stated = _stated(footer)
+    version, sweep = stated.get(_VERSION_KEY, ""), stated.get(_SWEEP_KEY, "")
+    if not _A_VERSION.fullmatch(version) or not sweep:
+        raise damaged(path, "another program wrote it")
+    check_version(path, int(version), VERSION)
+    return sweep
+
+
+def _check_columns(path: Path, got: pa.Schema, columns: Sequence[Column]) -> None:
+    """DamagedError unless these are our columns, less some that were declared later; NewerError if there are more."""
+    for column in columns:
+        if column.required and column.name not in got.names:
+            raise damaged(path, f"its column {column.name} is missing")
+    expected = arrow_schema([column for column in columns if column.name in got.names])
+    for stored in got:
+        if stored.name not in expected.names:
+            raise NewerError(
+                f"{path} must have columns of this version, but has {stored.name}: "
+                "use the newer tmc_sweep that wrote it"
+            )
+        if stored.type != (declared := expected.field(stored.name).type):
+            raise damaged(path, f"its column {stored.name} holds {stored.type}, not {declared}")
+    if got.names != expected.names:
+        raise damaged(path, "its columns are in another order, or there twice")

@@ -1,0 +1,166 @@
+"""One part of the epoch table: the rows of up to 64 trials, in memory as they are in the file.
+
+A trial's measured columns are one small Arrow table that grows; its configuration is held once and spread over its rows
+only as indices into a dictionary, so that a commit converts no stored row from Python objects.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from tmc_sweep.config import TrialConfig
+from tmc_sweep.errors import StorageError
+from tmc_sweep.records import (
+    EPOCH_COLUMNS,
+    FIXED_COLUMNS,
+    MEASURED_COLUMNS,
+    OUTCOME_COLUMNS,
+    EpochRecord,
+    fixed_values,
+)
+from tmc_sweep.store.parquet import TYPES, arrow_schema, damaged, read_encoded
+
+_Ints = NDArray[np.integer[Any]]
+_CHUNKS = 32  # pieces that a trial's rows may be in before they are joined
+_MEASURED = arrow_schema(MEASURED_COLUMNS)
+
+
+class RecomputedEpochError(StorageError):
+    """An epoch that was trained again did not come out as it is stored."""
+
+
+@dataclass
+class TrialRows:
+    """The rows of one trial: epochs 1, 2, 3, ... without a gap."""
+
+    fixed: dict[str, Any]
+    measured: pa.Table
+
+    @classmethod
+    def of(cls, config: TrialConfig) -> Self:
+        """A trial without rows."""
+        return cls(fixed_values(config), _MEASURED.empty_table())
+
+    def unchanged(self, records: Sequence[EpochRecord], replace_before: int) -> int:
+        """How many of these records, from the first on, are stored with the same outcome.
+
+        RecomputedEpochError if the next one differs from a row of attempt `replace_before` or a later one.
+        """
+        skipped = records[0].epoch - 1
+        again = records[: max(0, self.measured.num_rows - skipped)]
+        equal, difference = self._compare(skipped, again)
+        if difference and self.record(again[equal].epoch).attempt >= replace_before:
+            raise RecomputedEpochError(difference)
+        return equal
+
+    def upsert(self, records: Sequence[EpochRecord], replace_before: int = 0) -> bool:
+        """Whether the rows changed: of `records`, what is not `unchanged` takes the place of the rows from there on."""
+        kept = self.unchanged(records, replace_before)
+        skipped, new = records[0].epoch - 1, records[kept:]
+        if new:
+            self.measured = pa.concat_tables([self.measured.slice(0, skipped + kept), _to_arrow(new)])
+            if self.measured["epoch"].num_chunks > _CHUNKS:
+                self.measured = self.measured.combine_chunks()
+        return bool(new)
+
+    def last(self) -> EpochRecord | None:
+        """The record of the last epoch, if there is one."""
+        return self.record(self.measured.num_rows) if self.measured.num_rows else None
+
+    def disagrees(self, history: Sequence[EpochRecord]) -> EpochRecord | None:
+        """The first epoch of this history, which begins at 1, that is stored with another outcome."""
+        equal, difference = self._compare(0, history[: self.measured.num_rows])
+        return history[equal] if difference else None
+
+    def record(self, epoch: int) -> EpochRecord:
+        """What is stored of an epoch."""
+        return EpochRecord(trial_id=self.fixed["trial_id"], **self.measured.slice(epoch - 1, 1).to_pylist()[0])
+
+    def _compare(self, skipped: int, again: Sequence[EpochRecord]) -> tuple[int, str]:
+        """How many of these records equal the rows after the first `skipped`, and what the next one differs in."""
+        outcomes = self.measured.slice(skipped, len(again)).select(OUTCOME_COLUMNS)
+        stored_rows = zip(*(column.to_pylist() for column in outcomes.columns), strict=True)
+        for index, (record, stored_row) in enumerate(zip(again, stored_rows, strict=True)):
+            for name, got, stored in zip(OUTCOME_COLUMNS, record.outcome(), stored_row, strict=True):
+                if not same(stored, got):
+                    return index, (
+                        f"trial {record.trial_id}, trained again, must reproduce its stored epoch {record.epoch}, but "
+                        f"{name} is {got}, stored as {stored}: use the first run's torch build, device and threads, "
+                        "or move the sweep's files away to train it anew"
+                    )
+        return len(again), ""
+
+
+def same(a: float | None, b: float | None) -> bool:
+    """Whether two values of an outcome are equal; NaN equals NaN."""
+    return a == b or (a is not None and b is not None and math.isnan(a) and math.isnan(b))
+
+
+def _to_arrow(records: Sequence[EpochRecord]) -> pa.Table:
+    columns = [pa.array([getattr(record, field.name) for record in records], field.type) for field in _MEASURED]
+    return pa.table(columns, schema=_MEASURED)
+
+
+def to_table(trials: Iterable[TrialRows]) -> pa.Table:
+    """The part's rows, in the order of the trials; strings are dictionary columns."""
+    trials = list(trials)
+    measured = pa.concat_tables([_MEASURED.empty_table(), *(trial.measured for trial in trials)]).combine_chunks()
+    which = pa.array(np.repeat(np.arange(len(trials)), [trial.measured.num_rows for trial in trials]), pa.int32())
+    fixed = []
+    for column in FIXED_COLUMNS:
+        values = pa.array([trial.fixed[column.name] for trial in trials], TYPES[column.dtype])
+        fixed.append(_spread(values, which))
+    return pa.table([*fixed, *measured.columns], names=[column.name for column in EPOCH_COLUMNS])
+
+
+def _spread(values: pa.Array, which: pa.Array) -> pa.Array:
+    if values.type != pa.string():
+        return values.take(which)
+    distinct = values.dictionary_encode()
+    return pa.DictionaryArray.from_arrays(distinct.indices.take(which), distinct.dictionary)
+
+
+def read_part(path: Path, sweep_id: str) -> dict[str, TrialRows]:
+    """The trials of a stored part, every page's checksum verified; StorageError if it is not whole or not ours."""
+    table, starts, counts = _read(path, None, sweep_id)
+    measured = table.select([column.name for column in MEASURED_COLUMNS])
+    rows = table.select([column.name for column in FIXED_COLUMNS]).take(starts).to_pylist()
+    return {
+        fixed["trial_id"]: TrialRows(fixed, measured.slice(start, count))
+        for fixed, start, count in zip(rows, starts.tolist(), counts.tolist(), strict=True)
+    }
+
+
+def read_counts(path: Path, sweep_id: str) -> dict[str, int]:
+    """How many epochs of which trials a stored part holds, in its order, from two of its columns."""
+    table, starts, counts = _read(path, ["trial_id", "epoch"], sweep_id)
+    return dict(zip(table["trial_id"].take(starts).to_pylist(), counts.tolist(), strict=True))
+
+
+def read_rows(path: Path, names: Sequence[str] | None = None) -> pa.Table:
+    """The rows of a part of any sweep, or some columns of them, strings as dictionaries; errors as `read_part`."""
+    table, _, _ = _read(path, names and list(dict.fromkeys(["trial_id", "epoch", *names])), None)
+    return table.select(names) if names else table
+
+
+def _read(path: Path, names: Sequence[str] | None, sweep_id: str | None) -> tuple[pa.Table, _Ints, _Ints]:
+    """The table, and of each trial where its rows start and how many they are."""
+    table = read_encoded(path, EPOCH_COLUMNS, names, sweep_id)
+    codes = table["trial_id"].combine_chunks().indices if table.num_rows else []
+    return table, *_runs(path, np.asarray(codes, np.int32), table["epoch"].to_numpy())
+
+
+def _runs(path: Path, trial: _Ints, epoch: _Ints) -> tuple[_Ints, _Ints]:
+    """Where each trial's rows start and how many they are; StorageError unless each has epochs 1, 2, 3, ... once."""
+    starts = np.flatnonzero(np.diff(trial, prepend=-1))
+    counts = np.diff(starts, append=len(trial))
+    expected = np.arange(1, len(epoch) + 1) - np.repeat(starts, counts)
+    if len(np.unique(trial)) != len(starts) or not np.array_equal(epoch, expected):
+        raise damaged(path, "a trial's epochs are not 1, 2, 3, ... once each, in order")
+    return starts, counts

@@ -1,1 +1,0 @@
-"""What is stored of a sweep: tables, checkpoint files, lock, manifest, and the last-epochs summary. Loads no torch."""
