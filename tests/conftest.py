@@ -32,6 +32,7 @@ LONGEST = (  # files that take twenty seconds to minutes
     "test_engine",
     "test_loop",
 )
+pytest_plugins = ("table_rows",)
 _STATUS = pytest.StashKey[int]()
 _home = tempfile.TemporaryDirectory(prefix="tmc_sweep-home-", ignore_cleanup_errors=True)
 os.environ |= {"HOME": _home.name, "OMP_NUM_THREADS": "1"}  # Ray writes a token into HOME when it is imported

@@ -3,16 +3,10 @@
 from dataclasses import replace
 
 import numpy as np
-import pytest
 import torch
 
 from tmc_sweep.config import TrialConfig
-from tmc_sweep.data import Images, Split, batch, load
-
-
-@pytest.fixture(scope="module")
-def digits() -> Images:
-    return load("digits")
+from tmc_sweep.data import Images, Split, batch
 
 
 def split_of(images: Images, **fields: object) -> Split:

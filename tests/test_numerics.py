@@ -18,7 +18,7 @@ from tmc_sweep.cli.plan import plan_of
 from tmc_sweep.cli.show import headline
 from tmc_sweep.cli.status import sweep_status
 from tmc_sweep.config import NUMERICS_VERSION, EarlierConfig, TrialConfig
-from tmc_sweep.data import Images, load
+from tmc_sweep.data import Images
 from tmc_sweep.errors import InputError, StorageError
 from tmc_sweep.integrity.repair import repair
 from tmc_sweep.integrity.reproduce import reproduce
@@ -50,11 +50,6 @@ CELL = "168a91ddf554"
 SENTENCE = (
     "2 trials are left out of pixels, since an earlier version drew their pixels (binarize: dynamic) from the random"
 )
-
-
-@pytest.fixture(scope="module")
-def digits() -> Images:
-    return load("digits")
 
 
 @pytest.fixture

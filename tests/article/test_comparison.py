@@ -162,7 +162,7 @@ def test_a_trial_that_diverged_has_seconds_and_one_that_failed_at_once_does_not_
 
 
 def test_a_data_file_that_is_not_as_it_must_be_is_pointed_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    text = (SPACES.parent / "tmc_sweep" / "report" / "claims.yaml").read_text()
+    text = (SPACES.parent / "tmc_sweep" / "article" / "claims.yaml").read_text()
     (tmp_path / "claims.yaml").write_text(text.replace("rule: {above: 0}", "rule: {over: 0}", 1))
     monkeypatch.setattr(data_file, "__file__", str(tmp_path / "data_file.py"))
     with pytest.raises(InputError, match=r"claims.yaml:\d+:\d+: claims.0.rule.over"):

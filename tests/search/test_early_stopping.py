@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
-from test_recorder import begin, row
+from sent import begin, row
 from twin import small
 
 from tmc_sweep.config import TrialConfig

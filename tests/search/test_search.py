@@ -10,8 +10,8 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
+from sent import begin
 from test_early_stopping import epoch
-from test_recorder import begin
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths

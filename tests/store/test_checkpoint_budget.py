@@ -117,7 +117,7 @@ def test_nothing_is_pruned_that_a_damaged_table_may_need(digits: Images, paths: 
         paths.part(0).write_bytes(paths.part(0).read_bytes()[:-1])
     else:
         paths.trials.unlink()
-    with pytest.raises(DamagedError, match="tmc-sweep repair tiny"):
+    with pytest.raises(DamagedError, match="tmc-sweep repair grid"):
         prune(paths, 0.0)
     assert CheckpointFiles(paths).sizes() == before
     assert paths.trials.exists() == (lost == "part")

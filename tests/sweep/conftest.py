@@ -9,14 +9,8 @@ from gate import Gate
 from place import Place, own_place
 from wait import waited
 
-from tmc_sweep.data import Images, load
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.store.lock import sweep_lock
-
-
-@pytest.fixture(scope="session")
-def digits() -> Images:
-    return load("digits")
 
 
 @pytest.fixture

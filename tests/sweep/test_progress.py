@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from test_recorder import row
+from sent import row
 from twin import small
 
 from tmc_sweep.config import TrialConfig

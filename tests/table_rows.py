@@ -1,4 +1,4 @@
-"""One-line configurations and rows of a small sweep."""
+"""Fixtures for all tests: the digits, one-line configurations and rows of a small sweep."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -6,11 +6,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tmc_sweep.config import TrialConfig
+from tmc_sweep.images import Images, load
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EpochRecord
 from tmc_sweep.store.trials import TrialTable
 
 Rows = Callable[..., list[EpochRecord]]
+
+
+@pytest.fixture(scope="session")
+def digits() -> Images:
+    return load("digits")
 
 
 @pytest.fixture
