@@ -21,6 +21,7 @@ from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import load
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EpochRecord, Status
+from tmc_sweep.search.cells import following
 from tmc_sweep.search.curves import Curves
 from tmc_sweep.search.early_stopping import EarlyStopping
 from tmc_sweep.space import SearchSpace, parse
@@ -132,7 +133,7 @@ def test_a_replay_is_what_a_sweep_does(tmp_path: Path) -> None:
     with sweep_lock(paths):
         recorder, curves = Recorder.open(paths, of.trials()), Curves("val_iwae", {})
         curves.add(of.trials())
-        recorder.choose(curves, EarlyStopping(ASHA, of.statistic, curves))
+        recorder.decide_by(following(curves, EarlyStopping(ASHA, of.statistic, curves)))
         for cell in of.cells:
             finish(PackRun(of.trials_of(cell), images, RecordedChannel(recorder), "cpu", twin.NEVER))
     trials = read_trials(tmp_path / "stopped")

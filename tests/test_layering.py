@@ -35,7 +35,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {"pydantic", "pydantic_core", "safetensors", "torch"},
     ),
     "store": (
-        {*BASE, "space", "search"},
+        {*BASE, "space"},
         {"numpy", "pandas", "pyarrow", "pydantic", "pydantic_core"},
     ),
     "statistics": ({*BASE, "store"}, {"mlflow", "numpy", "pandas", "pyarrow", "scipy", "tensorboardX"}),

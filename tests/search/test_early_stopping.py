@@ -10,6 +10,7 @@ from twin import small
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EpochRecord, Status
+from tmc_sweep.search.cells import following
 from tmc_sweep.search.curves import Curves
 from tmc_sweep.search.early_stopping import Decisions, EarlyStopping, fair_order
 from tmc_sweep.space.schema import Scheduler, Statistic
@@ -167,7 +168,7 @@ def _opened(paths: SweepPaths, configs: list[TrialConfig]) -> Recorder:
     recorder = Recorder.open(paths, configs)
     curves = Curves("val_iwae", read_curves(paths, "val_iwae"))
     curves.add(configs)
-    recorder.choose(curves, EarlyStopping(ASHA, VAL, curves, recorder.decisions))
+    recorder.decide_by(following(curves, EarlyStopping(ASHA, VAL, curves, recorder.decisions)))
     return recorder
 
 

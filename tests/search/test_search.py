@@ -15,7 +15,7 @@ from test_early_stopping import epoch
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.search.cells import CellSearch, known_trials
+from tmc_sweep.search.cells import CellSearch, following, known_trials
 from tmc_sweep.search.curves import Curves
 from tmc_sweep.search.study import Outcome, Study, picks
 from tmc_sweep.space import SearchSpace
@@ -174,7 +174,7 @@ class Run:
         known = known_trials(of, stored_trials(paths))
         curves = Curves("val_iwae", read_curves(paths, "val_iwae"))
         curves.add(known)
-        self.recorder.choose(curves, None)
+        self.recorder.decide_by(following(curves))
         status: Callable[[str], object] = lambda name: self.recorder.row(name)["status"]  # noqa: E731
         self.search = CellSearch(of, Study(of, paths), curves, status)
         left = missing(known, {config.trial_id: self.recorder.row(config.trial_id) for config in known})

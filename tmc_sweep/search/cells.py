@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.records import ENDED, Status
+from tmc_sweep.records import ENDED, EpochRecord, Status
 from tmc_sweep.search.curves import Curves
 from tmc_sweep.search.early_stopping import EarlyStopping
 from tmc_sweep.search.study import Outcome, Study, picks
 from tmc_sweep.space import SearchSpace
+from tmc_sweep.store.manifest import Decision
 from tmc_sweep.store.read import read_curves
-from tmc_sweep.store.recorder import Recorder
+from tmc_sweep.store.recorder import OnRows, Recorder
 from tmc_sweep.store.trials import TrialRow, config_of
 
 Statuses = Callable[[str], object]  # of a trial, by the trial table
@@ -43,10 +44,10 @@ class CellSearch:
 
     def next(self) -> list[TrialConfig]:
         """The trials of the cell to train now; empty if there is none."""
-        if self._waiting:
-            return self._space.trials_of(self._waiting.popleft())
-        cell = self._study.suggest() if self.open else None
-        return self._space.trials_of(cell) if cell else []
+        cell = self._waiting.popleft() if self._waiting else self._study.suggest() if self.open else None
+        trials = self._space.trials_of(cell) if cell else []
+        self._curves.add(trials)
+        return trials
 
     def ended(self, trial: TrialConfig) -> None:
         """Training of this trial is over; the study is told once all seeds of its cell have ended."""
@@ -82,17 +83,27 @@ def choosing(
     left: Sequence[TrialConfig],
     recorder: Recorder,
 ) -> CellSearch | None:
-    """Let the recorder keep what cells are chosen by; the search, if it is not only about stopping them."""
+    """Let what is recorded decide which cells stop; the search, if cells are also chosen by it."""
     diverged = [name for config in configs if recorder.row(name := config.trial_id)["status"] == Status.DIVERGED]
     curves = Curves(space.statistic.metric, read_curves(paths, space.statistic.metric), diverged)
     curves.add(configs)
     stopping = EarlyStopping(space.scheduler, space.statistic, curves, recorder.decisions) if space.scheduler else None
-    recorder.choose(curves, stopping)
+    recorder.decide_by(following(curves, stopping))
     if not space.adaptive:
         return None
     search = CellSearch(space, Study(space, paths), curves, lambda trial_id: recorder.row(trial_id)["status"])
     search.resume(configs, left)
     return search
+
+
+def following(curves: Curves, stopping: EarlyStopping | None = None) -> OnRows:
+    """What keeps these curves as rows are recorded, and lets `stopping` decide of each one's cell."""
+
+    def on_rows(trial: TrialConfig, records: Sequence[EpochRecord]) -> Decision | None:
+        curves.take(records)
+        return stopping.decide(trial.cell_id) if stopping else None
+
+    return on_rows
 
 
 def _cell(trial: TrialConfig, **fields: object) -> TrialConfig:

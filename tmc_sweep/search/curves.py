@@ -16,13 +16,15 @@ class Curves:
         self._metric = metric
         self._curves = {name: list(curve) for name, curve in stored.items()}
         self._diverged = set(diverged)
-        self._cells: dict[str, list[TrialConfig]] = {}
+        self._cells: Mapping[str, Sequence[TrialConfig]] = {}  # replaced, never changed: a thread may be reading it
 
     def add(self, configs: Iterable[TrialConfig]) -> None:
         """Let these trials count, each in its cell."""
+        cells = dict(self._cells)
         for config in configs:
-            self._cells.setdefault(config.cell_id, []).append(config)
+            cells[config.cell_id] = tuple(dict.fromkeys((*cells.get(config.cell_id, ()), config)))
             self._curves.setdefault(config.trial_id, [])
+        self._cells = cells
 
     def take(self, records: Sequence[EpochRecord]) -> None:
         """Rows of one trial that were recorded; those that were before are passed over."""

@@ -3,7 +3,7 @@
 import math
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,8 +12,6 @@ from typing import Self
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import ENDED, FINISHED, MEANS, OPEN, EpochRecord, Status
-from tmc_sweep.search.curves import Curves
-from tmc_sweep.search.early_stopping import EarlyStopping
 from tmc_sweep.store.attempts import AttemptTable, name_of_pack
 from tmc_sweep.store.checkpoint_budget import DROPPED, CheckpointBudget
 from tmc_sweep.store.checkpoints import CheckpointFiles, pass_over
@@ -25,6 +23,9 @@ from tmc_sweep.store.parts import RecomputedEpochError
 from tmc_sweep.store.trials import TrialRow, TrialTable
 
 _TRIALS_SECONDS = 5.0
+
+# Told the rows that were taken of a trial: what is decided of its cell, if something is.
+OnRows = Callable[[TrialConfig, Sequence[EpochRecord]], Decision | None]
 
 
 class Recorder:
@@ -41,8 +42,7 @@ class Recorder:
         self._configs: dict[str, TrialConfig] = {}
         self._cells: defaultdict[str, list[str]] = defaultdict(list)
         self._know(configs)
-        self._curves: Curves | None = None
-        self._early_stopping: EarlyStopping | None = None
+        self._on_rows: OnRows = lambda _, __: None
         self._pack_of = {name: pack for pack in self._manifest.packs for name in pack}  # by trial, as it last began
         self._alike_since: dict[str, int] = {}  # first of the attempts whose rows the present one must reproduce
         self._lost: dict[str, Path] = {}  # checkpoints that the trial table named, and that were gone
@@ -77,12 +77,10 @@ class Recorder:
         self._know(configs)
         self._trials.ensure(configs)
         self._status_changed = True
-        if self._curves:
-            self._curves.add(configs)
 
-    def choose(self, curves: Curves, early_stopping: EarlyStopping | None) -> None:
-        """From now on keep these curves, and let this decide with each epoch that is recorded which trials end."""
-        self._curves, self._early_stopping = curves, early_stopping
+    def decide_by(self, on_rows: OnRows) -> None:
+        """From now on tell this all rows that are taken; what it decides is on record before they are."""
+        self._on_rows = on_rows
 
     @property
     def decisions(self) -> Mapping[str, Decision]:
@@ -238,20 +236,17 @@ class Recorder:
             )
         self._epochs.add(self._configs[report.trial_id], report.records, replace_before=since)
         self._settle(report.trial_id)
-        self._follow(report)
+        self._decide(self._configs[report.trial_id], report.records)
         if report.checkpoint is not None:
             self._budget.saved(report.trial_id, finished=self.row(report.trial_id)["status"] in FINISHED)
         return Ack(refused=False)
 
-    def _follow(self, report: Report) -> None:
-        """Keep the curve, and stop what it ends."""
-        if self._curves:
-            self._curves.take(report.records)
-        cell = self._configs[report.trial_id].cell_id
-        if self._early_stopping and (decision := self._early_stopping.decide(cell)):
-            self._decisions[cell] = decision
+    def _decide(self, config: TrialConfig, records: Sequence[EpochRecord]) -> None:
+        """Keep what is decided of these rows, and stop what it ends."""
+        if decision := self._on_rows(config, records):
+            self._decisions[config.cell_id] = decision
             self._manifest_changed = True
-        self._stop_if_decided(cell)
+        self._stop_if_decided(config.cell_id)
 
     def _stop_if_decided(self, cell: str) -> None:
         """Stop the cell's trials if that was decided and all that did not diverge have, again, come so far."""
