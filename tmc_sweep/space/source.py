@@ -9,7 +9,7 @@ ever loaded whole.
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,14 +39,16 @@ _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufef
 _LINE_BREAK = re.compile("\r\n|\r|\n")
 _DIRECTIVE = re.compile(r"^%", re.MULTILINE)
 
-_INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _WORDS = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
+_NUMBERS: tuple[tuple[str, Callable[[str], int | float]], ...] = (
+    (r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", lambda text: int(text, 0)),
+    (r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", float),
+    (r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", lambda text: float(text.replace(".", ""))),
+)
 _YES_OR_NO = re.compile(r"yes|no|on|off", re.IGNORECASE)
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9]+")
 _SEXAGESIMAL = re.compile(r"[-+]?[0-9]+(:[0-5]?[0-9])+(\.[0-9]*)?")
@@ -114,18 +116,8 @@ def unplaced(value: object) -> YamlNode:
 
 
 def shown(node: YamlNode) -> str:
-    """The value on one short line, as YAML would have it."""
-    match node.value:
-        case dict():
-            text = f"{{{', '.join(f'{key}: {shown(item)}' for key, item in node.value.items())}}}"
-        case list():
-            text = f"[{', '.join(map(shown, node.value))}]"
-        case str():
-            text = repr(node.value)
-        case None | bool():
-            text = {None: "null", True: "true", False: "false"}[node.value]
-        case number:
-            text = repr(number)
+    """The value on one short line for a message: much as YAML would have it, texts in quotes."""
+    text = _line(node, str, lambda value: repr(value) if isinstance(value, str | float) else json.dumps(value))
     return text if len(text) <= 80 else text[:77] + "..."
 
 
@@ -145,26 +137,26 @@ def document(root: YamlNode) -> str:
 
 def flow(node: YamlNode) -> str:
     """The value on one line of YAML that reads as this very value."""
+    return _line(node, _text, _text)
+
+
+def _line(node: YamlNode, key: Callable[[str], str], scalar: Callable[[Scalar], str]) -> str:
     match node.value:
-        case dict():
-            return f"{{{', '.join(f'{_text(key)}: {flow(item)}' for key, item in node.value.items())}}}"
-        case list():
-            return f"[{', '.join(map(flow, node.value))}]"
-        case str():
-            return _text(node.value)
-        case None | bool():
-            return {None: "null", True: "true", False: "false"}[node.value]
-        case float() if not math.isfinite(node.value):
-            return repr(node.value).replace("inf", ".inf").replace("nan", ".nan")
-        case number:
-            return repr(number)
+        case dict(mapping):
+            return f"{{{', '.join(f'{key(name)}: {_line(item, key, scalar)}' for name, item in mapping.items())}}}"
+        case list(items):
+            return f"[{', '.join(_line(item, key, scalar) for item in items)}]"
+        case value:
+            return scalar(value)
 
 
-def _text(text: str) -> str:
-    """The text plain where it stays text, else in double quotes."""
-    if _WORD.fullmatch(text) and text not in _WORDS and not _YES_OR_NO.fullmatch(text):
-        return text
-    return _UNPRINTABLE.sub(lambda found: f"\\U{ord(found[0]):08x}", json.dumps(text, ensure_ascii=False))
+def _text(value: Scalar) -> str:
+    """A scalar that reads as this very value: a text plain where it stays text, else in double quotes."""
+    if isinstance(value, str) and _WORD.fullmatch(value) and value not in _WORDS and not _YES_OR_NO.fullmatch(value):
+        return value
+    if isinstance(value, float) and not math.isfinite(value):
+        return repr(value).replace("inf", ".inf").replace("nan", ".nan")
+    return _UNPRINTABLE.sub(lambda found: f"\\U{ord(found[0]):08x}", json.dumps(value, ensure_ascii=False))
 
 
 def read(path: Path | str) -> str:
@@ -320,12 +312,7 @@ def _scalar(event: ScalarEvent, mark: Mark) -> Scalar:
         raise mark.error(f"an integer must have no leading zeros, but got {text}: remove them, or quote it as text")
     if _SEXAGESIMAL.fullmatch(text):
         raise mark.error(f"a number must not have colons, but got {text}: write it in decimals, or quote it as text")
-    if text in _WORDS:
-        return _WORDS[text]
-    if _INTEGER.fullmatch(text):
-        return int(text, 0)
-    if _FLOAT.fullmatch(text):
-        return float(text)
-    if _NOT_FINITE.fullmatch(text):
-        return float(text.replace(".", ""))
-    return text
+    for pattern, number in _NUMBERS:
+        if re.fullmatch(pattern, text):
+            return number(text)
+    return _WORDS.get(text, text)
