@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 import pyarrow as pa
@@ -18,26 +17,7 @@ from tmc_sweep.store.lock import sweep_lock
 _SCHEMES = ("s3", "gs")
 
 
-class CopyStorage(Protocol):
-    """Files by name, as they are named relative to a results folder."""
-
-    def held(self) -> AbstractContextManager[object]:
-        """Be the one that writes inside, as far as the place can tell."""
-
-    def read(self, name: str) -> bytes | None:
-        """The file; None if there is no such file. What is replaced meanwhile may come torn from a bucket."""
-
-    def write(self, name: str, content: bytes) -> None:
-        """Let the file be this; after a StorageError it is the old one or this one."""
-
-    def sizes(self, names: Sequence[str]) -> dict[str, int]:
-        """Those of the files that are there, and their bytes."""
-
-    def names(self, folder: str) -> list[str]:
-        """The files in a folder; none if there is no such folder."""
-
-
-def copy_storage(uri: str, sweep: str) -> CopyStorage:
+def copy_storage(uri: str, sweep: str) -> "CopyStorage":
     """The place that the URI, or the path of a folder, names; asks no network. InputError if it names none."""
     try:
         parts = urlsplit(uri)
@@ -58,21 +38,24 @@ def copy_storage(uri: str, sweep: str) -> CopyStorage:
 
 
 class Folder:
-    """A folder, perhaps on a shared file system: laid out as a results folder, and written like one."""
+    """A folder, perhaps on a shared file system: laid out as a results folder, and read and written like one.
+
+    Not by `pyarrow.fs`, which makes nothing durable, writes in place, and follows links and waits for pipes.
+    """
 
     def __init__(self, copy: SweepPaths) -> None:
         self.copy = copy
 
     def held(self) -> AbstractContextManager[object]:
-        """As a run of the sweep in that folder would be: it also removes what a killed writer left."""
+        """Be the one that writes inside, as a run would be; also removes what a killed writer left."""
         return sweep_lock(self.copy)
 
     def read(self, name: str) -> bytes | None:
-        """As the protocol says."""
+        """The file of this name; None if there is no such file."""
         return files.read(self.copy.results / name)
 
     def write(self, name: str, content: bytes) -> None:
-        """As the protocol says, durably."""
+        """Let the file be this, durably; after a StorageError it is the old one or this one."""
         path = self.copy.results / name
         if path.parent.is_dir():
             files.write(path, content, self.copy.temporary)
@@ -80,16 +63,16 @@ class Folder:
             files.write_folder(path.parent, [(path.name, content)], self.copy.temporary)
 
     def sizes(self, names: Sequence[str]) -> dict[str, int]:
-        """As the protocol says."""
+        """Those of the files that are there, and their bytes."""
         return {name: files.size(self.copy.results / name) for name in names if (self.copy.results / name).is_file()}
 
     def names(self, folder: str) -> list[str]:
-        """As the protocol says."""
+        """The files in a folder; none if there is no such folder."""
         return files.names(self.copy.results / folder)
 
 
 class Bucket:
-    """A bucket of an object store, which shows an object once it is there whole."""
+    """A bucket of an object store, which shows an object once it is there whole. With the methods of a folder."""
 
     def __init__(self, uri: str) -> None:
         self._uri = uri
@@ -99,43 +82,36 @@ class Bucket:
         return nullcontext()
 
     def read(self, name: str) -> bytes | None:
-        """As the protocol says."""
+        """The object of this name; None if there is no such object. What is replaced meanwhile may come torn."""
         with self._explained("read"):
             try:
-                with self._store.open_input_file(self._key(name)) as file:  # a stream is many requests
+                with self._store.open_input_file(name) as file:  # a stream is many requests
                     return bytes(file.read(file.size()))
             except FileNotFoundError:
                 return None
 
     def write(self, name: str, content: bytes) -> None:
-        """As the protocol says."""
-        with self._explained("written"), self._store.open_output_stream(self._key(name)) as stream:
+        """Let the object be this; after a StorageError it is the old one or this one."""
+        with self._explained("written"), self._store.open_output_stream(name) as stream:
             stream.write(content)
 
     def sizes(self, names: Sequence[str]) -> dict[str, int]:
-        """As the protocol says."""
+        """Those of the objects that are there, and their bytes."""
         with self._explained("read"):
-            found = self._store.get_file_info([self._key(name) for name in names]) if names else []
+            found = self._store.get_file_info(list(names)) if names else []
         return {name: info.size for name, info in zip(names, found, strict=True) if info.is_file}
 
     def names(self, folder: str) -> list[str]:
-        """As the protocol says."""
+        """The objects in a folder; none if there is no such folder."""
         with self._explained("listed"):
-            found = self._store.get_file_info(fs.FileSelector(self._key(folder), allow_not_found=True))
+            found = self._store.get_file_info(fs.FileSelector(folder, allow_not_found=True))
         return sorted(info.base_name for info in found if info.is_file)
 
-    def _key(self, name: str) -> str:
-        return f"{self._opened[1]}/{name}"
-
-    @property
-    def _store(self) -> fs.FileSystem:
-        return self._opened[0]
-
     @cached_property
-    def _opened(self) -> tuple[fs.FileSystem, str]:
-        """The store and the path in it; asks the network for the bucket's region."""
+    def _store(self) -> fs.FileSystem:
+        """What lies below the URI; asks the network for the bucket's region."""
         store, path = fs.FileSystem.from_uri(_in_one_request(self._uri))
-        return store, path.rstrip("/")
+        return fs.SubTreeFileSystem(path.rstrip("/"), store)
 
     @contextmanager
     def _explained(self, done: str) -> Iterator[None]:
@@ -147,6 +123,9 @@ class Bucket:
                 f"the copy at {without_query(self._uri)} cannot be {done} ({reason:.300}): check the address, the "
                 "network and your credentials for it"
             ) from error
+
+
+CopyStorage = Folder | Bucket  # files by name, as they are named relative to a results folder
 
 
 def without_query(uri: str) -> str:
