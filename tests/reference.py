@@ -1,8 +1,11 @@
-"""The article's model and protocol written down naively, for one trial: what the package must reproduce.
+"""The article's model and bounds written down naively, for one trial: what the package must reproduce.
 
-One layer at a time with torch.nn.functional and torch.distributions, all pairs by broadcasting, bounds by logsumexp.
+One layer at a time with torch.nn.functional and torch.distributions, all pairs by broadcasting, bounds path by path.
+`benchmarks/reference.py` is no second one: it is the article's published step, without weight normalisation, learned
+prior and factorised proposal, and with the product that underflows. It is there to be timed against.
 """
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 
@@ -62,29 +65,35 @@ def factors(
     return zs, [*log_p, prior.log_prob(zs[-1]).sum(-1).unsqueeze(-2)], log_q
 
 
-def iwae(log_p: Sequence[Tensor], log_q: Sequence[Tensor]) -> Tensor:
-    """log mean_k w_k per image."""
+def enumerated_tmc(log_p: Sequence[Tensor], log_q: Sequence[Tensor], *, mixture: bool = True) -> Tensor:
+    """The article's Eq. (3) as it stands: the mean over all paths, one after the other.
 
-    def diagonal(factor: Tensor) -> Tensor:
-        return factor.flatten(-2) if 1 in factor.shape[-2:] else factor.diagonal(dim1=-2, dim2=-1)
+    With `mixture`, each denominator is the mixture over all parents; without, the literal q(z_l | its own parent).
+    """
+    n, terms = len(log_q), []
+    for path in itertools.product(*(range(factor.shape[-1]) for factor in log_q)):
+        weight = log_p[0][..., path[0], 0] + log_p[n][..., 0, path[-1]]
+        for level in range(1, n):
+            weight = weight + log_p[level][..., path[level], path[level - 1]]
+        for level, factor in enumerate(log_q):
+            column = factor[..., path[level]]
+            parent = 0 if column.shape[-1] == 1 else path[level - 1]
+            weight = weight - (column.exp().mean(-1).log() if mixture else column[..., parent])
+        terms.append(weight)
+    return torch.stack(terms).logsumexp(0) - math.log(len(terms))
 
-    log_w = sum(map(diagonal, log_p)) - sum(map(diagonal, log_q))
-    return log_w.logsumexp(-1) - math.log(log_w.shape[-1])
+
+def enumerated_log_weights(log_p: Sequence[Tensor], log_q: Sequence[Tensor]) -> Tensor:
+    """log w_k of each single path k, k, …, k."""
+    n, weights = len(log_q), []
+    for k in range(log_q[0].shape[-1]):
+        weight = log_p[0][..., k, 0] + log_p[n][..., 0, k]
+        weight = weight + sum(log_p[level][..., k, k] for level in range(1, n))
+        weights.append(weight - sum(factor[..., min(k, factor.shape[-2] - 1), k] for factor in log_q))
+    return torch.stack(weights, -1)
 
 
-def tmc(log_p: Sequence[Tensor], log_q: Sequence[Tensor]) -> Tensor:
-    """log of the mean over all combinations per image, as one sum over the whole tensor of combinations."""
-    n, batch = len(log_q), len(log_p[0])
-    total = log_p[0].reshape(batch, -1, *[1] * (n - 1))
-    for level in range(n):
-        own = [1] * n
-        own[level] = log_q[level].shape[-1]
-        mixture = log_q[level].logsumexp(-2) - math.log(log_q[level].shape[-2])
-        total = total - mixture.reshape(batch, *own)
-        if level < n - 1:
-            both = [1] * n
-            both[level : level + 2] = log_p[level + 1].mT.shape[-2:]
-            total = total + log_p[level + 1].mT.reshape(batch, *both)
-        else:
-            total = total + log_p[n].reshape(batch, *own)
-    return total.flatten(1).logsumexp(-1) - math.log(total[0].numel())
+def enumerated_iwae(log_p: Sequence[Tensor], log_q: Sequence[Tensor]) -> Tensor:
+    """The log of the mean over the single paths."""
+    log_weights = enumerated_log_weights(log_p, log_q)
+    return log_weights.logsumexp(-1) - math.log(log_weights.shape[-1])

@@ -41,7 +41,7 @@ def test_value_and_gradient_are_pyros_and_the_enumerations(latents: list[int], K
     expected, noise = pyros(config, model, x)
 
     weights = {name: weight[0].detach().requires_grad_() for name, weight in model.named_parameters()}
-    enumerated = reference.tmc(*reference.factors(config, weights, x, noise)[1:]).sum()
+    enumerated = reference.enumerated_tmc(*reference.factors(config, weights, x, noise)[1:]).sum()
     images, proposal = x.unsqueeze(0), model.sample(x.unsqueeze(0), [eps.unsqueeze(0) for eps in noise])
     value, gradients = with_gradients(tmc(*model.factors(images, proposal)).sum(), dict(model.named_parameters()))
     ours = value, {name: gradient[0] for name, gradient in gradients.items()}

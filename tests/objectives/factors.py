@@ -34,34 +34,6 @@ def random_factors(
     return [factor(samples[0], 1), *pairs, factor(1, samples[-1])], log_q
 
 
-def enumerated_tmc(log_p: Sequence[Tensor], log_q: Sequence[Tensor], *, mixture: bool = True) -> Tensor:
-    """The article's Eq. (3) as it stands: the mean over all paths, one after the other.
-
-    With `mixture`, each denominator is the mixture over all parents; without, the literal q(z_l | its own parent).
-    """
-    n, terms = len(log_q), []
-    for path in itertools.product(*(range(factor.shape[-1]) for factor in log_q)):
-        weight = log_p[0][..., path[0], 0] + log_p[n][..., 0, path[-1]]
-        for level in range(1, n):
-            weight = weight + log_p[level][..., path[level], path[level - 1]]
-        for level, factor in enumerate(log_q):
-            column = factor[..., path[level]]
-            parent = 0 if column.shape[-1] == 1 else path[level - 1]
-            weight = weight - (column.exp().mean(-1).log() if mixture else column[..., parent])
-        terms.append(weight)
-    return torch.stack(terms).logsumexp(0) - math.log(len(terms))
-
-
-def enumerated_log_weights(log_p: Sequence[Tensor], log_q: Sequence[Tensor]) -> Tensor:
-    """log w_k of each single path k, k, …, k."""
-    n, weights = len(log_q), []
-    for k in range(log_q[0].shape[-1]):
-        weight = log_p[0][..., k, 0] + log_p[n][..., 0, k]
-        weight = weight + sum(log_p[level][..., k, k] for level in range(1, n))
-        weights.append(weight - sum(factor[..., min(k, factor.shape[-2] - 1), k] for factor in log_q))
-    return torch.stack(weights, -1)
-
-
 def normal(mean: Tensor | float, std: Tensor | float) -> Normal:
     return Normal(torch.as_tensor(mean, dtype=torch.float64), torch.as_tensor(std, dtype=torch.float64))
 

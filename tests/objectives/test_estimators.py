@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 import torch
-from factors import enumerated_log_weights, enumerated_tmc
+from reference import enumerated_log_weights, enumerated_tmc
 from torch import Tensor
 
 from tmc_sweep.objectives import iwae, tmc, weighed_sample

@@ -23,7 +23,7 @@ def naive_epoch(config: TrialConfig, images: torch.Tensor) -> tuple[TrialState, 
     adam = torch.optim.Adam(parameters.values(), lr=config.lr, betas=(0.9, 0.999), eps=config.adam_eps)
     order = torch.randperm(len(images), generator=generator(config.seed, Purpose.DATA_ORDER, 1))
     noise = generator(config.seed, Purpose.TRAINING_NOISE, 1)
-    bound = {"iwae": reference.iwae, "tmc": reference.tmc}[config.objective]
+    bound = {"iwae": reference.enumerated_iwae, "tmc": reference.enumerated_tmc}[config.objective]
     total, norms = 0.0, []
     for index in order.split(config.batch_size):
         x = images[index] / 255
@@ -178,7 +178,7 @@ def test_the_test_columns_are_the_mean_over_the_test_images_in_order(digits: Ima
         noise, bounds = generator(config.seed, purpose, 1), []
         for x in (torch.tensor(images) / 255).split(64):
             eps = [torch.randn(len(x), 2, width, generator=noise) for width in config.architecture.latents]
-            bounds.append(reference.iwae(*reference.factors(config, state.parameters, x, eps)[1:]))
+            bounds.append(reference.enumerated_iwae(*reference.factors(config, state.parameters, x, eps)[1:]))
         expected = torch.cat(bounds).double().mean().item()
         assert getattr(state.history[0], f"{split}_iwae") == pytest.approx(expected, rel=1e-5)
 
