@@ -7,12 +7,13 @@ import pytest
 from tmc_sweep.config import (
     DATA_SETS,
     IDENTITY_DEFAULTS,
-    NOT_IDENTITY,
     PRESETS,
     Architecture,
     TrialConfig,
+    fields_of,
 )
 from tmc_sweep.errors import InputError
+from tmc_sweep.models.vae import parameter_shapes
 
 ODD = {
     "architecture": {"latents": [12, 4]},
@@ -106,7 +107,7 @@ OTHER_VALUES = {
 }
 
 
-@pytest.mark.parametrize("name", sorted(set(TrialConfig.model_fields) - NOT_IDENTITY))
+@pytest.mark.parametrize("name", sorted(set(TrialConfig.model_fields) - set(fields_of("run"))))
 def test_every_field_makes_another_trial_and_cell(name: str):
     others = {"objective": "iwae"} if name == "gradient" else {}
     plain, changed = TrialConfig.parse(others), TrialConfig.parse({**others, name: OTHER_VALUES[name]})
@@ -114,9 +115,16 @@ def test_every_field_makes_another_trial_and_cell(name: str):
     assert changed.cell_id != plain.cell_id
 
 
+@pytest.mark.parametrize("name", sorted(set(TrialConfig.model_fields) - set(fields_of("run", "shape", "data"))))
+def test_only_fields_of_shape_and_data_shape_the_parameters(name: str):
+    others = {"objective": "iwae"} if name == "gradient" else {}
+    plain, changed = TrialConfig.parse(others), TrialConfig.parse({**others, name: OTHER_VALUES[name]})
+    assert parameter_shapes(changed) == parameter_shapes(plain)
+
+
 def test_fields_added_later_have_an_identity_default():
     first_fields = {"data", "objective", "architecture", "K", "lr", "train_images", "test_images", "eval_k"}
-    assert set(TrialConfig.model_fields) - NOT_IDENTITY - first_fields == set(IDENTITY_DEFAULTS)
+    assert set(TrialConfig.model_fields) - set(fields_of("run")) - first_fields == set(IDENTITY_DEFAULTS)
 
 
 @pytest.mark.parametrize("fields", [fields for fields, *_ in GOLDEN])

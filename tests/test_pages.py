@@ -10,6 +10,7 @@ from typer.main import get_command
 
 from tmc_sweep.cli.app import app
 from tmc_sweep.config import PRESETS, TrialConfig
+from tmc_sweep.explain import rule_of
 from tmc_sweep.models import count_parameters
 from tmc_sweep.space import load, parse
 
@@ -47,7 +48,7 @@ def test_the_table_of_fields_names_each_field_and_its_rule() -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", SPACE_PAGE, re.M))
     for name, field in TrialConfig.model_fields.items():
         if name != "seed":
-            assert rows[name] == field.json_schema_extra["rule"]
+            assert rows[name] == rule_of(field)
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -8,20 +8,21 @@ fixed for ever, whatever a user-facing default becomes. Epochs are not part of i
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, NamedTuple, Self, TypedDict, Unpack, cast, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic.config import JsonDict
 
 from tmc_sweep.errors import InputError
-from tmc_sweep.explain import did_you_mean, explain, telling
+from tmc_sweep.explain import broken, did_you_mean, explain, integer, telling
 
 NUMERICS_VERSION = 2  # the newest that any configuration has: raise it where one comes to mean other numbers
 MAX_EPOCHS = 1_000_000
-EPOCHS_RULE = f"an integer from 1 to {MAX_EPOCHS}"
+EPOCHS_RULE = integer(1, MAX_EPOCHS)
 
 
 @dataclass(frozen=True)
@@ -52,14 +53,16 @@ Objective = Literal["elbo", "iwae", "tmc"]
 OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 Gradient = Literal["std", "stl", "dregs"]
 
-Width = Annotated[int, Field(ge=1, le=65_536)]
+MAX_LATENTS = 64
+MAX_WIDTH = 65_536
+Width = Annotated[int, Field(ge=1, le=MAX_WIDTH)]
 Widths = Annotated[
     tuple[Width, ...],
     Field(
         min_length=1,
-        max_length=64,
+        max_length=MAX_LATENTS,
         strict=False,
-        json_schema_extra={"rule": "a list of 1 to 64 widths from 1 to 65536"},
+        json_schema_extra={"rule": f"a list of 1 to {MAX_LATENTS} widths from 1 to {MAX_WIDTH}"},
     ),
 ]
 
@@ -83,9 +86,10 @@ class Architecture(_Frozen):
     def _one_hidden_width_per_latent(self) -> Self:
         for name in ("q_hidden", "p_hidden"):
             if len(getattr(self, name)) != len(self.latents):
-                raise ValueError(
+                raise broken(
                     f"{name} must list one width per latent, but lists {len(getattr(self, name))} "
-                    f"for {len(self.latents)} latents: give one width each, used for both hidden layers"
+                    f"for {len(self.latents)} latents: give one width each, used for both hidden layers",
+                    name,
                 )
         return self
 
@@ -138,80 +142,117 @@ def _resolved(value: object) -> object:
     if not isinstance(value, str):
         return value
     if value not in PRESETS:
-        raise ValueError(f"architecture must be {ARCHITECTURE_RULE}, but got {value!r}{did_you_mean(value, PRESETS)}")
+        raise broken(f"architecture must be {ARCHITECTURE_RULE}, but got {value!r}{did_you_mean(value, PRESETS)}")
     return PRESETS[value]
 
 
 ARCHITECTURE_RULE = f"one of {', '.join(PRESETS)}, or widths such as [12, 4] or {{latents: [12, 4]}}"
 
-
-def _field(rule: str, meaning: str, default: Any = ..., **constraints: Any) -> Any:
-    return Field(default, description=meaning, json_schema_extra={"rule": rule}, **constraints)
+Role = Literal["run", "member", "shape", "data"]
 
 
-DERIVED_FROM: Mapping[str, str] = MappingProxyType({"train_images": "data", "test_images": "data", "eval_k": "K"})
+class Follows(NamedTuple):
+    """What a field is where it is left out: a function of another field's value."""
+
+    source: str
+    value: Callable[[Any], Any]
+
+    def default(self, given: dict[str, Any]) -> Any:
+        """Its value beside these fields; any will do where the source is wrong, which is told."""
+        return self.value(given[self.source]) if self.source in given else 1
 
 
-def derived(name: str, fields: Mapping[str, Any]) -> Any:
-    """A field of DERIVED_FROM where it is left out: K of `eval_k`, all images of the data set."""
-    source = fields[DERIVED_FROM[name]]
-    return source if name == "eval_k" else getattr(DATA_SETS[source], name)
+class Facts(TypedDict, total=False):
+    """What the rest of the package must know of a field of a trial, beside its type, constraints and meaning.
+
+    Roles, of a field that is more than common to all trials of a pack:
+
+    - "run": how long and with which random numbers, which is no part of a cell
+    - "member": what each trial of a pack has for itself, neither a shape nor what a step costs
+    - "shape": which parameters the model has
+    - "data": what is learnt from, and what is held out of it
+    """
+
+    role: Role
+    identity: Any  # what all trials had before there was this field, fixed for ever: it is left out of names
+    follows: Follows  # what it is where it is left out
+    unit: str
+    rule: str  # worded to follow "must be", in place of what constraints say
+    hint: str  # the same, after what they say
 
 
-def _derived(name: str, rule: str, meaning: str, **constraints: Any) -> Any:
-    def default(given: dict[str, Any]) -> Any:
-        return derived(name, given) if DERIVED_FROM[name] in given else 1  # what it follows from is wrong: that is told
-
-    return Field(default_factory=default, description=meaning, json_schema_extra={"rule": rule}, **constraints)
+def _field(
+    meaning: str,
+    default: Any = ...,
+    *,
+    ge: float | None = None,
+    gt: float | None = None,
+    le: float | None = None,
+    lt: float | None = None,
+    **facts: Unpack[Facts],
+) -> Any:
+    """A field of a trial: all that is known of it, in one place."""
+    usual: Any = {"default_factory": facts["follows"].default} if "follows" in facts else {"default": default}
+    extra = cast(JsonDict, facts)
+    return Field(description=meaning, json_schema_extra=extra, ge=ge, gt=gt, le=le, lt=lt, **usual)
 
 
 class TrialConfig(_Frozen):
     """One trial: one curve. Defaults are the article's protocol (sections 4.1 and 4.2) on the bundled digits."""
 
-    data: DataName = _field(f"one of {', '.join(DATA_SETS)}", "data set", "digits")
-    train_images: int = _derived(
-        "train_images",
-        "a positive integer, at most the data set's training images",
+    data: DataName = _field("data set", "digits", role="data")
+    train_images: int = _field(
         "training images used: the first ones, including those held out for validation",
+        follows=Follows("data", lambda data: DATA_SETS[data].train_images),
+        role="data",
+        unit="images",
+        hint="at most the data set's training images",
         ge=1,
     )
-    test_images: int = _derived(
-        "test_images",
-        "a positive integer, at most the data set's test images",
+    test_images: int = _field(
         "test images used: the first ones",
+        follows=Follows("data", lambda data: DATA_SETS[data].test_images),
+        unit="images",
+        hint="at most the data set's test images",
         ge=1,
     )
     validation_images: int = _field(
-        "an integer from 0 to fewer than train_images",
         "how many of the training images, the last, are held out",
         0,
+        role="data",
+        identity=0,
+        unit="images",
+        hint="fewer than train_images",
         ge=0,
     )
     binarize: Literal["none", "dynamic", "static"] = _field(
-        "one of none, dynamic, static", "pixels as they are, drawn anew at each use, or drawn once per data set", "none"
+        "pixels as they are, drawn anew at each use, or drawn once per data set", "none", role="data", identity="none"
     )
-    objective: Objective = _field("one of elbo, iwae, tmc", "bound that is trained", "tmc")
+    objective: Objective = _field("bound that is trained", "tmc")
     architecture: Annotated[Architecture, BeforeValidator(_resolved)] = _field(
-        ARCHITECTURE_RULE, "preset's name, or the latents' widths from the data up", PRESETS["small"]
+        "preset's name, or the latents' widths from the data up", PRESETS["small"], role="shape", rule=ARCHITECTURE_RULE
     )
-    K: int = _field("an integer from 1 to 10000", "samples per latent in training", 20, ge=1, le=10_000)
-    eval_k: int = _derived("eval_k", "an integer from 1 to 10000", "samples per latent in evaluation", ge=1, le=10_000)
-    lr: float = _field("a positive number up to 10, such as 1e-3", "Adam's learning rate", 1e-3, gt=0, le=10)
-    batch_size: int = _field("an integer from 1 to 100000", "images per minibatch", 128, ge=1, le=100_000)
-    adam_eps: float = _field("a positive number up to 1, such as 1e-4", "Adam's epsilon", 1e-4, gt=0, le=1)
+    K: int = _field("samples per latent in training", 20, ge=1, le=10_000)
+    eval_k: int = _field("samples per latent in evaluation", follows=Follows("K", lambda k: k), ge=1, le=10_000)
+    lr: float = _field("Adam's learning rate", 1e-3, role="member", hint="such as 1e-3", gt=0, le=10)
+    batch_size: int = _field("images per minibatch", 128, identity=128, unit="images", ge=1, le=100_000)
+    adam_eps: float = _field("Adam's epsilon", 1e-4, role="member", identity=1e-4, hint="such as 1e-4", gt=0, le=1)
     prior: Literal["standard", "learned"] = _field(
-        "one of standard, learned", "distribution of the last latent: fixed, or with trained mean and std", "standard"
+        "distribution of the last latent: fixed, or with trained mean and std",
+        "standard",
+        role="shape",
+        identity="standard",
     )
     init: Literal["glorot_uniform", "torch"] = _field(
-        "one of glorot_uniform, torch", "initial values of the linear layers", "glorot_uniform"
+        "initial values of the linear layers", "glorot_uniform", role="member", identity="glorot_uniform"
     )
-    weight_norm: bool = _field("true or false", "weight normalisation of every linear layer", False)
+    weight_norm: bool = _field("weight normalisation of every linear layer", False, role="shape", identity=False)
     proposal: Literal["nonfactorised", "factorised"] = _field(
-        "one of nonfactorised, factorised", "q(z_l | z_{l-1}), or q(z_l | x) for every latent", "nonfactorised"
+        "q(z_l | z_{l-1}), or q(z_l | x) for every latent", "nonfactorised", role="shape", identity="nonfactorised"
     )
-    gradient: Gradient = _field("one of std, stl, dregs", "estimator of the bound's gradient", "std")
-    epochs: int = _field(EPOCHS_RULE, "epochs to train", 1_200, ge=1, le=MAX_EPOCHS)
-    seed: int = _field("an integer from 0 to 2**63 - 1", "seed of everything random", 0, ge=0, le=2**63 - 1)
+    gradient: Gradient = _field("estimator of the bound's gradient", "std", identity="std")
+    epochs: int = _field("epochs to train", 1_200, role="run", ge=1, le=MAX_EPOCHS)
+    seed: int = _field("seed of everything random", 0, role="run", ge=0, le=2**63 - 1)
 
     @model_validator(mode="after")
     def _fits_the_data_set(self) -> Self:
@@ -222,7 +263,8 @@ class TrialConfig(_Frozen):
             ("validation_images", self.validation_images, self.train_images - 1),
         ):
             if given > limit:
-                raise ValueError(f"{name} must be at most {limit} here (data: {self.data}), but got {given}: lower it")
+                sentence = f"{name} must be at most {limit} here (data: {self.data}), but got {given}: lower it"
+                raise broken(sentence, name)
         return self
 
     @model_validator(mode="after")
@@ -230,19 +272,22 @@ class TrialConfig(_Frozen):
         several_parents = self.proposal == "nonfactorised" and len(self.architecture.latents) > 1 and self.K > 1
         mixes = self.objective == "tmc" and several_parents
         if self.gradient == "stl" and self.objective != "elbo" and self.K > 1:
-            raise ValueError(
+            raise broken(
                 "gradient must be unbiased, which stl is for elbo or K = 1 only, but got stl with objective "
-                f"{self.objective} and K = {self.K}: choose {'std' if mixes else 'dregs'}"
+                f"{self.objective} and K = {self.K}: choose {'std' if mixes else 'dregs'}",
+                "gradient",
             )
         if self.gradient == "dregs" and self.objective == "elbo":
-            raise ValueError(
-                "gradient must be std or stl for objective elbo, but got dregs, which would be stl there: choose stl"
+            raise broken(
+                "gradient must be std or stl for objective elbo, but got dregs, which would be stl there: choose stl",
+                "gradient",
             )
         if self.gradient == "dregs" and mixes:
-            raise ValueError(
+            raise broken(
                 "gradient must be unbiased, which dregs is for tmc with a factorised proposal, one latent or K = 1 "
                 f"only, but got a nonfactorised one, {len(self.architecture.latents)} latents and K = {self.K}: "
-                "choose std"
+                "choose std",
+                "gradient",
             )
         return self
 
@@ -325,28 +370,37 @@ class EarlierConfig(TrialConfig):
         return TrialConfig.model_construct(**dict(self))
 
 
-# Fixed for ever: a value listed here is left out of the hash. New fields are added with the value that old trials had.
-IDENTITY_DEFAULTS: Mapping[str, object] = MappingProxyType(
-    {
-        "validation_images": 0,
-        "binarize": "none",
-        "batch_size": 128,
-        "adam_eps": 1e-4,
-        "prior": "standard",
-        "init": "glorot_uniform",
-        "weight_norm": False,
-        "proposal": "nonfactorised",
-        "gradient": "std",
-    }
+def facts(name: str) -> Facts:
+    """What is known of a field of a trial."""
+    return cast(Facts, TrialConfig.model_fields[name].json_schema_extra)
+
+
+def fields_of(*roles: Role) -> tuple[str, ...]:
+    """The fields of a trial that have one of these roles."""
+    return tuple(name for name in TrialConfig.model_fields if facts(name).get("role") in roles)
+
+
+IDENTITY_DEFAULTS: Mapping[str, Any] = MappingProxyType(
+    {name: facts(name)["identity"] for name in TrialConfig.model_fields if "identity" in facts(name)}
 )
-NOT_IDENTITY = frozenset({"epochs", "seed"})
+FOLLOWS: Mapping[str, Follows] = MappingProxyType(
+    {name: facts(name)["follows"] for name in TrialConfig.model_fields if "follows" in facts(name)}
+)
+NAMING = tuple(  # what a reader looks for first: the fields that every trial has always said of itself
+    name for name in TrialConfig.model_fields if name not in {*IDENTITY_DEFAULTS, *FOLLOWS, *fields_of("run")}
+)
+
+
+def derived(name: str, fields: Mapping[str, Any]) -> Any:
+    """What a field that follows from another is where it is left out: K of `eval_k`, all images of the data set."""
+    return FOLLOWS[name].value(fields[FOLLOWS[name].source])
 
 
 def identity(config: TrialConfig) -> dict[str, object]:
     """What makes a cell: the resolved fields that are not at their identity default, JSON-ready."""
     given = dict(config)
-    defaults = {**IDENTITY_DEFAULTS, **{name: derived(name, given) for name in DERIVED_FROM}}
-    resolved = config.model_dump(mode="json", exclude=set(NOT_IDENTITY))
+    defaults = {**IDENTITY_DEFAULTS, **{name: derived(name, given) for name in FOLLOWS}}
+    resolved = config.model_dump(mode="json", exclude=set(fields_of("run")))
     kept = {name: value for name, value in resolved.items() if name not in defaults or value != defaults[name]}
     return {**kept, "numerics": config.numerics}
 

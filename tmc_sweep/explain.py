@@ -1,16 +1,24 @@
 """Pydantic's errors as our sentences: rule, got, fix.
 
-A model's fields state their rule in `json_schema_extra={"rule": ...}`, worded to follow "must be".
+What a value must be follows from its field's type and constraints. Where these do not say all, `json_schema_extra`
+does, in words that follow "must be": `rule` in place of them, `hint` after them, `of` after a number.
 """
 
 import difflib
-from collections.abc import Iterable
-from typing import get_args
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails, PydanticUndefined
+from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, PydanticUndefined, core_schema
 
 _UNKNOWN_KEY = ("extra_forbidden", "invalid_key")  # the latter is no text
+_BROKEN = "broken_rule"
+_BOUNDS = ("ge", "gt", "le", "lt")
+_WRITTEN = {10**9: "10**9", 2**63 - 1: "2**63 - 1"}
 
 
 _ELSEWHERE = {  # words of other programs' sweeps
@@ -28,6 +36,36 @@ _ELSEWHERE = {  # words of other programs' sweeps
     "bayes": "tpe",
     "hyperband": "asha",
 }
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """What `Literal` is, of words that are only known when the program runs: `Annotated[str, OneOf(METRICS)]`."""
+
+    words: tuple[str, ...]
+
+    def __get_pydantic_core_schema__(self, _: object, __: object) -> CoreSchema:
+        """Only these words are valid."""
+        return core_schema.literal_schema(list(self.words))
+
+
+def broken(sentence: str, field: str = "") -> PydanticCustomError:
+    """What a validator raises: its rule, what it got and the fix in one sentence.
+
+    `field` names the value that the sentence is about, where the validator looks at several.
+    """
+    return PydanticCustomError(_BROKEN, "{sentence}", {"sentence": sentence, "field": field})
+
+
+def path_of(error: ErrorDetails) -> tuple[int | str, ...]:
+    """Keys and indices that lead to the value that an error is about."""
+    field = error["ctx"]["field"] if error["type"] == _BROKEN else ""
+    return (*error["loc"], field) if field else error["loc"]
+
+
+def is_missing(error: ErrorDetails) -> bool:
+    """Whether it is about a key that is not there."""
+    return error["type"] == "missing"
 
 
 def did_you_mean(got: object, known: Iterable[object]) -> str:
@@ -53,18 +91,60 @@ def explain(model: type[BaseModel], error: ErrorDetails) -> str:
     """One sentence for one of pydantic's errors: rule, got, fix."""
     loc = [str(part) for part in error["loc"] if isinstance(part, str) or error["type"] == "invalid_key"]
     where = ".".join(loc)
-    if error["type"] == "value_error":
-        return str(error["ctx"]["error"])
+    if error["type"] == _BROKEN:
+        return str(error["ctx"]["sentence"])
     owner, field = _owner(model, loc)
     if error["type"] in _UNKNOWN_KEY:
         known = list(owner.model_fields)
         return f"{where} is not a known key{did_you_mean(loc[-1], known) or ': the known ones are ' + ', '.join(known)}"
     if error["type"] == "missing":
         return f"{where} is required, but is missing: add it"
-    extra = owner.model_fields[field].json_schema_extra if field in owner.model_fields else None
-    rule = str(extra["rule"]) if isinstance(extra, dict) and "rule" in extra else error["msg"]
-    choices = filter(str.isidentifier, rule.removeprefix("one of ").split(", ") if rule.startswith("one of ") else [])
-    return f"{where} must be {rule}, but got {_shown(error['input'])}{did_you_mean(error['input'], choices)}"
+    info = owner.model_fields.get(field) or FieldInfo()
+    near = did_you_mean(error["input"], choices(info))
+    return f"{where} must be {rule_of(info) or error['msg']}, but got {_shown(error['input'])}{near}"
+
+
+def rule_of(info: FieldInfo) -> str:
+    """What a value of this field must be, worded to follow "must be"."""
+    known: Mapping[str, Any] = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+    text = known.get("rule") or _by_constraints(info, f" of {known['of']}" if "of" in known else "")
+    return ", ".join(filter(None, (text, known.get("hint"))))
+
+
+def choices(info: FieldInfo) -> tuple[str, ...]:
+    """The words that a value of this field is one of; empty if it is no word."""
+    if get_origin(info.annotation) is Literal:
+        return get_args(info.annotation)
+    return next((each.words for each in info.metadata if isinstance(each, OneOf)), ())
+
+
+def bounds(info: FieldInfo) -> dict[str, Any]:
+    """A field's constraints of ge, gt, le and lt, by name."""
+    return {name: getattr(each, name) for each in info.metadata for name in _BOUNDS if hasattr(each, name)}
+
+
+def _by_constraints(info: FieldInfo, of: str) -> str:
+    if words := choices(info):
+        return f"one of {', '.join(words)}"
+    kinds = {*get_args(info.annotation)} - {NoneType} or {info.annotation}
+    if kinds == {bool}:
+        return "true or false"
+    if kinds == {int}:
+        return integer(**bounds(info))
+    return _number(of, **bounds(info)) if kinds == {float} else ""
+
+
+def integer(ge: int, le: int | None = None) -> str:
+    """The rule of an integer from `ge` to `le`."""
+    if le is None:
+        return "a positive integer" if ge == 1 else f"an integer from {ge} up"
+    return str(le) if ge == le else f"an integer from {ge} to {_WRITTEN.get(le, le)}"
+
+
+def _number(of: str, gt: float = -math.inf, ge: float = -math.inf, lt: float = math.inf, le: float = math.inf) -> str:
+    text = f"a positive number{of}" if gt == 0 else f"a number{of}{f' above {gt:g}' if gt > -math.inf else ''}"
+    text += f" up to {le:g}" if le < math.inf else f" below {lt:g}" if lt < math.inf else ""
+    return f"{text}, {ge:g} or more" if ge > -math.inf else text
 
 
 def _owner(model: type[BaseModel], loc: list[str]) -> tuple[type[BaseModel], str]:

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Literal, Self
 
-from tmc_sweep.config import IDENTITY_DEFAULTS, MAX_EPOCHS, TrialConfig
+from tmc_sweep.config import IDENTITY_DEFAULTS, MAX_EPOCHS, TrialConfig, facts
+from tmc_sweep.explain import bounds
 
 DType = Literal["string", "int64", "float64", "bool", "timestamp", "binary"]
 
@@ -168,26 +169,20 @@ IDENTITY_COLUMNS = (TRIAL_ID, CELL_ID)
 
 _CONFIG_ORDER = ("objective", "architecture", "data", "K", "lr", "seed")
 _CONFIG_DTYPES: dict[object, DType] = {int: "int64", float: "float64", bool: "bool"}
-_CONFIG_UNITS = {
-    "train_images": "images",
-    "test_images": "images",
-    "validation_images": "images",
-    "batch_size": "images",
-}
 
 
 def _config_column(name: str) -> Column:
     info = TrialConfig.model_fields[name]
-    bounds = {key: getattr(bound, key) for bound in info.metadata for key in ("ge", "gt", "le") if hasattr(bound, key)}
+    known = bounds(info)
     return Column(
         name,
         _CONFIG_DTYPES.get(info.annotation, "string"),
-        _CONFIG_UNITS.get(name, ""),
+        facts(name).get("unit", ""),
         info.description or "",
         required=name not in IDENTITY_DEFAULTS,
         absent=IDENTITY_DEFAULTS.get(name),
-        least=math.nextafter(bounds["gt"], math.inf) if "gt" in bounds else bounds.get("ge"),
-        most=bounds.get("le"),
+        least=math.nextafter(known["gt"], math.inf) if "gt" in known else known.get("ge"),
+        most=math.nextafter(known["lt"], -math.inf) if "lt" in known else known.get("le"),
     )
 
 

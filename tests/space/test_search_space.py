@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tmc_sweep.config import DERIVED_FROM, PRESETS, TrialConfig
+from tmc_sweep.config import FOLLOWS, PRESETS, TrialConfig
 from tmc_sweep.space import SearchSpace, SpaceError, load, parse
 
 REPOSITORY = Path(__file__).parents[2]
@@ -86,7 +86,7 @@ def test_when_on_a_derived_default_waits_for_what_it_derives_from():
 
 def test_every_derived_default_is_declared():
     derived = {name for name, info in TrialConfig.model_fields.items() if info.default_factory}
-    assert set(DERIVED_FROM) == derived
+    assert set(FOLLOWS) == derived
 
 
 def test_cases_pair_values_and_multiply_the_grid():

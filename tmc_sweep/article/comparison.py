@@ -10,6 +10,7 @@ import pandas as pd
 from tmc_sweep.article.conditions import departures
 from tmc_sweep.article.evidence import LAST, Trial, evidence, window
 from tmc_sweep.article.published import Number, published
+from tmc_sweep.config import fields_of
 from tmc_sweep.records import ENDED_EARLY, OPEN
 from tmc_sweep.report.tables import SweepTables
 from tmc_sweep.report.text import side_by_side
@@ -17,7 +18,7 @@ from tmc_sweep.statistics.summary import statistics
 
 QUARTILES = ("lower quartile", "upper quartile")  # spreads of seconds, over epochs
 _SAME = {"data", "objective", "architecture"}  # a cell in which one differs is not compared at all
-_NO_MATTER = ("lr", "adam_eps", "init")  # for seconds
+_NO_MATTER = fields_of("member")  # for seconds
 _TIMED_ON = ("device", "threads", "engine", "pack_size", "gpu")
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from tmc_sweep.config import DATA_SETS, Architecture, TrialConfig
+from tmc_sweep.config import DATA_SETS, NAMING, Architecture, TrialConfig, fields_of
 from tmc_sweep.errors import InputError
 from tmc_sweep.space.fields import check_field, setting
 from tmc_sweep.space.mistakes import Mark
@@ -15,7 +15,6 @@ from tmc_sweep.statistics.labels import text
 
 _IMAGES = {"train_images": "training images", "test_images": "test images"}
 _HERE = Mark("a setting", 1, 1)
-_SWEPT = {"objective", "architecture", "data", "K", "lr"}  # without a protocol: only what a setting names counts
 
 
 def _choices(fields: object) -> object:
@@ -58,8 +57,8 @@ def departures(meant: Condition, row: Mapping[str, Any]) -> dict[str, str]:
     A row may lack fields: those are not compared.
     """
     protocol = TrialConfig.parse({name: row[name] for name in ("data", "K") if name in row}).row()
-    del protocol["epochs"], protocol["seed"]
-    whole = {name: (value,) for name, value in protocol.items() if name not in _SWEPT} | meant
+    swept = {*NAMING, *fields_of("run")}  # without a protocol: only what a setting names counts
+    whole = {name: (value,) for name, value in protocol.items() if name not in swept} | meant
     return {
         name: _departure(name, row, values)
         for name, values in whole.items()

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor, nn
 from torch.func import functional_call
 
-from tmc_sweep.config import Gradient, TrialConfig
+from tmc_sweep.config import Gradient, TrialConfig, fields_of
 from tmc_sweep.models.layers import MIN_STD, Conditional, PackedLinear, positive_std
 from tmc_sweep.objectives import (
     bernoulli_linear_log_prob,
@@ -164,8 +164,7 @@ def parameter_shapes(config: TrialConfig) -> dict[str, torch.Size]:
 
 def count_parameters(config: TrialConfig) -> int:
     """Trained values of one member."""
-    shaping = {"data", "architecture", "prior", "weight_norm", "proposal"}
-    return _count_parameters(TrialConfig(**{name: getattr(config, name) for name in shaping}))
+    return _count_parameters(TrialConfig(**{name: getattr(config, name) for name in fields_of("shape", "data")}))
 
 
 @lru_cache

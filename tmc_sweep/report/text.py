@@ -10,10 +10,9 @@ import pandas as pd
 from tmc_sweep.article.published import Number
 from tmc_sweep.article.reading import Reading
 from tmc_sweep.article.verdicts import Rule
+from tmc_sweep.config import NAMING
 from tmc_sweep.statistics.labels import label
 from tmc_sweep.text import decimals, minus
-
-_NAMING = ("data", "objective", "architecture", "K", "lr")
 
 
 def shown(value: object) -> str:
@@ -53,7 +52,7 @@ def bounds(rule: Rule) -> str:
 def location(where: Mapping[str, Any]) -> str:
     """Where something was measured, such as `mnist tmc small K=20 lr=0.001`."""
     rest = [f"{name} {where[name]}" for name in ("bound", "samples") if name in where]
-    return ", ".join([label(where, [name for name in _NAMING if name in where]), *rest])
+    return ", ".join([label(where, [name for name in NAMING if name in where]), *rest])
 
 
 def with_interval(reading: Reading) -> str:

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import BaseModel, ValidationError, create_model
 from pydantic_core import ErrorDetails
 
-from tmc_sweep.config import DERIVED_FROM, TrialConfig
-from tmc_sweep.explain import did_you_mean, explain, telling
+from tmc_sweep.config import FOLLOWS, TrialConfig
+from tmc_sweep.explain import did_you_mean, explain, path_of, rule_of, telling
 from tmc_sweep.space.foreign import domain
 from tmc_sweep.space.mistakes import Mark, each, together
 from tmc_sweep.space.source import YamlNode, flow, shown
@@ -53,15 +53,13 @@ def value_of(name: str, cell: Settings) -> object:
     """The field's resolved value in a cell: as set, else its default, which may follow from another field."""
     if name in cell:
         return cell[name].value
-    source = DERIVED_FROM.get(name)
-    given = {source: value_of(source, cell)} if source else {}
+    given = {FOLLOWS[name].source: value_of(FOLLOWS[name].source, cell)} if name in FOLLOWS else {}
     return TrialConfig.model_fields[name].get_default(call_default_factory=True, validated_data=given)
 
 
 def rule(name: str) -> str:
     """What a field's value must be."""
-    extra = TrialConfig.model_fields[name].json_schema_extra
-    return str(extra["rule"]) if isinstance(extra, dict) else ""
+    return rule_of(TrialConfig.model_fields[name])
 
 
 def check_key(key: str, mark: Mark, known: Iterable[str]) -> None:
@@ -99,11 +97,9 @@ def validate(model: type[Model], node: YamlNode) -> Model:
 
 
 def _where(node: YamlNode, error: ErrorDetails) -> Mark:
-    path = error["loc"]
+    path = path_of(error)
     if error["type"] == "extra_forbidden":
         return node.at(path[:-1]).keys[str(path[-1])]
-    if error["type"] == "value_error":  # of a mapping as a whole: its sentence begins with the key
-        path += (str(error["ctx"]["error"]).split()[0],)
     return node.at(path).mark
 
 

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tmc_sweep.config import fields_of
 from tmc_sweep.errors import InputError
 from tmc_sweep.paths import check_name
 from tmc_sweep.space import foreign
@@ -180,9 +181,6 @@ def _check_not_drawn(dimension: Dimension) -> None:
         )
 
 
-_OF_THE_DATA = ("data", "train_images", "validation_images", "binarize")
-
-
 def _check_comparable(space: SearchSpace, mark: Mark, section: str) -> None:
     """What chooses between cells sees held-out images, and one bound of all of them at one number of samples."""
     metric = space.statistic.metric
@@ -193,7 +191,7 @@ def _check_comparable(space: SearchSpace, mark: Mark, section: str) -> None:
         )
     if metric == "val_objective" and (found := _values(space, "objective")) != 1:
         raise space.metric_mark.error(f"{rule}, but val_objective is one of {found} bounds here: choose val_iwae, say")
-    for field in ("eval_k", *_OF_THE_DATA):
+    for field in ("eval_k", *fields_of("data")):
         if (found := _values(space, field)) != 1:
             raise mark.error(f"{rule}, but {field} has {found} values here: set {field} in base")
     if space.adaptive and space.statistic.last > (epochs := space.cells[0].epochs):

@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator
 from pydantic.config import JsonDict
 
-from tmc_sweep.config import EPOCHS_RULE, MAX_EPOCHS
+from tmc_sweep.config import MAX_EPOCHS
+from tmc_sweep.explain import OneOf, broken
 from tmc_sweep.paths import NAME_RULE
 from tmc_sweep.records import METRICS
 
@@ -14,26 +15,24 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
-def _rule(text: str) -> JsonDict:
-    return {"rule": text}  # worded to follow "must be", for tmc_sweep.explain
+def _such_as(example: str) -> JsonDict:
+    return {"rule": f"a mapping such as {example}"}
 
 
 class Statistic(_Section):
     """What is reported for a cell: the metric's mean over the last epochs, and which way is better."""
 
-    metric: str = Field(
-        "test_objective", pattern=f"^({'|'.join(METRICS)})$", json_schema_extra=_rule(f"one of {', '.join(METRICS)}")
-    )
-    last: int = Field(50, ge=1, le=MAX_EPOCHS, json_schema_extra=_rule(EPOCHS_RULE))
-    mode: Literal["max", "min"] = Field("max", json_schema_extra=_rule("one of max, min"))
+    metric: Annotated[str, OneOf(METRICS)] = "test_objective"
+    last: int = Field(50, ge=1, le=MAX_EPOCHS)
+    mode: Literal["max", "min"] = "max"
 
 
 class Search(_Section):
     """How cells are chosen: every point of the grid, the grid crossed with random draws, or one by one from results."""
 
-    algorithm: Literal["grid", "random", "tpe"] = Field("grid", json_schema_extra=_rule("one of grid, random, tpe"))
-    num_samples: int | None = Field(None, ge=1, le=10**9, json_schema_extra=_rule("an integer from 1 to 10**9"))
-    seed: int = Field(0, ge=0, le=2**63 - 1, json_schema_extra=_rule("an integer from 0 to 2**63 - 1"))
+    algorithm: Literal["grid", "random", "tpe"] = "grid"
+    num_samples: int | None = Field(None, ge=1, le=10**9)
+    seed: int = Field(0, ge=0, le=2**63 - 1)
 
     @property
     def n_draws(self) -> int:
@@ -44,10 +43,10 @@ class Search(_Section):
 class Scheduler(_Section):
     """Which cells are stopped early: those that `asha` does not promote at a rung, or those below the `median`."""
 
-    algorithm: Literal["asha", "median"] = Field("asha", json_schema_extra=_rule("one of asha, median"))
-    last: int = Field(5, ge=1, le=MAX_EPOCHS, json_schema_extra=_rule(EPOCHS_RULE))
-    grace_epochs: int = Field(10, ge=1, le=MAX_EPOCHS, json_schema_extra=_rule(EPOCHS_RULE))
-    reduction: int = Field(2, ge=2, json_schema_extra=_rule("an integer from 2 up"))
+    algorithm: Literal["asha", "median"] = "asha"
+    last: int = Field(5, ge=1, le=MAX_EPOCHS)
+    grace_epochs: int = Field(10, ge=1, le=MAX_EPOCHS)
+    reduction: int = Field(2, ge=2)
 
 
 _MOST_GPUS = 1_000_000
@@ -56,7 +55,7 @@ _MOST_GPUS = 1_000_000
 def _gpus(value: object) -> object:
     if value == "auto" or (isinstance(value, int | float) and not isinstance(value, bool) and _is_amount(value)):
         return value
-    raise ValueError(
+    raise broken(
         f"resources.gpu must be auto, a share from 0 to 1 or a whole number up to {_MOST_GPUS}, but got "
         f"{value!r:.80}: write one of these"
     )
@@ -69,42 +68,36 @@ def _is_amount(number: float) -> bool:
 def _members(value: object) -> object:
     if value == "auto" or (type(value) is int and value >= 1):
         return value
-    raise ValueError(f"resources.pack must be auto or a positive integer, but got {value!r:.80}: write one of these")
+    raise broken(f"resources.pack must be auto or a positive integer, but got {value!r:.80}: write one of these")
 
 
 class Resources(_Section):
     """What one pack of trials gets; `auto` is decided on the machine."""
 
-    cpu: float = Field(1.0, gt=0, json_schema_extra=_rule("a positive number of cores"))
+    cpu: float = Field(1.0, gt=0, json_schema_extra={"of": "cores"})
     gpu: Annotated[Literal["auto"] | int | float, PlainValidator(_gpus)] = "auto"  # below 1: a share of one GPU
     pack: Annotated[Literal["auto"] | int, PlainValidator(_members)] = "auto"  # trials trained together
-    alone: bool = Field(False, json_schema_extra=_rule("true or false"))  # one trial at a time, each a fresh process
-    engine: Literal["auto", "eager", "compiled"] = Field(
-        "auto", json_schema_extra=_rule("one of auto, eager, compiled")
-    )
-    tf32: bool = Field(False, json_schema_extra=_rule("true or false"))
-    checkpoint_seconds: float = Field(60.0, ge=0, json_schema_extra=_rule("a number of seconds, 0 or more"))
-    checkpoint_gigabytes: float = Field(20.0, ge=0, json_schema_extra=_rule("a number of gigabytes, 0 or more"))
+    alone: bool = False  # one trial at a time, each a fresh process
+    engine: Literal["auto", "eager", "compiled"] = "auto"
+    tf32: bool = False
+    checkpoint_seconds: float = Field(60.0, ge=0, json_schema_extra={"of": "seconds"})
+    checkpoint_gigabytes: float = Field(20.0, ge=0, json_schema_extra={"of": "gigabytes"})
 
 
 class Header(_Section):
     """The file's top level; the sections that hold fields of a trial are read one value at a time."""
 
-    version: int = Field(1, ge=1, le=1, json_schema_extra=_rule("1"))
-    name: str = Field(json_schema_extra=_rule(f"{NAME_RULE}, quoted where it reads as a number or true"))
+    version: int = Field(1, ge=1, le=1)
+    name: str = Field(json_schema_extra={"rule": NAME_RULE, "hint": "quoted where it reads as a number or true"})
     base: Any = None
     space: Any = None
     cases: Any = None
     exclude: Any = None
     seeds: Any = None
-    statistic: Statistic = Field(
-        Statistic(), json_schema_extra=_rule("a mapping such as {metric: test_objective, last: 50}")
-    )
-    search: Search = Field(Search(), json_schema_extra=_rule("a mapping such as {algorithm: random, num_samples: 40}"))
-    scheduler: Scheduler | None = Field(
-        None, json_schema_extra=_rule("a mapping such as {algorithm: asha, grace_epochs: 10}")
-    )
-    resources: Resources = Field(Resources(), json_schema_extra=_rule("a mapping such as {cpu: 1, gpu: auto}"))
+    statistic: Statistic = Field(Statistic(), json_schema_extra=_such_as("{metric: test_objective, last: 50}"))
+    search: Search = Field(Search(), json_schema_extra=_such_as("{algorithm: random, num_samples: 40}"))
+    scheduler: Scheduler | None = Field(None, json_schema_extra=_such_as("{algorithm: asha, grace_epochs: 10}"))
+    resources: Resources = Field(Resources(), json_schema_extra=_such_as("{cpu: 1, gpu: auto}"))
 
 
 SECTIONS: dict[str, type[BaseModel]] = {

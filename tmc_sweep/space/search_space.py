@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from tmc_sweep.config import DERIVED_FROM, TrialConfig
-from tmc_sweep.explain import explain
+from tmc_sweep.config import FOLLOWS, TrialConfig
+from tmc_sweep.explain import explain, path_of
 from tmc_sweep.space.domains import Choice, Dimension, Domain
 from tmc_sweep.space.fields import Condition, Setting, Settings
 from tmc_sweep.space.mistakes import Mark, each
@@ -159,10 +159,10 @@ class SearchSpace:
     def _config(self, cell: Settings) -> TrialConfig:
         try:
             config = TrialConfig.model_validate({name: setting.value for name, setting in cell.items()})
-        except ValidationError as invalid:  # fields that do not go together: the sentence begins with the nearest
-            sentence = explain(TrialConfig, invalid.errors()[0])
-            field = sentence.split()[0]
-            raise (cell[field].mark if field in cell else self.mark).error(sentence) from None
+        except ValidationError as invalid:  # fields that do not go together
+            error = invalid.errors()[0]
+            field = str(path_of(error)[0])
+            raise (cell[field].mark if field in cell else self.mark).error(explain(TrialConfig, error)) from None
         if self.statistic.metric.startswith("val_") and config.validation_images == 0:
             raise self.metric_mark.error(
                 f"statistic.metric must be measured in every cell, but {self.statistic.metric} is not where "
@@ -191,7 +191,7 @@ def evaluation_order(space: Mapping[str, Dimension]) -> list[Dimension]:
 
 def _looks_at(dimension: Dimension) -> set[str]:
     wanted = set(dimension.when.wanted) if dimension.when else set()
-    return wanted | {DERIVED_FROM[name] for name in wanted & DERIVED_FROM.keys()}
+    return wanted | {FOLLOWS[name].source for name in wanted & FOLLOWS.keys()}
 
 
 def _described(cell: Settings) -> str:

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from tmc_sweep.config import PRESETS, Architecture, TrialConfig
+from tmc_sweep.config import NAMING, PRESETS, Architecture, TrialConfig
 from tmc_sweep.space.schema import Resources, Statistic
 from tmc_sweep.space.source import document, unplaced
 
-_ALWAYS = ("data", "objective", "architecture", "K", "lr", "epochs")
+_ALWAYS = (*NAMING, "epochs")
 
 
 def one_cell(

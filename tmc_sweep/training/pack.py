@@ -14,7 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import Generator, Tensor
 
-from tmc_sweep.config import OBJECTIVES, EarlierConfig, Gradient, Objective, TrialConfig
+from tmc_sweep.config import OBJECTIVES, EarlierConfig, Gradient, Objective, TrialConfig, fields_of
 from tmc_sweep.data import Split, batch
 from tmc_sweep.errors import InputError
 from tmc_sweep.models import HierarchicalVAE
@@ -31,7 +31,6 @@ BOUNDS: dict[Objective, Callable[[Sequence[Tensor], Sequence[Tensor]], Tensor]] 
 }
 Engine = Literal["eager", "compiled"]
 _NAN = float("nan")
-_OWN_FIELDS = frozenset({"seed", "lr", "adam_eps", "init", "epochs"})
 
 
 def check_trainable(config: TrialConfig) -> None:
@@ -52,7 +51,7 @@ def pack_key(config: TrialConfig) -> str:
     architecture = config.architecture
     widths = (*architecture.latents, *architecture.q_hidden, *architecture.p_hidden)
     alone = any(width % 4 for width in widths)
-    return config.trial_id if alone else config.model_dump_json(exclude=set(_OWN_FIELDS))
+    return config.trial_id if alone else config.model_dump_json(exclude={*fields_of("run", "member")})
 
 
 class Pack:

@@ -15,7 +15,7 @@ from pydantic import Field, TypeAdapter
 from torch.profiler import ProfilerActivity, profile
 
 from tmc_sweep import input_file
-from tmc_sweep.config import TrialConfig
+from tmc_sweep.config import TrialConfig, fields_of
 from tmc_sweep.data import Split
 from tmc_sweep.training.pack import Engine, Pack
 from tmc_sweep.training.state import TrialState
@@ -23,15 +23,7 @@ from tmc_sweep.training.state import TrialState
 _STEPS = 4  # of training in an epoch of the probe
 _EPOCHS = 3  # after the one that warms up
 _MOST_BYTES = 2**16  # of a cost on file
-_FREE = {  # what makes no difference to a step's cost; at a rate at which nothing diverges, which would end the epoch
-    "seed": 0,
-    "lr": 1e-6,
-    "adam_eps": 1e-4,
-    "init": "glorot_uniform",
-    "epochs": 1,
-    "validation_images": 0,
-    "test_images": 1,
-}
+_RATE = 1e-6  # nothing diverges at it, which would end the epoch
 
 
 _Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -59,7 +51,9 @@ _COST = TypeAdapter(Cost)  # of a file; one that does not fit into memory costs 
 def shape(config: TrialConfig) -> TrialConfig:
     """One configuration for all that cost the same: those that differ in rate, seed, initial values, images, epochs."""
     largest_batch = min(config.batch_size, config.train_images - config.validation_images)
-    return config.model_copy(update={**_FREE, "batch_size": largest_batch, "train_images": largest_batch})
+    own = {name: TrialConfig.model_fields[name].default for name in fields_of("run", "member")}
+    images = {"batch_size": largest_batch, "train_images": largest_batch, "validation_images": 0, "test_images": 1}
+    return config.model_copy(update={**own, "lr": _RATE, **images})
 
 
 def cost(config: TrialConfig, members: int, device: str = "cpu", engine: Engine = "eager") -> Cost:
