@@ -23,7 +23,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "supervision": ({"errors", "text"}, set()),
     "exchange": (set(), {"aiohttp"}),
     "config": ({"errors", "explain"}, {"pydantic"}),
-    "records": ({"config"}, set()),
+    "records": ({"config", "explain"}, set()),
     "paths": ({"errors"}, set()),
     "space": (BASE, {"pydantic", "pydantic_core", "ruamel"}),
     "objectives": ({"errors"}, {"jaxtyping", "torch"}),
