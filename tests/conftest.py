@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook
+from own import write_module as write_module  # a fixture
 
 LONGEST = (  # files that take twenty seconds to minutes
     "test_askers_path",

@@ -8,6 +8,10 @@ _LAUNCHER, _SESSION, _JOBS = "cluster/test_launcher.py::", "sweep/test_session.p
 _IMAGES, _READS, _BATCHES = "images/test_images.py::", "images/test_file_reads.py::", "images/test_batches.py::"
 
 OBEYED = {
+    "registry.py:: choose one of them": "test_registry.py::"
+    "test_an_unknown_word_is_refused_with_the_choices_and_the_way_of_ones_own",
+    "a {} of one's own must be importable": "test_registry.py::test_what_cannot_be_imported_is_refused_until_it_can_be",
+    "a {} of one's own must be {}, but": "test_registry.py::test_what_is_none_of_its_kind_is_refused_until_it_is_named",
     "resources.alone gives each trial a process": "sweep/test_inline.py::"
     "test_each_trial_in_a_process_of_its_own_is_refused_until_that_is_not_asked_for",
     "sweep/executor.py:: use one of them": "sweep/test_inline.py::"
