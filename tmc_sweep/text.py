@@ -1,6 +1,12 @@
-"""Values and what others said, as text."""
+"""Values and what others said, as text: one function for each kind, whoever shows it.
+
+Names and columns are put into words where they are known; here a value's type alone counts.
+"""
 
 import math
+import re
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 
 _HUGE = 1e7
 
@@ -38,3 +44,70 @@ def minus(text: str) -> str:
 def counted(number: int, thing: str) -> str:
     """`1 cell`, `2 cells`."""
     return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def plain(value: object) -> str:
+    """A value as YAML has it, numbers with six digits."""
+    return f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def shown(value: object) -> str:
+    """A table's value as people read it: as `plain`, but nothing for what is not known, and times in UTC."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "not finite"
+    return moment(value) if isinstance(value, datetime) else minus(plain(value))
+
+
+def short(value: float) -> str:
+    """A number as short as it can be: `1e-5`, `0.001`, `20`."""
+    return plain(float(value)).replace("e-0", "e-").replace("e+0", "e")
+
+
+def span(values: Iterable[float]) -> str:
+    """`3`, or `1–3` where they differ."""
+    ordered = sorted(values)
+    return "–".join(f"{value:.10g}" for value in dict.fromkeys((ordered[0], ordered[-1])))
+
+
+def moment(time: datetime) -> str:
+    """A time of a table, in UTC."""
+    return f"{time:%Y-%m-%d %H:%M} UTC"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as `42 s`, `3 min 5 s` or `2 h 10 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def gigabytes(n_bytes: float) -> str:
+    """Bytes as `12 GB`."""
+    return f"{n_bytes / 1e9:.3g} GB"
+
+
+def amount(n_bytes: float) -> str:
+    """Bytes as `12 GB`, `3.5 MB` or `120 kB`."""
+    if n_bytes >= 1e9:
+        return gigabytes(n_bytes)
+    return f"{n_bytes / 1e6:.3g} MB" if n_bytes >= 1e6 else f"{n_bytes / 1e3:.3g} kB"
+
+
+def wrapped(text: str, width: int) -> str:
+    """On lines of at most so many characters where words allow it; one that is longer breaks after `=` or `_`."""
+    return "\n".join(line for paragraph in text.splitlines() for line in _lines(paragraph, width))
+
+
+def _lines(paragraph: str, width: int) -> Iterator[str]:
+    line = ""
+    for word in paragraph.split(" "):
+        gap = " " if line else ""
+        for piece in [word] if len(word) <= width else re.findall("[^=_]*[=_]|[^=_]+", word):
+            if line and len(line + gap + piece) > width:
+                yield line
+                line, gap = "", ""
+            line, gap = line + gap + piece, ""
+    yield line

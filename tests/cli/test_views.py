@@ -8,9 +8,10 @@ from rich.console import Console
 from twin import small
 
 from tmc_sweep.cli import progress
-from tmc_sweep.cli.progress import LineView, LiveView, duration, progress_view
+from tmc_sweep.cli.progress import LineView, LiveView, progress_view
 from tmc_sweep.records import EpochRecord, Status
 from tmc_sweep.sweep.progress import Snapshot, TrialProgress
+from tmc_sweep.text import duration
 
 EPOCH = {"epoch": 2, "test_iwae": -45.678, "test_tmc": -43.21, "epoch_seconds": 1.25}
 RECORD = EpochRecord(**{**dict.fromkeys(EpochRecord.__slots__, None), **EPOCH})

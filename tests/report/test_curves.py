@@ -13,7 +13,7 @@ from tmc_sweep.report.figures.cells import cells_of
 from tmc_sweep.report.figures.curves import curves
 from tmc_sweep.report.figures.figure import Figure
 from tmc_sweep.report.figures.style import PALE, style
-from tmc_sweep.report.figures.text import wrapped
+from tmc_sweep.text import wrapped
 
 GRID = """
 name: grid

@@ -11,7 +11,7 @@ from tmc_sweep.errors import InputError
 from tmc_sweep.space.fields import check_field, setting
 from tmc_sweep.space.mistakes import Mark
 from tmc_sweep.space.source import YamlNode
-from tmc_sweep.statistics.labels import text
+from tmc_sweep.text import plain
 
 _IMAGES = {"train_images": "training images", "test_images": "test images"}
 _HERE = Mark("a setting", 1, 1)
@@ -69,4 +69,4 @@ def departures(meant: Condition, row: Mapping[str, Any]) -> dict[str, str]:
 def _departure(name: str, row: Mapping[str, Any], meant: tuple[Any, ...]) -> str:
     if name in _IMAGES:
         return f"{row[name]} of {getattr(DATA_SETS[row['data']], name)} {_IMAGES[name]}"
-    return f"{name} {text(row[name])}, not {' or '.join(map(text, meant))}"
+    return f"{name} {plain(row[name])}, not {' or '.join(map(plain, meant))}"

@@ -294,13 +294,13 @@ def prune(
     from tmc_sweep.cli.status import declared_gigabytes
     from tmc_sweep.store.checkpoint_budget import prune as drop
     from tmc_sweep.store.read import find
-    from tmc_sweep.text import counted
+    from tmc_sweep.text import counted, gigabytes
 
     paths = find(SweepPaths(results, name).epochs)
     pruned = drop(paths, declared_gigabytes(paths) if keep is None else keep)
     show(
         f"{name}: dropped the checkpoints of {counted(pruned.trials, 'finished trial')} "
-        f"({pruned.freed / 1e9:.3g} GB), {pruned.left / 1e9:.3g} GB are left"
+        f"({gigabytes(pruned.freed)}), {gigabytes(pruned.left)} are left"
     )
 
 

@@ -12,6 +12,7 @@ from tmc_sweep.cli.terminal import line, table, tell
 from tmc_sweep.records import ENDED, Status
 from tmc_sweep.statistics.labels import label, telling_fields
 from tmc_sweep.sweep.progress import Listener, Snapshot, TrialProgress
+from tmc_sweep.text import duration
 
 _LINE_SECONDS = 15.0
 _SHOWN = 20  # running trials; a terminal has so many lines
@@ -112,14 +113,6 @@ def overall(snapshot: Snapshot, elapsed_seconds: float) -> str:
     eta = "" if remaining is None else f", about {duration(remaining)} left"
     n_trials = len(snapshot.trials) + snapshot.n_to_choose
     return f"{n_trials} trials: {', '.join(parts)}; {duration(elapsed_seconds)}{eta}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as `42 s`, `3 min 5 s` or `2 h 10 min`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def _cells(trial: TrialProgress) -> tuple[str, str, str, str]:

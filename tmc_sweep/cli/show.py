@@ -12,11 +12,11 @@ from rich.table import Table
 from tmc_sweep.cli.terminal import console, line, show, show_text, table
 from tmc_sweep.records import COUNTS, DIFFERENCES, STATISTICS, Status
 from tmc_sweep.statistics.comma_separated import as_csv
-from tmc_sweep.statistics.labels import differing_fields, label, telling_fields, text
+from tmc_sweep.statistics.labels import differing_fields, label, telling_fields
 from tmc_sweep.statistics.ranking import ranked
 from tmc_sweep.store.artefacts import over_seeds
 from tmc_sweep.store.read import plain_rows
-from tmc_sweep.text import counted
+from tmc_sweep.text import amount, counted, plain
 
 if TYPE_CHECKING:  # they load torch
     from tmc_sweep.article.toy import Gap
@@ -162,7 +162,7 @@ def _nothing_in_common(first: tuple[str, pd.DataFrame], second: tuple[str, pd.Da
 
 
 def _listed(values: "pd.Series[Any]") -> str:
-    found = [text(value) for value in sorted(values.unique())]
+    found = [plain(value) for value in sorted(values.unique())]
     return ", ".join(found[:_LISTED] + ["…"] * (len(found) > _LISTED))
 
 
@@ -243,14 +243,9 @@ def headline(status: Mapping[str, Any]) -> str:
     counts = ", ".join(f"{status[f'n_{name}']} {name}" for name in Status if status[f"n_{name}"])
     epochs = f"{status['epochs_done']} of {status['epochs']} epochs"
     dropped = status["n_checkpoints_dropped"]
-    checkpoints = f"{_amount(status['checkpoint_bytes'])} of checkpoints" + (f" ({dropped} dropped)" if dropped else "")
+    checkpoints = f"{amount(status['checkpoint_bytes'])} of checkpoints" + (f" ({dropped} dropped)" if dropped else "")
     earlier = f", {status['n_earlier']} of earlier numerics" if status["n_earlier"] else ""
     return f"{status['name']}: {counted(status['n_trials'], 'trial')} ({counts}{earlier}), {epochs}, {checkpoints}"
-
-
-def _amount(n_bytes: int) -> str:
-    unit, name = next(((unit, name) for unit, name in ((1e9, "GB"), (1e6, "MB")) if n_bytes >= unit), (1e3, "kB"))
-    return f"{n_bytes / unit:.3g} {name}"
 
 
 def as_text(value: object, name: str) -> str:
@@ -259,7 +254,7 @@ def as_text(value: object, name: str) -> str:
         return "-"
     if isinstance(value, float) and name in _DECIMALS:
         return f"{value:.3f}" if math.isfinite(value) else str(value)
-    return text(value)
+    return plain(value)
 
 
 def print_table(head: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

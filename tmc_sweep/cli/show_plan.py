@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tmc_sweep.cli.progress import duration
 from tmc_sweep.cli.show import as_text, print_table, show_json
 from tmc_sweep.cli.terminal import show
 from tmc_sweep.statistics.labels import telling_fields
-from tmc_sweep.text import counted
+from tmc_sweep.text import counted, duration
 
 _KNOWN = ("epoch_seconds", "peak_memory_mib", "gpu")  # columns that are shown where something is
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import ray
 
 from tmc_sweep import input_file
-from tmc_sweep.cluster.machine import Check, Machine, disk_problem, gigabytes, gpu_problem, this_machine
+from tmc_sweep.cluster.machine import Check, Machine, disk_problem, gpu_problem, this_machine
 from tmc_sweep.cluster.nodes import check_nodes
 from tmc_sweep.cluster.server import find_server
 from tmc_sweep.config import DATA_SETS
@@ -18,6 +18,7 @@ from tmc_sweep.sweep import TOKEN
 from tmc_sweep.sweep.address import as_ray_reads
 from tmc_sweep.sweep.control_service import ControlService
 from tmc_sweep.sweep.session import OBJECT_STORE_BYTES, cluster_address, joined
+from tmc_sweep.text import gigabytes
 
 _MOST_OF_A_TOKEN = 2**16  # bytes
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where Linux has it

@@ -11,7 +11,7 @@ from typing import NamedTuple, Self
 
 from tmc_sweep.cluster import probe
 from tmc_sweep.errors import CannotRunError
-from tmc_sweep.text import last_line
+from tmc_sweep.text import counted, gigabytes, last_line
 
 PROBE = Path(probe.__file__).read_text(encoding="utf-8")
 PROBE_SECONDS = 60.0  # importing torch from a cold disk, and its first look at each GPU
@@ -55,12 +55,11 @@ class Machine:
         """Its GPUs, and what runs on them."""
         if not self.gpus:
             return "no GPU"
-        plural = "s" if len(self.gpus) > 1 else ""
-        them = "them" if plural else "it"
+        them = "them" if len(self.gpus) > 1 else "it"
         kinds = ", ".join(Counter(self.gpus))
         driver = (self.driver or "unknown").partition(".")[0]
         torch = f"torch {self.versions['torch']} with CUDA {self.cuda}"
-        return f"{len(self.gpus)} GPU{plural} ({kinds}), driver {driver}, {torch} runs on {them}"
+        return f"{counted(len(self.gpus), 'GPU')} ({kinds}), driver {driver}, {torch} runs on {them}"
 
 
 def this_machine() -> Machine:
@@ -117,11 +116,6 @@ def differences(machine: Machine, driver: Machine) -> Iterator[tuple[str, str]]:
             f"has numerics {machine.numerics or 'that cannot be imported'}, not {driver.numerics}",
             "install the same tmc-sweep on all nodes",
         )
-
-
-def gigabytes(number: float) -> str:
-    """Bytes as `12 GB`."""
-    return f"{number / 1e9:.3g} GB"
 
 
 def _minor(python: str) -> str:

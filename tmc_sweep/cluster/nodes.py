@@ -18,10 +18,9 @@ from tmc_sweep.cluster.machine import (
     Machine,
     differences,
     disk_problem,
-    gigabytes,
     gpu_problem,
 )
-from tmc_sweep.text import last_line
+from tmc_sweep.text import gigabytes, last_line
 
 ANSWER_SECONDS = 90.0  # for all nodes together: a new process of Ray and the probe
 _CLOCK_SECONDS = 10.0

@@ -24,9 +24,10 @@ from tmc_sweep.errors import StorageError
 from tmc_sweep.records import OPEN, Status
 from tmc_sweep.report import figures, views
 from tmc_sweep.report.tables import SweepTables
-from tmc_sweep.report.text import basis, bounds, location, moment, with_interval
+from tmc_sweep.report.text import basis, bounds, location, with_interval
 from tmc_sweep.store import files
 from tmc_sweep.store.read import epochs_to_have
+from tmc_sweep.text import moment
 
 MAX_SVG_BYTES = 400_000  # a figure whose SVG takes more is embedded as PNG
 

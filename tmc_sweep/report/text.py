@@ -1,36 +1,14 @@
-"""What a page shows of values, numbers, rules and readings."""
+"""What a page shows of published numbers, rules and readings."""
 
-import math
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
-
-import pandas as pd
 
 from tmc_sweep.article.published import Number
 from tmc_sweep.article.reading import Reading
 from tmc_sweep.article.verdicts import Rule
 from tmc_sweep.config import NAMING
 from tmc_sweep.statistics.labels import label
-from tmc_sweep.text import decimals, minus
-
-
-def shown(value: object) -> str:
-    """A table's value, short: numbers with six digits, nothing for what is not known."""
-    if value is None or value is pd.NaT:
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float):
-        return minus(f"{value:.6g}") if math.isfinite(value) else "not finite"
-    if isinstance(value, datetime):
-        return moment(value)
-    return minus(str(value)) if isinstance(value, int) else str(value)
-
-
-def moment(time: datetime) -> str:
-    """A time of a table, in UTC."""
-    return f"{time:%Y-%m-%d %H:%M} UTC"
+from tmc_sweep.text import counted, decimals, minus
 
 
 def printed(number: Number) -> str:
@@ -83,7 +61,7 @@ def side_by_side(processes: int) -> str:
 
 def basis(reading: Reading) -> str:
     """What a reading rests on."""
-    parts = [f"{reading.n} {reading.counted}{'' if reading.n == 1 else 's'}"]
+    parts = [counted(reading.n, reading.counted)]
     if reading.epochs:
         first, last = reading.epochs
         parts.append(f"epoch {last}" if first == last else f"epochs {first} to {last}")

@@ -17,14 +17,14 @@ from tmc_sweep.records import (
     Column,
 )
 from tmc_sweep.report.tables import SweepTables
-from tmc_sweep.report.text import location, printed, shown
+from tmc_sweep.report.text import location, printed
 from tmc_sweep.statistics.labels import differing_fields, telling_fields
 from tmc_sweep.statistics.paired import CONFIDENCE
 from tmc_sweep.statistics.ranking import ranked
 from tmc_sweep.statistics.windows import CELL_FIELDS
 from tmc_sweep.store.artefacts import over_seeds
 from tmc_sweep.store.read import plain_rows
-from tmc_sweep.text import decimals
+from tmc_sweep.text import decimals, shown
 
 MAX_ROWS = 1_000  # of one table: a page of more is no page
 

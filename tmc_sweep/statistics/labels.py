@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from tmc_sweep.config import FOLLOWS, derived
 from tmc_sweep.records import CELL_COLUMNS
+from tmc_sweep.text import plain
 
 _ALWAYS = ("objective", "architecture", "K", "lr")
 _BARE = ("objective", "architecture", "data")  # values that need no name
@@ -23,9 +24,4 @@ def differing_fields(rows: Sequence[Mapping[str, object]]) -> list[str]:
 
 def label(row: Mapping[str, object], names: Sequence[str]) -> str:
     """These fields as text, such as `tmc small K=5 lr=0.001`."""
-    return " ".join(str(row[name]) if name in _BARE else f"{name}={text(row[name])}" for name in names)
-
-
-def text(value: object) -> str:
-    """A field's value as YAML has it, numbers with six digits."""
-    return f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
+    return " ".join(str(row[name]) if name in _BARE else f"{name}={plain(row[name])}" for name in names)

@@ -16,10 +16,11 @@ from tmc_sweep.config import IDENTITY_DEFAULTS
 from tmc_sweep.errors import InputError
 from tmc_sweep.explain import did_you_mean
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.statistics.labels import differing_fields, text
+from tmc_sweep.statistics.labels import differing_fields
 from tmc_sweep.statistics.windows import CELL_FIELDS, Runs, in_window, read_runs, reasons, windows
 from tmc_sweep.store.declared import declared_statistic
 from tmc_sweep.store.read import plain_rows
+from tmc_sweep.text import plain
 
 CONFIDENCE = 0.95
 _DIFFERENCES = ["first_epoch", "last_epoch", "mean_difference", "std_difference", "low", "high", "n_seeds", "reason"]
@@ -63,7 +64,7 @@ def differences_of(runs: Runs, by: str, last: int, metric: str) -> pd.DataFrame:
     cells = runs.trials.drop_duplicates("cell_id").sort_values([*CELL_FIELDS, "cell_id"])
     pairs = _pairs(plain_rows(cells[["cell_id", *CELL_FIELDS]]), by)
     sides = {
-        group: [(cell["cell_id"], f" of {by} {text(cell[by])}") for cell in pair] for group, pair in enumerate(pairs)
+        group: [(cell["cell_id"], f" of {by} {plain(cell[by])}") for cell in pair] for group, pair in enumerate(pairs)
     }
     found = differences(_compared(runs, sides), pd.RangeIndex(len(pairs)), last, metric)
     frame = pd.DataFrame([_agreed(pair, by) for pair in pairs], columns=[*_fields_but(by), "by", "baseline", "value"])

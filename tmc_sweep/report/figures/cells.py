@@ -10,11 +10,11 @@ import pandas as pd
 from tmc_sweep.config import IDENTITY_DEFAULTS
 from tmc_sweep.records import CELL_COLUMNS, Status
 from tmc_sweep.report.figures.style import COLOURS, MAX_COLUMNS, PALE
-from tmc_sweep.report.figures.text import span
 from tmc_sweep.report.tables import SweepTables
 from tmc_sweep.statistics.labels import differing_fields, label, telling_fields
 from tmc_sweep.statistics.ranking import ranked
 from tmc_sweep.store.read import plain_rows
+from tmc_sweep.text import span
 
 _MAX_PANELS = 30
 _MAX_CELLS = 12  # whose pictures are shown

@@ -13,10 +13,10 @@ from tmc_sweep.report.figures.averages import Curve, Limits, seed_averages
 from tmc_sweep.report.figures.cells import Cells, DrawnCell, labels
 from tmc_sweep.report.figures.figure import Figure
 from tmc_sweep.report.figures.style import COLOURS, DARK, PALE, canvas, legend_below, note, panel_grid
-from tmc_sweep.report.figures.text import metric_name, span, with_unit, wrapped
+from tmc_sweep.report.figures.text import metric_name, with_unit
 from tmc_sweep.report.tables import SweepTables
 from tmc_sweep.statistics.labels import label
-from tmc_sweep.text import counted
+from tmc_sweep.text import counted, span, wrapped
 
 _MANY = 200  # epochs: more need a thinner line
 

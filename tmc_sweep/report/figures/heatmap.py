@@ -19,10 +19,10 @@ from tmc_sweep.report.figures.averages import foot
 from tmc_sweep.report.figures.cells import Cells, DrawnCell, mean_of, ranking
 from tmc_sweep.report.figures.figure import Figure
 from tmc_sweep.report.figures.style import canvas
-from tmc_sweep.report.figures.text import is_number, metric_name, number, wrapped
+from tmc_sweep.report.figures.text import is_number, metric_name
 from tmc_sweep.report.tables import SweepTables
 from tmc_sweep.statistics.labels import label
-from tmc_sweep.text import counted, decimals
+from tmc_sweep.text import counted, decimals, short, wrapped
 
 Kind = Literal["known", "short", "diverged", "stopped", "missing"]
 
@@ -155,8 +155,8 @@ def _colours(values: Sequence[float]) -> ScalarMappable:
 
 def _frame(axes: Axes, grid: Heatmap) -> None:
     xs, ys = grid.values(grid.x), grid.values(grid.y)
-    axes.set_xticks(range(len(xs)), [number(value) for value in xs])
-    axes.set_yticks(range(len(ys)), [number(value) for value in ys])
+    axes.set_xticks(range(len(xs)), [short(value) for value in xs])
+    axes.set_yticks(range(len(ys)), [short(value) for value in ys])
     axes.set(xlim=(-0.5, len(xs) - 0.5), ylim=(-0.5, len(ys) - 0.5))
     axes.tick_params(length=0)
     for spine in axes.spines.values():

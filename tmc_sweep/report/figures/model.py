@@ -14,9 +14,8 @@ from tmc_sweep.config import TrialConfig
 from tmc_sweep.report.figures.cells import Cells
 from tmc_sweep.report.figures.figure import Figure
 from tmc_sweep.report.figures.style import COLOURS, DARK, WIDTH, canvas, legend_below
-from tmc_sweep.report.figures.text import span
 from tmc_sweep.report.tables import SweepTables
-from tmc_sweep.text import counted
+from tmc_sweep.text import counted, span
 
 _MAX_MODELS = 8
 _Q, _P = COLOURS[2], COLOURS[3]  # the first two are iwae and tmc in most reports

@@ -14,8 +14,8 @@ from tmc_sweep.config import DATA_SETS
 from tmc_sweep.report.figures.cells import Cells, DrawnCell, Pictured, pictured
 from tmc_sweep.report.figures.figure import Figure
 from tmc_sweep.report.figures.style import WIDTH, canvas
-from tmc_sweep.report.figures.text import wrapped
 from tmc_sweep.report.tables import SweepTables
+from tmc_sweep.text import wrapped
 
 Pixels = NDArray[np.uint8]
 

@@ -20,11 +20,10 @@ from tmc_sweep.report.figures.averages import foot
 from tmc_sweep.report.figures.cells import Cells, DrawnCell, mean_of, ranking
 from tmc_sweep.report.figures.figure import Figure
 from tmc_sweep.report.figures.style import COLOURS, DARK, MAX_COLUMNS, canvas, legend_below
-from tmc_sweep.report.figures.text import is_number, metric_name, number, with_unit, wrapped
+from tmc_sweep.report.figures.text import is_number, metric_name, with_unit
 from tmc_sweep.report.tables import SweepTables
-from tmc_sweep.statistics.labels import text
 from tmc_sweep.store.read import plain_rows
-from tmc_sweep.text import counted, decimals
+from tmc_sweep.text import counted, decimals, plain, short, wrapped
 
 Array = NDArray[np.float64]
 Kind = Literal["known", "stopped", "lost"]
@@ -164,7 +163,7 @@ def _scale(axes: Axes, field: str, marks: Marks, width: int) -> Array:
     if all(map(is_number, values)):
         return _numbers(axes, np.array(values, np.float64), most_ticks=width // 5)
     distinct = sorted(set(values))
-    names = [text(value) for value in distinct]
+    names = [plain(value) for value in distinct]
     crowded = len("  ".join(names)) > width
     axes.set_xticks(range(len(names)), [wrapped(name, 18) for name in names], rotation=90 if crowded else 0)
     axes.set_xlim(-0.5, len(names) - 0.5)
@@ -183,7 +182,7 @@ def _numbers(axes: Axes, values: Array, most_ticks: int) -> Array:
     else:
         whole = bool(np.all(values == values.round()))
         axes.xaxis.set_major_locator(MaxNLocator(min(most_ticks, 4), steps=[1, 2, 5, 10], integer=whole))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _power(value) if 0 < value < 1e-3 else number(value)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _power(value) if 0 < value < 1e-3 else short(value)))
     return values
 
 

@@ -9,7 +9,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tmc_sweep.report.figures.text import wrapped
+from tmc_sweep.text import wrapped
 
 WIDTH = 6.5  # inches: the text of a printed page; on a screen of 600 pixels letters are still 11 pixels high
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31")  # Okabe and Ito
