@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # they load torch
 
 _TEXTS = ("objective", "architecture", "proposal", "reason", "value", "baseline")
 _ALONE = ("a_seeds_only", "b_seeds_only")
+_WHERE_TOLD = {"earlier", "reason", *_ALONE}  # columns that are shown where a row has something in them
 _DECIMALS = {"epoch_seconds", "a_mean", "b_mean", *STATISTICS, *DIFFERENCES, "standard_error"}
 _REASON_WIDTH = 24  # at least
 _LISTED = 6  # values of a field in a sentence
@@ -55,9 +56,8 @@ def show_summary(frame: pd.DataFrame, mode: Literal["max", "min"], *, as_json: b
         rows = plain_rows(frame)
         names = telling_fields(rows)
         head = f"{rows[0]['metric']}, last {rows[0]['last']} epochs"
-        reasons = ["reason"] if any(row["reason"] for row in rows) else []
-        columns = [*names, *STATISTICS, *COUNTS, *reasons]
-        print_table(head, columns, [[as_text(row[name], name) for name in columns] for row in rows])
+        columns = [*names, *STATISTICS, *COUNTS, "reason"]
+        print_rows(head, columns, rows)
         _tell_best(ranked(frame, mode), mode, names)
 
 
@@ -70,12 +70,11 @@ def show_ranking(frame: pd.DataFrame, mode: Literal["max", "min"], *, as_json: b
         show("no trials yet")
     else:
         names = telling_fields(rows)
-        reasons = ["reason"] if any(row["reason"] for row in rows) else []
         differences = [*DIFFERENCES[:3], "n_common"] if sum(row["rank"] is not None for row in rows) > 1 else []
-        columns = ["rank", *names, "mean", "std_epochs", "std_seeds", "n_seeds", *differences, "last_epoch", *reasons]
+        columns = ["rank", *names, "mean", "std_epochs", "std_seeds", "n_seeds", *differences, "last_epoch", "reason"]
         head = f"{rows[0]['metric']}, last {rows[0]['last']} epochs ({mode})"
         head += "; each less the first, seed by seed, 95 % intervals" if differences else ""
-        print_table(head, columns, [[as_text(row[name], name) for name in columns] for row in rows])
+        print_rows(head, columns, rows)
         _tell_best(frame, mode, names)
 
 
@@ -98,7 +97,7 @@ def show_evaluations(frame: pd.DataFrame, *, as_json: bool) -> None:
     bound, samples = frame["bound"].iloc[0], frame["samples"].iloc[0]
     columns = [*telling_fields(cells), "epoch", "mean", "std_seeds", "standard_error", "n_seeds", "seconds"]
     head = f"{bound} of the test images, {samples} samples"
-    print_table(head, columns, [[as_text(cell[name], name) for name in columns] for cell in cells])
+    print_rows(head, columns, cells)
 
 
 def _evaluated_cell(rows: pd.DataFrame) -> dict[str, Any]:
@@ -119,10 +118,9 @@ def show_differences(frame: pd.DataFrame, by: str, *, as_json: bool, as_csv: boo
     else:
         rows = [{**row, by: row["value"]} for row in plain_rows(frame)]
         shared = [name for name in telling_fields(rows) if name != by]
-        reasons = ["reason"] if any(row["reason"] for row in rows) else []
-        columns = ["value", "baseline", *shared, *DIFFERENCES, "n_seeds", *reasons]
+        columns = ["value", "baseline", *shared, *DIFFERENCES, "n_seeds", "reason"]
         head = f"{rows[0]['metric']}, last {rows[0]['last']} epochs: {by}, value less baseline, 95 % intervals"
-        print_table(head, columns, [[as_text(row[name], name) for name in columns] for row in rows])
+        print_rows(head, columns, rows)
 
 
 def show_comparison(frame: pd.DataFrame, names: tuple[str, str], *, as_json: bool, as_csv: bool) -> None:
@@ -138,12 +136,9 @@ def show_comparison(frame: pd.DataFrame, names: tuple[str, str], *, as_json: boo
         rows = [
             row | {side: ", ".join(map(str, row[side] or ())) or None for side in _ALONE} for row in plain_rows(frame)
         ]
-        optional = [name for name in (*_ALONE, "reason") if any(row[name] for row in rows)]
-        columns = [*telling_fields(rows), "a_mean", "b_mean", *DIFFERENCES, "n_seeds", *optional]
+        columns = [*telling_fields(rows), "a_mean", "b_mean", *DIFFERENCES, "n_seeds", *_ALONE, "reason"]
         head = f"{rows[0]['metric']}, last {rows[0]['last']} epochs: a is {names[0]}, b is {names[1]}; b less a"
-        print_table(
-            f"{head}, 95 % intervals", columns, [[as_text(row[name], name) for name in columns] for row in rows]
-        )
+        print_rows(f"{head}, 95 % intervals", columns, rows)
 
 
 def _nothing_in_common(first: tuple[str, pd.DataFrame], second: tuple[str, pd.DataFrame]) -> str:
@@ -172,10 +167,8 @@ def show_status(status: Mapping[str, Any], *, as_json: bool) -> None:
         show_json(status)
         return
     trials = status["trials"]
-    reasons = ["reason"] if any(trial["reason"] for trial in trials) else []
-    earlier = ["earlier"] if status["n_earlier"] else []
-    columns = ["trial_id", *differing_fields(trials), "seed", *earlier, "status", *_PROGRESS, *reasons]
-    print_table(headline(status), columns, [[as_text(trial[name], name) for name in columns] for trial in trials])
+    columns = ["trial_id", *differing_fields(trials), "seed", "earlier", "status", *_PROGRESS, "reason"]
+    print_rows(headline(status), columns, trials)
 
 
 def show_sweeps(sweeps: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
@@ -226,7 +219,7 @@ def show_jobs(jobs: Sequence["Job"], *, as_json: bool) -> None:
     elif not rows:
         show("no jobs")
     else:
-        print_table("jobs", list(rows[0]), [[as_text(value, name) for name, value in row.items()] for row in rows])
+        print_rows("jobs", list(rows[0]), rows)
 
 
 def status_view(status: Mapping[str, Any]) -> RenderableType:
@@ -255,6 +248,14 @@ def as_text(value: object, name: str) -> str:
     if isinstance(value, float) and name in _DECIMALS:
         return f"{value:.3f}" if math.isfinite(value) else str(value)
     return plain(value)
+
+
+def print_rows(
+    head: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]], told: Collection[str] = _WHERE_TOLD
+) -> None:
+    """These columns of the rows; of those in `told`, the ones in which a row has something."""
+    names = [name for name in columns if name not in told or any(row[name] for row in rows)]
+    print_table(head, names, [[as_text(row[name], name) for name in names] for row in rows])
 
 
 def print_table(head: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tmc_sweep.cli.show import as_text, print_table, show_json
+from tmc_sweep.cli.show import print_rows, show_json
 from tmc_sweep.cli.terminal import show
 from tmc_sweep.statistics.labels import telling_fields
 from tmc_sweep.text import counted, duration
@@ -17,10 +17,9 @@ def show_plan(plan: Mapping[str, Any], *, as_json: bool) -> None:
         show_json(plan)
         return
     cells = [{**cell, "peak_memory_mib": _mib(cell["peak_memory_bytes"])} for cell in plan["cells"]]
-    columns = [*telling_fields(cells), "epochs", "n_parameters", "n_seeds", "n_to_train", "epochs_left"]
-    columns += [name for name in _KNOWN if any(cell[name] for cell in cells)]
+    columns = [*telling_fields(cells), "epochs", "n_parameters", "n_seeds", "n_to_train", "epochs_left", *_KNOWN]
     if cells:
-        print_table(_head(plan), columns, [[as_text(cell[name], name) for name in columns] for cell in cells])
+        print_rows(_head(plan), columns, cells, _KNOWN)
     else:
         show(_head(plan))
     if plan["time"]["epochs_left"]:
