@@ -44,7 +44,7 @@ def main(name: str, other: str, wrong: str, golden: Path) -> None:
     stored = SweepPaths(golden / "v2", "golden")
     paths = run(space, "results", executor="inline").paths
     summary, pairs = summarize(paths.epochs), paired_differences(paths.epochs, by=name)
-    print(
+    sys.stdout.write(
         json.dumps(
             {
                 "refused": refusal(yaml.replace(other, wrong)),
