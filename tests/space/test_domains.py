@@ -7,7 +7,6 @@ import pytest
 
 from tmc_sweep.space import parse
 from tmc_sweep.space.domains import Range
-from tmc_sweep.space.mistakes import Mark
 
 SEARCH = "search: {{algorithm: random, num_samples: {n}, seed: {seed}}}"
 
@@ -96,6 +95,5 @@ def test_a_condition_on_a_draw():
 
 @pytest.mark.parametrize("log", [False, True])
 def test_rounding_never_reaches_the_upper_end(log):
-    mark = Mark("x.yaml", 1, 1)
     for high in range(3, 10_000):
-        assert Range(2, high, mark, log=log, integers=True).at(1 - 2**-53).value == high - 1
+        assert Range("lograndint" if log else "randint", 2, high).at(1 - 2**-53) == high - 1

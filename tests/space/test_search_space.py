@@ -173,3 +173,81 @@ def test_shipped_search_spaces(name, n_trials):
     assert found.name == name
     assert found.size() == len(found.trials()) == n_trials
     assert found.statistic.last == 50
+
+
+MUCH = """
+name: much
+base: {architecture: [12, 4]}
+space:
+  lr: {loguniform: [1e-4, 1e-2], when: {objective: tmc}}
+  K: {quniform: [5, 50, 5]}
+  objective: {grid_search: [tmc, iwae]}
+cases: [{prior: learned}, {}]
+exclude: [{objective: iwae, prior: learned}]
+seeds: 2
+search: {algorithm: random, num_samples: 3}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("name: much", "# said\n\nname: 'much'"),
+        ("[12, 4]", "{latents: [12, 4]}"),
+        ("[1e-4, 1e-2]", "[0.0001,\n      0.01]"),
+        ("seeds: 2", "seeds: [0, 1]"),
+        ("seeds: 2", "seeds: 2\nversion: 1"),
+        ("search: {algorithm: random, num_samples: 3}", "search:\n  num_samples: 3\n  algorithm: random"),
+    ],
+)
+def test_what_says_the_same_elsewhere_is_equal(old: str, new: str):
+    first, other = parse(MUCH, "first.yaml"), parse(MUCH.replace(old, new), "other.yaml")
+    assert first.text != other.text
+    assert first == other
+    assert len({first, other}) == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("much", "more"),
+        ("[12, 4]", "[12, 8]"),
+        ("loguniform: [1e-4, 1e-2]", "uniform: [1e-4, 1e-2]"),
+        ("[1e-4, 1e-2]", "[1e-4, 1e-3]"),
+        ("objective: tmc}}", "objective: iwae}}"),
+        ("50, 5]", "50, 1]"),
+        ("[tmc, iwae]", "[iwae, tmc]"),
+        ("{prior: learned}, {}", "{}, {prior: learned}"),
+        ("prior: learned}]", "prior: standard}]"),
+        ("seeds: 2", "seeds: [1, 0]"),
+        ("num_samples: 3", "num_samples: 4"),
+    ],
+)
+def test_what_says_something_else_is_not(old: str, new: str):
+    assert parse(MUCH, "x.yaml") != parse(MUCH.replace(old, new), "x.yaml")
+
+
+def test_a_value_is_found_where_it_stands():
+    found = parse(MUCH, "x.yaml")
+    assert str(found.mark("space", "objective", "grid_search", 1)) == "x.yaml:7:34"
+    assert str(found.mark("cases", 1)) == "x.yaml:8:27"
+    assert str(found.mark("statistic", "metric")) == "x.yaml:2:1"
+
+
+@pytest.mark.parametrize(
+    ("section", "where"),
+    [
+        ("base: {gradient: dregs, objective: elbo}", "4:18"),
+        ("base: {objective: elbo}\nspace: {gradient: {grid_search: [std, dregs]}}", "5:39"),
+        ("base: {objective: elbo}\nspace: {gradient: dregs}", "5:19"),
+        ("base: {objective: elbo}\ncases: [{gradient: std}, {gradient: dregs}]", "5:37"),
+        ("base: {train_images: 100}\nspace: {validation_images: {randint: [500, 600]}}", "5:38"),
+        ("base: {train_images: 100}\nspace: {validation_images: {choice: [0, 500]}}", "5:41"),
+    ],
+)
+def test_fields_that_do_not_go_together_are_told_where_the_one_in_error_stands(section: str, where: str):
+    drawn = "randint" in section or "choice" in section
+    search = "search: {algorithm: random, num_samples: 9}" if drawn else ""
+    with pytest.raises(SpaceError) as caught:
+        parse(f"\nname: x\n{search}\n{section}\n", "x.yaml")
+    assert str(caught.value).startswith(f"x.yaml:{where}: ")

@@ -31,7 +31,7 @@ def _column(name: str, value: Any) -> object:
     """The value as tables have it; ValueError if there is no such field or it is none of its values."""
     try:
         check_field(name, _HERE, "a setting")
-        resolved = setting(name, YamlNode(_HERE, value)).value
+        resolved = setting(name, YamlNode(_HERE, value))
     except InputError as error:
         raise ValueError(str(error)) from None
     return resolved.name if isinstance(resolved, Architecture) else resolved

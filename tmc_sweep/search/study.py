@@ -17,7 +17,6 @@ from optuna.trial import Trial, TrialState, create_trial
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.space.domains import Domain, Range
-from tmc_sweep.space.fields import Setting
 from tmc_sweep.space.mistakes import SpaceError
 from tmc_sweep.space.search_space import CASE, SearchSpace
 from tmc_sweep.store import files
@@ -101,8 +100,8 @@ class Study:
         return TPESampler(seed=seed, constant_liar=True) if attempt < _TRIES // 2 else RandomSampler(seed=seed)
 
     def _cell(self, trial: Trial) -> TrialConfig | None:
-        def pick(name: str, domain: Domain) -> Setting:
-            return _setting(domain, _suggested(trial, name, domain))
+        def pick(name: str, domain: Domain) -> Any:
+            return _value(domain, _suggested(trial, name, domain))
 
         try:
             return self._space.cell(pick)
@@ -133,7 +132,7 @@ def _state(outcome: Outcome) -> dict[str, Any]:
 def _distribution(domain: Domain) -> BaseDistribution:
     """Of exactly the values that cells may have, so that a study told of cells is the one that suggested them."""
     if not isinstance(domain, Range):
-        return CategoricalDistribution([_plain(setting.value) for setting in domain.values])
+        return CategoricalDistribution(list(map(_plain, domain.values)))
     if domain.integers:
         return IntDistribution(int(domain.low), int(domain.high) - 1, log=domain.log)
     if not domain.q:
@@ -143,10 +142,10 @@ def _distribution(domain: Domain) -> BaseDistribution:
     return FloatDistribution(float(domain.low), float(domain.high), step=domain.q)
 
 
-def _setting(domain: Domain, value: Any) -> Setting:
+def _value(domain: Domain, parameter: Any) -> Any:
     if not isinstance(domain, Range):
-        return next(setting for setting in domain.values if _plain(setting.value) == value)
-    return domain.nearest(value * domain.q if _counts_steps(domain) else value)
+        return next(value for value in domain.values if _plain(value) == parameter)
+    return domain.nearest(parameter * domain.q if _counts_steps(domain) else parameter)
 
 
 def _parameter(domain: Domain, value: Any) -> object:
@@ -168,10 +167,10 @@ def picks(space: SearchSpace, cell: TrialConfig) -> dict[str, tuple[object, Base
     for case in range(len(space.cases)):
         picked: dict[str, tuple[object, BaseDistribution]] = {}
 
-        def pick(name: str, domain: Domain, case: int = case, picked: dict[str, Any] = picked) -> Setting:
+        def pick(name: str, domain: Domain, case: int = case, picked: dict[str, Any] = picked) -> Any:
             value = _parameter(domain, case if name == CASE else _plain(getattr(cell, name)))
             picked[name] = (value, _distribution(domain))
-            return _setting(domain, value)
+            return _value(domain, value)
 
         try:
             made = space.cell(pick)

@@ -6,12 +6,13 @@ A draw is a pure function of (search seed, number of the draw, field), so that m
 import hashlib
 import math
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from tmc_sweep.config import Architecture, TrialConfig
 from tmc_sweep.space.fields import (
     DOMAIN_KINDS,
+    RANGES,
     Condition,
-    Setting,
     Settings,
     check_keys,
     check_ours,
@@ -20,7 +21,7 @@ from tmc_sweep.space.fields import (
     setting,
 )
 from tmc_sweep.space.mistakes import Mark, Mistakes, each
-from tmc_sweep.space.source import YamlNode, shown
+from tmc_sweep.space.source import Place, YamlNode, shown
 
 Number = int | float
 
@@ -32,16 +33,18 @@ _MAX_STEPS = 10**9
 class Grid:
     """Each of these values, in turn. A constant is a grid of one."""
 
-    values: tuple[Setting, ...]
+    kind: ClassVar = "grid_search"
+    values: tuple[Any, ...]
 
 
 @dataclass(frozen=True)
 class Choice:
     """One of these values, all equally likely."""
 
-    values: tuple[Setting, ...]
+    kind: ClassVar = "choice"
+    values: tuple[Any, ...]
 
-    def at(self, u: float) -> Setting:
+    def at(self, u: float) -> Any:
         """The value at u in [0, 1)."""
         return self.values[int(u * len(self.values))]
 
@@ -53,20 +56,28 @@ class Range:
     `integers` are below high, as in Ray; numbers with a step `q` are its multiples, both ends included.
     """
 
+    kind: str  # of RANGES
     low: Number
     high: Number
-    mark: Mark
-    log: bool = False
-    integers: bool = False
     q: Number | None = None
 
-    def at(self, u: float) -> Setting:
+    @property
+    def log(self) -> bool:
+        """Whether they are uniform in their logarithm."""
+        return RANGES[self.kind].log
+
+    @property
+    def integers(self) -> bool:
+        """Whether they are integers."""
+        return RANGES[self.kind].integers
+
+    def at(self, u: float) -> Number:
         """The number at u in [0, 1): the distribution's quantile, in steps."""
         return self.nearest(
             self.low * (self.high / self.low) ** u if self.log else self.low + u * (self.high - self.low)
         )
 
-    def nearest(self, x: Number) -> Setting:
+    def nearest(self, x: Number) -> Number:
         """The number of this range that stands for x, which lies between low and high."""
         if self.integers:
             return self._within(math.floor(x), self.high - 1)
@@ -75,8 +86,8 @@ class Range:
         multiple = round(x / self.q) * self.q
         return self._within(multiple if isinstance(multiple, int) else float(f"{multiple:.12g}"), self.high)
 
-    def _within(self, x: Number, highest: Number) -> Setting:
-        return Setting(min(max(x, self.low), highest), self.mark)  # rounding may leave the range by one step
+    def _within(self, x: Number, highest: Number) -> Number:
+        return min(max(x, self.low), highest)  # rounding may leave the range by one step
 
 
 Domain = Grid | Choice | Range
@@ -88,7 +99,6 @@ class Dimension:
 
     field: str
     domain: Domain
-    mark: Mark
     when: Condition | None = None
 
     def applies(self, cell: Settings) -> bool:
@@ -100,7 +110,12 @@ class Dimension:
         """Values that are crossed with those of other dimensions; a drawn one counts in the number of draws."""
         return len(self.domain.values) if isinstance(self.domain, Grid) else 1
 
-    def options(self, seed: int, draw: int) -> tuple[Setting, ...]:
+    def path_of(self, value: object) -> Place:
+        """Where in a file a value of the domain stands."""
+        index = () if isinstance(self.domain, Range) else (self.domain.values.index(value),)
+        return ("space", self.field, self.domain.kind, *index)
+
+    def options(self, seed: int, draw: int) -> tuple[Any, ...]:
         """The values in this draw: all of a grid, one of anything else."""
         if isinstance(self.domain, Grid):
             return self.domain.values
@@ -116,7 +131,7 @@ def _uniform(seed: int, draw: int, field: str) -> float:
 def dimension(field: str, node: YamlNode) -> Dimension:
     """The dimension that a value under `space` describes; a bare value is a constant."""
     if not isinstance(node.value, dict) or node.value.keys() & Architecture.model_fields.keys():
-        return Dimension(field, Grid((setting(field, node),)), node.mark)
+        return Dimension(field, Grid((setting(field, node),)))
     check_ours(field, node)
     widths = Architecture.model_fields if field == "architecture" else ()
     kinds = [kind for kind in DOMAIN_KINDS if kind in node.value]
@@ -130,7 +145,7 @@ def dimension(field: str, node: YamlNode) -> Dimension:
                 f"{field} must have one domain, but got {got}: choose one of {', '.join(DOMAIN_KINDS)}"
             )
         domain = _domain(field, kinds[0], node.value[kinds[0]])
-    return Dimension(field, domain, node.mark, when)
+    return Dimension(field, domain, when)
 
 
 def _domain(field: str, kind: str, node: YamlNode) -> Domain:
@@ -141,32 +156,31 @@ def _domain(field: str, kind: str, node: YamlNode) -> Domain:
     return _range(field, kind, node)
 
 
-def _values(field: str, kind: str, node: YamlNode) -> tuple[Setting, ...]:
+def _values(field: str, kind: str, node: YamlNode) -> tuple[Any, ...]:
     marks: dict[object, Mark] = {}
 
     def add(item: YamlNode) -> None:
-        value, mark = setting(field, item)
+        value = setting(field, item)
         if value in marks:
-            raise mark.error(
+            raise item.mark.error(
                 f"{field}'s values must differ, but {shown(item)} equals the one at line {marks[value].line}, "
                 f"column {marks[value].column}: remove one of the two"
             )
-        marks[value] = mark
+        marks[value] = item.mark
 
     each(add, node.sequence(f"{field}'s {kind}", "[value, value]"))
     if not marks:
         raise node.mark.error(f"{field}'s {kind} must list its values, but got []: write one at least")
-    return tuple(Setting(value, mark) for value, mark in marks.items())
+    return tuple(marks)
 
 
 def _range(field: str, kind: str, node: YamlNode) -> Range:
-    log, integers, quantised = "log" in kind, "randint" in kind, kind.startswith("q")
-    shape = "[low, high, q]" if quantised else "[low, high]"
+    log, integers, quantised = RANGES[kind]
+    names = ("low", "high", "q") if quantised else ("low", "high")
+    shape = f"[{', '.join(names)}]"
     items = node.sequence(f"{field}'s {kind}", shape)
-    if len(items) != (3 if quantised else 2):
-        raise node.mark.error(
-            f"{field}'s {kind} must be {shape}, but got {shown(node)}: write {len(shape.split())} numbers"
-        )
+    if len(items) != len(names):
+        raise node.mark.error(f"{field}'s {kind} must be {shape}, but got {shown(node)}: write {len(names)} numbers")
     low, high, *steps = each(lambda item: _number(field, kind, item, integers), items)
     if not low < high:
         raise items[1].mark.error(f"{field}'s {kind} must go up, but got {shown(node)}: make low less than high")
@@ -180,7 +194,7 @@ def _range(field: str, kind: str, node: YamlNode) -> Range:
     each(lambda end: setting(field, YamlNode(end[0].mark, end[1])), ends)
     if steps:
         _check_step(field, kind, low, high, steps[0], items[2])
-    return Range(low, high, node.mark, log, integers, steps[0] if steps else None)
+    return Range(kind, low, high, *steps)
 
 
 def _number(field: str, kind: str, node: YamlNode, integers: bool) -> Number:

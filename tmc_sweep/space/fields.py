@@ -1,7 +1,7 @@
 """Fields of a trial as a file gives them: each value validated alone, so that an error points at that very value."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
@@ -17,7 +17,26 @@ from tmc_sweep.space.source import YamlNode, flow, shown
 Model = TypeVar("Model", bound=BaseModel)
 Read = TypeVar("Read")
 
-DOMAIN_KINDS = ("grid_search", "choice", "uniform", "loguniform", "quniform", "qloguniform", "randint", "lograndint")
+
+class RangeKind(NamedTuple):
+    """How the numbers of a range are drawn, and whether its list ends with a step."""
+
+    log: bool
+    integers: bool = False
+    quantised: bool = False
+
+
+RANGES: Mapping[str, RangeKind] = MappingProxyType(
+    {
+        "uniform": RangeKind(log=False),
+        "loguniform": RangeKind(log=True),
+        "quniform": RangeKind(log=False, quantised=True),
+        "qloguniform": RangeKind(log=True, quantised=True),
+        "randint": RangeKind(log=False, integers=True),
+        "lograndint": RangeKind(log=True, integers=True),
+    }
+)
+DOMAIN_KINDS = ("grid_search", "choice", *RANGES)
 
 _ALONE: Mapping[str, type[BaseModel]] = MappingProxyType(
     {
@@ -27,22 +46,14 @@ _ALONE: Mapping[str, type[BaseModel]] = MappingProxyType(
 )
 
 
-class Setting(NamedTuple):
-    """A resolved value of a field, and where it is written."""
-
-    value: Any
-    mark: Mark
-
-
-Settings = Mapping[str, Setting]
+Settings = Mapping[str, Any]  # resolved values of fields
 
 
 @dataclass(frozen=True)
 class Condition:
     """The cells in which each of these fields has one of its values, compared resolved."""
 
-    wanted: Mapping[str, tuple[object, ...]]
-    mark: Mark
+    wanted: Mapping[str, tuple[object, ...]] = field(hash=False)
 
     def holds(self, cell: Settings) -> bool:
         """Whether the cell, which may be partial, is one of them."""
@@ -52,7 +63,7 @@ class Condition:
 def value_of(name: str, cell: Settings) -> object:
     """The field's resolved value in a cell: as set, else its default, which may follow from another field."""
     if name in cell:
-        return cell[name].value
+        return cell[name]
     given = {FOLLOWS[name].source: value_of(FOLLOWS[name].source, cell)} if name in FOLLOWS else {}
     return TrialConfig.model_fields[name].get_default(call_default_factory=True, validated_data=given)
 
@@ -103,7 +114,7 @@ def _where(node: YamlNode, error: ErrorDetails) -> Mark:
     return node.at(path).mark
 
 
-def setting(name: str, node: YamlNode) -> Setting:
+def setting(name: str, node: YamlNode) -> Any:
     """The field's value, resolved and validated apart from all other fields."""
     node = _written_out(name, node)
     if isinstance(node.value, list):
@@ -111,8 +122,7 @@ def setting(name: str, node: YamlNode) -> Setting:
     check_ours(name, node)
     for kind in filter(DOMAIN_KINDS.__contains__, node.keys):
         raise node.keys[kind].error(f"{name} must be {rule(name)}, but got a {kind}: domains belong under space")
-    model = validate(_ALONE[name], YamlNode(node.mark, {name: node}, {name: node.mark}))
-    return Setting(getattr(model, name), node.mark)
+    return getattr(validate(_ALONE[name], YamlNode(node.mark, {name: node}, {name: node.mark})), name)
 
 
 def check_ours(name: str, node: YamlNode) -> None:
@@ -147,7 +157,7 @@ def read_fields(node: YamlNode, section: str, example: str, read: Callable[[str,
     return dict(each(one, node.mapping(section, example).items()))
 
 
-def settings(node: YamlNode, section: str) -> dict[str, Setting]:
+def settings(node: YamlNode, section: str) -> dict[str, Any]:
     """The constants in a mapping of fields to values."""
     return read_fields(node, section, "{data: mnist, K: 20}", setting)
 
@@ -157,12 +167,12 @@ def condition(node: YamlNode, section: str) -> Condition:
     wanted = read_fields(node, section, "{objective: tmc}", _options)
     if not wanted:
         raise node.mark.error(f"{section} must name a field and its value, but got {{}}: write one, or remove it")
-    return Condition(wanted, node.mark)
+    return Condition(wanted)
 
 
-def _options(field: str, node: YamlNode) -> tuple[object, ...]:
-    node = _written_out(field, node)
+def _options(name: str, node: YamlNode) -> tuple[object, ...]:
+    node = _written_out(name, node)
     options = node.value if isinstance(node.value, list) else [node]
     if not options:
-        raise node.mark.error(f"{field} must have a value or several, but got []: write one")
-    return tuple(each(lambda option: setting(field, option).value, options))
+        raise node.mark.error(f"{name} must have a value or several, but got []: write one")
+    return tuple(each(lambda option: setting(name, option), options))

@@ -9,11 +9,11 @@ from tmc_sweep.errors import InputError
 from tmc_sweep.paths import check_name
 from tmc_sweep.space import foreign
 from tmc_sweep.space.domains import Dimension, Grid, dimension
-from tmc_sweep.space.fields import Setting, check_keys, condition, read_fields, setting, settings, validate
+from tmc_sweep.space.fields import check_keys, condition, read_fields, setting, settings, validate
 from tmc_sweep.space.mistakes import Mark, Mistakes, each
 from tmc_sweep.space.overrides import overridden
 from tmc_sweep.space.schema import SECTIONS, Header
-from tmc_sweep.space.search_space import Case, SearchSpace
+from tmc_sweep.space.search_space import SearchSpace
 from tmc_sweep.space.source import YamlNode, read, read_tree, shown
 
 
@@ -35,14 +35,14 @@ def parse(text: str, source_name: str, max_trials: int = 100_000, overrides: Seq
     with Mistakes() as mistakes:
         with mistakes.apart():
             _check_one_place(space)
-        _check_algorithm(space, root)
+        _check_algorithm(space)
     _check_size(space, max_trials, root.keys.get("space", root.mark))
     _ = space.cells  # validates each of them
     for section, chooses in (("scheduler", space.scheduler), ("search", space.adaptive)):
         if chooses:
-            _check_comparable(space, root.at((section,)).mark, section)
+            _check_comparable(space, section)
     if space.resources.alone:
-        _check_alone(space, root.at(("resources", "alone")).mark)
+        _check_alone(space)
     return space
 
 
@@ -57,7 +57,7 @@ def _space(root: YamlNode, text: str, replaced: tuple[str, ...]) -> SearchSpace:
             dimensions = _dimensions(root)
         with mistakes.apart():
             given = _items(root, "cases", "[{K: 1, lr: 1e-3}]")
-            cases = each(lambda node: Case(settings(node, "cases"), node.mark), given)
+            cases = each(lambda node: settings(node, "cases"), given)
         with mistakes.apart():
             entries = _items(root, "exclude", "[{objective: elbo, K: 1}]")
             exclude = each(lambda node: condition(node, "exclude"), entries)
@@ -67,7 +67,7 @@ def _space(root: YamlNode, text: str, replaced: tuple[str, ...]) -> SearchSpace:
         name=header.name,
         base=base,
         space=dimensions,
-        cases=tuple(cases) or (Case({}, root.mark),),
+        cases=tuple(cases) or ({},),
         exclude=tuple(exclude),
         seeds=seeds,
         statistic=header.statistic,
@@ -77,9 +77,7 @@ def _space(root: YamlNode, text: str, replaced: tuple[str, ...]) -> SearchSpace:
         version=header.version,
         text=text,
         replaced=replaced,
-        mark=root.mark,
-        metric_mark=root.at(("statistic", "metric")).mark,
-        grace_mark=root.at(("scheduler", "grace_epochs")).mark,
+        positions=root,
     )
 
 
@@ -130,67 +128,69 @@ def _seeds(node: YamlNode) -> Sequence[int]:
     """`seeds: 3` means 0, 1 and 2. A range, so that a huge number is sized before it takes memory."""
     rule = "seeds must be a number of seeds from 1 to 10**9 or a list of distinct seeds"
     if isinstance(node.value, list) and node.value:
-        seeds: dict[int, Mark] = {}
+        seeds: list[int] = []
 
         def add(item: YamlNode) -> None:
-            seed, mark = setting("seed", item)
+            seed = setting("seed", item)
             if seed in seeds:
-                raise mark.error(f"{rule}, but got {seed} twice: remove one of the two")
-            seeds[seed] = mark
+                raise item.mark.error(f"{rule}, but got {seed} twice: remove one of the two")
+            seeds.append(seed)
 
         each(add, node.value)
-        return tuple(seeds)
+        return range(len(seeds)) if seeds == [*range(len(seeds))] else tuple(seeds)
     if type(node.value) is not int or not 1 <= node.value <= 10**9:
         raise node.mark.error(f"{rule}, but got {shown(node)}: write 3, or [0, 1, 2]")
     return range(node.value)
 
 
 def _check_one_place(space: SearchSpace) -> None:
-    def check(setting: tuple[str, Setting]) -> None:
-        name, (_, mark) = setting
+    def check(path: tuple[int, str]) -> None:
+        case, name = path
         if name in space.space:
-            raise mark.error(
+            raise space.mark("cases", case, name).error(
                 f"a field must vary in one place, but {name} is in cases and in space: remove it from one of the two"
             )
 
-    each(check, (setting for case in space.cases for setting in case.settings.items()))
+    each(check, ((number, name) for number, case in enumerate(space.cases) for name in case))
 
 
-def _check_algorithm(space: SearchSpace, root: YamlNode) -> None:
+def _check_algorithm(space: SearchSpace) -> None:
     search = space.search
     if search.algorithm != "grid" and search.num_samples is None:
-        raise root.at(("search",)).mark.error(
+        raise space.mark("search").error(
             f"search.num_samples is required for algorithm {search.algorithm}, but is missing: "
             "add num_samples, such as 40"
         )
     if search.algorithm != "grid":
         return
     if search.num_samples is not None:
-        raise root.at(("search", "num_samples")).mark.error(
+        raise space.mark("search", "num_samples").error(
             "search.num_samples must be left out for algorithm grid, but got "
             f"{search.num_samples}: remove it, or set algorithm: random or tpe"
         )
-    each(_check_not_drawn, space.space.values())
+
+    def check(dimension: Dimension) -> None:
+        if not isinstance(dimension.domain, Grid):
+            raise space.mark("space", dimension.field).error(
+                f"{dimension.field} must be a constant or grid_search for algorithm grid, but is drawn from a "
+                "distribution: set search: {algorithm: random, num_samples: 40}"
+            )
+
+    each(check, space.space.values())
 
 
-def _check_not_drawn(dimension: Dimension) -> None:
-    if not isinstance(dimension.domain, Grid):
-        raise dimension.mark.error(
-            f"{dimension.field} must be a constant or grid_search for algorithm grid, but is drawn from a "
-            "distribution: set search: {algorithm: random, num_samples: 40}"
-        )
-
-
-def _check_comparable(space: SearchSpace, mark: Mark, section: str) -> None:
+def _check_comparable(space: SearchSpace, section: str) -> None:
     """What chooses between cells sees held-out images, and one bound of all of them at one number of samples."""
-    metric = space.statistic.metric
+    metric, mark = space.statistic.metric, space.mark(section)
     rule = f"a {section} that chooses must compare cells by one bound of the same held-out images"
     if not metric.startswith("val_"):
         raise mark.error(
             f"{rule}, but statistic.metric is {metric}: set it to val_iwae, say, and validation_images in base"
         )
     if metric == "val_objective" and (found := _values(space, "objective")) != 1:
-        raise space.metric_mark.error(f"{rule}, but val_objective is one of {found} bounds here: choose val_iwae, say")
+        raise space.mark("statistic", "metric").error(
+            f"{rule}, but val_objective is one of {found} bounds here: choose val_iwae, say"
+        )
     for field in ("eval_k", *fields_of("data")):
         if (found := _values(space, field)) != 1:
             raise mark.error(f"{rule}, but {field} has {found} values here: set {field} in base")
@@ -201,7 +201,7 @@ def _check_comparable(space: SearchSpace, mark: Mark, section: str) -> None:
         )
 
 
-def _check_alone(space: SearchSpace, mark: Mark) -> None:
+def _check_alone(space: SearchSpace) -> None:
     """One trial at a time leaves nothing to pack, to stop or to choose."""
     pack, algorithm = space.resources.pack, space.search.algorithm
     for needed, got, apart in (
@@ -210,7 +210,9 @@ def _check_alone(space: SearchSpace, mark: Mark) -> None:
         ("a search that draws all cells at once", f"algorithm {algorithm}", space.adaptive),
     ):
         if apart:
-            raise mark.error(f"resources.alone must go with {needed}, but got {got}: remove one of the two")
+            raise space.mark("resources", "alone").error(
+                f"resources.alone must go with {needed}, but got {got}: remove one of the two"
+            )
 
 
 def _check_grace(space: SearchSpace) -> None:
@@ -218,7 +220,7 @@ def _check_grace(space: SearchSpace) -> None:
     scheduler, epochs = space.scheduler, space.cells[0].epochs
     if scheduler and scheduler.grace_epochs >= epochs:
         fix = f"set it to at most {epochs - 1}" if epochs > 1 else "raise epochs"
-        raise space.grace_mark.error(
+        raise space.mark("scheduler", "grace_epochs").error(
             "scheduler.grace_epochs must be below epochs, or no cell is ever stopped, but got "
             f"{scheduler.grace_epochs} and epochs {epochs}: {fix}, or remove scheduler"
         )

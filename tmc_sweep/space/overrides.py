@@ -100,7 +100,7 @@ def _applicable(root: YamlNode, field: str, value: YamlNode) -> YamlNode:
 def _asks_otherwise(node: YamlNode | None, section: str, field: str, value: YamlNode) -> bool:
     if node is None or field not in (wanted := condition(node, section).wanted):
         return False
-    return setting(field, value).value not in wanted[field]
+    return setting(field, value) not in wanted[field]
 
 
 def _section(root: YamlNode, section: str, mark: Mark) -> YamlNode:

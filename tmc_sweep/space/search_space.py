@@ -6,50 +6,42 @@ keeps the base's value or its default; of the points that differ only in what is
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
 from tmc_sweep.config import FOLLOWS, TrialConfig
 from tmc_sweep.explain import explain, path_of
 from tmc_sweep.space.domains import Choice, Dimension, Domain
-from tmc_sweep.space.fields import Condition, Setting, Settings
+from tmc_sweep.space.fields import Condition, Settings
 from tmc_sweep.space.mistakes import Mark, each
 from tmc_sweep.space.schema import Resources, Scheduler, Search, Statistic
+from tmc_sweep.space.source import Place, YamlNode
 
-
-@dataclass(frozen=True)
-class Case:
-    """Values that go together: one of the alternatives that multiply the grid."""
-
-    settings: Settings
-    mark: Mark
-
-
-Pick = Callable[[str, Domain], Setting]  # one value of the domain, for a field or for CASE
+Pick = Callable[[str, Domain], Any]  # one value of the domain, for a field or for CASE
 CASE = "case"
 
 
 class Point(NamedTuple):
-    """One draw, case and value of every dimension, and the cell that they make."""
+    """One draw, the number of a case and a value of every dimension, and the cell that they make."""
 
     draw: int
-    case: Case
+    case: int
     cell: Settings
 
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """One validated file. Fields and values know where in the file they stand."""
+    """One validated file, by value; where in it a value stands is beside that, in `positions`."""
 
     name: str
-    base: Mapping[str, Setting]
-    space: Mapping[str, Dimension]
-    cases: tuple[Case, ...]  # at least one, which may be empty
+    base: Settings = field(hash=False)
+    space: Mapping[str, Dimension] = field(hash=False)
+    cases: tuple[Settings, ...] = field(hash=False)  # values that go together; at least one, which may be empty
     exclude: tuple[Condition, ...]
     seeds: Sequence[int]
     statistic: Statistic
@@ -57,11 +49,13 @@ class SearchSpace:
     scheduler: Scheduler | None
     resources: Resources
     version: int
-    text: str  # the YAML: as given, or with the overrides in it
-    replaced: tuple[str, ...]  # a sentence for each override of what the file searches
-    mark: Mark  # where the document begins
-    metric_mark: Mark
-    grace_mark: Mark
+    text: str = field(compare=False)  # the YAML: as given, or with the overrides in it
+    replaced: tuple[str, ...] = field(compare=False)  # a sentence for each override of what the file searches
+    positions: YamlNode = field(compare=False, repr=False)
+
+    def mark(self, *path: int | str) -> Mark:
+        """Where in the file the value at this path stands, or the last one on it that the file has."""
+        return self.positions.at(path).mark
 
     @property
     def adaptive(self) -> bool:
@@ -101,13 +95,12 @@ class SearchSpace:
 
         SpaceError if it cannot be trained.
         """
-        cases = Choice(tuple(Setting(number, case.mark) for number, case in enumerate(self.cases)))
-        case = self.cases[pick(CASE, cases).value if len(self.cases) > 1 else 0]
-        cell = {**self.base, **case.settings}
-        for dimension in evaluation_order(self.space):
+        case = pick(CASE, Choice(tuple(range(len(self.cases))))) if len(self.cases) > 1 else 0
+        cell = {**self.base, **self.cases[case]}
+        for dimension in self._order:
             if dimension.applies(cell):
                 cell[dimension.field] = pick(dimension.field, dimension.domain)
-        return None if any(condition.holds(cell) for condition in self.exclude) else self._config(cell)
+        return None if any(condition.holds(cell) for condition in self.exclude) else self._config(case, cell)
 
     @cached_property
     def cells(self) -> tuple[TrialConfig, ...]:
@@ -123,70 +116,82 @@ class SearchSpace:
         def add(point: Point) -> None:
             if any(condition.holds(point.cell) for condition in self.exclude):
                 return
-            earlier = first.setdefault(self._config(point.cell), point)
+            earlier = first.setdefault(self._config(point.case, point.cell), point)
             if earlier is not point and earlier.draw == point.draw:
-                raise point.case.mark.error(
-                    f"cases must differ, but this one and that of line {earlier.case.mark.line} make the same trial "
-                    f"({_described(point.cell)}): remove one of the two"
+                raise self.mark("cases", point.case).error(
+                    f"cases must differ, but this one and that of line {self.mark('cases', earlier.case).line} make "
+                    f"the same trial ({_described(point.cell)}): remove one of the two"
                 )
 
         each(add, points)
         if not first:
-            raise self.exclude[0].mark.error("exclude must leave a cell, but leaves none: remove an entry")
+            raise self.mark("exclude", 0).error("exclude must leave a cell, but leaves none: remove an entry")
         return tuple(first)
 
+    @cached_property
+    def _order(self) -> list[Dimension]:
+        """The dimensions, each after those that its `when` looks at; SpaceError where that goes round in a circle."""
+        looks_at = {name: _looks_at(dimension) & self.space.keys() for name, dimension in self.space.items()}
+        try:
+            return [self.space[name] for name in TopologicalSorter(looks_at).static_order()]
+        except CycleError as error:
+            circle = error.args[1][::-1]
+            sentence = f"when must not go round in a circle, but got {' when '.join(circle)}: remove one of them"
+            raise self.mark("space", circle[0]).error(sentence) from None
+
     def _points(self) -> Iterator[Point]:
-        order = evaluation_order(self.space)
         for draw in range(self.search.n_draws):
             options = {name: dimension.options(self.search.seed, draw) for name, dimension in self.space.items()}
-            for case, *values in product(self.cases, *options.values()):
-                cell = {**self.base, **case.settings}
+            for case, *values in product(range(len(self.cases)), *options.values()):
+                cell = {**self.base, **self.cases[case]}
                 picked = dict(zip(options, values, strict=True))
-                unused = [d.field for d in order if not _assign(d, picked[d.field], cell)]
+                unused = [d.field for d in self._order if not _assign(d, picked[d.field], cell)]
                 if all(picked[name] is options[name][0] for name in unused):
                     yield Point(draw, case, cell)
 
     def _check_conditions(self, points: Sequence[Point]) -> None:
-        whens = [("when", dimension.when) for dimension in self.space.values() if dimension.when]
+        conditions: list[tuple[str, Place, Condition]] = [
+            *(("when", ("space", name, "when"), found.when) for name, found in self.space.items() if found.when),
+            *(("exclude", ("exclude", number), condition) for number, condition in enumerate(self.exclude)),
+        ]
 
-        def check(entry: tuple[str, Condition]) -> None:
-            section, condition = entry
+        def check(entry: tuple[str, Place, Condition]) -> None:
+            section, path, condition = entry
             if not any(condition.holds(point.cell) for point in points):
-                raise condition.mark.error(f"{section} must match a cell, but matches none: correct or remove it")
+                raise self.mark(*path).error(f"{section} must match a cell, but matches none: correct or remove it")
 
-        each(check, [*whens, *(("exclude", condition) for condition in self.exclude)])
+        each(check, conditions)
 
-    def _config(self, cell: Settings) -> TrialConfig:
+    def _config(self, case: int, cell: Settings) -> TrialConfig:
         try:
-            config = TrialConfig.model_validate({name: setting.value for name, setting in cell.items()})
+            config = TrialConfig.model_validate(cell)
         except ValidationError as invalid:  # fields that do not go together
             error = invalid.errors()[0]
-            field = str(path_of(error)[0])
-            raise (cell[field].mark if field in cell else self.mark).error(explain(TrialConfig, error)) from None
+            raise self.mark(*self._path_of(str(path_of(error)[0]), case, cell)).error(
+                explain(TrialConfig, error)
+            ) from None
         if self.statistic.metric.startswith("val_") and config.validation_images == 0:
-            raise self.metric_mark.error(
+            raise self.mark("statistic", "metric").error(
                 f"statistic.metric must be measured in every cell, but {self.statistic.metric} is not where "
                 "validation_images is 0: set validation_images, or choose a test_ metric"
             )
         return config
 
+    def _path_of(self, name: str, case: int, cell: Settings) -> Place:
+        """Where in the file the cell's value of this field comes from."""
+        dimension = self.space.get(name)
+        if dimension and dimension.applies(cell):
+            return dimension.path_of(cell[name])
+        if name in self.cases[case]:
+            return ("cases", case, name)
+        return ("base", name) if name in self.base else ()
 
-def _assign(dimension: Dimension, value: Setting, cell: dict[str, Setting]) -> bool:
+
+def _assign(dimension: Dimension, value: object, cell: dict[str, Any]) -> bool:
     """Set the dimension's field if the dimension applies to the cell, and whether it does."""
     if applies := dimension.applies(cell):
         cell[dimension.field] = value
     return applies
-
-
-def evaluation_order(space: Mapping[str, Dimension]) -> list[Dimension]:
-    """The dimensions, each after those that its `when` looks at; SpaceError where that goes round in a circle."""
-    looks_at = {name: _looks_at(dimension) & space.keys() for name, dimension in space.items()}
-    try:
-        return [space[name] for name in TopologicalSorter(looks_at).static_order()]
-    except CycleError as error:
-        circle = error.args[1][::-1]
-        sentence = f"when must not go round in a circle, but got {' when '.join(circle)}: remove one of them"
-        raise space[circle[0]].mark.error(sentence) from None
 
 
 def _looks_at(dimension: Dimension) -> set[str]:
@@ -195,4 +200,4 @@ def _looks_at(dimension: Dimension) -> set[str]:
 
 
 def _described(cell: Settings) -> str:
-    return ", ".join(f"{name}={getattr(value, 'name', value)}" for name, (value, _) in cell.items())
+    return ", ".join(f"{name}={getattr(value, 'name', value)}" for name, value in cell.items())

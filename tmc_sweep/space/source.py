@@ -55,6 +55,7 @@ _SEXAGESIMAL = re.compile(r"[-+]?[0-9]+(:[0-5]?[0-9])+(\.[0-9]*)?")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 Scalar = None | bool | int | float | str
+Place = tuple[int | str, ...]  # a path of keys and indices
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class YamlNode:
             case scalar:
                 return scalar
 
-    def at(self, path: tuple[int | str, ...]) -> "YamlNode":
+    def at(self, path: Place) -> "YamlNode":
         """The node at the end of a path of keys and indices, or the last one on it."""
         match self.value, path:
             case dict(mapping), (str(key), *rest) if key in mapping:
