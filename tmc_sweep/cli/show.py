@@ -254,7 +254,7 @@ def print_rows(
     head: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]], told: Collection[str] = _WHERE_TOLD
 ) -> None:
     """These columns of the rows; of those in `told`, the ones in which a row has something."""
-    names = [name for name in columns if name not in told or any(row[name] for row in rows)]
+    names = [name for name in columns if name not in told or any(row.get(name) for row in rows)]
     print_table(head, names, [[as_text(row[name], name) for name in names] for row in rows])
 
 
