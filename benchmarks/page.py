@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from benchmarks.command import text
 from benchmarks.goals import goal_rows
-from benchmarks.search import tpe_over_random
 from benchmarks.step import tmc_over_iwae
+from benchmarks.studies.search import tpe_over_random
 from benchmarks.suite import SUITE, Measured, Rows
 
 BEGIN = "<!-- benchmarks: from here on written by `python -m benchmarks` -->\n"

@@ -183,7 +183,7 @@ SUITE = (
     ),
     Benchmark(
         "search",
-        "benchmarks.search",
+        "benchmarks.studies.search",
         "--searches 1 --cells 2 --epochs 2",
         "TPE against random search",
         "The best of 40 cells × 2 seeds over K, learning rate, width and weight normalisation: how far it is below the "
@@ -191,7 +191,7 @@ SUITE = (
     ),
     Benchmark(
         "search_stopping",
-        "benchmarks.search_stopping",
+        "benchmarks.studies.search_stopping",
         "--K 2 --lr 1e-2 --epochs 2 --seeds 0 --orders 2",
         "Stopping cells early",
         "A grid of 40 cells × 2 seeds on digits by `tmc-sweep run`, in full and with either scheduler; and the "

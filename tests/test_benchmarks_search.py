@@ -13,10 +13,10 @@ import twin
 from twin import RecordedChannel, finish
 
 from benchmarks.curves import curve
-from benchmarks.search import SPACE as SEARCH
-from benchmarks.search import Bests, best_so_far, rows_of, tpe_over_random
-from benchmarks.search_cells import BASE, digits, formula, searched
-from benchmarks.search_replay import History, recorded, replayed
+from benchmarks.studies.search import SPACE as SEARCH
+from benchmarks.studies.search import Bests, best_so_far, rows_of, tpe_over_random
+from benchmarks.studies.search_cells import BASE, digits, formula, searched
+from benchmarks.studies.search_replay import History, recorded, replayed
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import load
 from tmc_sweep.paths import SweepPaths

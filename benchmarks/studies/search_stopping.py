@@ -1,6 +1,6 @@
 """Early stopping: how much of a grid `asha` and `median` train, and whether they come to its best cell.
 
-    python -m benchmarks.search_stopping --epochs 90 --orders 50 --json
+    python -m benchmarks.studies.search_stopping --epochs 90 --orders 50 --json
 
 `tmc-sweep run` trains a grid (K, learning rate, width, weight normalisation; two seeds) in full, then with either
 scheduler. What a scheduler decides depends on which cells came before: its decisions are also replayed from the grid's
@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import command
-from benchmarks.search_cells import BASE
-from benchmarks.search_replay import recorded, replayed
+from benchmarks.studies.search_cells import BASE
+from benchmarks.studies.search_replay import recorded, replayed
 from benchmarks.sweep import run
 from tmc_sweep import read_epochs
 from tmc_sweep.space import SearchSpace, parse

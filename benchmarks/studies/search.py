@@ -1,6 +1,6 @@
 """TPE against random search: the best of as many cells, of a formula whose optimum is known and of trained digits.
 
-    python -m benchmarks.search --objective digits --searches 10 --cells 40 --json
+    python -m benchmarks.studies.search --objective digits --searches 10 --cells 40 --json
 
 TPE chooses one cell after another by what those before came to, by the code of `tmc-sweep run`, less Ray and tables; a
 cell that diverged counts as failed. A cell of `digits` is worth the mean of its two seeds' last 5 epochs on held-out
@@ -14,7 +14,7 @@ from statistics import median
 from typing import Any, NamedTuple, TypedDict
 
 from benchmarks import command
-from benchmarks.search_cells import BASE, digits, formula, searched
+from benchmarks.studies.search_cells import BASE, digits, formula, searched
 from tmc_sweep.space import parse
 
 SPACE = """\

@@ -1,0 +1,1 @@
+"""Studies: how good what is chosen is, not how fast; measured and shown like the benchmarks."""
