@@ -15,12 +15,12 @@ from torch import Tensor
 
 from benchmarks import command
 from benchmarks.measure import cpu_ms
-from benchmarks.workload import BATCH
+from benchmarks.workload import BATCH, module_of
 from tmc_sweep.config import Gradient, TrialConfig
 from tmc_sweep.data import Split, load
 from tmc_sweep.models import HierarchicalVAE
+from tmc_sweep.registry import BOUNDS, loaded
 from tmc_sweep.training import Pack, TrialState
-from tmc_sweep.training.pack import BOUNDS
 
 CASES: tuple[dict[str, str], ...] = (
     {"objective": "elbo", "gradient": "stl"},
@@ -69,7 +69,7 @@ def measure(config: TrialConfig, epochs: Sequence[int], draws: int) -> list[Row]
     for before, after in pairwise([0, *epochs]):
         for _ in range(after - before):
             pack.train_epoch()
-        runs = [Draws(pack.model, config, x, gradient) for gradient in (plain.gradient, config.gradient)]
+        runs = [Draws(module_of(pack), config, x, gradient) for gradient in (plain.gradient, config.gradient)]
         plain_ms, ms = cpu_ms(*(run.draw for run in runs), rounds=draws - 1)  # and one before it measures
         plain_variance, variance = (run.variance() for run in runs)
         rows.append(
@@ -100,10 +100,9 @@ class Draws:
         shape = (1, self.x.shape[1], self.config.K)
         noise = [torch.randn(*shape, width, generator=self.random) for width in self.model.latents]
         pairs = self.config.objective == "tmc"
-        proposal = self.model.sample(self.x, noise)
-        factors = self.model.factors(self.x, proposal, pairs=pairs, gradient=self.gradient)
+        factors = self.model(self.x, noise, pairs=pairs, gradient=self.gradient)
         self.model.zero_grad()
-        (-BOUNDS[self.config.objective](*factors).sum()).backward()
+        (-loaded(BOUNDS[self.config.objective].function)(*factors).sum()).backward()
         weights = self.model.q.parameters()
         self.drawn.append(torch.cat([weight.grad.flatten() for weight in weights if weight.grad is not None]))
 

@@ -15,8 +15,9 @@ from benchmarks import command
 from benchmarks.measure import cpu_ms
 from benchmarks.reference import ReferenceVAE
 from benchmarks.step import check_equal
-from benchmarks.workload import BATCH, BATCHES, configuration, random_images, training
-from tmc_sweep.config import OBJECTIVES, TrialConfig
+from benchmarks.workload import BATCH, BATCHES, configuration, module_of, random_images, training
+from tmc_sweep.config import TrialConfig
+from tmc_sweep.registry import BOUNDS
 from tmc_sweep.training.randomness import Purpose, generator
 
 
@@ -44,7 +45,7 @@ def measure(config: TrialConfig, rounds: int) -> Row:
     """One case, both forms."""
     images = random_images(config)
     pack = training(config, images)
-    reference, x = ReferenceVAE(config, pack.model), images.float() / 255
+    reference, x = ReferenceVAE(config, module_of(pack)), images.float() / 255
 
     def ours() -> dict[str, Tensor]:
         return pack._evaluate(images, Purpose.TEST_NOISE, Purpose.TEST_PIXELS)  # what train_epoch does after training
@@ -68,7 +69,7 @@ def measure(config: TrialConfig, rounds: int) -> Row:
 @torch.no_grad()
 def separate_passes(config: TrialConfig, model: ReferenceVAE, x: Tensor) -> dict[str, Tensor]:
     """Mean of each bound over the images, each in a pass of its own over them, with the noise that ours draws."""
-    totals = {name: torch.zeros((), dtype=torch.float64) for name in OBJECTIVES}
+    totals = {name: torch.zeros((), dtype=torch.float64) for name in BOUNDS}
     for name, total in totals.items():
         source = generator(config.seed, Purpose.TEST_NOISE, epoch=1)
         for batch in x.split(BATCH):

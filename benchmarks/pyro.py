@@ -21,7 +21,7 @@ from benchmarks import command
 from benchmarks.measure import cpu_ms, peak_bytes
 from benchmarks.reference import Layers, ReferenceTraining
 from benchmarks.step import check_equal
-from benchmarks.workload import BATCH, BATCHES, configuration, random_images, training
+from benchmarks.workload import BATCH, BATCHES, configuration, module_of, random_images, training
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.models import HierarchicalVAE
 from tmc_sweep.models.vae import Proposal
@@ -108,8 +108,9 @@ def measure(config: TrialConfig, rounds: int) -> Row:
     """One case, both forms."""
     images = random_images(config)
     ours = training(config, images)
-    model = PyroVAE(config, ours.model)
-    check_losses(ours.model, model, images[:BATCH] / 255)
+    weights = module_of(ours)
+    model = PyroVAE(config, weights)
+    check_losses(weights, model, images[:BATCH] / 255)
     theirs = PyroTraining(config, model, images)
     ours_ms, pyro_ms = cpu_ms(ours.train_epoch, theirs.train_epoch, rounds=rounds)
     ours_peak, pyro_peak = peak_bytes(ours.train_epoch), peak_bytes(theirs.train_epoch)
@@ -131,7 +132,7 @@ def check_losses(ours: HierarchicalVAE, theirs: PyroVAE, x: Tensor) -> None:
     """Refuse to time two forms that do not compute the same loss; Pyro's samples are [k, 1…, batch, d_l]."""
     loss = theirs(x)
     zs = [z.flatten(0, -3).transpose(0, 1).unsqueeze(0) for z in theirs.zs]
-    drawn = Proposal(zs, ours.sample(x.unsqueeze(0), zs).conditionals)  # which depend on x only
+    drawn = Proposal(zs, ours.propose(x.unsqueeze(0), zs).conditionals)  # which depend on x only
     check_equal("tmc", -tmc(*ours.factors(x.unsqueeze(0), drawn)).sum(), loss)
 
 

@@ -16,10 +16,10 @@ from torch import Tensor
 from benchmarks import command
 from benchmarks.measure import cpu_ms, peak_bytes
 from benchmarks.reference import Noise, ReferenceTraining, ReferenceVAE, fresh_noise
-from benchmarks.workload import BATCH, BATCHES, configuration, random_images, training
+from benchmarks.workload import BATCH, BATCHES, configuration, module_of, random_images, training
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.models import HierarchicalVAE
-from tmc_sweep.training.pack import BOUNDS
+from tmc_sweep.registry import BOUNDS, loaded
 
 TOLERANCE = 1e-4  # relative, of the losses
 
@@ -61,8 +61,9 @@ def measure(config: TrialConfig, options: Any) -> Row:
     """One case, both forms."""
     images = random_images(config)
     ours = training(config, images)
-    model = ReferenceVAE(config, ours.model, options.encoder_passes)
-    check_losses(config, ours.model, model, images[:BATCH] / 255)
+    weights = module_of(ours)
+    model = ReferenceVAE(config, weights, options.encoder_passes)
+    check_losses(config, weights, model, images[:BATCH] / 255)
     plain = ReferenceTraining(config, model, images)
     ours_ms, reference_ms = cpu_ms(ours.train_epoch, plain.train_epoch, rounds=options.rounds)
     ours_peak, reference_peak = peak_bytes(ours.train_epoch), peak_bytes(plain.train_epoch)
@@ -90,8 +91,10 @@ def check_losses(config: TrialConfig, ours: HierarchicalVAE, reference: Referenc
 def our_bound(config: TrialConfig, model: HierarchicalVAE, x: Tensor, noise: Noise) -> Tensor:
     """The trained bound per image, [1, batch], with the reference's layout of x and noise."""
     images = x.unsqueeze(0)
-    proposal = model.sample(images, [eps.transpose(0, 1).unsqueeze(0) for eps in noise])
-    return BOUNDS[config.objective](*model.factors(images, proposal, pairs=config.objective == "tmc"))
+    bound: Tensor = loaded(BOUNDS[config.objective].function)(
+        *model(images, [eps.transpose(0, 1).unsqueeze(0) for eps in noise], pairs=config.objective == "tmc")
+    )
+    return bound
 
 
 def check_equal(name: str, ours: Tensor, other: Tensor) -> None:

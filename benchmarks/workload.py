@@ -6,6 +6,7 @@ from torch import Tensor
 from benchmarks.measure import cpu_ms
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import Split
+from tmc_sweep.models import HierarchicalVAE
 from tmc_sweep.training import Engine, Pack, TrialState
 
 BATCH = 128
@@ -30,6 +31,13 @@ def training(
     states = [TrialState.initial(config.model_copy(update={"seed": seed})) for seed in range(members)]
     images = images.to(device)
     return Pack(states, Split(images, images[:0], images[:0]), device, engine=engine)
+
+
+def module_of(pack: Pack) -> HierarchicalVAE:
+    """The article's model with a copy of the pack's weights."""
+    module = HierarchicalVAE(pack.config, len(pack.members))
+    module.load_state_dict(dict(pack.parameters))
+    return module
 
 
 def step_ms(*packs: Pack, rounds: int) -> list[float]:

@@ -19,9 +19,10 @@ from benchmarks.page import BEGIN, END, replace_section, table
 from benchmarks.reference import ReferenceVAE, fresh_noise
 from benchmarks.step import check_losses, tmc_over_iwae
 from benchmarks.suite import ROOT, SUITE, Benchmark
-from benchmarks.workload import configuration, random_images, training
-from tmc_sweep.config import OBJECTIVES, TrialConfig
+from benchmarks.workload import configuration, module_of, random_images, training
+from tmc_sweep.config import TrialConfig
 from tmc_sweep.models import HierarchicalVAE
+from tmc_sweep.registry import BOUNDS
 from tmc_sweep.training.randomness import Purpose
 
 pytestmark = pytest.mark.cluster
@@ -73,10 +74,10 @@ def test_separate_passes_give_the_values_of_our_one_pass() -> None:
     config = small()
     images = random_images(config, 200)
     pack = training(config, images)
-    reference = ReferenceVAE(config, pack.model)
+    reference = ReferenceVAE(config, module_of(pack))
     separate = evaluation.separate_passes(config, reference, images / 255)
     ours = pack._evaluate(images, Purpose.TEST_NOISE, Purpose.TEST_PIXELS)
-    assert {name: separate[name].item() for name in OBJECTIVES} == {
+    assert {name: separate[name].item() for name in BOUNDS} == {
         name: pytest.approx(value.item(), rel=1e-6) for name, value in ours.items()
     }
 

@@ -13,7 +13,7 @@ from tmc_sweep.config import (
     fields_of,
 )
 from tmc_sweep.errors import InputError
-from tmc_sweep.models.vae import parameter_shapes
+from tmc_sweep.models import build
 
 ODD = {
     "architecture": {"latents": [12, 4]},
@@ -93,6 +93,7 @@ OTHER_VALUES = {
     "validation_images": 10,
     "binarize": "dynamic",
     "objective": "iwae",
+    "model": "mine:Plain",
     "architecture": "large",
     "K": 5,
     "eval_k": 100,
@@ -119,7 +120,7 @@ def test_every_field_makes_another_trial_and_cell(name: str):
 def test_only_fields_of_shape_and_data_shape_the_parameters(name: str):
     others = {"objective": "iwae"} if name == "gradient" else {}
     plain, changed = TrialConfig.parse(others), TrialConfig.parse({**others, name: OTHER_VALUES[name]})
-    assert parameter_shapes(changed) == parameter_shapes(plain)
+    assert build(changed).shapes == build(plain).shapes
 
 
 def test_fields_added_later_have_an_identity_default():
@@ -189,8 +190,15 @@ WIDTHS_RULE = "must be a list of 1 to 64 widths from 1 to 65536"
         ({"weight_norm": 1}, "weight_norm must be true or false, but got 1"),
         ({"seed": 2**63}, f"seed must be an integer from 0 to 2**63 - 1, but got {2**63}"),
         ({"epochs": 1.0}, "epochs must be an integer from 1 to 1000000, but got 1.0"),
-        ({"objective": "tcm"}, "objective must be one of elbo, iwae, tmc, but got 'tcm': did you mean 'tmc'?"),
-        ({"objective": "x"}, "objective must be one of elbo, iwae, tmc, but got 'x'"),
+        (
+            {"objective": "tcm"},
+            "objective must be one of elbo, iwae, tmc, or package.module:Name of one's own, but got 'tcm': "
+            "did you mean 'tmc'?",
+        ),
+        (
+            {"objective": "x"},
+            "objective must be one of elbo, iwae, tmc, or package.module:Name of one's own, but got 'x'",
+        ),
         ({"objectiv": "tmc"}, "objectiv is not a known key: did you mean 'objective'?"),
         ({"architecture": "smal"}, f"{PRESET_RULE}, but got 'smal': did you mean 'small'?"),
         ({"architecture": 5}, f"{PRESET_RULE}, but got 5"),

@@ -23,16 +23,16 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "input_file": (set(), set()),
     "supervision": ({"errors", "text"}, set()),
     "exchange": (set(), {"aiohttp"}),
-    "config": ({"errors", "explain"}, {"pydantic"}),
+    "config": ({"errors", "explain", "registry"}, {"pydantic"}),
     "records": ({"config", "explain"}, set()),
     "paths": ({"errors"}, set()),
     "space": (BASE, {"pydantic", "pydantic_core", "ruamel"}),
     "objectives": ({"errors"}, {"jaxtyping", "torch"}),
-    "models": ({"objectives", "config"}, {"jaxtyping", "torch"}),
+    "models": ({"config", "errors", "objectives", "registry"}, {"jaxtyping", "numpy", "torch"}),
     "images": ({"config", "errors", "exchange", "input_file"}, {"numpy", "sklearn", "torchvision"}),
     "data": ({"config", "images"}, {"jaxtyping", "torch"}),
     "training": (
-        {*MATHS, "config", "errors", "input_file", "records"},
+        {*(MATHS - {"objectives"}), "config", "errors", "input_file", "records", "registry"},
         {"pydantic", "pydantic_core", "safetensors", "torch"},
     ),
     "store": (
@@ -48,7 +48,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {"jinja2", "matplotlib", "numpy", "pandas"},
     ),
     "article": (
-        {*BASE, "objectives", "report", "space", "statistics", "store", "training"},
+        {*BASE, "objectives", "report", "space", "statistics", "store"},
         {"jaxtyping", "numpy", "pandas", "pydantic", "torch"},
     ),
     "sweep": (

@@ -40,13 +40,19 @@ _ELSEWHERE = {  # words of other programs' sweeps
 
 @dataclass(frozen=True)
 class OneOf:
-    """What `Literal` is, of words that are only known when the program runs: `Annotated[str, OneOf(METRICS)]`."""
+    """What `Literal` is, of words that are only known when the program runs: `Annotated[str, OneOf(METRICS)]`.
+
+    With a `pattern` all that it matches is valid: the words, and others.
+    """
 
     words: tuple[str, ...]
+    pattern: str = ""
 
     def __get_pydantic_core_schema__(self, _: object, __: object) -> CoreSchema:
-        """Only these words are valid."""
-        return core_schema.literal_schema(list(self.words))
+        """Only these words are valid, or what the pattern matches."""
+        return (
+            core_schema.str_schema(pattern=self.pattern) if self.pattern else core_schema.literal_schema([*self.words])
+        )
 
 
 def broken(sentence: str, field: str = "") -> PydanticCustomError:

@@ -29,13 +29,14 @@ Code = str | Callable[..., Any]  # an import path, `package.module:Name`, or wha
 Entry = TypeVar("Entry")
 
 OWN = "package.module:Name of one's own"
-_WORD = r"[A-Za-z_]\w*"
-_OWN = re.compile(rf"{_WORD}(\.{_WORD})*:{_WORD}(\.{_WORD})*", re.ASCII)
+_WORD = "[A-Za-z_][A-Za-z0-9_]*"
+_PATH = rf"{_WORD}(\.{_WORD})*"
+_OWN = rf"{_PATH}:{_PATH}"
 
 
 def is_own(name: str) -> bool:
     """Whether a name has the form of what is not built in."""
-    return _OWN.fullmatch(name) is not None
+    return re.fullmatch(_OWN, name) is not None
 
 
 def loaded(code: Code) -> Any:
@@ -72,9 +73,10 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         """What a name must be, worded to follow "must be"."""
         return f"one of {', '.join(self)}, or {OWN}"
 
-    def names(self, name: str) -> bool:
-        """Whether a name is built in, or has the form of one that is not; nothing is imported."""
-        return name in self or is_own(name)
+    @property
+    def pattern(self) -> str:
+        """What a name looks like, as a regular expression; nothing is imported to know it."""
+        return f"^({'|'.join([*self, _OWN])})$"
 
     def find(self, name: str) -> Entry:
         """The entry of this name, imported where it is not built in; InputError if there is none."""

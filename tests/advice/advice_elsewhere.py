@@ -8,8 +8,12 @@ _LAUNCHER, _SESSION, _JOBS = "cluster/test_launcher.py::", "sweep/test_session.p
 _IMAGES, _READS, _BATCHES = "images/test_images.py::", "images/test_file_reads.py::", "images/test_batches.py::"
 
 OBEYED = {
-    "registry.py:: choose one of them": "test_registry.py::"
-    "test_an_unknown_word_is_refused_with_the_choices_and_the_way_of_ones_own",
+    "a model must be one of torch's modules": "models/test_interface.py::"
+    "test_a_module_that_cannot_be_called_so_is_refused_until_it_can_be",
+    "a model must say how wide its noise is": "models/test_interface.py::"
+    "test_a_module_that_cannot_be_called_so_is_refused_until_it_can_be",
+    "a model must keep nothing but parameters": "models/test_interface.py::"
+    "test_a_module_that_cannot_be_called_so_is_refused_until_it_can_be",
     "a {} of one's own must be importable": "test_registry.py::test_what_cannot_be_imported_is_refused_until_it_can_be",
     "a {} of one's own must be {}, but": "test_registry.py::test_what_is_none_of_its_kind_is_refused_until_it_is_named",
     "resources.alone gives each trial a process": "sweep/test_inline.py::"
@@ -83,7 +87,7 @@ OBEYED = {
     "must answer over SSH": _SSH + "test_a_connection_that_fails_says_what_ssh_says",
     "lacks cluster_name, provider.type": _LAUNCHER + "test_a_file_that_is_none_of_ray_up",
     "check its provider section": _LAUNCHER + "test_a_host_that_is_nowhere",
-    "TMC pairs all samples of an image": "analysis/test_evaluation.py::"
+    "pairs all samples of an image": "analysis/test_evaluation.py::"
     "test_tmc_is_refused_where_its_pairs_need_too_much_memory",
     "a trial must fit into": "sweep/test_pack_run.py::test_a_trial_too_large_even_alone_fails_and_the_others_are_done",
     ": `tmc-sweep run search_spaces/": "article/test_claims.py::"

@@ -91,7 +91,7 @@ def files(**contents: bytes) -> Callable[[Path], object]:
 CASES = [
     Case("samples must be a positive", "evaluate tiny --samples 0", "evaluate tiny --samples {0}", r": (\d+) are"),
     Case(
-        "analysis/evaluation.py:: choose one of them",
+        "registry.py:: choose one of them",
         "evaluate tiny --objective best",
         "evaluate tiny --objective {0} --samples 2",
         r"one of (\w+),",

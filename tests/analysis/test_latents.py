@@ -44,7 +44,7 @@ def test_a_point_is_the_mean_of_the_samples_of_the_last_latent(trained: Trained)
     assert set(rows[0]) == {column.name for column in LATENT_COLUMNS}
     random = trained.generator(Purpose.ANALYSIS_NOISE)
     x = trained.pixels(examples(IWAE).images, Purpose.ANALYSIS_PIXELS)
-    z = trained.model.sample(x, trained.noise(40, 6, random)).zs[1]
+    z = trained.model.sample(trained.parameters, x, trained.noise(40, 6, random))[1]
     assert z.shape == (1, 40, 6, 2)
     np.testing.assert_allclose([[row["x"], row["y"]] for row in rows], z[0].mean(1), rtol=1e-5, atol=1e-6)
     assert [row["image"] for row in rows] == list(range(40))
@@ -65,5 +65,5 @@ def test_which_trials_have_a_plane(fields, there):
 
 
 def test_no_rows_of_a_model_that_is_not_finite(trained: Trained):
-    trained.model.q[1].first.bias.fill_(torch.nan)
+    trained.parameters["q.1.first.bias"].fill_(torch.nan)
     assert latents(trained, examples(IWAE), 3) == []

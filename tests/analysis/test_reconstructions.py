@@ -8,6 +8,7 @@ from analysed import IWAE
 from tmc_sweep.analysis import reconstructions as module
 from tmc_sweep.analysis.reconstructions import first_of_each_class, reconstructions
 from tmc_sweep.analysis.trained import Trained, choose, examples
+from tmc_sweep.models import HierarchicalVAE
 from tmc_sweep.objectives import bernoulli_linear_log_prob
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import RECONSTRUCTION_COLUMNS
@@ -28,8 +29,10 @@ def test_the_first_of_each_class_then_the_second():
 
 def logits(trained: Trained, z: torch.Tensor) -> torch.Tensor:
     """Of each pixel, by the likelihood: log p(the one pixel is white) - log p(all are black)."""
-    (head,) = trained.model.p[0].heads
-    hidden = trained.model.p[0].hidden(z).flatten(1, 2).expand(1, 65, -1, -1).reshape(1, 65, z.shape[2], -1)
+    model = HierarchicalVAE(IWAE).requires_grad_(False)
+    model.load_state_dict(trained.parameters)
+    (head,) = model.p[0].heads
+    hidden = model.p[0].hidden(z).flatten(1, 2).expand(1, 65, -1, -1).reshape(1, 65, z.shape[2], -1)
     images = torch.cat([torch.zeros(1, 64), torch.eye(64)]).unsqueeze(0)
     of_each = bernoulli_linear_log_prob(images, hidden, *head.affine())[0]
     return (of_each[1:] - of_each[:1]).T
@@ -40,7 +43,8 @@ def test_a_reconstruction_is_the_mean_over_samples_of_the_likelihoods_mean(train
     (row,) = reconstructions(trained, examples(IWAE), 1, 5)
     random = trained.generator(Purpose.ANALYSIS_NOISE)
     image = examples(IWAE).images[row["image"]].unsqueeze(0)
-    z = trained.model.sample(trained.pixels(image, Purpose.ANALYSIS_PIXELS), trained.noise(1, 5, random)).zs[0]
+    x, noise = trained.pixels(image, Purpose.ANALYSIS_PIXELS), trained.noise(1, 5, random)
+    z = trained.model.sample(trained.parameters, x, noise)[0]
     expected = logits(trained, z).sigmoid().mean(0) * 255
     assert np.abs(np.frombuffer(row["reconstruction"], np.uint8) - expected.numpy()).max() <= 0.51
     assert row["original"] == image.numpy().tobytes()
@@ -71,5 +75,5 @@ def test_training_brings_reconstructions_closer(stored: SweepPaths):
 
 def test_no_rows_of_a_model_that_is_not_finite(stored: SweepPaths):
     trained = choose(stored).trained(IWAE, "cpu")
-    trained.model.p[0].first.bias.fill_(torch.nan)
+    trained.parameters["p.0.first.bias"].fill_(torch.nan)
     assert reconstructions(trained, examples(IWAE), 20, 5) == []

@@ -21,7 +21,7 @@ def as_in_training(trained: Trained, bound: str) -> float:
     """The bound on the test images with the noise of the epoch's own evaluation: one batch of them all."""
     random = trained.generator(Purpose.TEST_NOISE)
     x = trained.pixels(examples(trained.config).images, Purpose.TEST_PIXELS)
-    return score(trained.model, x, [trained.noise(x.shape[1], trained.config.eval_k, random)], bound).mean().item()
+    return score(trained, x, [trained.noise(x.shape[1], trained.config.eval_k, random)], bound).mean().item()
 
 
 @pytest.mark.parametrize("config", [IWAE, TMC], ids=lambda config: config.objective)

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from tmc_sweep.article.evidence import Trial
-from tmc_sweep.config import OBJECTIVES, TrialConfig
+from tmc_sweep.config import TrialConfig
 from tmc_sweep.records import Status
+from tmc_sweep.registry import BOUNDS
 
 ARTICLE = {"data": "mnist", "objective": "tmc", "architecture": "small", "K": 20, "lr": 1e-3}
 MACHINE = {"device": "cpu", "host": "one", "threads": 1, "engine": "eager", "pack_size": 1, "gpu": 0.0}
@@ -37,7 +38,7 @@ def of(config: TrialConfig, objective: np.ndarray, **changes: Any) -> Trial:
         "beside": 1,
         "process": None,
         "objective": objective,
-        "bounds": dict.fromkeys(OBJECTIVES, objective),
+        "bounds": dict.fromkeys(BOUNDS, objective),
         "seconds": np.full(len(objective), 2.0),
         "accuracy": None,
         "evaluations": {},

@@ -25,8 +25,9 @@ from advice_messages import MESSAGES  # noqa: E402
 from command import command  # noqa: E402
 
 from tmc_sweep.cli.app import app  # noqa: E402
-from tmc_sweep.config import OBJECTIVES, PRESETS, TrialConfig  # noqa: E402
+from tmc_sweep.config import PRESETS, TrialConfig  # noqa: E402
 from tmc_sweep.data import Split, load  # noqa: E402
+from tmc_sweep.registry import BOUNDS  # noqa: E402
 from tmc_sweep.training import Pack, TrialState  # noqa: E402
 from tmc_sweep.training.provenance import processor  # noqa: E402
 
@@ -55,7 +56,7 @@ def hashes_text() -> str:
     """The hashes of every preset and objective, and what they hold for."""
     torch.set_num_threads(1)
     by = {"processor": processor(), "torch": torch.__version__, "threads": 1, "steps": STEPS, "fields": FIELDS}
-    trained = {f"{preset} {objective}": hashes(preset, objective) for preset, objective in product(PRESETS, OBJECTIVES)}
+    trained = {f"{preset} {objective}": hashes(preset, objective) for preset, objective in product(PRESETS, BOUNDS)}
     return json.dumps({**by, "sha256": trained}, indent=1) + "\n"
 
 

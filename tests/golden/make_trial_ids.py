@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
-from tmc_sweep.config import OBJECTIVES, PRESETS, TrialConfig
+from tmc_sweep.config import PRESETS, TrialConfig
 from tmc_sweep.errors import InputError
+from tmc_sweep.registry import BOUNDS
 from tmc_sweep.space import load
 
 HERE = Path(__file__).parent
@@ -18,7 +19,7 @@ VALUES: dict[str, list[object]] = {
     "test_images": [1, 100, 360, 10_000],
     "validation_images": [1, 100, 5000],
     "binarize": ["none", "static"],
-    "objective": list(OBJECTIVES),
+    "objective": list(BOUNDS),
     "architecture": [
         *PRESETS,
         {"latents": [12, 4]},
@@ -51,8 +52,8 @@ def of_files() -> Iterator[TrialConfig]:
 
 def drawn() -> Iterator[dict[str, object]]:
     """Presets and estimators by objective, each value of each field beside defaults, then some at random, for ever."""
-    yield from ({"architecture": name, "objective": bound} for name, bound in product(PRESETS, OBJECTIVES))
-    for bound, gradient, proposal in product(OBJECTIVES, VALUES["gradient"], VALUES["proposal"]):
+    yield from ({"architecture": name, "objective": bound} for name, bound in product(PRESETS, BOUNDS))
+    for bound, gradient, proposal in product(BOUNDS, VALUES["gradient"], VALUES["proposal"]):
         yield {"objective": bound, "gradient": gradient, "proposal": proposal}
     yield from ({name: value} for name, values in VALUES.items() for value in values)
     generator = random.Random(0)

@@ -24,7 +24,7 @@ def pyros(config: TrialConfig, model: HierarchicalVAE, x: Tensor) -> tuple[Value
     with pyro.validation_enabled(False):  # pixels between 0 and 1
         value, gradients = with_gradients(-theirs(x), dict(theirs.named_parameters()))
     zs = [z.detach().flatten(0, -3).transpose(0, 1) for z in theirs.zs]
-    conditionals = model.sample(x.unsqueeze(0), [z.unsqueeze(0) for z in zs]).conditionals  # which depend on x only
+    conditionals = model.propose(x.unsqueeze(0), [z.unsqueeze(0) for z in zs]).conditionals  # which depend on x only
     noise = [((z - mean) / std).detach()[0] for z, (mean, std) in zip(zs, conditionals, strict=True)]
     ours = {name: value.T if name.endswith("weight") else value.unsqueeze(0) for name, value in gradients.items()}
     return (value, ours), noise
@@ -42,8 +42,8 @@ def test_value_and_gradient_are_pyros_and_the_enumerations(latents: list[int], K
 
     weights = {name: weight[0].detach().requires_grad_() for name, weight in model.named_parameters()}
     enumerated = reference.enumerated_tmc(*reference.factors(config, weights, x, noise)[1:]).sum()
-    images, proposal = x.unsqueeze(0), model.sample(x.unsqueeze(0), [eps.unsqueeze(0) for eps in noise])
-    value, gradients = with_gradients(tmc(*model.factors(images, proposal)).sum(), dict(model.named_parameters()))
+    factors = model(x.unsqueeze(0), [eps.unsqueeze(0) for eps in noise])
+    value, gradients = with_gradients(tmc(*factors).sum(), dict(model.named_parameters()))
     ours = value, {name: gradient[0] for name, gradient in gradients.items()}
     for other in (expected, with_gradients(enumerated, weights)):
         torch.testing.assert_close(ours, other, rtol=1e-9, atol=1e-9)

@@ -77,7 +77,7 @@ def gradients(model: HierarchicalVAE, config: TrialConfig, gradient: str) -> tup
     members = len(model.p[0].first.weight)
     x = torch.rand(4, config.n_features, generator=generator, dtype=torch.float64).expand(members, -1, -1)
     noise = [torch.randn(members, 4, config.K, 2, generator=generator, dtype=torch.float64) for _ in model.latents]
-    factors = model.factors(x, model.sample(x, noise), pairs=config.objective == "tmc", gradient=gradient)
+    factors = model(x, noise, pairs=config.objective == "tmc", gradient=gradient)
     bound = BOUNDS[config.objective](*factors)
     model.zero_grad()
     (-bound.sum()).backward()

@@ -72,7 +72,7 @@ def test_samples_and_factors_equal_the_naive_reference(fields: dict[str, object]
     config = configured(**fields)
     model, (x, noise) = model_of(config, 2).double(), inputs(config, 2)
     x, noise = x.double(), [eps.double() for eps in noise]
-    proposal = model.sample(x, noise)
+    proposal = model.propose(x, noise)
     log_p, log_q = model.factors(x, proposal)
     for member in range(2):
         expected = reference.factors(config, parameters_of(model, member), x[member], [eps[member] for eps in noise])
@@ -84,7 +84,7 @@ def test_samples_and_factors_equal_the_naive_reference(fields: dict[str, object]
 def test_without_pairs_the_factors_are_the_diagonals(fields: dict[str, object]):
     config = configured(**fields)
     model, (x, noise) = model_of(config), inputs(config)
-    proposal = model.sample(x, noise)
+    proposal = model.propose(x, noise)
     for with_pairs, without in zip(model.factors(x, proposal), model.factors(x, proposal, pairs=False), strict=True):
         for table, diagonal in zip(with_pairs, without, strict=True):
             if 1 not in table.shape[-2:]:
@@ -96,15 +96,15 @@ def test_without_pairs_the_factors_are_the_diagonals(fields: dict[str, object]):
 def test_sample_k_depends_on_its_own_ancestors_only(proposal: str):
     config = configured(proposal=proposal)
     model, (x, noise) = model_of(config), inputs(config)
-    before = model.sample(x, noise).zs
+    before = model.sample(x, noise)
     noise[0][0, 1, 2, 0] += 1.0  # image 1, sample 2 of z_1
-    changed = [(new != old).any(-1) for new, old in zip(model.sample(x, noise).zs, before, strict=True)]
+    changed = [(new != old).any(-1) for new, old in zip(model.sample(x, noise), before, strict=True)]
     for level, moved in enumerate(changed):
         assert moved.nonzero().tolist() == ([[0, 1, 2]] if level == 0 or proposal == "nonfactorised" else [])
 
 
 def scores(model: HierarchicalVAE, x: Tensor, noise: list[Tensor]) -> Tensor:
-    log_p, log_q = model.factors(x, model.sample(x, noise))
+    log_p, log_q = model(x, noise)
     return sum(factor.sum((-1, -2)) for factor in (*log_p, *log_q))  # [member, batch]
 
 
@@ -121,7 +121,7 @@ def test_no_gradient_leaks_between_members_or_images():
 def test_gradients_flow_through_the_samples_into_the_encoder():
     config = configured()
     model, (x, noise) = model_of(config), inputs(config)
-    model.factors(x, model.sample(x, noise))[0][0].sum().backward()  # log p(x | z_1) alone
+    model(x, noise)[0][0].sum().backward()  # log p(x | z_1) alone
     assert model.q[0].first.weight.grad.any()
 
 

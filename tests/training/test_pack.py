@@ -132,7 +132,7 @@ def test_a_member_is_left_as_it_was_before_the_fatal_step(digits: Images):
 def test_a_gradient_that_is_not_finite_ends_a_member_whose_objective_still_is(digits: Images):
     pack = pack_of(digits, configured(seed=0), configured(seed=1))
     of_second = torch.tensor([0.0, math.nan])[:, None, None]
-    pack.model.p[0].first.weight.register_hook(lambda gradient: gradient + of_second)
+    pack.parameters["p.0.first.weight"].register_hook(lambda gradient: gradient + of_second)
     first, second = pack.train_epoch()
     assert not first.diverged
     assert all(math.isnan(value) for value in second.outcome() if value is not None)

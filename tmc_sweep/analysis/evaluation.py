@@ -3,7 +3,8 @@
 With S samples of each latent, per image: ELBO is the mean of S log w, IWAE the log of the mean of S w, TMC the log of
 the mean over all Sⁿ combinations (objectives/bounds.py). The means inside of the logarithms are unbiased estimates of
 p(x), so IWAE and TMC are expected below log p(x), by ever less as S grows. ELBO and IWAE pass over their samples in
-blocks; TMC pairs all samples of two latents, so its memory grows with S².
+blocks; TMC pairs all samples of two latents, so its memory grows with S². A bound of one's own is
+given all samples at once, since nothing is known of how it may be taken apart; if it needs pairs, so does its memory.
 
 Blocks follow from the configuration, the bound and S alone, and their noise is drawn one after the other from one
 generator: a value depends on no machine's memory. Trials of one seed, shape and epoch see the same noise.
@@ -24,16 +25,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tmc_sweep.analysis.trained import Chosen, Trained, device_named, examples
-from tmc_sweep.config import OBJECTIVES, Objective, TrialConfig
+from tmc_sweep.config import TrialConfig
 from tmc_sweep.errors import InputError
-from tmc_sweep.explain import did_you_mean
-from tmc_sweep.models import HierarchicalVAE
-from tmc_sweep.objectives import chain_log_weights, tmc
+from tmc_sweep.models import outline
+from tmc_sweep.objectives import chain_log_weights
+from tmc_sweep.registry import BOUNDS, loaded
 from tmc_sweep.store.artefacts import EVALUATIONS, read_artefact, upsert
 from tmc_sweep.training.randomness import Purpose
 
 _LOGITS = 2**23  # at a time: 32 MiB, and about four times that with what is made of them
 _SAMPLES = 256  # of an image at a time, for ELBO and IWAE
+_PAIRED_SAMPLES = 50  # the same, where a model pairs them nevertheless
+_JOINED = ("elbo", "iwae")  # means over samples, inside or outside of a logarithm
 _PAIR_BYTES = 2**28  # of TMC's pairs at a time, where one image's are no more
 _MOST_PAIR_BYTES = 2**32  # of one image
 
@@ -58,17 +61,18 @@ def evaluate(
     Rows of the same epoch, bound and number of samples are not computed again. May run beside the sweep. InputError if
     there is no such bound or device, or a trial needs too much memory; StorageError if a checkpoint is not its trial's.
     """
-    objective, device = _checked(bound, samples), device_named(device)
+    _check(bound, samples)
+    device = device_named(device)
     known = set(read_artefact(EVALUATIONS, chosen.paths)[list(EVALUATIONS.key)].itertuples(index=False, name=None))
     left = [config for config, epoch in chosen.epochs.items() if (config.trial_id, epoch, bound, samples) not in known]
     for config in left:  # before hours of work, not after
-        block_shape(config, objective, samples)
+        block_shape(config, bound, samples)
         chosen.trained(config, "cpu")
     epochs = {config.trial_id: epoch for config, epoch in chosen.epochs.items()}
     for position, config in enumerate(left, 1):
         trained = chosen.trained(config, device)
         told = partial(_tell, listener, EvaluationProgress(config, position, len(left), 0.0))
-        upsert(EVALUATIONS, chosen.paths, [_row(trained, objective, samples, told)])
+        upsert(EVALUATIONS, chosen.paths, [_row(trained, bound, samples, told)])
         epochs[config.trial_id] = trained.epoch
     stored = read_artefact(EVALUATIONS, chosen.paths)
     asked = (stored["bound"] == bound) & (stored["samples"] == samples)
@@ -84,7 +88,7 @@ def _tell(listener: Listener, progress: EvaluationProgress, share: float) -> Non
 def bounds_of(
     trained: Trained,
     images: UInt8[Tensor, "n features"],
-    bound: Objective,
+    bound: str,
     samples: int,
     told: Callable[[float], None] = lambda _: None,
 ) -> NDArray[np.float64]:
@@ -98,60 +102,66 @@ def bounds_of(
         noise = (
             trained.noise(x.shape[1], min(n_samples, samples - first), random) for first in range(0, samples, n_samples)
         )
-        found.append(score(trained.model, x, noise, scored)[0])
+        found.append(score(trained, x, noise, scored)[0])
         done += x.shape[1]
         told(done / len(images))
     return torch.cat(found).cpu().numpy()
 
 
 def score(
-    model: HierarchicalVAE,
+    trained: Trained,
     x: Float[Tensor, "member batch features"],
     noise: Iterable[Sequence[Float[Tensor, "member batch k _"]]],
-    bound: Objective,
+    bound: str,
 ) -> Float64[Tensor, "member batch"]:
-    """The bound of each image on all the noise, which comes in blocks of samples; TMC takes a single one.
+    """The bound of each image on all the noise, which comes in blocks of samples; all but ELBO and IWAE take one.
 
     Equal, less rounding, to the bound on the blocks concatenated; they are put together in float64.
     """
-    if bound == "tmc":
+    model, parameters = trained.model, trained.parameters
+    if bound not in _JOINED:
         (only,) = noise
-        return tmc(*model.factors(x, model.sample(x, only))).double()
+        entry = BOUNDS.find(bound)
+        value: Tensor = loaded(entry.function)(*model.factors(parameters, x, only, pairs=entry.needs_pairs))
+        return value.double()
     parts, n = [], 0
     for block in noise:
-        log_w = chain_log_weights(*model.factors(x, model.sample(x, block), pairs=False)).double()
+        log_w = chain_log_weights(*model.factors(parameters, x, block, pairs=False)).double()
         parts.append(log_w.logsumexp(-1) if bound == "iwae" else log_w.sum(-1))
         n += log_w.shape[-1]
     all_parts = torch.stack(parts, -1)
     return all_parts.logsumexp(-1) - math.log(n) if bound == "iwae" else all_parts.sum(-1) / n
 
 
-def block_shape(config: TrialConfig, bound: Objective, samples: int) -> tuple[int, int]:
-    """Images, and samples of each, to score at a time; InputError if TMC would take too much memory for one image."""
-    if _scored(config, bound) != "tmc":
-        at_once = min(samples, _SAMPLES)
-        return max(1, _LOGITS // (at_once * config.n_features)), at_once
+def block_shape(config: TrialConfig, bound: str, samples: int) -> tuple[int, int]:
+    """Images, and samples of each, to score at a time; InputError if pairs would take too much memory for one image."""
+    bound, model = _scored(config, bound), outline(config)
+    if bound in _JOINED:
+        samples = min(samples, _SAMPLES if model.gives_diagonals else _PAIRED_SAMPLES)
+    at_once = _LOGITS // (samples * config.n_features)
+    if bound in _JOINED or (model.gives_diagonals and not BOUNDS.find(bound).needs_pairs):
+        return max(1, at_once), samples
     pairs = _pair_bytes(config, samples)
     if pairs > _MOST_PAIR_BYTES:
         most = math.isqrt(_MOST_PAIR_BYTES // _pair_bytes(config, 1))
         raise InputError(
-            f"TMC pairs all samples of an image, so it must have at most {most} in trial {config.trial_id}, but got "
-            f"{samples}: ask for fewer, or for iwae, which has no limit"
+            f"{bound.upper() if bound in BOUNDS else bound} pairs all samples of an image, so it must have at most "
+            f"{most} in trial {config.trial_id}, but got {samples}: ask for fewer, or for iwae, which has no limit"
         )
-    return max(1, min(_LOGITS // (samples * config.n_features), _PAIR_BYTES // pairs)), samples
+    return max(1, min(at_once, _PAIR_BYTES // pairs)), samples
 
 
 def _pair_bytes(config: TrialConfig, samples: int) -> int:
     """TMC's memory for the pairs of one image: 2 (n - 1) factors in float32, one in float64 and what is made of it."""
-    return (8 * (len(config.architecture.latents) - 1) + 20) * samples**2
+    return (8 * (len(outline(config).latents) - 1) + 20) * samples**2
 
 
-def _scored(config: TrialConfig, bound: Objective) -> Objective:
+def _scored(config: TrialConfig, bound: str) -> str:
     """TMC of one latent is IWAE, whose samples may come in blocks."""
-    return "iwae" if bound == "tmc" and len(config.architecture.latents) == 1 else bound
+    return "iwae" if bound == "tmc" and len(outline(config).latents) == 1 else bound
 
 
-def _row(trained: Trained, bound: Objective, samples: int, told: Callable[[float], None]) -> dict[str, object]:
+def _row(trained: Trained, bound: str, samples: int, told: Callable[[float], None]) -> dict[str, object]:
     started = time.perf_counter()
     values = bounds_of(trained, examples(trained.config, trained.device).images, bound, samples, told)
     finite = bool(np.isfinite(values).all())
@@ -169,10 +179,7 @@ def _row(trained: Trained, bound: Objective, samples: int, told: Callable[[float
     }
 
 
-def _checked(bound: str, samples: int) -> Objective:
-    if bound not in OBJECTIVES:
-        hint = did_you_mean(bound, OBJECTIVES) or ": choose one of them"
-        raise InputError(f"a bound must be one of {', '.join(OBJECTIVES)}, but got {bound!r}{hint}")
+def _check(bound: str, samples: int) -> None:
+    BOUNDS.find(bound)
     if samples < 1:
         raise InputError(f"samples must be a positive integer, but got {samples}: 5000 are usual")
-    return bound

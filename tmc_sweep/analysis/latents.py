@@ -12,6 +12,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from tmc_sweep.analysis.trained import Examples, Trained
 from tmc_sweep.config import TrialConfig
+from tmc_sweep.models import outline
 from tmc_sweep.training.randomness import Purpose
 
 NEIGHBOURS = 10
@@ -20,7 +21,7 @@ _SAMPLES = 2**17  # of an image each, at a time
 
 def has_plane(config: TrialConfig) -> bool:
     """Whether the trial's last latent is a point in a plane, and there are enough images for a vote."""
-    return config.architecture.latents[-1] == 2 and config.test_images > NEIGHBOURS
+    return outline(config).latents[-1] == 2 and config.test_images > NEIGHBOURS
 
 
 @torch.no_grad()
@@ -30,7 +31,7 @@ def latents(trained: Trained, examples: Examples, samples: int) -> list[dict[str
     pixels = trained.pixels(examples.images, Purpose.ANALYSIS_PIXELS)
     means = []
     for x in pixels.split(max(1, _SAMPLES // samples), dim=1):
-        last = trained.model.sample(x, trained.noise(x.shape[1], samples, random)).zs[-1]
+        last = trained.model.sample(trained.parameters, x, trained.noise(x.shape[1], samples, random))[-1]
         means.append(last.double().mean(-2)[0])
     points = torch.cat(means).cpu().numpy()
     if not np.isfinite(points).all():

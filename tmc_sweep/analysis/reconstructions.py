@@ -48,7 +48,5 @@ def reconstructions(trained: Trained, examples: Examples, n_images: int, samples
 
 
 def _mean_pixels(trained: Trained, x: Tensor, samples: int, random: Generator) -> Tensor:
-    z = trained.model.sample(x, trained.noise(x.shape[1], samples, random)).zs[0]
-    (logits,) = trained.model.p[0](z)
-    mean: Tensor = logits.sigmoid().mean(-2)[0]
-    return mean
+    z = trained.model.sample(trained.parameters, x, trained.noise(x.shape[1], samples, random))[0]
+    return trained.model.decode(trained.parameters, z).mean(-2)[0]

@@ -15,7 +15,7 @@ from tmc_sweep.config import EarlierConfig, TrialConfig
 from tmc_sweep.data import Split, batch, load
 from tmc_sweep.errors import CannotRunError, InputError, StorageError, command
 from tmc_sweep.explain import did_you_mean
-from tmc_sweep.models import HierarchicalVAE
+from tmc_sweep.models import Model, Parameters, build
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import fixed_values
 from tmc_sweep.store.checkpoints import CheckpointFiles
@@ -36,17 +36,15 @@ class Trained:
 
     config: TrialConfig
     epoch: int
-    model: HierarchicalVAE
+    model: Model
+    parameters: Parameters  # of one member
     device: str
 
     @classmethod
     def of(cls, state: TrialState, device: str = "cpu") -> Self:
         """The model in a state; the two share no memory."""
-        with torch.device("meta"):
-            model = HierarchicalVAE(state.config)
-        values = {name: value.unsqueeze(0).to(device, copy=True) for name, value in state.parameters.items()}
-        model.load_state_dict(values, assign=True)
-        return cls(state.config, state.epoch, model.requires_grad_(False), device)
+        values = {name: value.detach().unsqueeze(0).to(device, copy=True) for name, value in state.parameters.items()}
+        return cls(state.config, state.epoch, build(state.config), values, device)
 
     def row(self) -> dict[str, object]:
         """What every row of an artefact table begins with."""

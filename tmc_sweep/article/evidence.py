@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tmc_sweep.config import OBJECTIVES
 from tmc_sweep.records import CELL_COLUMNS, ENDED_EARLY, Status
+from tmc_sweep.registry import BOUNDS
 from tmc_sweep.report.processes import Process, processes
 from tmc_sweep.report.tables import SweepTables
 from tmc_sweep.store.read import plain_rows
@@ -18,7 +18,7 @@ Array = NDArray[np.float64]
 
 LAST = 50  # epochs of the article's statistic
 _CELL = [column.name for column in CELL_COLUMNS]
-_CURVES = ["test_objective", *(f"test_{bound}" for bound in OBJECTIVES), "epoch_seconds"]
+_CURVES = ["test_objective", *(f"test_{bound}" for bound in BOUNDS), "epoch_seconds"]
 _MACHINE = ["device", "host", "processor", "threads", "engine", "pack_size", "gpu"]
 
 
@@ -94,7 +94,7 @@ def _trial(
         beside=row["beside"],
         process=row["process"],
         objective=objective,
-        bounds=dict(zip(OBJECTIVES, bounds, strict=True)),
+        bounds=dict(zip(BOUNDS, bounds, strict=True)),
         seconds=timed["epoch_seconds"].to_numpy(np.float64),
         accuracy=None if latents is None else _accuracy(latents),
         evaluations={} if evaluations is None else _values(evaluations),

@@ -21,7 +21,7 @@ from torch import Generator, Tensor
 from tmc_sweep.config import Objective
 from tmc_sweep.errors import InputError
 from tmc_sweep.objectives import normal_log_prob, normal_log_prob_pairs
-from tmc_sweep.training.pack import BOUNDS
+from tmc_sweep.registry import BOUNDS, loaded
 
 Kind = Literal["nonfactorised", "factorised"]
 
@@ -81,7 +81,7 @@ def _below(
         noise = [torch.randn(n, k, 1, generator=random, dtype=torch.float64) for _ in range(latents)]
         factors = _factors(proposal, noise, shift, spread)
         for name, bound in BOUNDS.items():
-            found[name].append(LOG_EVIDENCE - bound(*factors))
+            found[name].append(LOG_EVIDENCE - loaded(bound.function)(*factors))
     return {name: torch.cat(parts) for name, parts in found.items()}
 
 

@@ -14,6 +14,7 @@ from tmc_sweep.cli.forward import forward, on_cluster
 from tmc_sweep.cli.terminal import bar, messages, show, tell
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
+from tmc_sweep.registry import BOUNDS
 from tmc_sweep.statistics.labels import label, telling_fields
 from tmc_sweep.text import visible
 
@@ -32,7 +33,7 @@ Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda; auto i
 @app.command()
 def evaluate(
     name: Name,
-    objective: Annotated[str, typer.Option("--objective", help="Bound: elbo, iwae or tmc.")] = "iwae",
+    objective: Annotated[str, typer.Option("--objective", help=f"Bound: {BOUNDS.rule}.")] = "iwae",
     samples: Annotated[int, typer.Option("--samples", help="Samples per latent.")] = 5000,
     trial: Trials = None,
     device: Device = "auto",

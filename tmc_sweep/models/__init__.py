@@ -1,5 +1,15 @@
-"""Recognition and generative stacks, from images to log-probability factors."""
+"""Models: images and noise to log-probability factors, by pure functions of the parameters."""
 
-from tmc_sweep.models.vae import HierarchicalVAE, Proposal, count_parameters, parameter_shapes
+from tmc_sweep.models.interface import Model, Parameters, build, count_parameters, initial, outline
+from tmc_sweep.models.vae import HierarchicalVAE, Proposal
 
-__all__ = ["HierarchicalVAE", "Proposal", "count_parameters", "parameter_shapes"]
+__all__ = [
+    "HierarchicalVAE",
+    "Model",
+    "Parameters",
+    "Proposal",
+    "build",
+    "count_parameters",
+    "initial",
+    "outline",
+]

@@ -7,7 +7,6 @@ only scores them. x is encoded once, not K times. Tensors are [member, batch, sa
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import NamedTuple, cast
 
 import torch
@@ -15,7 +14,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor, nn
 from torch.func import functional_call
 
-from tmc_sweep.config import Gradient, TrialConfig, fields_of
+from tmc_sweep.config import Gradient, TrialConfig
 from tmc_sweep.models.layers import MIN_STD, Conditional, PackedLinear, positive_std
 from tmc_sweep.objectives import (
     bernoulli_linear_log_prob,
@@ -83,7 +82,30 @@ class HierarchicalVAE(nn.Module):
             self.prior_mean[member] = 0.0
             self.prior_raw_std[member] = _RAW_UNIT_STD
 
+    def forward(
+        self,
+        x: Float[Tensor, "member batch features"],
+        noise: Sequence[Float[Tensor, "member batch k _"]],
+        *,
+        pairs: bool = True,
+        gradient: Gradient = "std",
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """The factors of samples that are drawn with this noise."""
+        return self.factors(x, self.propose(x, noise), pairs=pairs, gradient=gradient)
+
     def sample(
+        self, x: Float[Tensor, "member batch features"], noise: Sequence[Float[Tensor, "member batch k _"]]
+    ) -> list[Float[Tensor, "member batch k _"]]:
+        """Samples of each latent."""
+        return self.propose(x, noise).zs
+
+    def decode(self, z: Float[Tensor, "member batch k width"]) -> Float[Tensor, "member batch k features"]:
+        """The mean of p(x | z_1)."""
+        (logits,) = self.p[0](z)
+        mean: Tensor = logits.sigmoid()
+        return mean
+
+    def propose(
         self, x: Float[Tensor, "member batch features"], noise: Sequence[Float[Tensor, "member batch k _"]]
     ) -> Proposal:
         """Draw z_l^k = mean(z_{l-1}^k) + std(z_{l-1}^k)·noise_l^k, level by level; gradients flow through."""
@@ -154,19 +176,3 @@ class HierarchicalVAE(nn.Module):
 
 def _normal_log_prob_diagonal(z: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     return normal_log_prob(z, mean, std).unsqueeze(-2)
-
-
-def parameter_shapes(config: TrialConfig) -> dict[str, torch.Size]:
-    """Name and shape of one member's parameters, without allocating them."""
-    with torch.device("meta"):
-        return {name: parameter.shape[1:] for name, parameter in HierarchicalVAE(config).named_parameters()}
-
-
-def count_parameters(config: TrialConfig) -> int:
-    """Trained values of one member."""
-    return _count_parameters(TrialConfig(**{name: getattr(config, name) for name in fields_of("shape", "data")}))
-
-
-@lru_cache
-def _count_parameters(config: TrialConfig) -> int:
-    return sum(shape.numel() for shape in parameter_shapes(config).values())

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.errors import NewerError, StorageError
-from tmc_sweep.models import parameter_shapes
+from tmc_sweep.models import outline
 from tmc_sweep.records import EpochRecord
 from tmc_sweep.training.state import TrialState
 
@@ -90,7 +90,7 @@ def _assembled(tensors: dict[str, Tensor], history: list[EpochRecord], config: T
 
 
 def _check_complete(state: TrialState) -> None:
-    shapes = parameter_shapes(state.config)
+    shapes = outline(state.config).shapes
     moments = {name: dict.fromkeys(("exp_avg", "exp_avg_sq"), shape) | {"step": ()} for name, shape in shapes.items()}
     found = {name: {field: tensor.shape for field, tensor in fields.items()} for name, fields in state.adam.items()}
     if {name: tensor.shape for name, tensor in state.parameters.items()} != shapes:

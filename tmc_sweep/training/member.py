@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.optim.adam import adam
 
-from tmc_sweep.models import HierarchicalVAE
+from tmc_sweep.models import Parameters
 from tmc_sweep.training.state import TrialState
 
 ADAM_BETAS = (0.9, 0.999)
@@ -77,19 +77,19 @@ class Member:
         )
 
 
-def stacked(states: Sequence[TrialState], device: str) -> tuple[HierarchicalVAE, list[Member]]:
-    """The states' model, its parameters [member, …], and its members, sharing memory of their own."""
-    with torch.device("meta"):
-        model = HierarchicalVAE(states[0].config, len(states))
-    shapes = {name: parameter.shape[1:] for name, parameter in model.named_parameters()}
+def stacked(
+    states: Sequence[TrialState], shapes: Mapping[str, torch.Size], device: str
+) -> tuple[Parameters, list[Member]]:
+    """The states' parameters, [member, …] by name, and their members, sharing memory of their own."""
     rows = torch.stack([_row([state.parameters[name] for name in shapes]) for state in states]).to(device)
-    model.load_state_dict(_views(rows, shapes), assign=True)
-    return model, [Member(row, shapes, state) for row, state in zip(rows, states, strict=True)]
+    parameters = {name: value.detach().requires_grad_() for name, value in _views(rows, shapes).items()}
+    return parameters, [Member(row, shapes, state) for row, state in zip(rows, states, strict=True)]
 
 
-def gradient_rows(model: HierarchicalVAE) -> Tensor:
-    """The gradients of all parameters, [member, value]."""
-    return torch.cat([parameter.grad.flatten(1) for parameter in model.parameters() if parameter.grad is not None], 1)
+def gradient_rows(loss: Tensor, parameters: Parameters) -> Tensor:
+    """The loss's gradients by all parameters, [member, value]."""
+    gradients = torch.autograd.grad(loss, list(parameters.values()), materialize_grads=True)
+    return torch.cat([gradient.flatten(1) for gradient in gradients], 1)
 
 
 def _row(values: Sequence[Tensor]) -> Tensor:

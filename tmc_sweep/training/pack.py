@@ -14,21 +14,16 @@ from typing import Any, Literal
 import torch
 from torch import Generator, Tensor
 
-from tmc_sweep.config import OBJECTIVES, EarlierConfig, Gradient, Objective, TrialConfig, fields_of
+from tmc_sweep.config import EarlierConfig, Gradient, TrialConfig, fields_of
 from tmc_sweep.data import Split, batch
 from tmc_sweep.errors import InputError
-from tmc_sweep.models import HierarchicalVAE
-from tmc_sweep.objectives import elbo, iwae, tmc
+from tmc_sweep.models import Model, build, outline
 from tmc_sweep.records import EpochRecord
+from tmc_sweep.registry import BOUNDS
 from tmc_sweep.training.member import Member, gradient_rows, stacked
 from tmc_sweep.training.randomness import Purpose, binarized, generator, sample_noise
 from tmc_sweep.training.state import TrialState
 
-BOUNDS: dict[Objective, Callable[[Sequence[Tensor], Sequence[Tensor]], Tensor]] = {
-    "elbo": elbo,
-    "iwae": iwae,
-    "tmc": tmc,
-}
 Engine = Literal["eager", "compiled"]
 _NAN = float("nan")
 
@@ -46,11 +41,11 @@ def check_trainable(config: TrialConfig) -> None:
 def pack_key(config: TrialConfig) -> str:
     """Equal for trials that can train in one pack: all fields but those each member keeps for itself.
 
-    Trials with a width that is not a multiple of 4 train alone: their last bits depend on who else is in the pack.
+    Trials whose model is written for one train alone, as do those with a width that is not a multiple of 4: their last
+    bits depend on who else is in the pack.
     """
-    architecture = config.architecture
-    widths = (*architecture.latents, *architecture.q_hidden, *architecture.p_hidden)
-    alone = any(width % 4 for width in widths)
+    model = outline(config)
+    alone = not model.packed or any(shape[-1] % 4 for shape in model.shapes.values())
     return config.trial_id if alone else config.model_dump_json(exclude={*fields_of("run", "member")})
 
 
@@ -77,8 +72,9 @@ class Pack:
         self.data = data
         self.device = device
         self.attempts = list(attempts) or [1] * len(states)
-        self.model, self.members = stacked(states, device)
-        self._score = _compiled(device) if engine == "compiled" else _score
+        self.model = build(self.config, len(states))
+        self.parameters, self.members = stacked(states, self.model.shapes, device)
+        self._score = _compiled(self.model, device) if engine == "compiled" else self.model.score
         self._should_stop = should_stop
 
     @property
@@ -150,18 +146,16 @@ class Pack:
         for index in self._unless_stopped(batches):
             x = binarized(batch(images, index), self.config.binarize, pixels)
             bound = self._bounds(x, self.config.K, noise, (objective,), self.config.gradient)[objective]
-            self.model.zero_grad()
-            (-bound.sum()).backward()
+            gradients = gradient_rows(-bound.sum(), self.parameters)
             total = bound.detach().double().sum(-1)
             totals += total.cpu()
-            norms += self._step(total.isfinite())
+            norms += self._step(gradients, total.isfinite())
             if all(member.diverged for member in self.members):
                 break
         return totals / len(images), norms / len(batches)
 
-    def _step(self, finite_objectives: Tensor) -> Tensor:
+    def _step(self, gradients: Tensor, finite_objectives: Tensor) -> Tensor:
         """Each member's Adam step, unless it has diverged; the norms of the members' gradients."""
-        gradients = gradient_rows(self.model)
         steps = zip(self.members, gradients, finite_objectives, strict=True)
         return torch.stack([member.step(gradient, finite) for member, gradient, finite in steps])
 
@@ -172,10 +166,11 @@ class Pack:
             return {}
         noise, pixels = (self._generators(purpose, self.device) for purpose in (of_noise, of_pixels))
         order = torch.arange(len(images), device=self.device).expand(len(self.members), -1)
-        totals = {name: torch.zeros(len(self.members), dtype=torch.float64) for name in OBJECTIVES}
+        names = tuple(dict.fromkeys((*BOUNDS, self.config.objective)))
+        totals = {name: torch.zeros(len(self.members), dtype=torch.float64) for name in names}
         for index in self._unless_stopped(order.split(self.config.batch_size, dim=1)):
             x = binarized(batch(images, index), self.config.binarize, pixels)
-            for name, bound in self._bounds(x, self.config.eval_k, noise, OBJECTIVES).items():
+            for name, bound in self._bounds(x, self.config.eval_k, noise, names).items():
                 totals[name] += bound.double().sum(-1).cpu()
         return {name: total / len(images) for name, total in totals.items()}
 
@@ -184,12 +179,12 @@ class Pack:
         x: Tensor,
         k: int,
         generators: Sequence[Generator],
-        names: Sequence[Objective],
+        names: Sequence[str],
         gradient: Gradient = "std",
-    ) -> dict[Objective, Tensor]:
+    ) -> dict[str, Tensor]:
         """The named bounds per image, [member, batch], on one set of samples."""
         noise = sample_noise(x.shape[1], k, self.model.latents, generators)
-        return self._score(self.model, x, noise, names, gradient)
+        return self._score(self.parameters, x, noise, names, gradient)
 
     def _unless_stopped(self, batches: Sequence[Tensor]) -> Iterator[Tensor]:
         for index in batches:
@@ -205,21 +200,13 @@ class _DroppedError(Exception):
     """The epoch in progress is to be dropped."""
 
 
-def _score(
-    model: HierarchicalVAE, x: Tensor, noise: Sequence[Tensor], names: Sequence[Objective], gradient: Gradient
-) -> dict[Objective, Tensor]:
-    proposal = model.sample(x, noise)
-    log_p, log_q = model.factors(x, proposal, pairs="tmc" in names, gradient=gradient)
-    return {name: BOUNDS[name](log_p, log_q) for name in names}
-
-
-def _compiled(device: str) -> Callable[..., dict[Objective, Tensor]]:
-    """`_score` through torch.compile, on a GPU replayed as CUDA graphs: one launch, not hundreds."""
+def _compiled(model: Model, device: str) -> Callable[..., dict[str, Tensor]]:
+    """The model's `score` through torch.compile, on a GPU replayed as CUDA graphs: one launch, not hundreds."""
     torch.compiler.reset()  # graphs of a larger pack would keep their memory
     torch._dynamo.config.recompile_limit = 64  # beyond it torch goes on eagerly; each shape of a batch needs a graph
-    compiled = torch.compile(_score, dynamic=False, mode="reduce-overhead" if device.startswith("cuda") else None)
+    compiled = torch.compile(model.score, dynamic=False, mode="reduce-overhead" if device.startswith("cuda") else None)
 
-    def score(*arguments: Any) -> dict[Objective, Tensor]:
+    def score(*arguments: Any) -> dict[str, Tensor]:
         torch.compiler.cudagraph_mark_step_begin()  # the graphs may take back the last step's memory
         return compiled(*arguments)
 
@@ -235,11 +222,9 @@ def _trained(objective: Tensor, grad_norm: Tensor, diverged: bool) -> dict[str, 
 
 def _scores(split: str, means: dict[str, Tensor], index: int, member: Member) -> dict[str, float | None]:
     """One member's columns of one split; NaN where it diverged before, None where the split has no images."""
-    values: dict[str, float | None] = dict.fromkeys(OBJECTIVES)
-    if means:
-        values |= {name: _NAN if member.diverged else _finite(means[name][index].item()) for name in OBJECTIVES}
-    own = values[member.state.config.objective]
-    return {f"{split}_{name}": value for name, value in values.items()} | {f"{split}_objective": own}
+    values = {name: _NAN if member.diverged else _finite(mean[index].item()) for name, mean in means.items()}
+    columns = {**{name: name for name in BOUNDS}, "objective": member.state.config.objective}
+    return {f"{split}_{column}": values.get(name) for column, name in columns.items()}
 
 
 def _finite(value: float) -> float:

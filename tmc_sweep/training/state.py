@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from tmc_sweep.config import TrialConfig
-from tmc_sweep.models import HierarchicalVAE
+from tmc_sweep.models import initial
 from tmc_sweep.records import EpochRecord
 from tmc_sweep.training.randomness import Purpose, generator
 
@@ -26,9 +26,7 @@ class TrialState:
     @classmethod
     def initial(cls, config: TrialConfig) -> Self:
         """The trial before its first epoch."""
-        model = HierarchicalVAE(config)
-        model.initialise(0, config, generator(config.seed, Purpose.INITIAL_VALUES))
-        parameters = {name: value.detach()[0] for name, value in model.named_parameters()}
+        parameters = initial(config, generator(config.seed, Purpose.INITIAL_VALUES))
         return cls(config, parameters, {name: _fresh_adam(value) for name, value in parameters.items()}, [])
 
     def copy(self) -> Self:

@@ -1,13 +1,14 @@
 """What figures call metrics."""
 
-_BOUNDS = {"elbo": "ELBO", "iwae": "IWAE bound", "tmc": "TMC bound", "objective": "objective"}
+from tmc_sweep.registry import BOUNDS
+
 _SPLITS = {"train": "Training", "val": "Validation", "test": "Test"}
 
 
 def metric_name(metric: str) -> str:
     """`Test objective` for `test_objective`."""
     split, bound = metric.split("_")
-    return f"{_SPLITS[split]} {_BOUNDS[bound]}"
+    return f"{_SPLITS[split]} {BOUNDS[bound].title if bound in BOUNDS else bound}"
 
 
 def with_unit(metric: str) -> str:
