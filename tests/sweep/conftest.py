@@ -18,6 +18,12 @@ def paths(tmp_path) -> SweepPaths:
     return SweepPaths(tmp_path / "results", "tiny")
 
 
+@pytest.fixture
+def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What this process may take, as `local_ray` may, on a machine of one core too."""
+    monkeypatch.setattr("tmc_sweep.sweep.inline.capacity_here", lambda: {"CPU": 2.0, "GPU": 0.0})
+
+
 @pytest.fixture(scope="module")
 def gate(tmp_path_factory: pytest.TempPathFactory) -> Gate:
     """That of `local_ray`."""

@@ -38,6 +38,7 @@ def check(paths: SweepPaths, wanted: SearchSpace, images: Images) -> None:
     pd.testing.assert_frame_equal(outcomes(table(paths.epochs)), expected(wanted.trials(), images), check_exact=True)
 
 
+@pytest.mark.usefixtures("two_cores")
 def test_packs_are_trained_one_after_another_and_the_threads_of_before_are_back(digits: Images, paths: SweepPaths):
     shown: list[Snapshot] = []
     before = torch.get_num_threads()

@@ -17,7 +17,7 @@ from tmc_sweep.store.read import read_trials
 from tmc_sweep.store.trials import config_of
 from tmc_sweep.sweep.runner import run
 
-pytestmark = pytest.mark.usefixtures("nothing_left")
+pytestmark = pytest.mark.usefixtures("nothing_left", "two_cores")
 
 YAML = """
 name: tiny
