@@ -13,10 +13,10 @@ from trials import trial
 from tmc_sweep.article.evidence import Accuracy, Trial, evidence
 from tmc_sweep.article.measures import Measure
 from tmc_sweep.article.reading import Reading
-from tmc_sweep.report.processes import Process
 from tmc_sweep.report.text import basis
 from tmc_sweep.statistics.inference import Share
 from tmc_sweep.statistics.paired import paired_differences
+from tmc_sweep.statistics.processes import Process
 
 TMC_LESS_IWAE = {"name": "contrast", "plus": [{"objective": "tmc"}], "minus": [{"objective": "iwae"}]}
 SEEDS = {"tmc": (-91.0, -92.0, -91.0), "iwae": (-93.0, -93.0, -93.0)}

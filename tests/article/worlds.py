@@ -14,8 +14,8 @@ from tmc_sweep.article.conditions import matches
 from tmc_sweep.article.evidence import Accuracy, Trial
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.records import Status
-from tmc_sweep.report.processes import Process
 from tmc_sweep.space import load
+from tmc_sweep.statistics.processes import Process
 
 CLAIMS = {claim.id: claim for claim in claims()}
 WORLDS = 500

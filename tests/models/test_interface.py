@@ -76,10 +76,10 @@ def test_shapes_are_those_of_one_members_parameters(config: TrialConfig):
 
 def test_initial_values_follow_from_the_seed_alone_and_no_other_numbers_are_drawn(config: TrialConfig):
     def drawn() -> list[float]:
-        return [torch.rand(()).item(), random.random(), np.random.rand()]  # noqa: NPY002
+        return [torch.rand(()).item(), random.random(), np.random.rand()]
 
     def seeded() -> None:
-        torch.manual_seed(7), random.seed(7), np.random.seed(7)  # noqa: NPY002
+        torch.manual_seed(7), random.seed(7), np.random.seed(7)
 
     seeded()
     expected = drawn()

@@ -12,8 +12,8 @@ from tmc_sweep.data import load
 from tmc_sweep.integrity.verify import verify
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
-from tmc_sweep.report.processes import at_once
 from tmc_sweep.statistics.pace import recorded_paces
+from tmc_sweep.statistics.processes import at_once
 from tmc_sweep.store import lock, manifest, recorder
 from tmc_sweep.store.checkpoint_budget import prune
 from tmc_sweep.store.parts import read_part

@@ -7,11 +7,11 @@ import pytest
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.report.processes import processes, unproven
 from tmc_sweep.search.early_stopping import in_turn
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.space.load import parse
 from tmc_sweep.space.schema import Resources
+from tmc_sweep.statistics.processes import processes, unproven
 from tmc_sweep.store.read import read_attempts, read_epochs
 from tmc_sweep.sweep.packing import Packer
 from tmc_sweep.sweep.runner import run

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from tmc_sweep.records import CELL_COLUMNS, ENDED_EARLY, Status
 from tmc_sweep.registry import BOUNDS
-from tmc_sweep.report.processes import Process, processes
 from tmc_sweep.report.tables import SweepTables
+from tmc_sweep.statistics.processes import Process, processes
 from tmc_sweep.store.read import plain_rows
 
 Array = NDArray[np.float64]

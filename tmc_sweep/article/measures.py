@@ -20,9 +20,9 @@ from tmc_sweep.article.evidence import LAST, Trial, window
 from tmc_sweep.article.reading import Reading, over_processes, over_seeds, too_few
 from tmc_sweep.config import Objective
 from tmc_sweep.records import ENDED_EARLY, Status
-from tmc_sweep.report.processes import unproven
 from tmc_sweep.statistics.inference import Mean, Share, of_proportion
 from tmc_sweep.statistics.paired import CONFIDENCE
+from tmc_sweep.statistics.processes import unproven
 
 _NATS = "nats per image"
 

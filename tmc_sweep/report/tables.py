@@ -11,11 +11,11 @@ from pandas.api.types import is_numeric_dtype
 from tmc_sweep.config import DATA_SETS
 from tmc_sweep.errors import StorageError
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.report.processes import at_once
 from tmc_sweep.space.load import parse_stored
 from tmc_sweep.space.schema import Statistic
 from tmc_sweep.statistics.labels import differing_fields
 from tmc_sweep.statistics.paired import differences_of
+from tmc_sweep.statistics.processes import at_once
 from tmc_sweep.statistics.summary import summary_of
 from tmc_sweep.statistics.windows import Runs, read_runs
 from tmc_sweep.store.artefacts import EVALUATIONS, LATENTS, RECONSTRUCTIONS, read_artefact

@@ -10,8 +10,8 @@ import pandas as pd
 from tmc_sweep.report.figures.cells import Cells
 from tmc_sweep.report.figures.figure import Figure
 from tmc_sweep.report.figures.style import DARK, canvas
-from tmc_sweep.report.processes import at_once
 from tmc_sweep.report.tables import SweepTables
+from tmc_sweep.statistics.processes import at_once
 from tmc_sweep.text import span, wrapped
 
 _MAX_CELLS = 40

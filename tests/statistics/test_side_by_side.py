@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from tmc_sweep.report.processes import at_once
+from tmc_sweep.statistics.processes import at_once
 
 START = pd.Timestamp("2025-01-01", tz="UTC")
 

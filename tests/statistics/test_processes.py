@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from tmc_sweep.report.processes import Process, processes, unproven
+from tmc_sweep.statistics.processes import Process, processes, unproven
 
 
 def attempts(*rows: tuple[str, int, str | None]) -> pd.DataFrame:
