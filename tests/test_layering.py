@@ -44,7 +44,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "integrity": ({*BASE, "data", "store", "training"}, {"pyarrow", "torch"}),
     "analysis": ({*BASE, *MATHS, "store"}, {"jaxtyping", "numpy", "pandas", "sklearn", "torch"}),
     "report": (
-        {*BASE, "article", "space", "statistics", "store"},
+        {*BASE, "space", "statistics", "store"},
         {"jinja2", "matplotlib", "numpy", "pandas"},
     ),
     "article": (

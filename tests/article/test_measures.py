@@ -13,7 +13,7 @@ from trials import trial
 from tmc_sweep.article.evidence import Accuracy, Trial, evidence
 from tmc_sweep.article.measures import Measure
 from tmc_sweep.article.reading import Reading
-from tmc_sweep.report.text import basis
+from tmc_sweep.article.text import basis
 from tmc_sweep.statistics.inference import Share
 from tmc_sweep.statistics.paired import paired_differences
 from tmc_sweep.statistics.processes import Process

@@ -18,6 +18,7 @@ from tmc_sweep.integrity.verify import verify
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import fixed_values
 from tmc_sweep.report.page import write_page
+from tmc_sweep.report.tables import SweepTables
 from tmc_sweep.store import epochs, files
 from tmc_sweep.store.artefacts import EVALUATIONS, upsert
 from tmc_sweep.store.checkpoint_budget import prune
@@ -52,7 +53,7 @@ def grown(paths: SweepPaths) -> None:
 
 
 def report(paths: SweepPaths) -> None:
-    write_page(paths.report, paths.results, [NAME])
+    write_page(paths.report, [SweepTables.read(paths.results, NAME)])
 
 
 def mend(paths: SweepPaths) -> None:

@@ -13,6 +13,7 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from tmc_sweep.article.appendix import appendix
 from tmc_sweep.report import figures
 from tmc_sweep.report.page import page
 
@@ -51,7 +52,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> invented.SweepTables:
 @pytest.fixture(scope="module")
 def opened(browser: Chrome, sweep: invented.SweepTables, tmp_path_factory: pytest.TempPathFactory) -> Chrome:
     path: Path = tmp_path_factory.mktemp("page") / "report.html"
-    path.write_text(page([sweep]))
+    path.write_text(page([sweep], appendix([sweep])))
     browser.get(path.as_uri())
     return browser
 

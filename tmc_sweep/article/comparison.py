@@ -10,10 +10,10 @@ import pandas as pd
 from tmc_sweep.article.conditions import departures
 from tmc_sweep.article.evidence import LAST, Trial, evidence, window
 from tmc_sweep.article.published import Number, published
+from tmc_sweep.article.text import side_by_side
 from tmc_sweep.config import fields_of
 from tmc_sweep.records import ENDED_EARLY, OPEN
 from tmc_sweep.report.tables import SweepTables
-from tmc_sweep.report.text import side_by_side
 from tmc_sweep.statistics.summary import statistics
 
 QUARTILES = ("lower quartile", "upper quartile")  # spreads of seconds, over epochs

@@ -39,7 +39,7 @@ def claims(
 
 def _lines(judgement: "Judgement", *, told: bool) -> list[str]:
     """A claim for people; `told`: each reading names its sweep."""
-    from tmc_sweep.report.text import bounds, location
+    from tmc_sweep.article.text import bounds, location
 
     claim = judgement.claim
     lines = [f"{judgement.verdict}: {claim.id}", f"  {claim.sentence} ({claim.source})"]
@@ -55,7 +55,7 @@ def _lines(judgement: "Judgement", *, told: bool) -> list[str]:
 
 
 def _reading(judged: "Judged", told: bool) -> str:
-    from tmc_sweep.report.text import basis, location, with_interval
+    from tmc_sweep.article.text import basis, location, with_interval
 
     reading = judged.reading
     sweep = f", in {reading.where['sweep']}" if told and "sweep" in reading.where else ""

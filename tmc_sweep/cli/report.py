@@ -1,6 +1,7 @@
 """The commands that show a sweep from its tables alone."""
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -50,15 +51,23 @@ def report(
         typer.Option("--every", min=1, help="Seconds between, with --watch; default: 10.", show_default=False),
     ] = None,
 ) -> None:
-    """Write one HTML page about these sweeps. As they are now, beside the article's numbers and claims."""
-    from tmc_sweep.report.page import write_page
-
+    """Write one HTML page about these sweeps. As they are now; those of the article beside its numbers and claims."""
     if every and not watch:
         raise InputError(f"--every must be given with --watch, but got --every {every} alone: add --watch")
     seconds = every or _SECONDS
     path = output or SweepPaths(results, names[0]).report
-    left = write_page(path, results, names, seconds if watch else None)
+    left = _write(path, results, names, seconds if watch else None)
     show(path)
     while left and watch:
         time.sleep(seconds)
-        left = write_page(path, results, names, seconds)
+        left = _write(path, results, names, seconds)
+
+
+def _write(path: Path, results: Path, names: Iterable[str], refresh_seconds: int | None) -> bool:
+    """Write the page of these sweeps, with what the article has to do with them; whether something is left to train."""
+    from tmc_sweep.article.appendix import appendix
+    from tmc_sweep.report.page import write_page
+    from tmc_sweep.report.tables import SweepTables
+
+    sweeps = [SweepTables.read(results, name) for name in dict.fromkeys(names)]
+    return write_page(path, sweeps, appendix(sweeps), refresh_seconds)

@@ -6,25 +6,19 @@ tables, names and reasons included, is escaped by the template. The same tables 
 
 import base64
 import hashlib
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from tmc_sweep.article.claims import judgements
-from tmc_sweep.article.comparison import Comparison, compare_published
-from tmc_sweep.article.published import published
-from tmc_sweep.article.verdicts import Verdict
 from tmc_sweep.errors import StorageError
 from tmc_sweep.records import OPEN, Status
 from tmc_sweep.report import figures, views
+from tmc_sweep.report.html import render
 from tmc_sweep.report.tables import SweepTables
-from tmc_sweep.report.text import basis, bounds, location, with_interval
 from tmc_sweep.store import files
 from tmc_sweep.store.read import epochs_to_have
 from tmc_sweep.text import moment
@@ -62,8 +56,6 @@ class Section:
     epochs: int
     last_row: str  # when the newest epoch ended; empty before the first
     left_out: str  # why some trials are not on the page; empty if none are
-    comparisons: tuple[views.Table, ...]
-    notes: dict[str, str]  # by source of the numbers compared with
     pictures: tuple[Picture, ...]
     tables: tuple[views.Table, ...]
     trials: views.Table
@@ -71,52 +63,49 @@ class Section:
     search_space: str
 
 
-def write_page(path: Path, results: Path, names: Iterable[str], refresh_seconds: int | None = None) -> bool:
-    """Write the report of these sweeps, as they are now, atomically; whether there is something left to train.
+@dataclass(frozen=True)
+class Appendix:
+    """What others say of the sweeps, at the page's end: HTML, safe as it stands, in elements with ids of its own."""
 
-    With `refresh_seconds`, and while there is, a browser reloads it so often. InputError if there is no such sweep,
-    StorageError if its tables cannot be read or the file cannot be written.
+    head: str  # beneath the page's title
+    body: str
+    foot: str  # plain text
+    style: str  # CSS, after the page's own
+
+
+def write_page(
+    path: Path, sweeps: Sequence[SweepTables], appendix: Sequence[Appendix] = (), refresh_seconds: int | None = None
+) -> bool:
+    """Write the report of these sweeps atomically; whether there is something left to train.
+
+    With `refresh_seconds`, and while there is, a browser reloads it so often. StorageError if it cannot be written.
     """
-    sweeps = [SweepTables.read(results, name) for name in dict.fromkeys(names)]
     left = any(sweep.trials["status"].isin(OPEN).any() for sweep in sweeps)
-    text = page(sweeps, refresh_seconds if left else None)
+    text = page(sweeps, appendix, refresh_seconds if left else None)
     if path.exists() and not path.is_file():  # a rename would put a file in the place of a device
         raise StorageError(f"a page must be a regular file, but {path} is none: choose another name with -o")
     files.write_beside(path, text.encode())
     return left
 
 
-def page(sweeps: Sequence[SweepTables], refresh_seconds: int | None = None) -> str:
+def page(sweeps: Sequence[SweepTables], appendix: Sequence[Appendix] = (), refresh_seconds: int | None = None) -> str:
     """The report of these sweeps; with `refresh_seconds` a browser reloads it so often."""
-    environment = Environment(
-        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.globals |= {
-        "location": location,
-        "with_interval": with_interval,
-        "basis": basis,
-        "bounds": bounds,
-        "Verdict": Verdict,
-    }
     style, script = ((_HERE / name).read_text() for name in ("report.css", "report.js"))
-    return environment.get_template("report.html.j2").render(
+    style = "\n".join((style, *(each.style for each in appendix)))
+    return render(
+        _HERE / "report.html.j2",
         title=", ".join(sweep.name for sweep in sweeps),
         policy=_policy(style, script),
         style=style,
         script=script,
         refresh_seconds=refresh_seconds,
         sections=[_section(sweep) for sweep in sweeps],
-        judgements=(judged := judgements(sweeps)),
-        verdicts=Counter(each.verdict for each in judged),
+        appendix=appendix,
         version=version("tmc-sweep"),
     )
 
 
 def _section(sweep: SweepTables) -> Section:
-    comparisons = compare_published(sweep)
-    sources: dict[str, list[Comparison]] = {each.number.source: [] for each in comparisons}
-    for each in comparisons:
-        sources[each.number.source].append(each)
     made = (views.summary(sweep), views.differences(sweep), views.evaluations(sweep))
     counts = sweep.trials["status"].value_counts().to_dict()
     return Section(
@@ -126,8 +115,6 @@ def _section(sweep: SweepTables) -> Section:
         epochs=epochs_to_have(sweep.trials),
         last_row=moment(sweep.epochs["time"].max()) if len(sweep.epochs) else "",
         left_out=sweep.left_out,
-        comparisons=tuple(views.beside(source, found) for source, found in sources.items()),
-        notes={source: note for source, note in published().notes.items() if source in sources},
         pictures=tuple(map(_picture, figures.of(sweep))),
         tables=tuple(table for table in made if table.rows),
         trials=views.trials(sweep),

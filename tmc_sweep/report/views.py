@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tmc_sweep.article.comparison import QUARTILES, Comparison
 from tmc_sweep.records import (
     CELL_COLUMNS,
     COUNTS,
@@ -17,7 +16,6 @@ from tmc_sweep.records import (
     Column,
 )
 from tmc_sweep.report.tables import SweepTables
-from tmc_sweep.report.text import location, printed
 from tmc_sweep.statistics.labels import differing_fields, telling_fields
 from tmc_sweep.statistics.paired import CONFIDENCE
 from tmc_sweep.statistics.ranking import ranked
@@ -132,39 +130,15 @@ def table(
     return Table(title, tuple(map(_head, known)), cells, max(0, len(rows) - MAX_ROWS))
 
 
-def beside(source: str, comparisons: Sequence[Comparison]) -> Table:
-    """The numbers of one table or section of the article beside ours, all of one metric."""
-    timed = comparisons[0].number.metric == "epoch_seconds"
-    digits, spreads = (2, QUARTILES) if timed else (3, STATISTICS[1:])
-    what = "seconds of an epoch" if timed else "nats per image"
-    heads = (
-        Header("cell, and where it is not like for like"),
-        Header("published", f"as printed, {what}", numeric=True),
-        Header("ours", "median over epochs" if timed else _meaning("mean"), numeric=True),
-        Header("difference", "ours less the article's, or less the nearest end of its range", numeric=True),
-        *(Header(name, "over epochs" if timed else _meaning(name), numeric=True) for name in spreads),
-    )
-    return Table(f"{source}: {what}", heads, tuple(_beside(each, digits, spreads) for each in comparisons))
-
-
-def _beside(each: Comparison, digits: int, spreads: Sequence[str]) -> tuple[TableCell, ...]:
-    where = location(each.where)
-    return (
-        TableCell(where, where, each.departures),
-        TableCell(printed(each.number), _key(each.number.value)),
-        TableCell(each.why or decimals(each.value, digits), _key(each.value)),
-        TableCell(decimals(each.difference, digits, "+"), _key(each.difference)),
-        *(TableCell(decimals(each.spreads.get(name), digits), _key(each.spreads.get(name))) for name in spreads),
-    )
+def number_cell(value: object, text: str) -> TableCell:
+    """A cell that shows this text and sorts by the number, or last where there is none."""
+    unknown = value is None or (isinstance(value, float) and math.isnan(value))
+    return TableCell(text, "" if unknown else str(value))
 
 
 def _head(column: Column) -> Header:
     meaning = f"{column.meaning} ({column.unit})" if column.unit else column.meaning
     return Header(column.name, meaning, column.dtype in ("int64", "float64"))
-
-
-def _meaning(name: str) -> str:
-    return next(column.meaning for column in SUMMARY_COLUMNS if column.name == name)
 
 
 def _row(columns: Sequence[Column], row: Mapping[str, Any], explained: Sequence[str]) -> tuple[TableCell, ...]:
@@ -178,8 +152,4 @@ def _row(columns: Sequence[Column], row: Mapping[str, Any], explained: Sequence[
 def _cell(column: Column, value: Any) -> TableCell:
     sign = "+" if column.name in _SIGNED else "-"
     digits = _DIGITS.get(column.unit) if isinstance(value, float) else None
-    return TableCell(shown(value) if digits is None else decimals(value, digits, sign), _key(value))
-
-
-def _key(value: object) -> str:
-    return "" if value is None or (isinstance(value, float) and math.isnan(value)) else str(value)
+    return number_cell(value, shown(value) if digits is None else decimals(value, digits, sign))

@@ -1,4 +1,4 @@
-"""What a page shows of published numbers, rules and readings."""
+"""What is shown of published numbers, rules and readings."""
 
 from collections.abc import Mapping
 from typing import Any
