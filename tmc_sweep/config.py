@@ -402,6 +402,11 @@ def derived(name: str, fields: Mapping[str, Any]) -> Any:
     return FOLLOWS[name].value(fields[FOLLOWS[name].source])
 
 
+def follows(name: str, fields: Mapping[str, Any]) -> bool:
+    """Whether a field has the value that follows from another, as if it were left out."""
+    return name in FOLLOWS and bool(fields[name] == derived(name, fields))
+
+
 def identity(config: TrialConfig) -> dict[str, object]:
     """What makes a cell: the resolved fields that are not at their identity default, JSON-ready."""
     given = dict(config)

@@ -69,9 +69,9 @@ def path_of(error: ErrorDetails) -> tuple[int | str, ...]:
     return (*error["loc"], field) if field else error["loc"]
 
 
-def is_missing(error: ErrorDetails) -> bool:
-    """Whether it is about a key that is not there."""
-    return error["type"] == "missing"
+def missing_key(error: ErrorDetails) -> str:
+    """The key that is not there, if that is what an error is about, else ""."""
+    return str(error["loc"][-1]) if error["type"] == "missing" else ""
 
 
 def did_you_mean(got: object, known: Iterable[object]) -> str:
@@ -90,7 +90,7 @@ def telling(invalid: ValidationError) -> list[ErrorDetails]:
     errors = [error for error in invalid.errors() if error["input"] is not PydanticUndefined]
     errors.sort(key=lambda error: error["type"] not in _UNKNOWN_KEY)
     unknown = [error["loc"][-1] for error in errors if error["type"] in _UNKNOWN_KEY]
-    return [error for error in errors if error["type"] != "missing" or not did_you_mean(error["loc"][-1], unknown)]
+    return [error for error in errors if not (missing := missing_key(error)) or not did_you_mean(missing, unknown)]
 
 
 def explain(model: type[BaseModel], error: ErrorDetails) -> str:
@@ -103,7 +103,7 @@ def explain(model: type[BaseModel], error: ErrorDetails) -> str:
     if error["type"] in _UNKNOWN_KEY:
         known = list(owner.model_fields)
         return f"{where} is not a known key{did_you_mean(loc[-1], known) or ': the known ones are ' + ', '.join(known)}"
-    if error["type"] == "missing":
+    if missing_key(error):
         return f"{where} is required, but is missing: add it"
     info = owner.model_fields.get(field) or FieldInfo()
     near = did_you_mean(error["input"], choices(info))

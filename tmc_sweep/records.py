@@ -234,6 +234,7 @@ MEASURED_COLUMNS = (
 )
 
 METRICS = tuple(column.name for column in MEASURED_COLUMNS if column.unit == _PER_IMAGE)
+VALIDATION_METRICS = tuple(name for name in METRICS if name.startswith("val_"))  # of held-out images
 
 EPOCH_COLUMNS = (*FIXED_COLUMNS, *MEASURED_COLUMNS)
 

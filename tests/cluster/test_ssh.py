@@ -46,7 +46,7 @@ def test_it_answers_and_exit_codes_are_its_own(head: Head, capfd: pytest.Capture
 
 
 def test_commands_that_it_names_can_be_copied(head: Head):
-    script = f"""exec {sys.executable} -c 'from tmc_sweep.errors import command; print(command("logs x -f"))'"""
+    script = f"""exec {sys.executable} -c 'from tmc_sweep.commands import command; print(command("logs x -f"))'"""
     assert replace(head, file=Path("my c.yaml")).ask(script) == "`tmc-sweep logs x -f --cluster 'my c.yaml'`"
 
 

@@ -12,7 +12,8 @@ from ray.job_submission import JobDetails, JobStatus
 
 from tmc_sweep.cluster import job_log, jobs, server
 from tmc_sweep.cluster.jobs import Job, find_job, submit
-from tmc_sweep.errors import CLUSTER_FILE, CannotRunError, InputError, SweepBusyError
+from tmc_sweep.commands import CLUSTER_FILE
+from tmc_sweep.errors import CannotRunError, InputError, SweepBusyError
 from tmc_sweep.space.load import parse
 
 MINE = "{name: grid, base: {data: digits, epochs: 3}}"

@@ -176,7 +176,9 @@ def test_a_file_of_another_program_is_brought_over_by_what_its_errors_say(text: 
     ],
 )
 def test_a_dimension_in_words_of_another_program(theirs: str, ours: str | None):
-    found = domain(unplaced(theirs) if "(" in theirs else tree(theirs, "x"))
+    known = domain(unplaced(theirs) if "(" in theirs else tree(theirs, "x"))
+    assert known
+    found = flow(known)
     assert found == (ours or "{loguniform: [0.0001, 0.01]}")
     assert flow(tree(found, "x")) == found
 

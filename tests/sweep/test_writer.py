@@ -88,14 +88,15 @@ def test_without_its_lock_it_stores_nothing(writer: Writer, paths: SweepPaths):
     assert contents(paths.results) == before
 
 
-def test_trials_that_took_the_very_same_seconds_are_shown_as_one_process(paths: SweepPaths):
+def test_trials_that_are_trained_together_are_shown_as_one_process(paths: SweepPaths):
     pair = [small(seed=seed, epochs=5) for seed in range(2)]
     names = tuple(config.trial_id for config in pair)
     with sweep_lock(paths) as check_held:
         writer = Writer(Recorder.open(paths, pair), pair, None, check_held, lambda: False)
         writer.deliver([replace(BEGIN, trial_id=name, pack=names) for name in names])
         assert [trial.members for trial in writer.progress.snapshot().trials] == [2, 2]
-        writer.deliver([Report(name, 1, (replace(EPOCH, trial_id=name, epoch_seconds=3.0),)) for name in names])
+        first = [replace(EPOCH, trial_id=name, epoch_seconds=3.0) for name in names]
+        writer.deliver([Report(epoch.trial_id, 1, (epoch,), members=2) for epoch in first])
         assert writer.progress.snapshot().remaining_seconds == pytest.approx(4 * 3.0)
         alone = replace(EPOCH, trial_id=names[0], epoch=2, epoch_seconds=2.0)  # the other has left the pack
         writer.deliver([Report(names[0], 1, (alone,))])

@@ -11,9 +11,10 @@ from jaxtyping import Float, UInt8
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
+from tmc_sweep.commands import command
 from tmc_sweep.config import EarlierConfig, TrialConfig
 from tmc_sweep.data import Split, batch, load
-from tmc_sweep.errors import CannotRunError, InputError, StorageError, command
+from tmc_sweep.errors import CannotRunError, InputError, StorageError
 from tmc_sweep.explain import did_you_mean
 from tmc_sweep.models import Model, Parameters, build
 from tmc_sweep.paths import SweepPaths

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tmc_sweep.config import follows
 from tmc_sweep.records import CELL_COLUMNS, ENDED_EARLY, Status
 from tmc_sweep.registry import BOUNDS
 from tmc_sweep.report.tables import SweepTables
@@ -85,7 +86,7 @@ def _trial(
     return Trial(
         sweep=sweep,
         cell_id=row["cell_id"],
-        fields={name: row[name] for name in _CELL} | {"eval_k": row["eval_k"] if row["eval_k"] != row["K"] else None},
+        fields={name: row[name] for name in _CELL} | {"eval_k": None if follows("eval_k", row) else row["eval_k"]},
         seed=row["seed"],
         # rows tell of a divergence before the trial table does
         status=Status(row["status"]) if np.isfinite(objective).all() else Status.DIVERGED,

@@ -10,9 +10,11 @@ from typing import Annotated
 
 import typer
 
-from tmc_sweep.cli.forward import forward, load_space, on_cluster, run_there
+from tmc_sweep.cli.forward import forward, on_cluster, run_there
+from tmc_sweep.cli.load import load_space
 from tmc_sweep.cli.terminal import console, messages, show, tell, warnings
-from tmc_sweep.errors import RESULTS, CannotRunError, InputError, StorageError, TmcSweepError, command
+from tmc_sweep.commands import RESULTS, command
+from tmc_sweep.errors import CannotRunError, InputError, StorageError, TmcSweepError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.supervision import supervised
 

@@ -9,7 +9,8 @@ import typer
 from tmc_sweep.cli.app import Json, Last, Metric, Name, Results, app
 from tmc_sweep.cli.forward import forward, on_cluster
 from tmc_sweep.cli.terminal import tell
-from tmc_sweep.errors import InputError, StorageError, command
+from tmc_sweep.commands import command
+from tmc_sweep.errors import InputError, StorageError
 from tmc_sweep.input_file import at_once
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.space.schema import Resources, Statistic

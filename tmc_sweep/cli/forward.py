@@ -13,12 +13,12 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tmc_sweep.cli.load import load_space
 from tmc_sweep.cli.terminal import show_text, tell
 from tmc_sweep.errors import CannotRunError, InputError, SweepBusyError, SweepInterruptedError
 
 if TYPE_CHECKING:  # they load Ray
     from tmc_sweep.cluster.ssh import Head
-    from tmc_sweep.space import SearchSpace
 
 Cluster = Annotated[
     Path | None,
@@ -36,16 +36,6 @@ _HERE = ("cluster", "file", "assignments")  # what is done before a verb is sent
 _RUN_HERE = (*_HERE, "executor", "results", "quiet", "verbose", "as_json")
 _PAUSES = (1.0, 5.0, 15.0)  # seconds, between one broken connection and the next try
 _LASTING_SECONDS = 60.0  # of a connection after which the next break is a new one
-
-
-def load_space(file: Path, max_trials: int, assignments: list[str] | None) -> "SearchSpace":
-    """The search space that a command names, and a line for each search that `--set` replaces; InputError as `load`."""
-    from tmc_sweep.space import load
-
-    space = load(file, max_trials, assignments or ())
-    for sentence in space.replaced:
-        tell(sentence)
-    return space
 
 
 def on_cluster(elsewhere: Elsewhere) -> Callable[[Callable[..., None]], Callable[..., None]]:

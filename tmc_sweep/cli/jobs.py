@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tmc_sweep.cli.app import MAX_TRIALS, File, Json, MaxTrials, Name, Set, app
-from tmc_sweep.cli.forward import forward, load_space, on_cluster
+from tmc_sweep.cli.forward import forward, on_cluster
+from tmc_sweep.cli.load import load_space
 from tmc_sweep.cli.terminal import show, show_text, tell
-from tmc_sweep.errors import SweepInterruptedError, command
+from tmc_sweep.commands import command
+from tmc_sweep.errors import SweepInterruptedError
 from tmc_sweep.text import first_line
 
 if TYPE_CHECKING:  # they load Ray

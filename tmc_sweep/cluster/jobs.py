@@ -18,7 +18,8 @@ from pathlib import Path
 from ray.job_submission import JobDetails
 
 from tmc_sweep.cluster.server import JobServer, asking
-from tmc_sweep.errors import CLUSTER_FILE, CannotRunError, InputError, SweepBusyError, command
+from tmc_sweep.commands import CLUSTER_FILE, command
+from tmc_sweep.errors import CannotRunError, InputError, SweepBusyError
 from tmc_sweep.paths import check_name
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.store.copy_storage import copy_storage

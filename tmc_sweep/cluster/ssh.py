@@ -14,7 +14,8 @@ from shlex import quote
 from types import FrameType
 from typing import IO, Any
 
-from tmc_sweep.errors import CLUSTER_FILE, CannotRunError, InputError, SweepInterruptedError
+from tmc_sweep.commands import CLUSTER_FILE
+from tmc_sweep.errors import CannotRunError, InputError, SweepInterruptedError
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.text import last_line
 

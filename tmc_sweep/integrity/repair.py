@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tmc_sweep.commands import command
 from tmc_sweep.config import EarlierConfig, TrialConfig
-from tmc_sweep.errors import InputError, StorageError, command
+from tmc_sweep.errors import InputError, StorageError
 from tmc_sweep.integrity.verify import Findings, config_in, inspect
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import ENDED, INTERRUPTED, EpochRecord, Status

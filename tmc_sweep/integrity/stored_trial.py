@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tmc_sweep.commands import command
 from tmc_sweep.config import TrialConfig
-from tmc_sweep.errors import InputError, StorageError, command
+from tmc_sweep.errors import InputError, StorageError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EPOCH_COLUMNS
 from tmc_sweep.store.parquet import read_sweep_id

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tmc_sweep.config import follows
 from tmc_sweep.records import (
     CELL_COLUMNS,
     COUNTS,
@@ -110,7 +111,7 @@ def differences(sweep: SweepTables) -> Table:
     """Paired differences between cells, by each field that varies."""
     rows = plain_rows(sweep.differences)
     fields = [name for name in CELL_FIELDS if len({row.get(name) for row in rows} - {None}) > 1]
-    if all(row.get("eval_k") in (None, row.get("K")) for row in rows):
+    if all(row["eval_k"] is None or follows("eval_k", row) for row in rows):
         fields = [name for name in fields if name != "eval_k"]
     names = ["by", "value", "baseline", *fields, *DIFFERENCES, "n_seeds"]
     return table("Paired differences", _DIFFERENCE_COLUMNS, names, rows, DIFFERENCES)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError, create_model
 from pydantic_core import ErrorDetails
 
 from tmc_sweep.config import FOLLOWS, TrialConfig
-from tmc_sweep.explain import did_you_mean, explain, path_of, rule_of, telling
+from tmc_sweep.explain import did_you_mean, explain, missing_key, path_of, rule_of, telling
 from tmc_sweep.space.foreign import domain
 from tmc_sweep.space.mistakes import Mark, each, together
 from tmc_sweep.space.source import YamlNode, flow, shown
@@ -104,7 +104,9 @@ def validate(model: type[Model], node: YamlNode) -> Model:
         return model.model_validate(node.plain())
     except ValidationError as invalid:
         owner = TrialConfig if model in _ALONE.values() else model
-        raise together(_where(node, error).error(explain(owner, error)) for error in telling(invalid)) from None
+        raise together(
+            _where(node, error).error(explain(owner, error), missing_key(error)) for error in telling(invalid)
+        ) from None
 
 
 def _where(node: YamlNode, error: ErrorDetails) -> Mark:
@@ -128,7 +130,7 @@ def setting(name: str, node: YamlNode) -> Any:
 def check_ours(name: str, node: YamlNode) -> None:
     """SpaceError, with the same in our words, if a value is what another program's file says."""
     if not node.keys.keys() & DOMAIN_KINDS and (ours := domain(node)):
-        fix = f"write {ours}{' under space' if ours.startswith('{') else ''}"
+        fix = f"write {flow(ours)}{' under space' if isinstance(ours.value, dict) else ''}"
         raise node.mark.error(f"{name} must be said in words of a search space, but got {shown(node)}: {fix}")
 
 

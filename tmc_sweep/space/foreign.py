@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tmc_sweep.space.mistakes import SpaceError
-from tmc_sweep.space.source import YamlNode, flow, tree, unplaced
+from tmc_sweep.space.source import YamlNode, tree, unplaced
 
 SECTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {  # by top-level key: our section, and where in it that stands
     "parameters": ("space", ()),
@@ -59,10 +59,10 @@ def instead(key: str, node: YamlNode) -> str | None:
     return None
 
 
-def domain(node: YamlNode) -> str | None:
+def domain(node: YamlNode) -> YamlNode | None:
     """A dimension of another program as ours; None if it is none that we know."""
     found = _of_call(node.value) if isinstance(node.value, str) else _of_words(node.plain())
-    return None if found is None else flow(unplaced(found))
+    return None if found is None else unplaced(found)
 
 
 def _by_name(node: YamlNode) -> YamlNode:

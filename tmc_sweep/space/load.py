@@ -7,6 +7,7 @@ from pathlib import Path
 from tmc_sweep.config import fields_of
 from tmc_sweep.errors import InputError
 from tmc_sweep.paths import check_name
+from tmc_sweep.records import VALIDATION_METRICS
 from tmc_sweep.space import foreign
 from tmc_sweep.space.domains import Dimension, Grid, dimension
 from tmc_sweep.space.fields import check_keys, condition, read_fields, setting, settings, validate
@@ -183,7 +184,7 @@ def _check_comparable(space: SearchSpace, section: str) -> None:
     """What chooses between cells sees held-out images, and one bound of all of them at one number of samples."""
     metric, mark = space.statistic.metric, space.mark(section)
     rule = f"a {section} that chooses must compare cells by one bound of the same held-out images"
-    if not metric.startswith("val_"):
+    if metric not in VALIDATION_METRICS:
         raise mark.error(
             f"{rule}, but statistic.metric is {metric}: set it to val_iwae, say, and validation_images in base"
         )

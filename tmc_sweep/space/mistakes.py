@@ -16,14 +16,16 @@ _Read = TypeVar("_Read")
 class SpaceError(InputError):
     """A search space breaks a rule; the text begins with FILE:LINE:COLUMN, or FILE where it cannot be read at all.
 
-    Of several such errors in one, a line each, `each` has them all and `sentence` is the first one's.
+    `missing` is the key that is not there, if it is about one. Of several such errors in one, a line each, `each` has
+    them all, and the rest is the first one's.
     """
 
-    def __init__(self, where: object, sentence: str, *more: "SpaceError") -> None:
+    def __init__(self, where: object, sentence: str, *more: "SpaceError", missing: str = "") -> None:
         self.where = where
         self.sentence = sentence
+        self.missing = missing
         super().__init__("\n".join([visible(f"{where}: {sentence}"), *map(str, more)]))
-        self.each = (SpaceError(where, sentence) if more else self, *more)
+        self.each = (SpaceError(where, sentence, missing=missing) if more else self, *more)
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -41,9 +43,9 @@ class Mark(NamedTuple):
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
-    def error(self, sentence: str) -> SpaceError:
+    def error(self, sentence: str, missing: str = "") -> SpaceError:
         """The error that this sentence (rule, got, fix) describes, here."""
-        return SpaceError(self, sentence)
+        return SpaceError(self, sentence, missing=missing)
 
 
 class Mistakes:
@@ -82,7 +84,7 @@ class Mistakes:
 
     def _note(self, error: SpaceError) -> None:
         for one in error.each:
-            self._found.setdefault((one.where, one.sentence.endswith("is missing: add it")), one)
+            self._found.setdefault((one.where, one.missing), one)
 
 
 def each(read: Callable[[_Item], _Read], items: Iterable[_Item]) -> list[_Read]:
@@ -101,7 +103,7 @@ def together(errors: Iterable[SpaceError]) -> SpaceError:
     told = more[: MOST_TOLD - 1]
     if len(told) < len(more):
         told.append(SpaceError(more[len(told)].where, "there is more to correct from here on: correct these first"))
-    return SpaceError(first.where, first.sentence, *told)
+    return SpaceError(first.where, first.sentence, *told, missing=first.missing)
 
 
 def _position(error: SpaceError) -> tuple[int, ...]:

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from tmc_sweep.config import FOLLOWS, TrialConfig
 from tmc_sweep.explain import explain, path_of
+from tmc_sweep.records import VALIDATION_METRICS
 from tmc_sweep.space.domains import Choice, Dimension, Domain
 from tmc_sweep.space.fields import Condition, Settings
 from tmc_sweep.space.mistakes import Mark, each
@@ -170,7 +171,7 @@ class SearchSpace:
             raise self.mark(*self._path_of(str(path_of(error)[0]), case, cell)).error(
                 explain(TrialConfig, error)
             ) from None
-        if self.statistic.metric.startswith("val_") and config.validation_images == 0:
+        if self.statistic.metric in VALIDATION_METRICS and config.validation_images == 0:
             raise self.mark("statistic", "metric").error(
                 f"statistic.metric must be measured in every cell, but {self.statistic.metric} is not where "
                 "validation_images is 0: set validation_images, or choose a test_ metric"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from tmc_sweep.config import FOLLOWS, derived
+from tmc_sweep.config import follows
 from tmc_sweep.records import CELL_COLUMNS
 from tmc_sweep.text import plain
 
@@ -19,7 +19,7 @@ def telling_fields(rows: Sequence[Mapping[str, object]]) -> list[str]:
 def differing_fields(rows: Sequence[Mapping[str, object]]) -> list[str]:
     """The fields in which these rows differ, less those that follow from another in every row."""
     names = [column.name for column in CELL_COLUMNS if len({row[column.name] for row in rows}) > 1]
-    return [name for name in names if name not in FOLLOWS or any(row[name] != derived(name, row) for row in rows)]
+    return [name for name in names if not all(follows(name, row) for row in rows)]
 
 
 def label(row: Mapping[str, object], names: Sequence[str]) -> str:

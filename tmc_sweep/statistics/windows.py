@@ -15,7 +15,7 @@ import pyarrow as pa
 from tmc_sweep.config import EPOCHS_RULE, MAX_EPOCHS
 from tmc_sweep.errors import InputError
 from tmc_sweep.explain import did_you_mean
-from tmc_sweep.records import CELL_COLUMNS, EPOCH_COLUMNS, METRICS, Status
+from tmc_sweep.records import CELL_COLUMNS, EPOCH_COLUMNS, METRICS, VALIDATION_METRICS, Status
 from tmc_sweep.store.earlier import earlier_cells, earlier_configs, left_out, without
 from tmc_sweep.store.parquet import arrow_schema
 from tmc_sweep.store.parts import read_rows
@@ -104,7 +104,7 @@ def reasons(trials: pd.DataFrame, rows: pd.DataFrame, last: int, metric: str) ->
     null = rows[rows["null"]].sort_values(["seed", "epoch"]).drop_duplicates("group")
     null = null[["trial", "epoch"]].join(trials, on="trial")
     for group, run, epoch, held_out in _tuples(null, "group", "run", "epoch", "validation_images"):
-        why = ", since validation_images is 0" if metric.startswith("val_") and held_out == 0 else ""
+        why = ", since validation_images is 0" if metric in VALIDATION_METRICS and held_out == 0 else ""
         found.setdefault(group, f"{run} has no {metric} in epoch {epoch}{why}")
     shortest = by_seed.sort_values("last_epoch", kind="stable").drop_duplicates("group")
     for group, run, epochs in _tuples(shortest[shortest["last_epoch"] < last], "group", "run", "last_epoch"):

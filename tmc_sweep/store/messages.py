@@ -36,6 +36,7 @@ class Report:
     attempt: int
     records: tuple[EpochRecord, ...]
     checkpoint: bytes | None = None
+    members: int = 1  # trials that were trained together in these epochs, this one included
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import compute
 
-from tmc_sweep.errors import DamagedError, NewerError, StorageError, command
+from tmc_sweep.commands import command
+from tmc_sweep.errors import DamagedError, NewerError, StorageError
 from tmc_sweep.paths import results_of, sweep_of
 from tmc_sweep.records import Column
 from tmc_sweep.store import files

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import joblib
 import torch
 
-from tmc_sweep.errors import CannotRunError, command
+from tmc_sweep.commands import command
+from tmc_sweep.errors import CannotRunError
 from tmc_sweep.space.schema import Resources
 
 Capacity = Mapping[str, float]  # of one node: {"CPU": 8, "GPU": 1}

@@ -88,7 +88,7 @@ class PackRun:
             if isinstance(reply, Started)
         }
         states = [state for pair in zip(configs, begun, strict=True) if (state := self._state(*pair))]
-        self._channel.send([self._report(state, state.history) for state in states if state.history])
+        self._channel.send([self._report(state, state.history, len(states)) for state in states if state.history])
         return fits(partial(self._add_pack, [state for state in states if not state.finished]))
 
     def _start(self, config: TrialConfig, pack: Sequence[TrialConfig]) -> StartTrial:
@@ -151,14 +151,18 @@ class PackRun:
 
     def _reports(self, pack: Pack, records: Sequence[Sequence[EpochRecord]], checkpoint: bool) -> list[Report]:
         return [
-            self._report(state, of_member, encode(pack.state(index)) if checkpoint or state.finished else None)
+            self._report(
+                state, of_member, len(pack.states), encode(pack.state(index)) if checkpoint or state.finished else None
+            )
             for index, (state, of_member) in enumerate(zip(pack.states, records, strict=True))
             if of_member
         ]
 
-    def _report(self, state: TrialState, records: Sequence[EpochRecord], checkpoint: bytes | None = None) -> Report:
+    def _report(
+        self, state: TrialState, records: Sequence[EpochRecord], members: int, checkpoint: bytes | None = None
+    ) -> Report:
         trial_id = state.config.trial_id
-        return Report(trial_id, self._attempts[trial_id], tuple(records), checkpoint)
+        return Report(trial_id, self._attempts[trial_id], tuple(records), checkpoint, members)
 
 
 def _too_large(config: TrialConfig, device: str) -> str:

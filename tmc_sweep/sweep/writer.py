@@ -2,7 +2,6 @@
 
 import logging
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
@@ -56,10 +55,9 @@ class Writer:
             self._check_held()
             replies = [self._retry.until_done(partial(self.recorder.receive, message)) for message in messages]
             self._retry.until_done(self._commit)
-        trained = [_newly_trained(message) for message in messages]
-        together = Counter(new[-1].epoch_seconds for new in trained if new)  # a pack's members took the very same time
-        for message, new in zip(messages, trained, strict=True):
-            self.progress.update(self._trial(message.trial_id, together[new[-1].epoch_seconds] if new else None), new)
+        for message in messages:
+            members = message.members if isinstance(message, Report) else None
+            self.progress.update(self._trial(message.trial_id, members), _newly_trained(message))
         if messages:
             self.show()
         return replies
