@@ -5,7 +5,6 @@ import json
 import pytest
 
 from tmc_sweep.config import (
-    DATA_SETS,
     IDENTITY_DEFAULTS,
     PRESETS,
     Architecture,
@@ -14,6 +13,7 @@ from tmc_sweep.config import (
 )
 from tmc_sweep.errors import InputError
 from tmc_sweep.models import build
+from tmc_sweep.registry import DATA_SETS
 
 ODD = {
     "architecture": {"latents": [12, 4]},

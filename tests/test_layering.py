@@ -30,7 +30,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "space": (BASE, {"pydantic", "pydantic_core", "ruamel"}),
     "objectives": ({"errors"}, {"jaxtyping", "torch"}),
     "models": ({"config", "errors", "objectives", "registry"}, {"jaxtyping", "numpy", "torch"}),
-    "images": ({"config", "errors", "exchange", "input_file"}, {"numpy", "sklearn", "torchvision"}),
+    "images": ({"errors", "exchange", "input_file", "registry"}, {"numpy", "sklearn", "torchvision"}),
     "data": ({"config", "images"}, {"jaxtyping", "torch"}),
     "training": (
         {*(MATHS - {"objectives"}), "config", "errors", "input_file", "records", "registry"},

@@ -7,23 +7,39 @@ from own import Write
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.errors import InputError
-from tmc_sweep.registry import BOUNDS, MODELS, Bound, Model, Registry, is_own, loaded
+from tmc_sweep.registry import (
+    BOUNDS,
+    DATA_SETS,
+    MODELS,
+    SAMPLERS,
+    STOPPING_RULES,
+    Bound,
+    Model,
+    Registry,
+    is_own,
+    loaded,
+)
 
 
 @pytest.mark.parametrize("registry", [BOUNDS, MODELS], ids=lambda registry: registry.what)
 def test_what_is_built_in_is_there_and_only_loaded_when_used(registry: Registry):
     for name, entry in registry.items():
         assert registry.find(name) is entry
-        assert re.search(registry.pattern, name)
+        assert re.search(registry.known.pattern, name)
         assert not is_own(name)
     (code, *_) = [value for value in vars(entry).values() if ":" in str(value)]
     assert callable(loaded(code))
 
 
+def test_each_reader_sampler_and_rule_that_is_built_in_is_there():
+    codes = [known.read for known in DATA_SETS.values()] + [known.make for known in SAMPLERS.values() if known.make]
+    assert all(callable(loaded(code)) for code in [*codes, *STOPPING_RULES.values()])
+
+
 @pytest.mark.parametrize("name", ["mine:Name", "my.own.package:Name", "_a1:B.c"])
 def test_ones_own_is_an_import_path(name: str):
     assert is_own(name)
-    assert re.search(BOUNDS.pattern, name)
+    assert re.search(BOUNDS.known.pattern, name)
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, NamedTuple, Self, TypedDict, Unpack, cast
 
@@ -18,39 +17,16 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic.config import JsonDict
 
 from tmc_sweep.errors import InputError
-from tmc_sweep.explain import OneOf, broken, did_you_mean, explain, integer, telling
-from tmc_sweep.registry import BOUNDS, MODELS
+from tmc_sweep.explain import broken, did_you_mean, explain, integer, telling
+from tmc_sweep.registry import BOUNDS, DATA_SETS, MODELS
 
 NUMERICS_VERSION = 2  # the newest that any configuration has: raise it where one comes to mean other numbers
 MAX_EPOCHS = 1_000_000
 EPOCHS_RULE = integer(1, MAX_EPOCHS)
 
 
-@dataclass(frozen=True)
-class DataSet:
-    """What planning must know of a data set without reading it."""
-
-    train_images: int
-    test_images: int
-    shape: tuple[int, ...]  # of one image
-
-    @property
-    def n_features(self) -> int:
-        """Values of one image."""
-        return math.prod(self.shape)
-
-
-DATA_SETS: Mapping[str, DataSet] = MappingProxyType(
-    {
-        "digits": DataSet(1_437, 360, (8, 8)),
-        "mnist": DataSet(60_000, 10_000, (28, 28)),
-        "fashion_mnist": DataSet(60_000, 10_000, (28, 28)),
-        "cifar10": DataSet(50_000, 10_000, (32, 32, 3)),
-    }
-)
-
-DataName = Literal["digits", "mnist", "fashion_mnist", "cifar10"]
-Objective = Annotated[str, OneOf(tuple(BOUNDS), BOUNDS.pattern)]
+DataName = Annotated[str, DATA_SETS.known]
+Objective = Annotated[str, BOUNDS.known]
 Gradient = Literal["std", "stl", "dregs"]
 
 MAX_LATENTS = 64
@@ -197,13 +173,23 @@ def _field(
     return Field(description=meaning, json_schema_extra=extra, ge=ge, gt=gt, le=le, lt=lt, **usual)
 
 
+def images_of(name: str, data: str) -> int | None:
+    """All `train_images` or `test_images` of a data set; None of one's own, which what is stored is read without."""
+    return getattr(DATA_SETS.get(data), name, None)
+
+
+def too_many(name: str, given: int, limit: int, data: str) -> str:
+    """The sentence of a number of images that there are not."""
+    return f"{name} must be at most {limit} here (data: {data}), but got {given}: lower it"
+
+
 class TrialConfig(_Frozen):
     """One trial: one curve. Defaults are the article's protocol (sections 4.1 and 4.2) on the bundled digits."""
 
     data: DataName = _field("data set", "digits", role="data")
     train_images: int = _field(
         "training images used: the first ones, including those held out for validation",
-        follows=Follows("data", lambda data: DATA_SETS[data].train_images),
+        follows=Follows("data", partial(images_of, "train_images")),
         role="data",
         unit="images",
         hint="at most the data set's training images",
@@ -211,7 +197,7 @@ class TrialConfig(_Frozen):
     )
     test_images: int = _field(
         "test images used: the first ones",
-        follows=Follows("data", lambda data: DATA_SETS[data].test_images),
+        follows=Follows("data", partial(images_of, "test_images")),
         unit="images",
         hint="at most the data set's test images",
         ge=1,
@@ -228,10 +214,8 @@ class TrialConfig(_Frozen):
     binarize: Literal["none", "dynamic", "static"] = _field(
         "pixels as they are, drawn anew at each use, or drawn once per data set", "none", role="data", identity="none"
     )
-    objective: Objective = _field("bound that is trained", "tmc", rule=BOUNDS.rule)
-    model: Annotated[str, OneOf(tuple(MODELS), MODELS.pattern)] = _field(
-        "family of models", "vae", role="shape", identity="vae", rule=MODELS.rule
-    )
+    objective: Objective = _field("bound that is trained", "tmc")
+    model: Annotated[str, MODELS.known] = _field("family of models", "vae", role="shape", identity="vae")
     architecture: Annotated[Architecture, BeforeValidator(_resolved)] = _field(
         "preset's name, or the latents' widths from the data up", PRESETS["small"], role="shape", rule=ARCHITECTURE_RULE
     )
@@ -259,15 +243,19 @@ class TrialConfig(_Frozen):
 
     @model_validator(mode="after")
     def _fits_the_data_set(self) -> Self:
-        known = DATA_SETS[self.data]
         for name, given, limit in (
-            ("train_images", self.train_images, known.train_images),
-            ("test_images", self.test_images, known.test_images),
-            ("validation_images", self.validation_images, self.train_images - 1),
+            ("train_images", self.train_images, images_of("train_images", self.data)),
+            ("test_images", self.test_images, images_of("test_images", self.data)),
+            ("validation_images", self.validation_images, (self.train_images or 0) - 1),
         ):
-            if given > limit:
-                sentence = f"{name} must be at most {limit} here (data: {self.data}), but got {given}: lower it"
-                raise broken(sentence, name)
+            if given is None:
+                sentence = (
+                    f"{name} must be said where data is of one's own, but is missing for {self.data}: "
+                    f"set {name} beside data, in base or in cases"
+                )
+                raise broken(sentence, "data")
+            if limit is not None and given > limit:
+                raise broken(too_many(name, given, limit, self.data), name)
         return self
 
     @model_validator(mode="after")
@@ -335,7 +323,7 @@ class TrialConfig(_Frozen):
     @property
     def n_features(self) -> int:
         """Pixels of one image."""
-        return DATA_SETS[self.data].n_features
+        return DATA_SETS.find(self.data).n_features
 
     @property
     def steps_per_epoch(self) -> int:

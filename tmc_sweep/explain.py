@@ -42,11 +42,17 @@ _ELSEWHERE = {  # words of other programs' sweeps
 class OneOf:
     """What `Literal` is, of words that are only known when the program runs: `Annotated[str, OneOf(METRICS)]`.
 
-    With a `pattern` all that it matches is valid: the words, and others.
+    With a `pattern` all that it matches is valid: the words, and others, which are told in words of their own.
     """
 
     words: tuple[str, ...]
+    others: str = ""
     pattern: str = ""
+
+    @property
+    def rule(self) -> str:
+        """What a value must be, worded to follow "must be"."""
+        return f"one of {', '.join(self.words)}{f', or {self.others}' if self.others else ''}"
 
     def __get_pydantic_core_schema__(self, _: object, __: object) -> CoreSchema:
         """Only these words are valid, or what the pattern matches."""
@@ -119,9 +125,14 @@ def rule_of(info: FieldInfo) -> str:
 
 def choices(info: FieldInfo) -> tuple[str, ...]:
     """The words that a value of this field is one of; empty if it is no word."""
+    found = _one_of(info)
+    return found.words if found else ()
+
+
+def _one_of(info: FieldInfo) -> OneOf | None:
     if get_origin(info.annotation) is Literal:
-        return get_args(info.annotation)
-    return next((each.words for each in info.metadata if isinstance(each, OneOf)), ())
+        return OneOf(get_args(info.annotation))
+    return next((each for each in info.metadata if isinstance(each, OneOf)), None)
 
 
 def bounds(info: FieldInfo) -> dict[str, Any]:
@@ -130,8 +141,8 @@ def bounds(info: FieldInfo) -> dict[str, Any]:
 
 
 def _by_constraints(info: FieldInfo, of: str) -> str:
-    if words := choices(info):
-        return f"one of {', '.join(words)}"
+    if found := _one_of(info):
+        return found.rule
     kinds = {*get_args(info.annotation)} - {NoneType} or {info.annotation}
     if kinds == {bool}:
         return "true or false"

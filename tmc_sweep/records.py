@@ -350,6 +350,13 @@ RECONSTRUCTION_COLUMNS = (
     Column("samples", "int64", "", "samples of z_1 that were averaged over"),
     _IMAGE,
     _LABEL,
+    Column(
+        "shape",
+        "string",
+        "",
+        "height, width and, if any, colours of an image, as in `28-28`; null in rows of before it was kept",
+        pattern=r"\d{1,9}(-\d{1,9}){0,2}",
+    ),
     Column("original", "binary", "", _PIXELS),
     Column("reconstruction", "binary", "", f"mean over samples of p(x given z_1)'s mean: {_PIXELS}"),
 )

@@ -14,16 +14,18 @@ module nor reading what is stored imports it. An addition is one file that Pytho
 Where the facts of an entry have defaults, its function or class alone will do: `mine:half`.
 """
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from inspect import isabstract, signature
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from tmc_sweep.errors import InputError
-from tmc_sweep.explain import did_you_mean
+from tmc_sweep.explain import OneOf, did_you_mean
 
 Code = str | Callable[..., Any]  # an import path, `package.module:Name`, or what lies there
 Entry = TypeVar("Entry")
@@ -45,6 +47,15 @@ def loaded(code: Code) -> Any:
         return code
     module, _, name = code.partition(":")
     return attrgetter(name)(import_module(module))
+
+
+def _takes(code: Any, **arguments: object) -> bool:
+    """Whether it can be called with these arguments."""
+    try:
+        signature(code).bind(**arguments)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 class Registry(Mapping[str, Entry], Generic[Entry]):
@@ -69,14 +80,14 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         return len(self._entries)
 
     @property
-    def rule(self) -> str:
-        """What a name must be, worded to follow "must be"."""
-        return f"one of {', '.join(self)}, or {OWN}"
+    def known(self) -> OneOf:
+        """What a field is annotated with whose value is a name; nothing is imported."""
+        return OneOf(tuple(self), OWN, f"^({'|'.join([*self, _OWN])})$")
 
     @property
-    def pattern(self) -> str:
-        """What a name looks like, as a regular expression; nothing is imported to know it."""
-        return f"^({'|'.join([*self, _OWN])})$"
+    def rule(self) -> str:
+        """What a name must be, worded to follow "must be"."""
+        return self.known.rule
 
     def find(self, name: str) -> Entry:
         """The entry of this name, imported where it is not built in; InputError if there is none."""
@@ -127,6 +138,50 @@ class Model:
     packed: bool = False
 
 
+@dataclass(frozen=True)
+class Files:
+    """The files of a data set: what they are called, and where torchvision puts them and has them from."""
+
+    names: tuple[str, ...]
+    folder: str
+    torchvision: str  # its class, which knows addresses and MD5s
+    called: frozenset[str]  # names of folders that say whose they are, as letters and digits alone
+    archives: frozenset[str] = frozenset()  # names, likewise, of archives that hold all of them
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A data set: what planning must know without reading it, and who reads it.
+
+    `read()` gives the uint8 arrays (training images, their labels, test images, their labels), or the images alone:
+    images [n, *shape] or [n, features], labels [n]. Where there are `files`, it is given where they were found.
+    """
+
+    train_images: int
+    test_images: int
+    shape: tuple[int, ...]  # of one image: height, width and, if any, colours
+    read: Code
+    files: Files | None = None
+    checksum: str | None = None  # SHA-256 of the four arrays, in their order
+    mean: float | None = None  # of the training pixels, in [0, 1], of ten equal classes: where no checksum is known
+    source: str | None = None  # what it is called where it is not as expected, if not by its name
+
+    @property
+    def n_features(self) -> int:
+        """Values of one image."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """How a search chooses cells: `make(seed=…)` gives the sampler of Optuna's that chooses them one after another.
+
+    Without it all of them are known beforehand: `space` multiplies them out, or draws them.
+    """
+
+    make: Code = ""
+
+
 OF_MODELS = ("architecture", "prior", "init", "weight_norm", "proposal", "gradient")
 
 BOUNDS = Registry(
@@ -148,4 +203,63 @@ MODELS = Registry(
         )
     },
     lambda name, found: found if isinstance(found, Model) else Model(name, found) if callable(found) else None,
+)
+_IDX = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+
+DATA_SETS = Registry(
+    "data set",
+    "a DataSet",
+    {
+        "digits": DataSet(
+            1_437,
+            360,
+            (8, 8),
+            "tmc_sweep.images.formats:from_scikit_learn",
+            checksum="0c699ee1b3bc1bc500b40944070efde66a8c5e6e73662466fad20af5d1e65d7e",
+            source="scikit-learn's digits data set",
+        ),
+        "mnist": DataSet(
+            60_000,
+            10_000,
+            (28, 28),
+            "tmc_sweep.images.formats:from_idx",
+            Files(_IDX, "MNIST/raw", "MNIST", frozenset({"mnist"})),
+            checksum="06b0d1f124c4e5fa796686ade41a9b778edacc8622f2195a352ef479ad44fc16",
+        ),
+        "fashion_mnist": DataSet(
+            60_000,
+            10_000,
+            (28, 28),
+            "tmc_sweep.images.formats:from_idx",
+            Files(_IDX, "FashionMNIST/raw", "FashionMNIST", frozenset({"fashionmnist"})),
+            mean=0.2860,
+        ),
+        "cifar10": DataSet(
+            50_000,
+            10_000,
+            (32, 32, 3),
+            "tmc_sweep.images.formats:from_batches",
+            Files(
+                (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch", "batches.meta"),
+                "cifar-10-batches-py",
+                "CIFAR10",
+                frozenset({"cifar10", "cifar10batchespy"}),
+                frozenset({"cifar10pythontargz", "cifar10batchespytargz", "cifar10pythontgz", "cifar10batchespytgz"}),
+            ),
+            mean=0.4734,
+        ),
+    },
+    lambda _, found: found if isinstance(found, DataSet) else None,
+)
+SAMPLERS = Registry(
+    "search algorithm",
+    "a Sampler, or what makes a sampler of Optuna's when called with seed=0",
+    {"grid": Sampler(), "random": Sampler(), "tpe": Sampler("tmc_sweep.search.samplers:tpe")},
+    lambda _, found: found if isinstance(found, Sampler) else Sampler(found) if _takes(found, seed=0) else None,
+)
+STOPPING_RULES: Registry[Code] = Registry(
+    "stopping rule",
+    "a subclass of tmc_sweep.search.stopping_rule.StoppingRule that has `against`",
+    {"asha": "tmc_sweep.search.asha:Asha", "median": "tmc_sweep.search.median:Median"},
+    lambda _, found: found if hasattr(found, "is_due") and not isabstract(found) else None,
 )

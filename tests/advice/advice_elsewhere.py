@@ -4,6 +4,7 @@
 """
 
 _NODES, _SERVER, _SSH = "cluster/test_node_checks.py::", "cluster/test_server.py::", "cluster/test_ssh.py::"
+_ADDITIONS = "test_additions.py::"
 _LAUNCHER, _SESSION, _JOBS = "cluster/test_launcher.py::", "sweep/test_session.py::", "cluster/test_jobs.py::"
 _IMAGES, _READS, _BATCHES = "images/test_images.py::", "images/test_file_reads.py::", "images/test_batches.py::"
 
@@ -14,6 +15,10 @@ OBEYED = {
     "test_a_module_that_cannot_be_called_so_is_refused_until_it_can_be",
     "a model must keep nothing but parameters": "models/test_interface.py::"
     "test_a_module_that_cannot_be_called_so_is_refused_until_it_can_be",
+    "must be said where data is of one's own": _ADDITIONS + "test_sizes_are_said_where_they_cannot_be_looked_up",
+    "images/load.py:{} must be readable here": _ADDITIONS + "test_a_reader_that_is_none_is_corrected",
+    "must be read as four arrays of uint8": _ADDITIONS + "test_a_reader_that_is_none_is_corrected",
+    "must make a sampler of Optuna's": _ADDITIONS + "test_a_sampler_that_is_none_is_corrected",
     "a {} of one's own must be importable": "test_registry.py::test_what_cannot_be_imported_is_refused_until_it_can_be",
     "a {} of one's own must be {}, but": "test_registry.py::test_what_is_none_of_its_kind_is_refused_until_it_is_named",
     "resources.alone gives each trial a process": "sweep/test_inline.py::"
@@ -145,8 +150,7 @@ MET = {
     "test_a_name_that_no_numerics_gives_is_nobodys",
     "the best cell must have trials that this version names": "cli/test_best.py::"
     "test_cells_that_only_another_version_names_are_told",
-    "a trial's data must be one of": "report/test_figures.py::"
-    "test_a_trial_of_data_that_are_not_known_here_is_one_sentence",
+    "a trial's data must be {}": "report/test_figures.py::test_a_trial_of_data_that_are_not_known_here_is_one_sentence",
     # another machine is to be logged in to, or brought up in a cloud
     "knows no head of it": _LAUNCHER + "test_a_cloud_that_knows_of_no_head",
     "is one of kubectl": _LAUNCHER + "test_kubernetes_is_reached_in_another_way",

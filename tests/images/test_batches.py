@@ -12,11 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from known import FILES, OF
 from torchvision.datasets import CIFAR10
 
 from tmc_sweep.errors import InputError
 from tmc_sweep.images import formats
-from tmc_sweep.images.folders import FILES, Found, look
+from tmc_sweep.images.folders import Found, look
 from tmc_sweep.images.formats import from_batches
 
 N = 4  # images of a batch
@@ -59,7 +60,7 @@ def archive(root: Path, **changes: bytes) -> Path:
 
 
 def found(root: Path) -> Found:
-    there = look("cifar10", root)
+    there = look(OF["cifar10"], root)
     assert there is not None
     return there
 
@@ -136,4 +137,4 @@ def test_a_member_that_unfolds_is_bounded(tmp_path: Path, monkeypatch: pytest.Mo
         for file in FILES["cifar10"][1:]:
             tar.addfile(tarfile.TarInfo(file))
     monkeypatch.setattr(formats, "_MOST", 1000)
-    assert formats._archived(tmp_path / "it.tar.gz")["data_batch_1"] == bytes(1000)
+    assert formats._archived(tmp_path / "it.tar.gz", FILES["cifar10"])["data_batch_1"] == bytes(1000)

@@ -9,13 +9,13 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+from known import FILES, FOLDERS, OF
 from torchvision.datasets import CIFAR10, MNIST, FashionMNIST
 
 from tmc_sweep import exchange as exchanges
 from tmc_sweep.errors import InputError
 from tmc_sweep.exchange import Answer
 from tmc_sweep.images import download, load
-from tmc_sweep.images.folders import FILES, FOLDERS
 
 OFFLINE = ConnectionError("network is unreachable")
 
@@ -168,7 +168,7 @@ def test_an_archive_is_kept_as_its_batches(tmp_path: Path, monkeypatch: pytest.M
             archive.addfile(member)
     monkeypatch.setattr(CIFAR10, "tgz_md5", hashlib.md5(packed.getvalue()).hexdigest())
     monkeypatch.setattr(exchanges, "exchange", lambda *_, **__: Answer(200, packed.getvalue()))
-    assert download.fetch("cifar10", tmp_path) == ""
+    assert download.fetch(OF["cifar10"], tmp_path) == ""
     assert {path.name for path in (tmp_path / FOLDERS["cifar10"]).iterdir()} == {*FILES["cifar10"]}
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 from idx import placed
+from known import FILES, FOLDERS, OF
 from torchvision.datasets import CIFAR10, MNIST, FashionMNIST
 
 from tmc_sweep.images import load
-from tmc_sweep.images.folders import FILES, FOLDERS, look
+from tmc_sweep.images.folders import look
 
 
 def dotted(name: str) -> str:
@@ -46,10 +47,10 @@ def test_fashion_mnist_is_found(
     request: pytest.FixtureRequest, tmp_path: Path, kind: str, variable: str, folder: str, called: Callable[[str], str]
 ):
     placed(request.getfixturevalue(kind), tmp_path / variable / folder, called)
-    found = look("fashion_mnist", tmp_path / variable)
+    found = look(OF["fashion_mnist"], tmp_path / variable)
     assert found is not None
     assert set(found.files) == set(FILES["fashion_mnist"])
-    assert look("mnist", tmp_path / variable) is None
+    assert look(OF["mnist"], tmp_path / variable) is None
 
 
 def test_some_plain_and_some_compressed_files_load_and_nothing_is_written(
@@ -77,8 +78,8 @@ def test_the_real_mnist_is_found_in_any_layout(mnist_root: Path, tmp_path: Path)
     ):
         root = tmp_path / str(number) / variable
         placed(files, root / folder, dotted)
-        assert look("mnist", root).is_whole("mnist")
-        assert look("fashion_mnist", root) is None
+        assert look(OF["mnist"], root).is_whole
+        assert look(OF["fashion_mnist"], root) is None
     before = contents(root)
     assert load("mnist", root).checksum.startswith("06b0d1f1")
     assert contents(root) == before
@@ -94,7 +95,7 @@ def touched(folder: Path, names: tuple[str, ...], suffix: str = "") -> Path:
 def test_sets_side_by_side_are_told_apart(tmp_path: Path):
     for name, folder in FOLDERS.items():
         touched(tmp_path / folder, FILES[name])
-    assert {name: look(name, tmp_path).folder for name in FOLDERS} == {
+    assert {name: look(OF[name], tmp_path).folder for name in FOLDERS} == {
         name: tmp_path / folder for name, folder in FOLDERS.items()
     }
 
@@ -102,14 +103,14 @@ def test_sets_side_by_side_are_told_apart(tmp_path: Path):
 def test_files_without_a_name_above_them_are_mnists(tmp_path: Path):
     touched(tmp_path, FILES["mnist"])
     touched(tmp_path / "FashionMNIST", FILES["mnist"])
-    assert look("mnist", tmp_path).folder == tmp_path
-    assert look("fashion_mnist", tmp_path).folder == tmp_path / "FashionMNIST"
+    assert look(OF["mnist"], tmp_path).folder == tmp_path
+    assert look(OF["fashion_mnist"], tmp_path).folder == tmp_path / "FashionMNIST"
 
 
 def test_a_whole_set_is_preferred_to_a_part_of_one(tmp_path: Path):
     touched(tmp_path / "MNIST" / "raw", FILES["mnist"][:3])
     touched(tmp_path / "mnist", FILES["mnist"], ".gz")
-    assert look("mnist", tmp_path).folder == tmp_path / "mnist"
+    assert look(OF["mnist"], tmp_path).folder == tmp_path / "mnist"
 
 
 def test_a_file_is_preferred_to_a_folder_of_its_name_and_a_plain_one_to_a_compressed_one(tmp_path: Path):
@@ -118,20 +119,20 @@ def test_a_file_is_preferred_to_a_folder_of_its_name_and_a_plain_one_to_a_compre
     (tmp_path / first).mkdir()
     touched(tmp_path, tuple(dotted(name) for name in FILES["mnist"]))
     touched(tmp_path, (first,), ".gz")
-    assert look("mnist", tmp_path).files[first].name == dotted(first)
+    assert look(OF["mnist"], tmp_path).files[first].name == dotted(first)
 
 
 def test_empty_and_hidden_things_are_nothing(tmp_path: Path):
     (tmp_path / "MNIST" / "raw").mkdir(parents=True)
     (tmp_path / "MNIST" / ".DS_Store").touch()
-    assert look("mnist", tmp_path) is None
-    assert look("mnist", tmp_path / "not there") is None
+    assert look(OF["mnist"], tmp_path) is None
+    assert look(OF["mnist"], tmp_path / "not there") is None
 
 
 @pytest.mark.parametrize("folder", [".", "cifar-10-batches-py", "CIFAR10/cifar-10-batches-py", "cifar10"])
 def test_cifar10s_batches_are_found(tmp_path: Path, folder: str):
     touched(tmp_path / folder, FILES["cifar10"])
-    found = look("cifar10", tmp_path)
+    found = look(OF["cifar10"], tmp_path)
     assert (found.folder, found.archive) == ((tmp_path / folder), None)
     assert set(found.files) == set(FILES["cifar10"])
 
@@ -140,9 +141,9 @@ def test_cifar10s_batches_are_found(tmp_path: Path, folder: str):
 @pytest.mark.parametrize("folder", [".", "cifar10"])
 def test_cifar10s_archive_is_found_where_its_batches_are_not(tmp_path: Path, folder: str, name: str):
     touched(tmp_path / folder, (name,))
-    assert look("cifar10", tmp_path).archive == tmp_path / folder / name
+    assert look(OF["cifar10"], tmp_path).archive == tmp_path / folder / name
     touched(tmp_path / "cifar-10-batches-py", FILES["cifar10"])
-    assert look("cifar10", tmp_path).archive is None
+    assert look(OF["cifar10"], tmp_path).archive is None
 
 
 def test_the_names_are_torchvisions():
@@ -161,4 +162,4 @@ def test_a_folder_that_may_not_be_looked_into(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(
         Exception, match=re.escape(f"{tmp_path} must be a folder of data sets, but cannot be looked into")
     ):
-        look("mnist", tmp_path)
+        look(OF["mnist"], tmp_path)

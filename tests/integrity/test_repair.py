@@ -19,8 +19,8 @@ from tmc_sweep.integrity.repair import repair
 from tmc_sweep.integrity.verify import verify
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
+from tmc_sweep.search.asha import Asha
 from tmc_sweep.search.cells import choosing
-from tmc_sweep.search.early_stopping import EarlyStopping
 from tmc_sweep.space import SearchSpace, parse
 from tmc_sweep.store import files, manifest
 from tmc_sweep.store.checkpoints import CheckpointFiles
@@ -313,7 +313,7 @@ def test_rows_that_come_back_count_as_let_go_which_is_said(tmp_path: Path, monke
         "tiny.yaml",
     )
     with monkeypatch.context() as patch:
-        patch.setattr(EarlyStopping, "_against", lambda *_: None)  # let go, for now
+        patch.setattr(Asha, "against", lambda *_: None)  # let go, for now
         assert set(decided(paths, space, epochs=3).values()) == {Status.PENDING}
     break_part(paths)
     write_manifest(paths, replace(read_manifest(paths), decisions={space.trials()[0].cell_id: Decision(2)}))

@@ -11,8 +11,8 @@ import pytest
 from invented import flat, sweep
 from matplotlib.image import AxesImage
 
-from tmc_sweep.config import DATA_SETS
 from tmc_sweep.records import CONFIG_COLUMNS
+from tmc_sweep.registry import DATA_SETS
 from tmc_sweep.report.figures.cells import cells_of
 from tmc_sweep.report.figures.latents import latents
 from tmc_sweep.report.figures.reconstructions import blocks, mosaic, reconstructions
@@ -55,6 +55,7 @@ def reconstructed(tables: SweepTables) -> SweepTables:
             "epoch": 60,
             "image": image,
             "label": image % 10,
+            "shape": None,
             "original": bytes([image] * size),
             "reconstruction": bytes([100 + image + 50 * row["seed"]] * size),
         }

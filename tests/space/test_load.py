@@ -7,6 +7,7 @@ import pytest
 from tmc_sweep.space import SpaceError, load, parse
 from tmc_sweep.space.load import parse_stored
 
+OWN = ", or package.module:Name of one's own"
 RANDOM = "\nsearch: {algorithm: random, num_samples: 3}"
 
 
@@ -43,7 +44,7 @@ def check(text, expected):
         ("name: x\nsearch: 5", "2:9: search must be a mapping such as {algorithm: random, num_samples: 40}, but got 5"),
         (
             "name: x\nsearch: {algorithm: rndom}",
-            "2:21: search.algorithm must be one of grid, random, tpe, but got 'rndom'",
+            f"2:21: search.algorithm must be one of grid, random, tpe{OWN}, but got 'rndom'",
         ),
         ("name: x\nsearch: {num: 5}", "2:10: num is not a known key: the known ones are algorithm, num_samples, seed"),
         ("name: x\nsearch:\n  algorithm: random", "3:3: search.num_samples is required for algorithm random"),
@@ -67,7 +68,7 @@ def check(text, expected):
         ("name: x\nresources: {gpu: 1.5}", "2:18: resources.gpu must be auto, a share from 0 to 1 or a whole number"),
         (
             "name: x\nscheduler: {algorithm: hyperband}",
-            "2:24: scheduler.algorithm must be one of asha, median, but got",
+            f"2:24: scheduler.algorithm must be one of asha, median{OWN}, but got",
         ),
         ("name: x\nscheduler: {reduction: 1}", "2:24: scheduler.reduction must be an integer from 2 up, but got 1"),
         ("name: x\nscheduler: asha", "2:12: scheduler must be a mapping such as {algorithm: asha, grace_epochs: 10}"),
@@ -155,8 +156,14 @@ def test_a_scheduler_that_would_stop_nothing(tmp_path, epochs: int, scheduler: s
         ("lr: 1e999", "5: lr must be a positive number up to 10, such as 1e-3, but got inf"),
         ("lr: 1_000", "5: lr must be a positive number up to 10, such as 1e-3, but got '1_000'"),
         ("weight_norm: 1", "14: weight_norm must be true or false, but got 1"),
-        ("data: cifar", "7: data must be one of digits, mnist, fashion_mnist, cifar10, but got 'cifar': did you mean"),
-        ('data: "\\ud800"', "7: data must be one of digits, mnist, fashion_mnist, cifar10, but got '\\ud800'"),
+        (
+            "data: cifar",
+            f"7: data must be one of digits, mnist, fashion_mnist, cifar10{OWN}, but got 'cifar': did you mean",
+        ),
+        (
+            'data: "\\ud800"',
+            f"7: data must be one of digits, mnist, fashion_mnist, cifar10{OWN}, but got '\\ud800'",
+        ),
         ("lrr: 1", "1: lrr is not a known key: did you mean 'lr'? The known ones are data, train_images"),
         ('"a\\nb": 1', "1: a\\nb is not a known key: the known ones are data, train_images"),
         ("seed: 1", "1: seeds are their own axis, but got seed in"),
@@ -239,7 +246,11 @@ def test_a_dimension(value, expected):
             "3:27: lr's quniform must go from a multiple of q to another, but got q 0.3",
         ),
         ("train_images", "{randint: [1, 1" + "0" * 900 + "]}", "3:31: train_images's randint must have integers up to"),
-        ("data", "{uniform: [0, 1]}", "3:20: data must be one of digits, mnist, fashion_mnist, cifar10, but got 0"),
+        (
+            "data",
+            "{uniform: [0, 1]}",
+            f"3:20: data must be one of digits, mnist, fashion_mnist, cifar10{OWN}, but got 0",
+        ),
         ("lr", "{choice: [1, 1.0]}", "3:20: lr's values must differ, but 1.0 equals the one at line 3, column 17"),
     ],
 )

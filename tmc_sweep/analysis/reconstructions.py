@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from tmc_sweep.analysis.trained import Examples, Trained
+from tmc_sweep.registry import DATA_SETS
 from tmc_sweep.training.randomness import Purpose
 
 _LOGITS = 2**23  # at a time
@@ -33,6 +34,7 @@ def reconstructions(trained: Trained, examples: Examples, n_images: int, samples
     means = torch.cat([_mean_pixels(trained, x, samples, random) for x in shown.split(at_once, dim=1)])
     if not means.isfinite().all():
         return []
+    shape = DATA_SETS.find(trained.config.data).shape
     pixels = (means * 255).round().to(torch.uint8).cpu().numpy()
     return [
         {
@@ -40,6 +42,7 @@ def reconstructions(trained: Trained, examples: Examples, n_images: int, samples
             "samples": samples,
             "image": int(image),
             "label": int(examples.labels[image]),
+            "shape": "-".join(map(str, shape)),
             "original": original.tobytes(),
             "reconstruction": reconstruction.tobytes(),
         }

@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from tmc_sweep.config import DATA_SETS, NAMING, Architecture, TrialConfig, fields_of
+from tmc_sweep.config import NAMING, Architecture, TrialConfig, fields_of
 from tmc_sweep.errors import InputError
+from tmc_sweep.registry import DATA_SETS, is_own
 from tmc_sweep.space.fields import check_field, setting
 from tmc_sweep.space.mistakes import Mark
 from tmc_sweep.space.source import YamlNode
@@ -56,7 +57,8 @@ def departures(meant: Condition, row: Mapping[str, Any]) -> dict[str, str]:
 
     A row may lack fields: those are not compared.
     """
-    protocol = TrialConfig.parse({name: row[name] for name in ("data", "K") if name in row}).row()
+    given = ("data", "K", *(("train_images", "test_images") if is_own(row.get("data", "")) else ()))
+    protocol = TrialConfig.parse({name: row[name] for name in given if name in row}).row()
     swept = {*NAMING, *fields_of("run")}  # without a protocol: only what a setting names counts
     whole = {name: (value,) for name, value in protocol.items() if name not in swept} | meant
     return {

@@ -11,9 +11,9 @@ from tmc_sweep import input_file
 from tmc_sweep.cluster.machine import Check, Machine, disk_problem, gpu_problem, this_machine
 from tmc_sweep.cluster.nodes import check_nodes
 from tmc_sweep.cluster.server import find_server
-from tmc_sweep.config import DATA_SETS
 from tmc_sweep.data import data_root, is_here, load
 from tmc_sweep.errors import CannotRunError, InputError
+from tmc_sweep.registry import DATA_SETS
 from tmc_sweep.sweep import TOKEN
 from tmc_sweep.sweep.address import as_ray_reads
 from tmc_sweep.sweep.control_service import ControlService

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from tmc_sweep.errors import InputError
-from tmc_sweep.images.folders import FOLDERS
+from tmc_sweep.registry import Files
 
 _SECONDS = 1800.0  # for a data set: CIFAR-10's 170 MB at 100 kB/s
 _MOST_BYTES = 2**28  # of a file
@@ -26,24 +26,25 @@ class _Source(NamedTuple):
     md5: str
 
 
-def fetch(name: str, aside: Path) -> str:
-    """Download the data set into this folder; why that cannot be done, and nothing if it was."""
+def fetch(files: Files, aside: Path) -> str:
+    """Download a data set's files into this folder; why that cannot be done, and nothing if it was."""
     until = time.monotonic() + _SECONDS
     try:
-        for source in _sources(name):
-            _unpack(_download(source, until), source.addresses[0].rpartition("/")[2], aside / FOLDERS[name])
+        for source in _sources(files):
+            _unpack(_download(source, until), source.addresses[0].rpartition("/")[2], aside / files.folder)
     except (OSError, ValueError) as error:
         return " ".join(str(error).split()) or type(error).__name__
     return ""
 
 
-def _sources(name: str) -> Iterator[_Source]:
-    from torchvision.datasets import CIFAR10, MNIST, FashionMNIST
+def _sources(files: Files) -> Iterator[_Source]:
+    """The archive that the class of torchvision knows, or its compressed files."""
+    from torchvision import datasets
 
-    if name == "cifar10":
-        yield _Source([CIFAR10.url], CIFAR10.tgz_md5)
+    known = getattr(datasets, files.torchvision)
+    if files.archives:
+        yield _Source([known.url], known.tgz_md5)
         return
-    known = {"mnist": MNIST, "fashion_mnist": FashionMNIST}[name]
     for file, md5 in known.resources:
         yield _Source([f"{mirror}{file}" for mirror in known.mirrors], md5)
 

@@ -1,4 +1,4 @@
-"""The two formats: idx files, a header and bytes, are read here, CIFAR-10's pickles by torchvision.
+"""The readers of the data sets: idx files, a header and bytes; CIFAR-10's pickles, by torchvision; scikit-learn's.
 
 A pickle can run code, so only those with CIFAR-10's own MD5 are. torchvision compares it too, but before it opens the
 file once more: it is given a folder of ours, which nobody changes in between.
@@ -7,6 +7,7 @@ file once more: it is given a folder of ours, which nobody changes in between.
 import hashlib
 import math
 import tarfile
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -16,7 +17,8 @@ from numpy.typing import NDArray
 
 from tmc_sweep.errors import InputError
 from tmc_sweep.images.files import inflated, read
-from tmc_sweep.images.folders import FILES, FOLDERS, Found
+from tmc_sweep.images.folders import Found
+from tmc_sweep.registry import DATA_SETS
 
 Array = NDArray[np.uint8]
 Arrays = tuple[Array, Array, Array, Array]  # training images and labels, test images and labels
@@ -28,9 +30,22 @@ _DIMENSIONS = (1, 2, 3)  # labels have one, images three, or two where their row
 _FIX = "replace it"
 
 
+def from_scikit_learn() -> Arrays:
+    """The digits that come with scikit-learn, a fifth of each class as test images."""
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    pixels, labels = load_digits(return_X_y=True)
+    scaled = np.rint(pixels * (255 / 16)).astype(np.uint8)
+    train, test, train_labels, test_labels = train_test_split(
+        scaled, labels.astype(np.uint8), test_size=DATA_SETS["digits"].test_images, random_state=0, stratify=labels
+    )
+    return train, train_labels, test, test_labels
+
+
 def from_idx(found: Found) -> Arrays:
     """The four files of MNIST or Fashion-MNIST, images as [n, pixels]; InputError if one is none such."""
-    train, train_labels, test, test_labels = (_idx(found.files[file]) for file in FILES["mnist"])
+    train, train_labels, test, test_labels = (_idx(found.files[file]) for file in found.of.names)
     return train, train_labels, test, test_labels
 
 
@@ -52,14 +67,18 @@ def from_batches(found: Found) -> Arrays:
     """The six batches of CIFAR-10, images as [n, pixels] with their colours last; InputError if one is not known."""
     from torchvision.datasets import CIFAR10
 
-    contents = _archived(found.archive) if found.archive else {n: read(path, _MOST) for n, path in found.files.items()}
+    contents = (
+        _archived(found.archive, found.of.names)
+        if found.archive
+        else {n: read(path, _MOST) for n, path in found.files.items()}
+    )
     md5s = {**dict([*CIFAR10.train_list, *CIFAR10.test_list]), CIFAR10.meta["filename"]: CIFAR10.meta["md5"]}
     for file, known in md5s.items():
         if (md5 := hashlib.md5(contents[file], usedforsecurity=False).hexdigest()) != known:
             where = found.archive or found.files[file]
             raise InputError(f"{where} must have CIFAR-10's {file}, with MD5 {known}, but its MD5 is {md5}: {_FIX}")
     with TemporaryDirectory() as root:
-        folder = Path(root, FOLDERS["cifar10"])
+        folder = Path(root, found.of.folder)
         folder.mkdir()
         for file, content in contents.items():
             (folder / file).write_bytes(content)
@@ -69,17 +88,21 @@ def from_batches(found: Found) -> Arrays:
     return images.reshape(len(images), -1), labels, test_images.reshape(len(test_images), -1), test_labels
 
 
-def _archived(path: Path) -> dict[str, bytes]:
-    """The batches in a tar file; what else it holds does not matter."""
+def _plain(files: Mapping[str, Path]) -> dict[str, bytes]:
+    return {name: read(path, _MOST) for name, path in files.items()}
+
+
+def _archived(path: Path, names: Sequence[str]) -> dict[str, bytes]:
+    """The files of these names in a tar file; what else it holds does not matter."""
     contents: dict[str, bytes] = {}
     try:
         with tarfile.open(fileobj=BytesIO(inflated(path, _MOST_OF_AN_ARCHIVE)), mode="r:") as archive:
             for member in archive:
                 file = PurePosixPath(member.name).name
-                if file in FILES["cifar10"] and (source := archive.extractfile(member)):
+                if file in names and (source := archive.extractfile(member)):
                     contents[file] = source.read(_MOST)
     except (tarfile.TarError, ValueError, KeyError, RecursionError) as error:
         raise InputError(f"{path} must be a whole tar file, but is not ({error}): {_FIX}") from None
-    if missing := [file for file in FILES["cifar10"] if file not in contents]:
+    if missing := [file for file in names if file not in contents]:
         raise InputError(f"{path} must hold CIFAR-10's batches, but lacks {', '.join(missing)}: {_FIX}")
     return contents

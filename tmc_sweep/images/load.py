@@ -1,33 +1,21 @@
-"""A whole data set: looked for, else downloaded; refused if it is not what its name says.
+"""A whole data set: looked for, else downloaded; refused if it is not what its entry in the registry says.
 
-`digits` comes with scikit-learn. The others lie under TMC_SWEEP_DATA (default ~/.cache/tmc_sweep).
+One without files comes with a package. The others lie under TMC_SWEEP_DATA (default ~/.cache/tmc_sweep).
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from tmc_sweep.config import DATA_SETS
 from tmc_sweep.errors import InputError
 from tmc_sweep.images.download import can_keep, fetch, keep
-from tmc_sweep.images.folders import FILES, FOLDERS, Found, data_root, look
-from tmc_sweep.images.formats import Array, Arrays, from_batches, from_idx
+from tmc_sweep.images.folders import Found, data_root, look
+from tmc_sweep.images.formats import Array, Arrays
+from tmc_sweep.registry import DATA_SETS, DataSet, Files, is_own, loaded
 
-# SHA-256 of the four arrays of `Images`, in order. Where we know none, `_PLAUSIBLE_MEAN` stands in.
-_CHECKSUMS: Mapping[str, str] = {
-    "digits": "0c699ee1b3bc1bc500b40944070efde66a8c5e6e73662466fad20af5d1e65d7e",
-    "mnist": "06b0d1f124c4e5fa796686ade41a9b778edacc8622f2195a352ef479ad44fc16",
-}
-_PLAUSIBLE_MEAN: Mapping[str, float] = {"fashion_mnist": 0.2860, "cifar10": 0.4734}  # of the training pixels, in [0, 1]
-_READERS: Mapping[str, Callable[[Found], Arrays]] = {
-    "mnist": from_idx,
-    "fashion_mnist": from_idx,
-    "cifar10": from_batches,
-}
 _SHOWN = 5  # names of a folder
 
 
@@ -44,7 +32,8 @@ class Images:
 
 def is_here(name: str) -> bool:
     """Whether there is anything of the data set to load, whole or not; InputError if that cannot be seen."""
-    return name == "digits" or look(name, data_root()) is not None
+    files = DATA_SETS.find(name).files
+    return files is None or look(files, data_root()) is not None
 
 
 def load(name: str, root: Path | None = None, *, download: bool = True) -> Images:
@@ -52,28 +41,29 @@ def load(name: str, root: Path | None = None, *, download: bool = True) -> Image
 
     Nothing is written but what was downloaded, whole, and that only where there is nothing of the data set.
     """
-    if name == "digits":
-        return _checked(name, _digits(), "scikit-learn's digits data set")
+    known = DATA_SETS.find(name)
+    if not (files := known.files):
+        return _checked(known, _read(name, known), known.source or name)
     root = root or data_root()
-    if found := look(name, root):
-        return _read(name, found)
-    folder = root / FOLDERS[name]
+    if found := look(files, root):
+        return _found(name, known, found)
+    folder = root / files.folder
     if not download or not can_keep(folder):
-        raise _missing(name, root, f"{root} cannot be written to" if download else "it is not downloaded now")
+        raise _missing(name, files, root, f"{root} cannot be written to" if download else "it is not downloaded now")
     with TemporaryDirectory() as aside:
-        why = fetch(name, Path(aside))
-        fetched = look(name, Path(aside))
+        why = fetch(files, Path(aside))
+        fetched = look(files, Path(aside))
         if why or not fetched:
-            raise _missing(name, root, why or "the download gave nothing")
-        images = _read(name, fetched)
+            raise _missing(name, files, root, why or "the download gave nothing")
+        images = _found(name, known, fetched)
         keep(fetched.files.values(), folder)
     return images
 
 
-def _missing(name: str, root: Path, why: str) -> InputError:
+def _missing(name: str, files: Files, root: Path, why: str) -> InputError:
     return InputError(
-        f"{name} must be under {root} or downloadable, but there is {_listed(root)}, and {why}: put {FILES[name][0]} "
-        f"and what belongs to it into {root / FOLDERS[name]}, or set TMC_SWEEP_DATA to the folder that has them"
+        f"{name} must be under {root} or downloadable, but there is {_listed(root)}, and {why}: put {files.names[0]} "
+        f"and what belongs to it into {root / files.folder}, or set TMC_SWEEP_DATA to the folder that has them"
     )
 
 
@@ -84,35 +74,50 @@ def _listed(root: Path) -> str:
     return (", ".join(names[:_SHOWN]) + more) or "nothing"
 
 
-def _read(name: str, found: Found) -> Images:
-    if not found.is_whole(name):
-        lacking = ", ".join(file for file in FILES[name] if file not in found.files)
+def _found(name: str, known: DataSet, found: Found) -> Images:
+    if not found.is_whole:
+        lacking = ", ".join(file for file in found.of.names if file not in found.files)
         raise InputError(
             f"{name} in {found.folder} must have all of its files, but lacks {lacking} beside {_listed(found.folder)}: "
             "put them there, or move what is there away, and it is downloaded"
         )
-    return _checked(name, _READERS[name](found), f"{name} in {found.folder}")
+    return _checked(known, _read(name, known, found), f"{name} in {found.folder}")
 
 
-def _digits() -> Arrays:
-    from sklearn.datasets import load_digits
-    from sklearn.model_selection import train_test_split
+def _read(name: str, known: DataSet, *found: Found) -> Arrays:
+    """What its reader gives, with labels, images as [n, features]; InputError if that is nothing of the kind."""
+    read = loaded(known.read)
+    try:
+        arrays = [np.asarray(array) for array in read(*found)]
+    except Exception as error:
+        if isinstance(error, InputError) or not is_own(name):
+            raise
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(f"{name} must be readable here, but is not ({said:.200}): correct its reader") from error
+    if len(arrays) == 2:
+        train, test = arrays
+        arrays = [train, np.zeros(len(train), np.uint8), test, np.zeros(len(test), np.uint8)]
+    if len(arrays) != 4 or any(array.dtype != np.uint8 for array in arrays):
+        got = ", ".join(f"{array.dtype}{list(array.shape)}" for array in arrays)
+        raise InputError(
+            f"{name} must be read as four arrays of uint8, training images, their labels, test images and theirs, or "
+            f"as the images alone, but is {got}: correct its reader"
+        )
+    train, train_labels, test, test_labels = arrays
+    return _flat(train, known), train_labels, _flat(test, known), test_labels
 
-    pixels, labels = load_digits(return_X_y=True)
-    scaled = np.rint(pixels * (255 / 16)).astype(np.uint8)
-    train, test, train_labels, test_labels = train_test_split(
-        scaled, labels.astype(np.uint8), test_size=DATA_SETS["digits"].test_images, random_state=0, stratify=labels
-    )
-    return train, train_labels, test, test_labels
+
+def _flat(images: Array, known: DataSet) -> Array:
+    return images.reshape(len(images), known.n_features) if images.shape[1:] == known.shape else images
 
 
-def _checked(name: str, arrays: Arrays, where: str) -> Images:
-    """The arrays of files that are the data set: of its shapes, with its images, and the labels of each split."""
+def _checked(known: DataSet, arrays: Arrays, where: str) -> Images:
+    """The arrays that are the data set: of its shapes, with its images, and the labels of each split."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(np.ascontiguousarray(array).data)
     images = Images(*arrays, checksum=digest.hexdigest())
-    known = DATA_SETS[name]
+    fix = "replace its files" if known.files or known.source else "let its entry say what its reader gives"
     for array, shape in (
         (images.train, (known.train_images, known.n_features)),
         (images.train_labels, (known.train_images,)),
@@ -120,14 +125,11 @@ def _checked(name: str, arrays: Arrays, where: str) -> Images:
         (images.test_labels, (known.test_images,)),
     ):
         if array.shape != shape:
-            raise InputError(f"{where} must hold arrays of shape {shape}, but has {array.shape}: replace its files")
-    if name in _CHECKSUMS and images.checksum != _CHECKSUMS[name]:
-        raise InputError(
-            f"{where} must have the checksum {_CHECKSUMS[name][:16]}…, but has {images.checksum[:16]}…: "
-            "replace its files"
-        )
-    if name in _PLAUSIBLE_MEAN:
-        _check_plausible(where, images, _PLAUSIBLE_MEAN[name])
+            raise InputError(f"{where} must hold arrays of shape {shape}, but has {array.shape}: {fix}")
+    if known.checksum not in (None, images.checksum):
+        raise InputError(f"{where} must have the checksum {known.checksum:.16}…, but has {images.checksum:.16}…: {fix}")
+    if known.mean is not None:
+        _check_plausible(where, images, known.mean)
     return images
 
 

@@ -8,9 +8,9 @@ from typing import Self
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
-from tmc_sweep.config import DATA_SETS
 from tmc_sweep.errors import StorageError
 from tmc_sweep.paths import SweepPaths
+from tmc_sweep.registry import DATA_SETS, is_own
 from tmc_sweep.space.load import parse_stored
 from tmc_sweep.space.schema import Statistic
 from tmc_sweep.statistics.labels import differing_fields
@@ -83,12 +83,13 @@ class SweepTables:
 
 
 def _check_data(path: Path, rows: pd.DataFrame) -> None:
-    """StorageError if a trial's data set is none of ours: nothing is known of its images."""
-    for name in set(rows["data"]) - DATA_SETS.keys():
-        raise StorageError(
-            f"a trial's data must be one of {', '.join(DATA_SETS)} here, but {path} has {visible(name):.40}: "
-            "use the version of tmc_sweep that trained it"
-        )
+    """StorageError if a trial's data set is neither ours nor one's own: nothing is known of its images."""
+    for name in sorted(set(rows["data"])):
+        if name not in DATA_SETS and not is_own(name):
+            raise StorageError(
+                f"a trial's data must be {DATA_SETS.rule}, but {path} has {visible(name):.40}: "
+                "use the version of tmc_sweep that trained it"
+            )
 
 
 def _visible(frame: pd.DataFrame) -> pd.DataFrame:

@@ -5,17 +5,17 @@ It is compared with what is on record of the others at that epoch; one with a se
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from statistics import median
 from types import MappingProxyType
 
 from tmc_sweep.config import TrialConfig
+from tmc_sweep.registry import STOPPING_RULES, loaded
 from tmc_sweep.search.curves import Curves
+from tmc_sweep.search.stopping_rule import StoppingRule
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.space.schema import Scheduler, Statistic
 from tmc_sweep.store.manifest import Decision
 
 Decisions = Mapping[str, Decision]  # by cell
-_FEWEST_OTHERS = 3  # whose median says something
 
 
 def fair_order(configs: Iterable[TrialConfig]) -> list[TrialConfig]:
@@ -47,6 +47,7 @@ class EarlyStopping:
         self, scheduler: Scheduler, statistic: Statistic, curves: Curves, decisions: Decisions = MappingProxyType({})
     ) -> None:
         self._scheduler = scheduler
+        self._rule: StoppingRule = loaded(STOPPING_RULES.find(scheduler.algorithm))(scheduler)
         self._sign = 1.0 if statistic.mode == "max" else -1.0
         self._curves = curves
         self._decided = {cell: curves.reached(cell) for cell in curves.cells}  # up to which epoch
@@ -59,39 +60,13 @@ class EarlyStopping:
         self._decided[cell] = max(before, reached)
         last = None
         for epoch in range(before + 1, min(reached, self._curves.cells[cell][0].epochs - 1) + 1):
-            if self._is_due(epoch):
-                against = self._against(cell, epoch)
+            if self._rule.is_due(epoch):
+                against = self._rule.against(self._value(cell, epoch), self._others(cell, epoch))
                 stop = f"stopped by {self._scheduler.algorithm} at epoch {epoch}: {against}" if against else None
                 last = Decision(epoch, stop)
                 if stop:
                     break
         return last
-
-    def _is_due(self, epoch: int) -> bool:
-        if self._scheduler.algorithm == "asha":
-            return self._is_rung(epoch)
-        return epoch >= self._scheduler.grace_epochs
-
-    def _against(self, cell: str, epoch: int) -> str | None:
-        """What speaks against going on from this epoch, if something does."""
-        return (self._not_promoted if self._scheduler.algorithm == "asha" else self._below_median)(cell, epoch)
-
-    def _is_rung(self, epoch: int) -> bool:
-        rung = self._scheduler.grace_epochs
-        while rung < epoch:
-            rung *= self._scheduler.reduction
-        return rung == epoch
-
-    def _not_promoted(self, cell: str, epoch: int) -> str | None:
-        own, others = self._value(cell, epoch), self._others(cell, epoch)
-        places = math.ceil((len(others) + 1) / self._scheduler.reduction)
-        better = sum(value > own for value in others)
-        return f"{better} of {len(others)} other cells are better there" if places <= better else None
-
-    def _below_median(self, cell: str, epoch: int) -> str | None:
-        own, others = self._value(cell, epoch), self._others(cell, epoch)
-        below = len(others) >= _FEWEST_OTHERS and own < median(others)
-        return f"it is below the median of {len(others)} other cells there" if below else None
 
     def _others(self, cell: str, epoch: int) -> list[float]:
         """The other cells' values at this epoch, of those that have come so far."""

@@ -1,4 +1,4 @@
-"""Optuna's TPE over a search space: told what is known of its cells, asked which to train next.
+"""A sampler of Optuna's over a search space: told what is known of its cells, asked which to train next.
 
 The tables are what is known: each run tells them to a new study, in the order in which the cells were chosen, so that a
 search that goes on makes the suggestions that an uninterrupted one would. The study's journal is for looking at, such
@@ -9,19 +9,20 @@ from typing import Any, NamedTuple
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, RandomSampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import Trial, TrialState, create_trial
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
+from tmc_sweep.search.samplers import sampler
 from tmc_sweep.space.domains import Domain, Range
 from tmc_sweep.space.mistakes import SpaceError
 from tmc_sweep.space.search_space import CASE, SearchSpace
 from tmc_sweep.store import files
 
-_TRIES = 100  # for a cell that is new; the later half at random: TPE may have settled on some that are known
+_TRIES = 100  # for a cell that is new; the later half at random: a sampler may have settled on some that are known
 _SEEDS = 2**32
 
 
@@ -97,7 +98,7 @@ class Study:
     def _sampler(self, attempt: int) -> BaseSampler:
         """Seeded anew for each suggestion, so that it follows from what is known."""
         seed = (self._space.search.seed * 10**6 + len(self) * _TRIES + attempt) % _SEEDS
-        return TPESampler(seed=seed, constant_liar=True) if attempt < _TRIES // 2 else RandomSampler(seed=seed)
+        return sampler(self._space.search.algorithm, seed) if attempt < _TRIES // 2 else RandomSampler(seed=seed)
 
     def _cell(self, trial: Trial) -> TrialConfig | None:
         def pick(name: str, domain: Domain) -> Any:

@@ -8,7 +8,7 @@ from tmc_sweep.config import fields_of
 from tmc_sweep.errors import InputError
 from tmc_sweep.paths import check_name
 from tmc_sweep.records import VALIDATION_METRICS
-from tmc_sweep.space import foreign
+from tmc_sweep.space import foreign, own
 from tmc_sweep.space.domains import Dimension, Grid, dimension
 from tmc_sweep.space.fields import check_keys, condition, read_fields, setting, settings, validate
 from tmc_sweep.space.mistakes import Mark, Mistakes, each
@@ -21,24 +21,36 @@ from tmc_sweep.space.source import YamlNode, read, read_tree, shown
 def load(path: Path | str, max_trials: int = 100_000, overrides: Sequence[str] = ()) -> SearchSpace:
     """The search space in a file, with overrides such as `epochs=10` in place of its own values.
 
-    SpaceError, at the offending value, if it breaks a rule or has too many trials.
+    What it names of one's own is imported. SpaceError, at the offending value, if it breaks a rule or has too many
+    trials.
     """
-    space = parse(read(path), str(path), max_trials, overrides)
+    space = _parsed(read(path), str(path), max_trials, overrides, imports=True)
     _check_grace(space)
     return space
 
 
 def parse(text: str, source_name: str, max_trials: int = 100_000, overrides: Sequence[str] = ()) -> SearchSpace:
-    """The search space in this YAML, as `load` reads it; errors name it `source_name`."""
+    """The search space in this YAML, as `load` reads it, but without an import; errors name it `source_name`."""
+    return _parsed(text, source_name, max_trials, overrides, imports=False)
+
+
+def _parsed(text: str, source_name: str, max_trials: int, overrides: Sequence[str], *, imports: bool) -> SearchSpace:
     with Mistakes() as mistakes:
         root, text, replaced = overridden(_written(read_tree(text, source_name, mistakes), mistakes), text, overrides)
+        with mistakes.apart():
+            root, text = own.sized(root, text) if imports else (root, text)
         space = _space(root, text, replaced)
     with Mistakes() as mistakes:
         with mistakes.apart():
             _check_one_place(space)
+        with mistakes.apart():
+            if imports:
+                own.check_names(space)
         _check_algorithm(space)
     _check_size(space, max_trials, root.keys.get("space", root.mark))
     _ = space.cells  # validates each of them
+    if imports:
+        own.check_sizes(space)
     for section, chooses in (("scheduler", space.scheduler), ("search", space.adaptive)):
         if chooses:
             _check_comparable(space, section)

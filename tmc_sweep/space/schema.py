@@ -9,6 +9,7 @@ from tmc_sweep.config import MAX_EPOCHS
 from tmc_sweep.explain import OneOf, broken
 from tmc_sweep.paths import NAME_RULE
 from tmc_sweep.records import METRICS
+from tmc_sweep.registry import SAMPLERS, STOPPING_RULES, is_own
 
 
 class _Section(BaseModel):
@@ -30,9 +31,14 @@ class Statistic(_Section):
 class Search(_Section):
     """How cells are chosen: every point of the grid, the grid crossed with random draws, or one by one from results."""
 
-    algorithm: Literal["grid", "random", "tpe"] = "grid"
+    algorithm: Annotated[str, SAMPLERS.known] = "grid"
     num_samples: int | None = Field(None, ge=1, le=10**9)
     seed: int = Field(0, ge=0, le=2**63 - 1)
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether cells are chosen one after another, as each sampler of one's own does."""
+        return is_own(self.algorithm) or SAMPLERS[self.algorithm].make != ""
 
     @property
     def n_draws(self) -> int:
@@ -41,9 +47,9 @@ class Search(_Section):
 
 
 class Scheduler(_Section):
-    """Which cells are stopped early: those that `asha` does not promote at a rung, or those below the `median`."""
+    """Which cells are stopped early: by which rule, and what all rules are asked with."""
 
-    algorithm: Literal["asha", "median"] = "asha"
+    algorithm: Annotated[str, STOPPING_RULES.known] = "asha"
     last: int = Field(5, ge=1, le=MAX_EPOCHS)
     grace_epochs: int = Field(10, ge=1, le=MAX_EPOCHS)
     reduction: int = Field(2, ge=2)

@@ -61,7 +61,7 @@ class SearchSpace:
     @property
     def adaptive(self) -> bool:
         """Whether cells are chosen one after another, from what those before them came to."""
-        return self.search.algorithm == "tpe"
+        return self.search.adaptive
 
     @property
     def chooses(self) -> bool:

@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Patch
 
 from tmc_sweep.config import TrialConfig
+from tmc_sweep.registry import DATA_SETS
 from tmc_sweep.report.figures.cells import Cells
 from tmc_sweep.report.figures.figure import Figure
 from tmc_sweep.report.figures.style import COLOURS, DARK, WIDTH, canvas, legend_below
@@ -75,7 +76,8 @@ class Drawing:
     def draw(self) -> None:
         """Layers, hidden layers, and the arrows of q and p."""
         config, architecture = self.config, self.config.architecture
-        layers = [self._layer(0, f"x\n{config.n_features}", "#E6E6E6")]
+        known = DATA_SETS.get(config.data)  # one's own is not imported here
+        layers = [self._layer(0, f"x\n{known.n_features}" if known else "x", "#E6E6E6")]
         layers += [self._layer(i, f"z{_below(i)}\n{width}") for i, width in enumerate(architecture.latents, 1)]
         q = [self._hidden(i, width, _Q, _RISE) for i, width in enumerate(architecture.q_hidden)]
         p = [self._hidden(i, width, _P, -_RISE) for i, width in enumerate(architecture.p_hidden)]

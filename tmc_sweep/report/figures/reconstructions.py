@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from tmc_sweep.config import DATA_SETS
+from tmc_sweep.registry import DATA_SETS
 from tmc_sweep.report.figures.cells import Cells, DrawnCell, Pictured, pictured
 from tmc_sweep.report.figures.figure import Figure
 from tmc_sweep.report.figures.style import WIDTH, canvas
@@ -59,9 +59,15 @@ def blocks(rows: pd.DataFrame, cells: Sequence[DrawnCell]) -> Iterator[Block]:
         names = ("original", *(cell.label for cell, _ in members))
         columns = [members[0][1]["original"], *(own["reconstruction"] for _, own in members)]
         pixels = np.stack([np.frombuffer(b"".join(column), np.uint8) for column in columns])
-        pixels = pixels.reshape(len(names), len(images), *DATA_SETS[str(data)].shape)
+        pixels = pixels.reshape(len(names), len(images), *_shape(str(data), members[0][1]["shape"].iloc[0]))
         for first in range(0, len(images), _COLUMNS):
             yield Block(names, pixels[:, first : first + _COLUMNS], first // _COLUMNS)
+
+
+def _shape(data: str, stored: str | None) -> tuple[int, ...]:
+    """Of one image; rows of before it was stored are of data sets that are built in."""
+    shape = tuple(map(int, stored.split("-"))) if stored else DATA_SETS[data].shape
+    return shape if len(shape) > 1 else (1, *shape)
 
 
 def _draw(blocks: Sequence[Block]) -> matplotlib.figure.Figure:
