@@ -5,13 +5,13 @@ The Parquet schemas and results/README.md are made from these declarations.
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Literal, Self
 
-from tmc_sweep.config import IDENTITY_DEFAULTS, MAX_EPOCHS, TrialConfig, facts
+from tmc_sweep.config import IDENTITY_DEFAULTS, MAX_EPOCHS, TrialConfig, facts, fields_of
 from tmc_sweep.explain import bounds
 
 DType = Literal["string", "int64", "float64", "bool", "timestamp", "binary"]
@@ -189,7 +189,8 @@ def _config_column(name: str) -> Column:
 CONFIG_COLUMNS = tuple(
     _config_column(name) for name in dict.fromkeys((*_CONFIG_ORDER, *TrialConfig.model_fields)) if name != "epochs"
 )
-CELL_COLUMNS = tuple(column for column in CONFIG_COLUMNS if column.name != "seed")
+CELL_COLUMNS = tuple(column for column in CONFIG_COLUMNS if column.name not in fields_of("run"))
+CELL_FIELDS = tuple(column.name for column in CELL_COLUMNS)
 FIXED_COLUMNS = (*IDENTITY_COLUMNS, *CONFIG_COLUMNS)  # the same in every row of a trial
 
 
@@ -298,9 +299,7 @@ ATTEMPT_COLUMNS = (
     ),
 )
 
-SUMMARY_COLUMNS = (
-    Column("cell_id", "string", "", "names the cell", required=True),
-    *CELL_COLUMNS,
+_STATISTIC_COLUMNS = (
     Column("metric", "string", "", "column of the epoch table that is summarised"),
     Column("last", "int64", "epochs", "length of the window asked for"),
     Column("first_epoch", "int64", "", "first epoch of the window"),
@@ -317,6 +316,13 @@ SUMMARY_COLUMNS = (
     Column("reason", "string", "", "why the statistic is null, in one sentence; else null"),
 )
 
+
+def summary_columns(cells: Sequence[Column]) -> tuple[Column, ...]:
+    """The columns of a summary of cells that these columns describe."""
+    return (Column("cell_id", "string", "", "names the cell", required=True), *cells, *_STATISTIC_COLUMNS)
+
+
+SUMMARY_COLUMNS = summary_columns(CELL_COLUMNS)
 STATISTICS = ("mean", "std_epochs", "std_epochs_within", "std_seeds")
 COUNTS = ("n_seeds", "n_epochs", "n_nonfinite")
 DIFFERENCES = ("mean_difference", "low", "high", "std_difference")

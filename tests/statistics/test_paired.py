@@ -7,11 +7,14 @@ import pytest
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.errors import InputError
-from tmc_sweep.records import Status
-from tmc_sweep.statistics.paired import paired_differences
+from tmc_sweep.records import Column, Status, summary_columns
+from tmc_sweep.statistics.labels import differing_fields
+from tmc_sweep.statistics.paired import differences_of, paired_differences
 from tmc_sweep.statistics.ranking import ranking
-from tmc_sweep.statistics.summary import summarize
+from tmc_sweep.statistics.summary import summarize, summary_of
+from tmc_sweep.statistics.windows import read_runs
 from tmc_sweep.store.epochs import EpochTable
+from tmc_sweep.store.read import plain_rows
 from tmc_sweep.store.trials import TrialTable
 
 T_2 = 4.302652729911275  # 97.5 % quantile of Student's t of 2 degrees of freedom: 0.95 √(2 / (1 - 0.95²))
@@ -195,3 +198,16 @@ def test_nothing_to_compare_is_an_empty_frame_with_all_columns(store):
 def test_what_cannot_be_compared_is_refused(store, options, said):
     with pytest.raises(InputError, match=said):
         paired_differences(store([(IWAE, {0: [-1.0]})]), **options)
+
+
+def test_a_column_of_the_sweeps_own_tells_cells_apart(store):
+    curves = {0: [-1.0], 1: [-2.0]}
+    runs = read_runs(store([({"K": 1, "lr": lr}, curves) for lr in (1e-3, 1e-2)]), 1, "test_objective")
+    same = runs._replace(trials=runs.trials.assign(lr=1e-3, channels=runs.trials["lr"].map({1e-3: 16, 1e-2: 32})))
+    own = same._replace(columns=(*runs.columns, Column("channels", "int64", "", "channels of a layer")))
+    assert differences_of(own, "channels", 1, "test_objective")[["baseline", "value"]].to_numpy().tolist() == [[16, 32]]
+    assert differences_of(own, "lr", 1, "test_objective").empty  # they differ in channels, and in nothing else
+    assert differing_fields(plain_rows(own.trials), own.fields) == ["channels"]
+    summary = summary_of(own, 1, "test_objective")
+    assert summary["channels"].tolist() == [16, 32]
+    assert list(summary.columns) == [column.name for column in summary_columns(own.columns)]

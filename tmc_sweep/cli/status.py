@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.records import FINISHED, Status
+from tmc_sweep.records import CELL_FIELDS, FINISHED, Status
 from tmc_sweep.space.schema import Resources
-from tmc_sweep.statistics.windows import CELL_FIELDS
 from tmc_sweep.store.checkpoints import CheckpointFiles
 from tmc_sweep.store.declared import last_run
 from tmc_sweep.store.earlier import earlier_cells

@@ -8,6 +8,7 @@ from typing import Any
 from tmc_sweep.config import follows
 from tmc_sweep.records import (
     CELL_COLUMNS,
+    CELL_FIELDS,
     COUNTS,
     DIFFERENCES,
     EVALUATION_COLUMNS,
@@ -20,7 +21,6 @@ from tmc_sweep.report.tables import SweepTables
 from tmc_sweep.statistics.labels import differing_fields, telling_fields
 from tmc_sweep.statistics.paired import CONFIDENCE
 from tmc_sweep.statistics.ranking import ranked
-from tmc_sweep.statistics.windows import CELL_FIELDS
 from tmc_sweep.store.artefacts import over_seeds
 from tmc_sweep.store.read import plain_rows
 from tmc_sweep.text import decimals, shown

@@ -8,7 +8,7 @@ from tmc_sweep.errors import InputError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.statistics.paired import differences, of_common_seeds
 from tmc_sweep.statistics.summary import summary_of
-from tmc_sweep.statistics.windows import CELL_FIELDS, Runs, read_runs
+from tmc_sweep.statistics.windows import Runs, read_runs
 
 _OF_SIDE = ("mean", "std_seeds", "last_epoch", "seeds_only", "reason")
 
@@ -28,8 +28,9 @@ def compare(first: str | Path, second: str | Path, last: int, metric: str) -> pd
     if Path(first).resolve() == Path(second).resolve():
         raise InputError(f"two sweeps are compared, but got {names[0]!r} twice: name another one")
     runs = [read_runs(path, last, metric).told() for path in (first, second)]
-    cells = pd.concat([of_sweep.trials for of_sweep in runs]).drop_duplicates("cell_id").sort_values(CELL_FIELDS)
-    frame = cells.set_index("cell_id")[CELL_FIELDS].assign(metric=metric, last=last)
+    fields = list(dict.fromkeys(field for of_sweep in runs for field in of_sweep.fields))
+    cells = pd.concat([of_sweep.trials for of_sweep in runs]).drop_duplicates("cell_id").sort_values(fields)
+    frame = cells.set_index("cell_id")[fields].assign(metric=metric, last=last)
     for side, of_sweep, other in zip("ab", runs, reversed(runs), strict=True):
         found = summary_of(of_sweep, last, metric).set_index("cell_id")
         alone = of_sweep.trials[~of_sweep.trials["trial_id"].isin(other.trials["trial_id"])]
@@ -53,4 +54,5 @@ def _side_by_side(runs: list[Runs], names: list[str]) -> Runs:
         ignore_index=True,
     )
     second = runs[1].rows.assign(trial=runs[1].rows["trial"] + n_first)
-    return of_common_seeds(trials.reset_index(names="stored"), pd.concat([runs[0].rows, second], ignore_index=True))
+    rows = pd.concat([runs[0].rows, second], ignore_index=True)
+    return of_common_seeds(runs[0]._replace(trials=trials.reset_index(names="stored"), rows=rows))

@@ -17,9 +17,9 @@ from tmc_sweep.errors import InputError
 from tmc_sweep.explain import did_you_mean
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.statistics.labels import differing_fields
-from tmc_sweep.statistics.windows import CELL_FIELDS, Runs, in_window, read_runs, reasons, windows
+from tmc_sweep.statistics.windows import Runs, in_window, read_runs, reasons, windows
 from tmc_sweep.store.declared import declared_statistic
-from tmc_sweep.store.read import plain_rows
+from tmc_sweep.store.read import columns_of, plain_rows
 from tmc_sweep.text import plain
 
 CONFIDENCE = 0.95
@@ -51,23 +51,26 @@ def paired_differences(
     `last` and `metric` are as in the search space where they are not given. Cells of earlier numerics are left out, and
     a warning is logged. InputError if there is no such table, field or metric, or `last` is out of bounds.
     """
-    if by not in CELL_FIELDS:
-        hint = did_you_mean(by, CELL_FIELDS) or f": the fields are {', '.join(CELL_FIELDS)}"
+    paths = SweepPaths.of_table(path)
+    fields = [column.name for column in columns_of(paths)]
+    if by not in fields:
+        hint = did_you_mean(by, fields) or f": the fields are {', '.join(fields)}"
         raise InputError(f"cells must be compared by one of their fields, but got {by!r}{hint}")
-    declared = declared_statistic(SweepPaths.of_table(path), last, metric)
+    declared = declared_statistic(paths, last, metric)
     runs = read_runs(path, declared.last, declared.metric).told()
     return differences_of(runs, by, declared.last, declared.metric)
 
 
 def differences_of(runs: Runs, by: str, last: int, metric: str) -> pd.DataFrame:
     """`paired_differences` of runs that were read with this `last` and `metric`."""
-    cells = runs.trials.drop_duplicates("cell_id").sort_values([*CELL_FIELDS, "cell_id"])
-    pairs = _pairs(plain_rows(cells[["cell_id", *CELL_FIELDS]]), by)
+    cells = runs.trials.drop_duplicates("cell_id").sort_values([*runs.fields, "cell_id"])
+    pairs = _pairs(plain_rows(cells[["cell_id", *runs.fields]]), runs.fields, by)
     sides = {
         group: [(cell["cell_id"], f" of {by} {plain(cell[by])}") for cell in pair] for group, pair in enumerate(pairs)
     }
     found = differences(_compared(runs, sides), pd.RangeIndex(len(pairs)), last, metric)
-    frame = pd.DataFrame([_agreed(pair, by) for pair in pairs], columns=[*_fields_but(by), "by", "baseline", "value"])
+    others = [name for name in runs.fields if name != by]
+    frame = pd.DataFrame([_agreed(pair, by) for pair in pairs], columns=[*others, "by", "baseline", "value"])
     return pd.concat([frame.assign(metric=metric, last=last), found], axis=1)
 
 
@@ -77,12 +80,8 @@ def differences_to_first(runs: Runs, cells: Sequence[str], last: int, metric: st
     return differences(_compared(runs, sides), pd.Index(list(sides), dtype="str"), last, metric)
 
 
-def _fields_but(by: str) -> list[str]:
-    return [name for name in CELL_FIELDS if name != by]
-
-
-def _pairs(cells: Sequence[Mapping[str, Any]], by: str) -> list[_Pair]:
-    same = [name for name in differing_fields(cells) if name != by]
+def _pairs(cells: Sequence[Mapping[str, Any]], fields: Sequence[str], by: str) -> list[_Pair]:
+    same = [name for name in differing_fields(cells, fields) if name != by]
     groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for cell in cells:
         groups.setdefault(tuple(cell[name] for name in same), []).append(cell)
@@ -113,14 +112,15 @@ def _compared(runs: Runs, sides: Mapping[Any, Sequence[tuple[str, str]]]) -> Run
     ]
     trials = runs.trials.drop(columns="group").reset_index(names="stored")
     trials = pd.DataFrame(told, columns=["group", "sign", "cell_id", "of"]).merge(trials, on="cell_id")
-    return of_common_seeds(trials.assign(run=trials["run"] + trials["of"]), runs.rows)
+    return of_common_seeds(runs._replace(trials=trials.assign(run=trials["run"] + trials["of"])))
 
 
-def of_common_seeds(trials: pd.DataFrame, rows: pd.DataFrame) -> Runs:
+def of_common_seeds(runs: Runs) -> Runs:
     """The runs of the seeds that both sides of a group have; `trials` name their position in `rows` as `stored`."""
+    trials = runs.trials
     trials = trials[trials.groupby(["group", "seed"])["sign"].transform("size") == 2].reset_index(drop=True)
-    rows = trials[["stored"]].reset_index(names="member").merge(rows, left_on="stored", right_on="trial")
-    return Runs(trials, rows.assign(trial=rows["member"]))
+    rows = trials[["stored"]].reset_index(names="member").merge(runs.rows, left_on="stored", right_on="trial")
+    return runs._replace(trials=trials, rows=rows.assign(trial=rows["member"]))
 
 
 def differences(runs: Runs, groups: "pd.Index[Any]", last: int, metric: str) -> pd.DataFrame:

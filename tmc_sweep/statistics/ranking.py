@@ -8,7 +8,7 @@ import pandas as pd
 from tmc_sweep.records import DIFFERENCES
 from tmc_sweep.statistics.paired import differences_to_first
 from tmc_sweep.statistics.summary import summary_of
-from tmc_sweep.statistics.windows import CELL_FIELDS, read_runs
+from tmc_sweep.statistics.windows import read_runs
 from tmc_sweep.store.earlier import earlier_cells, without
 from tmc_sweep.store.read import read_trials
 
@@ -37,7 +37,7 @@ def ranking(path: str | Path, last: int, metric: str, mode: Literal["max", "min"
     trials = read_trials(path)
     trials = without(trials, earlier_cells(trials))
     unseen = trials[~trials["cell_id"].isin(summary["cell_id"])].drop_duplicates("cell_id")
-    waiting = unseen[["cell_id", *CELL_FIELDS]].assign(metric=metric, last=last, reason="no epochs yet", **_NO_ROWS)
+    waiting = unseen[["cell_id", *runs.fields]].assign(metric=metric, last=last, reason="no epochs yet", **_NO_ROWS)
     frame = ranked(pd.concat([summary, waiting], ignore_index=True), mode)
     known = frame[frame["rank"].notna()]["cell_id"].tolist()
     found = differences_to_first(runs, known, last, metric).rename(columns={"n_seeds": "n_common"})

@@ -11,16 +11,17 @@ import pandas as pd
 import pyarrow as pa
 
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.records import STATISTICS, SUMMARY_COLUMNS
-from tmc_sweep.statistics.windows import CELL_FIELDS, Runs, in_window, read_runs, reasons, windows
+from tmc_sweep.records import STATISTICS, summary_columns
+from tmc_sweep.statistics.windows import Runs, in_window, read_runs, reasons, windows
 from tmc_sweep.store import files
 from tmc_sweep.store.declared import declared_statistic
 from tmc_sweep.store.manifest import open_manifest
 from tmc_sweep.store.parquet import arrow_schema, to_parquet
+from tmc_sweep.store.read import columns_of
 
 
 def summarize(path: str | Path, last: int | None = None, metric: str | None = None) -> pd.DataFrame:
-    """One row per cell of the sweep whose epoch table is `path`: SUMMARY_COLUMNS, in the order of the cells' fields.
+    """One row per cell of the sweep whose epoch table is `path`: `summary_columns`, in the order of the cells' fields.
 
     The window is the `last` epochs up to the last one that every seed with rows has; both are as in the search space
     where they are not given. Cells of earlier numerics are left out, and a warning is logged. InputError if there is no
@@ -34,19 +35,20 @@ def summary_of(runs: Runs, last: int, metric: str) -> pd.DataFrame:
     """`summarize` of runs that were read with this `last` and `metric`."""
     window = windows(runs.trials, last)
     rows = in_window(runs, window)
-    cells = runs.trials.drop_duplicates("cell_id").set_index("cell_id")[CELL_FIELDS].join(window)
+    cells = runs.trials.drop_duplicates("cell_id").set_index("cell_id")[runs.fields].join(window)
     cells["n_nonfinite"] = rows.groupby("group")["nonfinite"].sum().reindex(cells.index, fill_value=0)
     unknown = reasons(runs.trials, rows, last, metric)
     cells["reason"] = pd.Series(unknown, dtype="str").reindex(cells.index)
     known = rows[~rows["group"].isin(list(unknown))].rename(columns={"group": "cell_id"})
     cells[list(STATISTICS)] = statistics(known).reindex(cells.index)
     cells = cells.reset_index().assign(metric=metric, last=last)
-    return cells.sort_values([*CELL_FIELDS, "cell_id"], ignore_index=True)[[column.name for column in SUMMARY_COLUMNS]]
+    names = [column.name for column in summary_columns(runs.columns)]
+    return cells.sort_values([*runs.fields, "cell_id"], ignore_index=True)[names]
 
 
 def write_summary(paths: SweepPaths, frame: pd.DataFrame) -> None:
     """Store a summary as the sweep's `<name>.summary.parquet`, atomically."""
-    table = pa.Table.from_pandas(frame, arrow_schema(SUMMARY_COLUMNS), preserve_index=False)
+    table = pa.Table.from_pandas(frame, arrow_schema(summary_columns(columns_of(paths))), preserve_index=False)
     sweep_id = open_manifest(paths).sweep_id
     files.write(paths.summary, to_parquet(table.replace_schema_metadata(None), sweep_id), paths.temporary)
 

@@ -15,16 +15,14 @@ import pyarrow as pa
 from tmc_sweep.config import EPOCHS_RULE, MAX_EPOCHS
 from tmc_sweep.errors import InputError
 from tmc_sweep.explain import did_you_mean
-from tmc_sweep.records import CELL_COLUMNS, EPOCH_COLUMNS, METRICS, VALIDATION_METRICS, Status
+from tmc_sweep.records import CELL_COLUMNS, FIXED_COLUMNS, METRICS, VALIDATION_METRICS, Column, Status
 from tmc_sweep.store.earlier import earlier_cells, earlier_configs, left_out, without
 from tmc_sweep.store.parquet import arrow_schema
 from tmc_sweep.store.parts import read_rows
 from tmc_sweep.store.present import part_files
-from tmc_sweep.store.read import find, read_trials
+from tmc_sweep.store.read import columns_of, find, read_trials
 
-CELL_FIELDS = [column.name for column in CELL_COLUMNS]
-_TRIAL = ["trial_id", "cell_id", "seed", *CELL_FIELDS]
-_TRIAL_SCHEMA = pa.schema([field for name in _TRIAL for field in arrow_schema(EPOCH_COLUMNS) if field.name == name])
+_KEYS = tuple(column for column in FIXED_COLUMNS if column not in CELL_COLUMNS)
 _log = logging.getLogger(__name__)
 _HOW_ENDED = {
     Status.DIVERGED: "{run} diverged in epoch {last}",
@@ -39,12 +37,19 @@ class Runs(NamedTuple):
     trials: a row per trial: its fields, status, last_epoch, nonfinite_epoch (the first whose value is not finite), the
     group it counts in (its cell, unless changed) and what sentences call it.
     rows: trial (position in `trials`), epoch, value, null, nonfinite.
+    columns: those of `trials` that describe a cell.
     left_out: why some trials are in neither; empty if none are.
     """
 
     trials: pd.DataFrame
     rows: pd.DataFrame
+    columns: tuple[Column, ...]
     left_out: str = ""
+
+    @property
+    def fields(self) -> list[str]:
+        """The names of `columns`."""
+        return [column.name for column in self.columns]
 
     def told(self) -> Self:
         """The same; what is left out of it is logged."""
@@ -60,9 +65,10 @@ def read_runs(path: str | Path, last: int, metric: str) -> Runs:
     """
     _check(last, metric)
     paths = find(path)
-    trials, rows = _read(part_files(paths), metric)
+    columns = columns_of(paths)
+    trials, rows = _read(part_files(paths), columns, metric)
     trials = _with_statuses(trials, read_trials(path) if paths.trials.exists() else None)
-    runs = Runs(trials.assign(group=trials["cell_id"], run="seed " + trials["seed"].astype(str)), rows)
+    runs = Runs(trials.assign(group=trials["cell_id"], run="seed " + trials["seed"].astype(str)), rows, columns)
     return _without(runs, earlier_cells(trials), paths.name)
 
 
@@ -120,22 +126,23 @@ def _check(last: int, metric: str) -> None:
         raise InputError(f"metric must be one of {', '.join(METRICS)}, but got {metric!r}{hint}")
 
 
-def _read(parts: Sequence[Path], metric: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _read(parts: Sequence[Path], columns: Sequence[Column], metric: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The trials that have rows, and the rows: `trial` is the trial's position in the first."""
+    schema = arrow_schema([*_KEYS, *columns])
     trials, rows, n_trials = [], [], 0
     for part in parts:
-        table = read_rows(part, [*_TRIAL, "epoch", metric])
+        table = read_rows(part, [*schema.names, "epoch", metric])
         code = table["trial_id"].chunk(0).indices.to_numpy() if table.num_rows else np.empty(0, np.int32)
         first = pd.Series(code).drop_duplicates().index.to_numpy()
         position = np.empty(code.max(initial=-1) + 1, np.int64)
         position[code[first]] = n_trials + np.arange(len(first))
         n_trials += len(first)
-        trials.append(table.select(_TRIAL).take(first).cast(_TRIAL_SCHEMA))
+        trials.append(table.select(schema.names).take(first).cast(schema))
         null = table[metric].is_null().to_numpy()
         value = table[metric].to_numpy()
         rows.append((position[code], table["epoch"].to_numpy(), value, null, ~np.isfinite(value) & ~null))
-    columns = zip(("trial", "epoch", "value", "null", "nonfinite"), zip(*rows, strict=True), strict=True)
-    frame = pd.DataFrame({name: np.concatenate(pieces) for name, pieces in columns})
+    pieces = zip(("trial", "epoch", "value", "null", "nonfinite"), zip(*rows, strict=True), strict=True)
+    frame = pd.DataFrame({name: np.concatenate(of_parts) for name, of_parts in pieces})
     return _with_facts(pa.concat_tables(trials).to_pandas(), frame), frame
 
 
@@ -152,8 +159,9 @@ def _with_statuses(trials: pd.DataFrame, known: pd.DataFrame | None) -> pd.DataF
     if known is None:
         return trials.assign(status=None)
     ended = known[known["status"].isin(list(_HOW_ENDED)) & ~known["trial_id"].isin(trials["trial_id"])]
+    unseen = ended.assign(last_epoch=0, nonfinite_epoch=None)
     trials = trials.merge(known[["trial_id", "status"]], on="trial_id", how="left")
-    unseen = ended[[*_TRIAL, "status"]].assign(last_epoch=0, nonfinite_epoch=None)
+    unseen = unseen[list(trials.columns)]
     return pd.concat([trials, unseen.astype(trials.dtypes)], ignore_index=True)
 
 
@@ -165,7 +173,7 @@ def _without(runs: Runs, cells: Collection[str], sweep: str) -> Runs:
     rows = runs.rows[kept[runs.rows["trial"]]]
     said = left_out(sweep, earlier_configs(runs.trials[~kept]), set(runs.trials["trial_id"]))
     rows = rows.assign(trial=(kept.cumsum() - 1)[rows["trial"]]).reset_index(drop=True)
-    return Runs(without(runs.trials, cells), rows, said)
+    return Runs(without(runs.trials, cells), rows, runs.columns, said)
 
 
 def _tuples(frame: pd.DataFrame, *columns: str) -> Iterator[tuple[Any, ...]]:

@@ -9,7 +9,7 @@ import pyarrow as pa
 from tmc_sweep.errors import InputError
 from tmc_sweep.explain import did_you_mean
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.records import ATTEMPT_COLUMNS, EPOCH_COLUMNS, OVER, TRIAL_COLUMNS
+from tmc_sweep.records import ATTEMPT_COLUMNS, CELL_COLUMNS, EPOCH_COLUMNS, OVER, TRIAL_COLUMNS, Column
 from tmc_sweep.store.parquet import arrow_schema, read_table
 from tmc_sweep.store.parts import read_rows
 from tmc_sweep.store.present import check_present, is_there, part_files, sweep_names
@@ -24,6 +24,11 @@ def read_epochs(path: str | Path) -> pd.DataFrame:
     rows = pa.concat_tables(read_rows(part).cast(arrow_schema(EPOCH_COLUMNS)) for part in parts)
     frame: pd.DataFrame = rows.to_pandas()
     return frame
+
+
+def columns_of(_: SweepPaths) -> tuple[Column, ...]:
+    """The columns of a sweep's tables that describe its cells: the same in every sweep, as long as none has its own."""
+    return CELL_COLUMNS
 
 
 def read_trials(path: str | Path) -> pd.DataFrame:
