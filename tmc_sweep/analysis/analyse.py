@@ -9,6 +9,8 @@ from tmc_sweep.analysis.latents import has_plane, latents
 from tmc_sweep.analysis.reconstructions import reconstructions
 from tmc_sweep.analysis.trained import Chosen, Trained, device_named, examples
 from tmc_sweep.config import TrialConfig
+from tmc_sweep.errors import InputError
+from tmc_sweep.models import outline
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.store.artefacts import LATENTS, RECONSTRUCTIONS, Artefact, read_artefact, upsert
 
@@ -29,10 +31,16 @@ def analyse(chosen: Chosen, samples: int | None = None, images: int = 20, device
     """Bring each trial's rows up to its newest checkpoint, and yield the trial once they are stored.
 
     `samples` of each latent are averaged over, the trial's `eval_k` if None; `images` are reconstructed. Rows of the
-    same epoch, samples and number of images are not computed again. May run beside the sweep. StorageError if a
-    checkpoint is not its trial's.
+    same epoch, samples and number of images are not computed again. May run beside the sweep. InputError if a model
+    cannot draw samples or decode them, StorageError if a checkpoint is not its trial's.
     """
     device = device_named(device)
+    for config in chosen.epochs:
+        if lacking := outline(config).lacking:
+            raise InputError(
+                f"analyse needs a model with sample and decode, but {config.model} of trial {config.trial_id} lacks "
+                f"{' and '.join(lacking)}: add that, or name trials of other models with --trial"
+            )
     pictures, points = _stored(RECONSTRUCTIONS, chosen.paths), _stored(LATENTS, chosen.paths)
     for config, epoch in chosen.epochs.items():
         k, n_images = samples or config.eval_k, min(images, config.test_images)

@@ -18,6 +18,7 @@ from tmc_sweep.store.read import plain_rows
 Array = NDArray[np.float64]
 
 LAST = 50  # epochs of the article's statistic
+_FAMILY = "vae"
 _CELL = [column.name for column in CELL_COLUMNS]
 _CURVES = ["test_objective", *(f"test_{bound}" for bound in BOUNDS), "epoch_seconds"]
 _MACHINE = ["device", "host", "processor", "threads", "engine", "pack_size", "gpu"]
@@ -58,7 +59,7 @@ class Trial:
 
 
 def evidence(sweep: SweepTables) -> list[Trial]:
-    """Every trial of the sweep that has an epoch or has ended."""
+    """Every trial of the article's family of models in the sweep that has an epoch or has ended."""
     curves = _by_trial(sweep.epochs.sort_values(["trial_id", "epoch"]))
     latents, evaluations = _by_trial(_newest(sweep.latents)), _by_trial(_newest(sweep.evaluations))
     process = processes(sweep.attempts)
@@ -69,7 +70,7 @@ def evidence(sweep: SweepTables) -> list[Trial]:
             *(frames.get(row["trial_id"]) for frames in (curves, latents, evaluations)),
         )
         for row in plain_rows(sweep.trials)
-        if row["trial_id"] in curves or row["status"] in ENDED_EARLY
+        if row["model"] == _FAMILY and (row["trial_id"] in curves or row["status"] in ENDED_EARLY)
     ]
 
 

@@ -24,7 +24,7 @@ from tmc_sweep.store.manifest import open_manifest
 from tmc_sweep.store.recorder import Recorder
 from tmc_sweep.store.renamed import adopt, later_name
 from tmc_sweep.store.trials import TrialRow, TrialTable, config_by_columns, config_of
-from tmc_sweep.training import decode
+from tmc_sweep.training import history
 
 
 @dataclass(frozen=True)
@@ -172,5 +172,5 @@ def _history(checkpoints: CheckpointFiles, config: TrialConfig, known: int) -> l
     """The rows in the trial's newest checkpoint, if that knows more than this many."""
     for epoch, path in checkpoints.stored(config.trial_id)[:1]:
         payload = checkpoints.read(path) if epoch > known else None
-        return decode(payload, config).history if payload else []
+        return history(payload, config) if payload else []
     return []

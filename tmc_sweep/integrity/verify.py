@@ -30,7 +30,7 @@ from tmc_sweep.store.parts import TrialRows, read_part
 from tmc_sweep.store.present import gone, is_there, missing, part_files
 from tmc_sweep.store.read import find
 from tmc_sweep.store.trials import TrialRow, config_of
-from tmc_sweep.training import decode, stated
+from tmc_sweep.training import history, stated
 
 
 @dataclass(frozen=True)
@@ -253,14 +253,14 @@ class _Inspection:
         if config is None:
             return
         try:
-            history = decode(payload, config).history
+            records = history(payload, config)
         except NewerError:
             raise
         except StorageError as error:
             raise damaged(path, f"it cannot be used ({error})") from error
-        if len(history) != epoch:
+        if len(records) != epoch:
             raise damaged(path, f"its history is not epochs 1 to {epoch}")
-        other = rows.disagrees(history) if rows else None
+        other = rows.disagrees(records) if rows else None
         if other and rows and other.attempt <= rows.record(other.epoch).attempt:  # else it is about to replace the row
             raise damaged(path, f"its epoch {other.epoch} is not as it is in the epoch table")
 

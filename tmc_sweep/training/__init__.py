@@ -1,6 +1,6 @@
 """Training without Ray: a pack's state, saved and restored whole, and a generator of epoch records."""
 
-from tmc_sweep.training.checkpoint import decode, encode, stated
+from tmc_sweep.training.checkpoint import decode, encode, history, stated
 from tmc_sweep.training.loop import threads, train
 from tmc_sweep.training.pack import Engine, Pack, pack_key
 from tmc_sweep.training.probe import Cost, cost, remembered, shape
@@ -14,6 +14,7 @@ __all__ = [
     "cost",
     "decode",
     "encode",
+    "history",
     "pack_key",
     "remembered",
     "shape",

@@ -1,6 +1,7 @@
 """A trial's state as bytes and back: a safetensors file, so tensors and JSON only; reading one runs no code."""
 
 import json
+from collections.abc import Mapping
 
 import torch
 from pydantic import TypeAdapter
@@ -13,12 +14,14 @@ from tmc_sweep.config import TrialConfig
 from tmc_sweep.errors import NewerError, StorageError
 from tmc_sweep.models import outline
 from tmc_sweep.records import EpochRecord
+from tmc_sweep.registry import MODELS
 from tmc_sweep.training.state import TrialState
 
 VERSION = 1
 _HISTORY = "history"
 _ADAM_FIELDS = ("step", "exp_avg", "exp_avg_sq")
 _METADATA = TypeAdapter(dict[str, str])
+Shapes = Mapping[str, torch.Size]
 
 
 def encode(state: TrialState) -> bytes:
@@ -36,10 +39,23 @@ def encode(state: TrialState) -> bytes:
 
 
 def decode(payload: bytes, config: TrialConfig) -> TrialState:
-    """The state of `config`'s trial.
+    """The state of `config`'s trial, fit for its model, which is built to compare the two.
 
     StorageError if the bytes are another trial's or no checkpoint at all, NewerError if a newer version wrote them.
     """
+    return _decoded(payload, config, outline(config).shapes)
+
+
+def history(payload: bytes, config: TrialConfig) -> list[EpochRecord]:
+    """The rows in a checkpoint, which is checked as by `decode`, but that no code of others is run.
+
+    The parameters of a model of one's own are only compared with their moments.
+    """
+    shapes = outline(config).shapes if config.model in MODELS else None
+    return _decoded(payload, config, shapes).history
+
+
+def _decoded(payload: bytes, config: TrialConfig, shapes: Shapes | None) -> TrialState:
     metadata = stated(payload)
     if metadata.get("trial_id") != config.trial_id:
         raise StorageError(
@@ -49,6 +65,7 @@ def decode(payload: bytes, config: TrialConfig) -> TrialState:
     _check_version(metadata.get("format", ""))
     try:
         state = _assembled(load(payload), _history(metadata[_HISTORY], config), config)
+        _check_complete(state, shapes)
     except (SafetensorError, LookupError, TypeError, ValueError) as error:
         raise StorageError(f"a checkpoint of trial {config.trial_id} cannot be read ({error}): remove it") from None
     return state
@@ -84,13 +101,12 @@ def _assembled(tensors: dict[str, Tensor], history: list[EpochRecord], config: T
         else:
             field, _, name = name.partition("/")
             adam.setdefault(name, {})[field] = tensor
-    state = TrialState(config, parameters, adam, history)
-    _check_complete(state)
-    return state
+    return TrialState(config, parameters, adam, history)
 
 
-def _check_complete(state: TrialState) -> None:
-    shapes = outline(state.config).shapes
+def _check_complete(state: TrialState, shapes: Shapes | None) -> None:
+    """ValueError if a tensor is not as it should be; without `shapes`, those of the parameters are taken as right."""
+    shapes = shapes or {name: tensor.shape for name, tensor in state.parameters.items()}
     moments = {name: dict.fromkeys(("exp_avg", "exp_avg_sq"), shape) | {"step": ()} for name, shape in shapes.items()}
     found = {name: {field: tensor.shape for field, tensor in fields.items()} for name, fields in state.adam.items()}
     if {name: tensor.shape for name, tensor in state.parameters.items()} != shapes:

@@ -19,14 +19,16 @@ from tmc_sweep.report.tables import SweepTables
 from tmc_sweep.text import counted, span
 
 _MAX_MODELS = 8
+_FAMILY = "vae"
 _Q, _P = COLOURS[2], COLOURS[3]  # the first two are iwae and tmc in most reports
 _STEP, _RISE = 1.08, 0.52  # inches from one stochastic layer to the next, and up or down to the hidden layers
 _HEIGHT = 1.75  # inches of one model
 
 
 def model(sweep: SweepTables, cells: Cells) -> Figure | None:
-    """A drawing for each architecture of the sweep; None without trials."""
-    trials = sweep.trials.drop_duplicates("cell_id")[["config", "n_parameters"]]
+    """A drawing for each architecture of the sweep; None without trials of the family that it draws."""
+    drawn = sweep.trials[sweep.trials["model"] == _FAMILY]
+    trials = drawn.drop_duplicates("cell_id")[["config", "n_parameters"]]
     configs = [(TrialConfig.stored(json.loads(text)), size) for text, size in trials.itertuples(index=False)]
     models = {_name(config): config for config, _ in configs}
     if not models:
