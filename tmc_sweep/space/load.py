@@ -51,6 +51,7 @@ def _parsed(text: str, source_name: str, max_trials: int, overrides: Sequence[st
     _ = space.cells  # validates each of them
     if imports:
         own.check_sizes(space)
+        own.check_fields(space)
     for section, chooses in (("scheduler", space.scheduler), ("search", space.adaptive)):
         if chooses:
             _check_comparable(space, section)

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from tmc_sweep.config import too_many
+from tmc_sweep.config import TrialConfig, too_many
 from tmc_sweep.errors import InputError
-from tmc_sweep.registry import BOUNDS, DATA_SETS, MODELS, SAMPLERS, STOPPING_RULES, Registry, is_own
+from tmc_sweep.registry import BOUNDS, DATA_SETS, MODELS, OF_MODELS, SAMPLERS, STOPPING_RULES, Registry, is_own
 from tmc_sweep.space.mistakes import Mark, each
 from tmc_sweep.space.overrides import put
 from tmc_sweep.space.search_space import SearchSpace
-from tmc_sweep.space.source import YamlNode, document
+from tmc_sweep.space.source import Place, YamlNode, document
 
 FIELDS: Mapping[str, Registry[Any]] = MappingProxyType(  # of a trial, whose values are names
     {"data": DATA_SETS, "objective": BOUNDS, "model": MODELS}
@@ -86,3 +86,34 @@ def _names(space: SearchSpace) -> Iterator[tuple[Registry[Any], str, Mark]]:
         if name in space.space:
             for value in getattr(space.space[name].domain, "values", ()):
                 yield registry, value, space.mark("space", name)
+
+
+def check_fields(space: SearchSpace) -> None:
+    """SpaceError if a cell sets a field that its bound or its model of one's own does not go with."""
+    for cell in space.cells:
+        for name, sentence in _misfits(cell):
+            raise space.mark(*_place(space, name)).error(sentence)
+
+
+def _misfits(cell: TrialConfig) -> Iterator[tuple[str, str]]:
+    """Fields, and what is wrong with them, by the facts that entries state."""
+    allowed = BOUNDS.find(cell.objective).gradients
+    if is_own(cell.objective) and cell.gradient not in allowed:
+        rule = f"gradient must be {' or '.join(allowed)} for objective {cell.objective}"
+        yield "gradient", f"{rule}, but got {cell.gradient}: choose {allowed[0]}, or name it in the entry of that bound"
+    read = MODELS.find(cell.model).fields
+    for name in OF_MODELS:
+        if name not in read and getattr(cell, name) != TrialConfig.model_fields[name].default:
+            yield (
+                name,
+                f"{name} must be left out for model {cell.model}, which does not read it, but got {cell.row()[name]}: "
+                "remove it, or name it in the fields of that model's entry",
+            )
+
+
+def _place(space: SearchSpace, name: str) -> Place:
+    """Where the file first says a field."""
+    for section, held in (("base", space.base), ("space", space.space)):
+        if name in held:
+            return (section, name)
+    return next((("cases", number, name) for number, case in enumerate(space.cases) if name in case), ())
