@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tmc_sweep.errors import InputError
-from tmc_sweep.paths import SweepPaths, sweep_of
+from tmc_sweep.paths import SweepPaths, home_of
 
 
 @pytest.mark.parametrize(
@@ -22,12 +22,12 @@ from tmc_sweep.paths import SweepPaths, sweep_of
     ],
 )
 def test_a_file_belongs_to_the_sweep_it_lies_with(file: str, tmp_path: Path):
-    assert sweep_of(tmp_path / file) == "grid"
+    assert home_of(tmp_path / file) == (tmp_path, "grid")
 
 
 def test_so_does_the_table(tmp_path: Path):
     (tmp_path / "grid").mkdir()
-    assert sweep_of(tmp_path / "grid") == "grid"
+    assert home_of(tmp_path / "grid") == (tmp_path, "grid")
 
 
 @pytest.mark.parametrize("folder", ["epochs", "private", "temporary", "checkpoints", "quarantine"])

@@ -37,20 +37,15 @@ def part_name(number: int) -> str:
     return f"part-{number:05d}.parquet"
 
 
-def sweep_of(path: Path) -> str:
-    """The sweep that a file belongs to, or the folder that is its epoch table, by where it lies."""
+def home_of(path: Path) -> tuple[Path, str]:
+    """The folder of results, and the sweep in it, that a file belongs to, or the folder that is its epoch table."""
     if _PRIVATE in path.parts:
-        return path.parts[path.parts.index(_PRIVATE) + 1]
+        position = path.parts.index(_PRIVATE)
+        return Path(*path.parts[:position]), path.parts[position + 1]
     if table := _TABLE.fullmatch(path.name):
-        return table[1]
-    return path.name if path.is_dir() else path.parent.name
-
-
-def results_of(path: Path) -> Path:
-    """The folder of results that it lies in, a file of a sweep or the folder that is its epoch table."""
-    if _PRIVATE in path.parts:
-        return Path(*path.parts[: path.parts.index(_PRIVATE)])
-    return path.parent if _TABLE.fullmatch(path.name) or path.is_dir() else path.parent.parent
+        return path.parent, table[1]
+    folder = path if path.is_dir() else path.parent
+    return folder.parent, folder.name
 
 
 def part_number(name: str) -> int | None:

@@ -10,7 +10,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 
 from tmc_sweep.cli.terminal import console, line, show, show_text, table
-from tmc_sweep.records import COUNTS, DIFFERENCES, STATISTICS, Status
+from tmc_sweep.records import CELL_COLUMNS, COUNTS, DIFFERENCES, STATISTICS, Status
 from tmc_sweep.statistics.comma_separated import as_csv
 from tmc_sweep.statistics.labels import differing_fields, label, telling_fields
 from tmc_sweep.statistics.ranking import ranked
@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # they load torch
     from tmc_sweep.cluster.jobs import Job
     from tmc_sweep.integrity.verify import Findings
 
-_TEXTS = ("objective", "architecture", "proposal", "reason", "value", "baseline")
+_TEXTS = (*(column.name for column in CELL_COLUMNS if column.dtype == "string"), "reason", "value", "baseline")
 _ALONE = ("a_seeds_only", "b_seeds_only")
 _WHERE_TOLD = {"earlier", "reason", *_ALONE}  # columns that are shown where a row has something in them
 _DECIMALS = {"epoch_seconds", "a_mean", "b_mean", *STATISTICS, *DIFFERENCES, "standard_error"}

@@ -11,7 +11,7 @@ from pyarrow import compute
 
 from tmc_sweep.commands import command
 from tmc_sweep.errors import DamagedError, NewerError, StorageError
-from tmc_sweep.paths import results_of, sweep_of
+from tmc_sweep.paths import home_of
 from tmc_sweep.records import Column
 from tmc_sweep.store import files
 from tmc_sweep.store.seal import PLACEHOLDER, is_sealed, sealed
@@ -145,7 +145,8 @@ def check_version(path: Path, version: int, newest: int) -> None:
 
 def damaged(path: Path, what: str, sweep: str = "") -> DamagedError:
     """The error for a file that is not as we wrote it: repairing its sweep mends it, or that of another name."""
-    return DamagedError(path, what, f"mend it with {command(f'repair {sweep or sweep_of(path)}', results_of(path))}")
+    results, name = home_of(path)
+    return DamagedError(path, what, f"mend it with {command(f'repair {sweep or name}', results)}")
 
 
 @contextmanager
