@@ -385,23 +385,19 @@ NAMING = tuple(  # what a reader looks for first: the fields that every trial ha
 )
 
 
-def derived(name: str, fields: Mapping[str, Any]) -> Any:
-    """What a field that follows from another is where it is left out: K of `eval_k`, all images of the data set."""
-    return FOLLOWS[name].value(fields[FOLLOWS[name].source])
-
-
 def follows(name: str, fields: Mapping[str, Any]) -> bool:
-    """Whether a field has the value that follows from another, as if it were left out."""
-    return name in FOLLOWS and bool(fields[name] == derived(name, fields))
+    """Whether a field follows from another and is as if it were left out: `eval_k` that is K, all images there are."""
+    return name in FOLLOWS and bool(fields[name] == FOLLOWS[name].value(fields[FOLLOWS[name].source]))
 
 
 def identity(config: TrialConfig) -> dict[str, object]:
     """What makes a cell: the resolved fields that are not at their identity default, JSON-ready."""
     given = dict(config)
-    defaults = {**IDENTITY_DEFAULTS, **{name: derived(name, given) for name in FOLLOWS}}
     resolved = config.model_dump(mode="json", exclude=set(fields_of("run")))
-    kept = {name: value for name, value in resolved.items() if name not in defaults or value != defaults[name]}
-    return {**kept, "numerics": config.numerics}
+    at_default = {
+        name for name in resolved if follows(name, given) or resolved[name] == IDENTITY_DEFAULTS.get(name, ...)
+    }
+    return {**{name: value for name, value in resolved.items() if name not in at_default}, "numerics": config.numerics}
 
 
 @lru_cache(maxsize=2**17)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from tmc_sweep.config import Architecture, TrialConfig
+from tmc_sweep.explain import rule_of
 from tmc_sweep.space.fields import (
     DOMAIN_KINDS,
     RANGES,
@@ -17,7 +18,6 @@ from tmc_sweep.space.fields import (
     check_keys,
     check_ours,
     condition,
-    rule,
     setting,
 )
 from tmc_sweep.space.mistakes import Mark, Mistakes, each
@@ -187,9 +187,10 @@ def _range(field: str, kind: str, node: YamlNode) -> Range:
     if log and low <= 0:
         raise items[0].mark.error(f"{field}'s {kind} must be above 0, but got {low}: raise low")
     whole = integers or (quantised and all(isinstance(number, int) for number in (low, high, *steps)))
-    if TrialConfig.model_fields[field].annotation is int and not whole:
+    info = TrialConfig.model_fields[field]
+    if info.annotation is int and not whole:
         fix = "write whole numbers" if quantised else "use randint, lograndint or quniform"
-        raise node.mark.error(f"{field} must be {rule(field)}, but {kind} draws other numbers: {fix}")
+        raise node.mark.error(f"{field} must be {rule_of(info)}, but {kind} draws other numbers: {fix}")
     ends = zip(items, (low, high - 1 if integers else high), strict=False)
     each(lambda end: setting(field, YamlNode(end[0].mark, end[1])), ends)
     if steps:

@@ -68,11 +68,6 @@ def value_of(name: str, cell: Settings) -> object:
     return TrialConfig.model_fields[name].get_default(call_default_factory=True, validated_data=given)
 
 
-def rule(name: str) -> str:
-    """What a field's value must be."""
-    return rule_of(TrialConfig.model_fields[name])
-
-
 def check_key(key: str, mark: Mark, known: Iterable[str]) -> None:
     """SpaceError if the key is not a known one."""
     known = list(known)
@@ -118,12 +113,12 @@ def _where(node: YamlNode, error: ErrorDetails) -> Mark:
 
 def setting(name: str, node: YamlNode) -> Any:
     """The field's value, resolved and validated apart from all other fields."""
-    node = _written_out(name, node)
+    node, rule = _written_out(name, node), rule_of(TrialConfig.model_fields[name])
     if isinstance(node.value, list):
-        raise node.mark.error(f"{name} must be {rule(name)}, but got {shown(node)}: {_instead_of_list(name, node)}")
+        raise node.mark.error(f"{name} must be {rule}, but got {shown(node)}: {_instead_of_list(name, node)}")
     check_ours(name, node)
     for kind in filter(DOMAIN_KINDS.__contains__, node.keys):
-        raise node.keys[kind].error(f"{name} must be {rule(name)}, but got a {kind}: domains belong under space")
+        raise node.keys[kind].error(f"{name} must be {rule}, but got a {kind}: domains belong under space")
     return getattr(validate(_ALONE[name], YamlNode(node.mark, {name: node}, {name: node.mark})), name)
 
 

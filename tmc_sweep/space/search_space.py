@@ -97,10 +97,7 @@ class SearchSpace:
         SpaceError if it cannot be trained.
         """
         case = pick(CASE, Choice(tuple(range(len(self.cases))))) if len(self.cases) > 1 else 0
-        cell = {**self.base, **self.cases[case]}
-        for dimension in self._order:
-            if dimension.applies(cell):
-                cell[dimension.field] = pick(dimension.field, dimension.domain)
+        cell, _ = self._filled(case, lambda name: pick(name, self.space[name].domain))
         return None if any(condition.holds(cell) for condition in self.exclude) else self._config(case, cell)
 
     @cached_property
@@ -144,11 +141,23 @@ class SearchSpace:
         for draw in range(self.search.n_draws):
             options = {name: dimension.options(self.search.seed, draw) for name, dimension in self.space.items()}
             for case, *values in product(range(len(self.cases)), *options.values()):
-                cell = {**self.base, **self.cases[case]}
                 picked = dict(zip(options, values, strict=True))
-                unused = [d.field for d in self._order if not _assign(d, picked[d.field], cell)]
-                if all(picked[name] is options[name][0] for name in unused):
+                cell, unused = self._filled(case, picked.__getitem__)
+                if all(picked[name] == options[name][0] for name in unused):
                     yield Point(draw, case, cell)
+
+    def _filled(self, case: int, value: Callable[[str], Any]) -> tuple[dict[str, Any], list[str]]:
+        """The cell of base, this case and a value of each dimension that applies, and the fields of those that do not.
+
+        A value is asked for when its turn comes.
+        """
+        cell, unused = {**self.base, **self.cases[case]}, []
+        for dimension in self._order:
+            if dimension.applies(cell):
+                cell[dimension.field] = value(dimension.field)
+            else:
+                unused.append(dimension.field)
+        return cell, unused
 
     def _check_conditions(self, points: Sequence[Point]) -> None:
         conditions: list[tuple[str, Place, Condition]] = [
@@ -168,9 +177,8 @@ class SearchSpace:
             config = TrialConfig.model_validate(cell)
         except ValidationError as invalid:  # fields that do not go together
             error = invalid.errors()[0]
-            raise self.mark(*self._path_of(str(path_of(error)[0]), case, cell)).error(
-                explain(TrialConfig, error)
-            ) from None
+            where = self.mark(*self._path_of(str(path_of(error)[0]), case, cell))
+            raise where.error(explain(TrialConfig, error)) from None
         if self.statistic.metric in VALIDATION_METRICS and config.validation_images == 0:
             raise self.mark("statistic", "metric").error(
                 f"statistic.metric must be measured in every cell, but {self.statistic.metric} is not where "
@@ -186,13 +194,6 @@ class SearchSpace:
         if name in self.cases[case]:
             return ("cases", case, name)
         return ("base", name) if name in self.base else ()
-
-
-def _assign(dimension: Dimension, value: object, cell: dict[str, Any]) -> bool:
-    """Set the dimension's field if the dimension applies to the cell, and whether it does."""
-    if applies := dimension.applies(cell):
-        cell[dimension.field] = value
-    return applies
 
 
 def _looks_at(dimension: Dimension) -> set[str]:
