@@ -255,6 +255,18 @@ def test_a_ray_that_does_not_start_is_reported_in_one_sentence(
     assert str(error.value) == f"Ray must start on this machine, but {why}: {fix}, and run the same command again"
 
 
+def test_a_ray_whose_processes_are_late_is_started_again(nothing_started, monkeypatch: pytest.MonkeyPatch):
+    ends: list[Exception | None] = [Exception("The current node timed out during startup. This could happen"), None]
+
+    def late_once(**_: object) -> None:
+        if error := ends.pop(0):
+            raise error
+
+    monkeypatch.setattr(ray, "init", late_once)
+    with ray_session(Resources(gpu=0)):
+        assert ends == []
+
+
 @pytest.mark.parametrize("hard", [64, 255])
 def test_too_few_open_files_are_refused_before_ray_starts(nothing_started, monkeypatch: pytest.MonkeyPatch, hard: int):
     monkeypatch.setattr(resource, "getrlimit", lambda _: (hard, hard))

@@ -26,6 +26,7 @@ from tmc_sweep.sweep.scratch import scratch_folder
 from tmc_sweep.text import first_line
 
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108
+_STARTS = 3  # it waits 30 s for its own processes, which a busy machine may not give it
 _LEAST_OPEN_FILES = 256  # with 64 Ray's head falls silent, with 128 a small sweep was trained
 OBJECT_STORE_BYTES = 500 * 2**20  # data sets and checkpoints in flight; Ray's default is 30 % of the memory
 
@@ -128,23 +129,29 @@ def _connect(address: str) -> None:
 
 
 def _start(here: Capacity, folder: Path) -> None:
-    try:
-        ray.init(
-            address="local",
-            num_cpus=int(here["CPU"]),
-            num_gpus=int(here["GPU"]),
-            include_dashboard=False,
-            object_store_memory=OBJECT_STORE_BYTES,
-            _temp_dir=str(folder),
-            **_QUIET,
-        )
-    except TmcSweepError:  # a signal's
-        raise
-    except Exception as error:  # Ray gives up on its own processes after 30 s with no other type
-        raise CannotRunError(
-            f"Ray must start on this machine, but {_first_sentence(error)}: {_fix(error)}, and run the same command "
-            "again"
-        ) from error
+    """A Ray of our own; CannotRunError if it does not start."""
+    for left in reversed(range(_STARTS)):
+        try:
+            ray.init(
+                address="local",
+                num_cpus=int(here["CPU"]),
+                num_gpus=int(here["GPU"]),
+                include_dashboard=False,
+                object_store_memory=OBJECT_STORE_BYTES,
+                _temp_dir=str(folder),
+                **_QUIET,
+            )
+        except TmcSweepError:  # a signal's
+            raise
+        except Exception as error:
+            if left and type(error) is Exception:  # its own processes are late, for which it has no other type
+                ray.shutdown()
+                continue
+            raise CannotRunError(
+                f"Ray must start on this machine, but {_first_sentence(error)}: {_fix(error)}, and run the same "
+                "command again"
+            ) from error
+        return
 
 
 @contextmanager
