@@ -28,7 +28,7 @@ OBEYED = {
     "a {} of one's own must be {}, but": "test_registry.py::test_what_is_none_of_its_kind_is_refused_until_it_is_named",
     "resources.alone gives each trial a process": "sweep/test_inline.py::"
     "test_each_trial_in_a_process_of_its_own_is_refused_until_that_is_not_asked_for",
-    "sweep/executor.py:: use one of them": "sweep/test_inline.py::"
+    "sweep/runner.py:: use one of them": "sweep/test_inline.py::"
     "test_another_executor_is_refused_with_the_choices_and_one_of_them_trains",
     "--cluster trains on the Ray of": "cli/test_forward.py::test_what_trains_there_is_ray",
     "this needs the package ray": "sweep/test_inline.py::"

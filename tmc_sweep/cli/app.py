@@ -318,8 +318,8 @@ def summary(
 ) -> None:
     """Print each cell's mean ± std over the last epochs."""
     from tmc_sweep.cli.show import show_summary
+    from tmc_sweep.statistics.declared import declared_statistic
     from tmc_sweep.statistics.summary import summarize
-    from tmc_sweep.store.declared import declared_statistic
 
     check_one_format("a summary", as_json, as_csv)
     paths = SweepPaths(results, name)

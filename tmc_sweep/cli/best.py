@@ -46,8 +46,8 @@ def best(
 ) -> None:
     """Rank a sweep's cells by its statistic. With -o also write the best one as a search space to run."""
     from tmc_sweep.cli.show import show_ranking
+    from tmc_sweep.statistics.declared import declared_statistic
     from tmc_sweep.statistics.ranking import ranking
-    from tmc_sweep.store.declared import declared_statistic
 
     paths = SweepPaths(results, name)
     statistic = declared_statistic(paths, last, metric)
@@ -76,7 +76,7 @@ def _written(file: Path, text: str, paths: SweepPaths) -> str:
 def _search_space(paths: SweepPaths, frame: "pd.DataFrame", statistic: Statistic) -> str:
     """The best cell's trials as a search space; InputError if none is the best, or its name says another trial now."""
     from tmc_sweep.space.write import one_cell
-    from tmc_sweep.store.declared import last_run
+    from tmc_sweep.statistics.declared import last_run
     from tmc_sweep.store.read import plain_rows, stored_trials
     from tmc_sweep.store.trials import config_of
 

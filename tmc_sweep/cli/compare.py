@@ -26,7 +26,7 @@ def compare(
     """Compare two sweeps cell by cell. Both means, and B less A over the seeds that both have, with 95 % intervals."""
     from tmc_sweep.cli.show import show_comparison
     from tmc_sweep.statistics.compare import compare as compared
-    from tmc_sweep.store.declared import declared_statistic
+    from tmc_sweep.statistics.declared import declared_statistic
 
     check_one_format("a comparison", as_json, as_csv)
     sweeps = [SweepPaths(results, name) for name in (first, second)]

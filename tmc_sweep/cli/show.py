@@ -19,9 +19,9 @@ from tmc_sweep.store.read import plain_rows
 from tmc_sweep.text import amount, counted, plain
 
 if TYPE_CHECKING:  # they load torch
-    from tmc_sweep.article.toy import Gap
     from tmc_sweep.cluster.jobs import Job
     from tmc_sweep.integrity.verify import Findings
+    from tmc_sweep.objectives.toy import Gap
 
 _TEXTS = (*(column.name for column in CELL_COLUMNS if column.dtype == "string"), "reason", "value", "baseline")
 _ALONE = ("a_seeds_only", "b_seeds_only")

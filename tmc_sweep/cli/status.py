@@ -7,8 +7,8 @@ from typing import Any
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import CELL_FIELDS, FINISHED, Status
 from tmc_sweep.space.schema import Resources
+from tmc_sweep.statistics.declared import last_run
 from tmc_sweep.store.checkpoints import CheckpointFiles
-from tmc_sweep.store.declared import last_run
 from tmc_sweep.store.earlier import earlier_cells
 from tmc_sweep.store.read import epochs_to_have, plain_rows, read_trials
 

@@ -21,8 +21,8 @@ def toy(
     as_json: Json = False,
 ) -> None:
     """Show how far each bound lies below log p(x), by K. On a linear-Gaussian chain; needs no data."""
-    from tmc_sweep.article import toy as chain
     from tmc_sweep.cli.show import show_gaps, show_json
+    from tmc_sweep.objectives import toy as chain
 
     found = chain.gaps(latents, draws, seed, shift=shift, spread=spread)
     if as_json:

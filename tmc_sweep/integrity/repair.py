@@ -13,14 +13,14 @@ from tmc_sweep.errors import InputError, StorageError
 from tmc_sweep.integrity.verify import Findings, config_in, inspect
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import ENDED, INTERRUPTED, EpochRecord, Status
+from tmc_sweep.space.load import parse_stored
 from tmc_sweep.store import files
 from tmc_sweep.store.attempts import AttemptTable
 from tmc_sweep.store.checkpoints import CheckpointFiles
-from tmc_sweep.store.declared import last_run
 from tmc_sweep.store.earlier import WHY
 from tmc_sweep.store.epochs import EpochTable, fill_gaps
 from tmc_sweep.store.lock import sweep_lock
-from tmc_sweep.store.manifest import open_manifest
+from tmc_sweep.store.manifest import open_manifest, read_manifest
 from tmc_sweep.store.recorder import Recorder
 from tmc_sweep.store.renamed import adopt, later_name
 from tmc_sweep.store.trials import TrialRow, TrialTable, config_by_columns, config_of
@@ -142,7 +142,8 @@ def _configs(paths: SweepPaths) -> dict[str, TrialConfig]:
 
 
 def _of_search_space(paths: SweepPaths) -> list[TrialConfig]:
-    space = last_run(paths)
+    manifest = read_manifest(paths)
+    space = parse_stored(manifest.search_space, str(paths.manifest)) if manifest else None
     return space.trials() if space else []
 
 

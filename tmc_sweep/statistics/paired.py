@@ -16,9 +16,9 @@ from tmc_sweep.config import IDENTITY_DEFAULTS
 from tmc_sweep.errors import InputError
 from tmc_sweep.explain import did_you_mean
 from tmc_sweep.paths import SweepPaths
+from tmc_sweep.statistics.declared import declared_statistic
 from tmc_sweep.statistics.labels import differing_fields
 from tmc_sweep.statistics.windows import Runs, in_window, read_runs, reasons, windows
-from tmc_sweep.store.declared import declared_statistic
 from tmc_sweep.store.read import columns_of, plain_rows
 from tmc_sweep.text import plain
 

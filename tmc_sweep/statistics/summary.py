@@ -12,9 +12,9 @@ import pyarrow as pa
 
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import STATISTICS, summary_columns
+from tmc_sweep.statistics.declared import declared_statistic
 from tmc_sweep.statistics.windows import Runs, in_window, read_runs, reasons, windows
 from tmc_sweep.store import files
-from tmc_sweep.store.declared import declared_statistic
 from tmc_sweep.store.manifest import open_manifest
 from tmc_sweep.store.parquet import arrow_schema, to_parquet
 from tmc_sweep.store.read import columns_of

@@ -8,12 +8,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Protocol
 
 from tmc_sweep.data import Images
-from tmc_sweep.errors import CannotRunError, InputError
-from tmc_sweep.explain import did_you_mean
 from tmc_sweep.space.schema import Resources
 from tmc_sweep.sweep.capacity import Capacity
 from tmc_sweep.sweep.packing import Measure, PackPlan
@@ -21,7 +18,6 @@ from tmc_sweep.sweep.signals import StopSignal
 from tmc_sweep.sweep.writer import Writer
 from tmc_sweep.text import last_line
 
-EXECUTORS = ("ray", "inline")
 Reason = tuple[PackPlan, str]  # why a pack did not come to its end
 
 
@@ -59,30 +55,3 @@ class Executor(Protocol):
 
 
 Open = Callable[[Resources, Mapping[str, Images], StopSignal], AbstractContextManager[Executor]]
-
-
-def open_executor(name: str, resources: Resources) -> Open:
-    """What opens the executor of this name for one run; InputError if there is none, or it cannot train so.
-
-    CannotRunError if its package is missing.
-    """
-    if name not in EXECUTORS:
-        fix = did_you_mean(name, EXECUTORS) or ": use one of them"
-        raise InputError(f"the executor must be one of {' and '.join(EXECUTORS)}, but got {name!r:.80}{fix}")
-    if name == "inline":
-        if resources.alone:
-            raise InputError(
-                "resources.alone gives each trial a process of its own, but the executor inline trains in one: "
-                "use the executor ray, or set resources.alone to false"
-            )
-        from tmc_sweep.sweep.inline import inline
-
-        return inline
-    if find_spec("ray") is None:
-        raise CannotRunError(
-            "the executor ray needs the package ray, but it is missing: install it with "
-            "`pip install 'ray[default,tune]'`, or train in this process with the executor inline"
-        )
-    from tmc_sweep.sweep.tune import on_ray
-
-    return on_ray

@@ -2,18 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import Images, load
+from tmc_sweep.errors import CannotRunError, InputError
+from tmc_sweep.explain import did_you_mean
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
 from tmc_sweep.search.cells import CellSearch, choosing, known_trials
 from tmc_sweep.search.early_stopping import in_turn
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.space import load as load_space
+from tmc_sweep.space.schema import Resources
 from tmc_sweep.statistics.pace import recorded_paces
 from tmc_sweep.statistics.summary import summarize, write_summary
 from tmc_sweep.store.lock import sweep_lock
@@ -22,12 +26,14 @@ from tmc_sweep.store.publish import Publication
 from tmc_sweep.store.read import stored_trials
 from tmc_sweep.store.recorder import Recorder
 from tmc_sweep.store.trials import missing
-from tmc_sweep.sweep.executor import Open, Packs, open_executor
+from tmc_sweep.sweep.executor import Open, Packs
 from tmc_sweep.sweep.packing import Packer, PackPlan
 from tmc_sweep.sweep.progress import Listener, TrialProgress
 from tmc_sweep.sweep.publisher import publishing
 from tmc_sweep.sweep.signals import StopSignal, stop_signal
 from tmc_sweep.sweep.writer import Writer
+
+EXECUTORS = ("ray", "inline")
 
 
 @dataclass(frozen=True)
@@ -95,6 +101,33 @@ def run(
             write_summary(paths, summary)
         stop.check()
     return SweepResult(paths, writer.progress.snapshot().trials, summary, behind())
+
+
+def open_executor(name: str, resources: Resources) -> Open:
+    """What opens the executor of this name for one run; InputError if there is none, or it cannot train so.
+
+    CannotRunError if its package is missing.
+    """
+    if name not in EXECUTORS:
+        fix = did_you_mean(name, EXECUTORS) or ": use one of them"
+        raise InputError(f"the executor must be one of {' and '.join(EXECUTORS)}, but got {name!r:.80}{fix}")
+    if name == "inline":
+        if resources.alone:
+            raise InputError(
+                "resources.alone gives each trial a process of its own, but the executor inline trains in one: "
+                "use the executor ray, or set resources.alone to false"
+            )
+        from tmc_sweep.sweep.inline import inline
+
+        return inline
+    if find_spec("ray") is None:
+        raise CannotRunError(
+            "the executor ray needs the package ray, but it is missing: install it with "
+            "`pip install 'ray[default,tune]'`, or train in this process with the executor inline"
+        )
+    from tmc_sweep.sweep.tune import on_ray
+
+    return on_ray
 
 
 def _images(configs: Sequence[TrialConfig]) -> dict[str, Images]:

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.distributions import MultivariateNormal, kl_divergence
 
-from tmc_sweep.article import toy
 from tmc_sweep.errors import InputError
+from tmc_sweep.objectives import toy
 
 
 def table(**given: object) -> dict[tuple[str, str, int], toy.Gap]:
@@ -43,7 +43,7 @@ def test_the_gap_of_the_elbo_is_the_kl_divergence(n: int):
 
 
 def test_with_the_exact_posterior_there_is_no_gap():
-    found = table(draws=100, shift=0, spread=1, ks=(3,))
+    found = table(draws=100, shift=0.0, spread=1.0, ks=(3,))
     assert all(abs(found["nonfactorised", name, 3].gap) < 1e-12 for name in ("elbo", "iwae", "tmc"))
     assert found["factorised", "tmc", 3].gap > 0.1
 
@@ -88,6 +88,8 @@ def test_a_number_out_of_its_range_is_refused(given: dict[str, float], says: str
     assert str(error.value) == says
 
 
-@pytest.mark.parametrize("given", [{"shift": 100}, {"shift": -100, "spread": 0.01}, {"spread": 100, "latents": 100}])
+@pytest.mark.parametrize(
+    "given", [{"shift": 100.0}, {"shift": -100.0, "spread": 0.01}, {"spread": 100.0, "latents": 100}]
+)
 def test_at_the_ends_of_the_ranges_all_is_finite(given: dict[str, float]):
     assert all(math.isfinite(gap.gap) for gap in toy.gaps(draws=2, ks=(1, 5), **given))

@@ -20,7 +20,7 @@ from torch import Generator, Tensor
 
 from tmc_sweep.config import Objective
 from tmc_sweep.errors import InputError
-from tmc_sweep.objectives import normal_log_prob, normal_log_prob_pairs
+from tmc_sweep.objectives.densities import normal_log_prob, normal_log_prob_pairs
 from tmc_sweep.registry import BOUNDS, loaded
 
 Kind = Literal["nonfactorised", "factorised"]
@@ -103,7 +103,7 @@ def _factors(
     return [*log_p, of_top.unsqueeze(-2)], log_q
 
 
-def _check(**given: float) -> None:
+def _check(**given: int | float) -> None:
     for name, value in given.items():
         low, high = _RANGES[name]
         if not low <= value <= high:
