@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "records": ({"config", "explain"}, set()),
     "paths": ({"errors"}, set()),
     "space": (BASE, {"pydantic", "pydantic_core", "ruamel"}),
-    "objectives": ({"errors"}, {"jaxtyping", "torch"}),
+    "objectives": ({"config", "errors", "registry"}, {"jaxtyping", "torch"}),
     "models": ({"config", "errors", "objectives", "registry"}, {"jaxtyping", "numpy", "torch"}),
     "images": ({"errors", "exchange", "input_file", "registry"}, {"numpy", "sklearn", "torchvision"}),
     "data": ({"config", "images"}, {"jaxtyping", "torch"}),
@@ -37,20 +38,20 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {"pydantic", "pydantic_core", "safetensors", "torch"},
     ),
     "store": (
-        {*BASE, "space"},
+        BASE,
         {"numpy", "pandas", "pyarrow", "pydantic", "pydantic_core"},
     ),
-    "statistics": ({*BASE, "store"}, {"mlflow", "numpy", "pandas", "pyarrow", "scipy", "tensorboardX"}),
+    "statistics": ({*BASE, "space", "store"}, {"mlflow", "numpy", "pandas", "pyarrow", "scipy", "tensorboardX"}),
     "search": ({*BASE, "space", "store"}, {"optuna"}),
-    "integrity": ({*BASE, "data", "store", "training"}, {"pyarrow", "torch"}),
+    "integrity": ({*BASE, "data", "space", "store", "training"}, {"pyarrow", "torch"}),
     "analysis": ({*BASE, *MATHS, "store"}, {"jaxtyping", "numpy", "pandas", "sklearn", "torch"}),
     "report": (
         {*BASE, "space", "statistics", "store"},
         {"jinja2", "matplotlib", "numpy", "pandas"},
     ),
     "article": (
-        {*BASE, "objectives", "report", "space", "statistics", "store"},
-        {"jaxtyping", "numpy", "pandas", "pydantic", "torch"},
+        {*BASE, "report", "space", "statistics", "store"},
+        {"numpy", "pandas", "pydantic"},
     ),
     "sweep": (
         {*BASE, "data", "models", "search", "space", "statistics", "store", "training"},
@@ -60,7 +61,18 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "cli": (
         {
             *BASE,
-            *("analysis", "article", "cluster", "data", "integrity", "models", "report", "search", "space"),
+            *(
+                "analysis",
+                "article",
+                "cluster",
+                "data",
+                "integrity",
+                "models",
+                "objectives",
+                "report",
+                "search",
+                "space",
+            ),
             *("statistics", "store", "supervision", "sweep"),
         },
         {"pandas", "rich", "typer"},
@@ -157,46 +169,145 @@ def test_the_table_allows_nothing_that_nobody_imports():
     assert allowed - uses == set()
 
 
-PROCESSES = [  # (statement, what neither it nor any before it loads): a process each, light statements first
+def module_of(name: str) -> str:
+    """The module of ours that a dotted name is, or is in."""
+    while not (path := ROOT.parent / name.replace(".", "/")).is_dir() and not path.with_suffix(".py").is_file():
+        name = name.rpartition(".")[0]
+    return name
+
+
+def graphs() -> tuple[dict[str, set[str]], dict[str, set[str]]]:
+    """Which parts import which, and which modules, wherever they do."""
+    parts: dict[str, set[str]] = {}
+    modules: dict[str, set[str]] = {}
+    for path in sources():
+        module = module_of(".".join(path.relative_to(ROOT.parent).with_suffix("").parts).removesuffix(".__init__"))
+        for name, of, is_ours in needed(path, path.read_text()):
+            if is_ours:
+                parts.setdefault(part_of(path), set()).add(of)
+                modules.setdefault(module, set()).add(module_of(name))
+    return parts, modules
+
+
+def in_order(graph: dict[str, set[str]]) -> None:
+    """CycleError if what is imported imports, in the end, who imports it; itself aside."""
+    TopologicalSorter({name: used - {name} for name, used in graph.items()}).prepare()
+
+
+def test_neither_parts_nor_modules_import_each_other_in_a_circle():
+    for graph in graphs():
+        in_order(graph)
+
+
+@pytest.mark.parametrize(("which", "low", "high"), [(0, "store", "report"), (1, "paths", "store.read")])
+def test_a_planted_circle_is_found(which: int, low: str, high: str):
+    graph = graphs()[which]
+    prefix = "tmc_sweep." * which
+    graph.setdefault(prefix + low, set()).add(prefix + high)
+    with pytest.raises(CycleError):
+        in_order(graph)
+
+
+PUBLIC = {"_asdict", "_replace"}  # of named tuples
+OTHERS = {"_dynamo", "_exit"}  # torch's, and that of os
+
+
+def is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__")
+
+
+def private_names(source: str) -> list[str]:
+    """Private names of others that a source imports, or takes as attributes of what is neither `self` nor its own."""
+    tree = ast.parse(source)
+    names = [name for name in imported(tree, ()) if name.startswith("tmc_sweep.")]
+    found = [name for name in names if any(map(is_private, name.split(".")))]
+    own = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    own |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and is_private(node.attr) and node.attr not in own | PUBLIC | OTHERS:
+            found += [] if ast.unparse(node.value) in ("self", "cls") else [ast.unparse(node)]
+    return found
+
+
+def test_no_private_name_is_used_elsewhere():
+    uses = {str(path.relative_to(ROOT)): private_names(path.read_text()) for path in sources()}
+    assert {file: found for file, found in uses.items() if found} == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
     [
-        ("import tmc_sweep", {"numpy", "pandas", "ray", "torch"}),
-        ("import tmc_sweep.space", {"pandas", "ray", "torch"}),
-        ("import tmc_sweep.images", {"pandas", "ray", "sklearn", "torch"}),
-        ("import tmc_sweep.cli", {"matplotlib", "pandas", "ray", "torch"}),
-        ("import tmc_sweep.store.read, tmc_sweep.store.epochs, tmc_sweep.statistics.summary", {"ray", "torch"}),
-        ("from tmc_sweep import paired_differences, read_epochs, read_trials, summarize", {"ray", "torch"}),
-        ("import tmc_sweep.report.tables", {"matplotlib", "ray", "torch"}),
-        ("import tmc_sweep.report.figures", {"ray", "torch"}),
+        ("from tmc_sweep.store.parts import _rows", ["tmc_sweep.store.parts._rows"]),
+        ("from tmc_sweep.store import parts\nparts._rows()", ["parts._rows"]),
+        ("def f(recorder):\n    return recorder._trials", ["recorder._trials"]),
+        ("class A:\n    def f(self, other):\n        self._x = other._x", []),
+        ("from tmc_sweep import __version__\nfound._asdict()", []),
     ],
-    [
-        ("import tmc_sweep.training", {"pandas", "ray", "sklearn", "torchvision"}),
+)
+def test_a_planted_private_name_is_found(source: str, found: list[str]):
+    assert private_names(source) == found
+
+
+def whole(room: str) -> str:
+    """The statement that imports every module of a room."""
+    paths = sorted((ROOT / room).rglob("*.py"))
+    names = (".".join(path.relative_to(ROOT.parent).with_suffix("").parts) for path in paths)
+    return f"import {', '.join(name.removesuffix('.__init__') for name in names)}"
+
+
+PROCESSES = {  # (statement, what neither it nor any before it loads): a process each, light statements first
+    "the command line": [
+        ("import tmc_sweep", {"numpy", "pandas", "ray", "torch"}),
+        ("import tmc_sweep.cli", {"matplotlib", "optuna", "pandas", "pyarrow", "ray", "scipy", "torch"}),
+        (whole("space"), {"optuna", "pandas", "pyarrow", "ray", "torch", "tmc_sweep.store"}),
+        (whole("images"), {"pandas", "ray", "sklearn", "torch"}),
+    ],
+    "tables": [
+        (whole("store"), {"matplotlib", "optuna", "ray", "scipy", "torch", "tmc_sweep.space"}),
+        (whole("statistics"), {"matplotlib", "optuna", "ray", "torch"}),
+        ("from tmc_sweep import paired_differences, read_epochs, read_trials, summarize", {"ray", "torch"}),
+        ("import tmc_sweep.report.tables", {"jinja2", "matplotlib", "optuna", "ray", "torch"}),
+        (whole("report"), {"optuna", "ray", "torch", "tmc_sweep.article", "tmc_sweep.search"}),
+        (whole("article"), {"optuna", "ray", "torch", "tmc_sweep.search", "tmc_sweep.sweep"}),
+        (whole("search"), {"ray", "torch", "tmc_sweep.sweep"}),
+    ],
+    "maths": [
+        (whole("objectives"), {"pandas", "ray", "tmc_sweep.models"}),
+        (whole("models"), {"pandas", "ray", "tmc_sweep.training"}),
+        (whole("training"), {"pandas", "ray", "sklearn", "tmc_sweep.store", "torchvision"}),
         (
             "from tmc_sweep import train\nfrom tmc_sweep.config import TrialConfig\n"
             "next(iter(train(TrialConfig.parse({'K': 1, 'train_images': 128}))))",
-            {"sympy", "triton"},  # torch's compiler
+            {"sympy", "tmc_sweep.store", "triton"},  # torch's compiler
         ),
+        (whole("integrity"), {"matplotlib", "optuna", "ray", "tmc_sweep.statistics", "tmc_sweep.sweep"}),
+        (whole("analysis"), {"matplotlib", "optuna", "ray", "tmc_sweep.report", "tmc_sweep.sweep"}),
+        ("import tmc_sweep.sweep.inline", {"matplotlib", "ray", "tmc_sweep.report"}),
     ],
-]
+}
 
 
 def loaded_after(*statements: str) -> list[set[str]]:
-    """What a new process has loaded once it has run each statement."""
-    shown = "\nimport sys\nprint(*{name.partition('.')[0] for name in sys.modules})\n"
+    """What a new process has loaded once it has run each statement: packages, and parts of ours."""
+    shown = (
+        "\nimport sys\nprint(*{'.'.join(name.split('.')[: 2 if name.startswith('tmc_sweep.') else 1])"
+        " for name in sys.modules})\n"
+    )
     script = "".join(statement + shown for statement in statements)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     return [set(line.split()) for line in done.stdout.splitlines()]
 
 
-@pytest.mark.parametrize("steps", PROCESSES, ids=["without torch", "with torch"])
-def test_what_is_light_stays_light(steps: list[tuple[str, set[str]]]):
+@pytest.mark.parametrize("steps", PROCESSES.values(), ids=PROCESSES)
+def test_a_room_loads_only_what_it_needs(steps: list[tuple[str, set[str]]]):
     loaded = loaded_after(*(statement for statement, _ in steps))
     found = {statement: names & heavy for (statement, heavy), names in zip(steps, loaded, strict=True)}
     assert {statement: names for statement, names in found.items() if names} == {}
 
 
 def test_what_an_import_loads_is_seen():
-    nothing, numpy = loaded_after("pass", "import numpy")
-    assert numpy - nothing >= {"numpy"}
+    nothing, both = loaded_after("pass", "import numpy, tmc_sweep.paths")
+    assert both - nothing >= {"numpy", "tmc_sweep.paths"}
 
 
 def unsafe_uses(source: str) -> list[str]:
