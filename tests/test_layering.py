@@ -26,7 +26,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "supervision": ({"errors", "text"}, set()),
     "exchange": (set(), {"aiohttp"}),
     "config": ({"errors", "explain", "registry"}, {"pydantic"}),
-    "records": ({"config", "explain"}, set()),
+    "records": ({"config", "explain", "registry"}, set()),
     "paths": ({"errors"}, set()),
     "space": (BASE, {"pydantic", "pydantic_core", "ruamel"}),
     "objectives": ({"config", "errors", "registry"}, {"jaxtyping", "torch"}),

@@ -5,7 +5,7 @@ The Parquet schemas and results/README.md are made from these declarations.
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -13,6 +13,7 @@ from typing import Any, Literal, Self
 
 from tmc_sweep.config import IDENTITY_DEFAULTS, MAX_EPOCHS, TrialConfig, facts, fields_of
 from tmc_sweep.explain import bounds
+from tmc_sweep.registry import BOUNDS
 
 DType = Literal["string", "int64", "float64", "bool", "timestamp", "binary"]
 
@@ -154,7 +155,7 @@ class EpochRecord:
 
 OUTCOME_COLUMNS = (
     "train_objective",
-    *(f"{split}_{bound}" for split in ("val", "test") for bound in ("elbo", "iwae", "tmc", "objective")),
+    *(f"{split}_{bound}" for split in ("val", "test") for bound in (*BOUNDS, "objective")),
     "grad_norm",
 )
 
@@ -200,16 +201,19 @@ def fixed_values(config: TrialConfig) -> dict[str, object]:
     return {column.name: values[column.name] for column in FIXED_COLUMNS}
 
 
+def _bound_columns(split: str, images: str, of_first: str, of_others: str) -> Iterator[Column]:
+    """A column of each bound that is built in; one of one's own is in `*_objective` of the trials that it trains."""
+    for number, (name, bound) in enumerate(BOUNDS.items()):
+        meaning = f"{bound.title} of the {images}{of_others if number else of_first}"
+        yield Column(f"{split}_{name}", "float64", _PER_IMAGE, meaning)
+
+
 MEASURED_COLUMNS = (
     Column("epoch", "int64", "", "1 for the first", required=True, least=1, most=MAX_EPOCHS),
     Column("train_objective", "float64", _PER_IMAGE, "the trained bound, mean over the epoch's training batches"),
-    Column("val_elbo", "float64", _PER_IMAGE, "ELBO of the held-out images; null without validation_images"),
-    Column("val_iwae", "float64", _PER_IMAGE, "IWAE bound of the held-out images"),
-    Column("val_tmc", "float64", _PER_IMAGE, "TMC bound of the held-out images"),
+    *_bound_columns("val", "held-out images", "; null without validation_images", ""),
     Column("val_objective", "float64", _PER_IMAGE, "the trained bound of the held-out images"),
-    Column("test_elbo", "float64", _PER_IMAGE, "ELBO of the test images, after the epoch's training"),
-    Column("test_iwae", "float64", _PER_IMAGE, "IWAE bound of the test images, on the same samples"),
-    Column("test_tmc", "float64", _PER_IMAGE, "TMC bound of the test images, on the same samples"),
+    *_bound_columns("test", "test images", ", after the epoch's training", ", on the same samples"),
     Column("test_objective", "float64", _PER_IMAGE, "the trained bound of the test images"),
     Column(
         "epoch_seconds", "float64", "seconds", "wall time of the epoch, evaluation included", required=True, least=0
@@ -335,7 +339,7 @@ _PIXELS = "its pixels, a byte each"
 EVALUATION_COLUMNS = (
     *FIXED_COLUMNS,
     _CHECKPOINT,
-    Column("bound", "string", "", "bound that was evaluated: elbo, iwae or tmc"),
+    Column("bound", "string", "", f"bound that was evaluated: {BOUNDS.rule}"),
     Column("samples", "int64", "", "samples per latent in this evaluation"),
     Column("value", "float64", _PER_IMAGE, "the bound, mean over the test images; NaN: not finite"),
     Column("standard_error", "float64", _PER_IMAGE, "std (ddof 1) over the test images, by the root of their number"),
