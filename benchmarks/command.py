@@ -1,52 +1,76 @@
-"""What the benchmarks' commands share: options, one torch thread, and a table or JSON."""
+"""A benchmark's command: a function that gives rows, whose parameters are the options; it prints a table, or JSON.
+
+    def rows(K: Ks = (5, 20), rounds: Rounds = 5) -> Iterator[Row]: ...
+
+    main = command.of(rows)
+
+A parameter is `Annotated` with its help, has a default, and takes several values where it is a sequence.
+"""
 
 import argparse
+import inspect
 import json
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import torch
 
-ARCHITECTURES = ("small", "large")
-OBJECTIVES = ("iwae", "tmc")
+Architectures = Annotated[Sequence[Literal["small", "large"]], "the article's models"]
+Objectives = Annotated[Sequence[Literal["iwae", "tmc"]], "bounds that are trained"]
+Ks = Annotated[Sequence[int], "samples per latent"]
+Rounds = Annotated[int, "timed runs of each case, of which the median"]
+
+Rows = Iterable[Mapping[str, Any]]
 
 
-def parser(description: str | None, rounds: int | None = 5) -> argparse.ArgumentParser:
-    """The options that all have; `rounds` is the default number of timed runs, None where there is no choice."""
-    options = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--json", action="store_true", help="print one JSON object, and nothing else on stdout")
-    if rounds is not None:
-        options.add_argument("--rounds", type=int, default=rounds, help="timed runs of each case, of which the median")
-    return options
+def of(rows: Callable[..., Rows], derived: Callable[[Sequence[Any]], Rows] | None = None) -> Callable[..., None]:
+    """The command that shows these rows, on one thread and with the same noise in each run.
+
+    `derived` makes a second table of them, which JSON leaves out. The command takes arguments, by default `sys.argv`'s.
+    """
+
+    def main(arguments: Sequence[str] | None = None) -> None:
+        given = vars(_parser(rows).parse_args(arguments))
+        as_json = given.pop("json")
+        torch.set_num_threads(1)
+        torch.manual_seed(0)
+        found = list(rows(**given))
+        if not found:
+            raise SystemExit("a benchmark must have a case, but got none: leave out the option without values")
+        if as_json:
+            print(json.dumps({"rows": found}))
+            return
+        _show(found)
+        if derived and (compared := list(derived(found))):
+            print()
+            _show(compared)
+
+    return main
 
 
-def add_cases(
-    options: argparse.ArgumentParser,
-    *,
-    architecture: Sequence[str] = (),
-    objective: Sequence[str] = (),
-    K: Sequence[int] = (),
-) -> None:
-    """Options for what a benchmark goes through, with their defaults; those without a default are not offered."""
-    if architecture:
-        options.add_argument("--architecture", nargs="+", choices=ARCHITECTURES, default=[*architecture])
-    if objective:
-        options.add_argument("--objective", nargs="+", choices=OBJECTIVES, default=[*objective])
-    if K:
-        options.add_argument("--K", nargs="+", type=int, default=[*K], help="samples per latent")
+def _parser(rows: Callable[..., Rows]) -> argparse.ArgumentParser:
+    described = sys.modules[rows.__module__].__doc__
+    parser = argparse.ArgumentParser(description=described, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true", help="print one JSON object, and nothing else on stdout")
+    for name, parameter in inspect.signature(rows).parameters.items():
+        kind, about = get_args(parameter.annotation)
+        several = get_origin(kind) is Sequence
+        each = get_args(kind)[0] if several else kind
+        choices = get_args(each) or None
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            nargs="*" if several else None,
+            type=type(choices[0]) if choices else each,
+            choices=choices,
+            default=parameter.default,
+            help=about,
+        )
+    return parser
 
 
-def parse(options: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
-    """The options given, `sys.argv`'s by default; from here on one thread, and the same noise in each run."""
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    return options.parse_args(arguments)
-
-
-def show(rows: Sequence[Mapping[str, object]], *, as_json: bool) -> None:
+def _show(rows: Sequence[Mapping[str, object]]) -> None:
     """Print the rows, whose keys are the columns."""
-    if as_json:
-        print(json.dumps({"rows": rows}))
-        return
     cells = [[*rows[0]], *([text(value) for value in row.values()] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for line in cells:

@@ -6,9 +6,9 @@ python -m benchmarks.commit --epochs 1200 --json
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypedDict
+from typing import Annotated, TypedDict
 
 from benchmarks import command
 from benchmarks.curves import curve, named, trials
@@ -26,12 +26,11 @@ class Row(TypedDict):
     slowest_ms: float
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure and print a table, or JSON."""
-    parser = command.parser(__doc__, rounds=21)
-    parser.add_argument("--epochs", nargs="+", type=int, default=[60, 1200], help="of each trial of the part")
-    options = command.parse(parser, arguments)
-    command.show([measure(epochs, options.rounds) for epochs in options.epochs], as_json=options.json)
+def rows(
+    epochs: Annotated[Sequence[int], "of each trial of the part"] = (60, 1200), rounds: command.Rounds = 21
+) -> Iterator[Row]:
+    """A row for each length."""
+    return (measure(each, rounds) for each in epochs)
 
 
 def measure(epochs: int, rounds: int) -> Row:
@@ -56,6 +55,8 @@ def measure(epochs: int, rounds: int) -> Row:
             "slowest_ms": max(ms),
         }
 
+
+main = command.of(rows)
 
 if __name__ == "__main__":
     main()

@@ -8,7 +8,7 @@ of MNIST's shape: their content costs nothing.
 """
 
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import Annotated, TypedDict
 
 import torch
 from PIL import Image
@@ -44,12 +44,9 @@ class Torchvision(Dataset[tuple[Tensor, int]]):
         return self.transform(Image.fromarray(self.images[index].numpy())), 0
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure the three ways and print a table, or JSON."""
-    parser = command.parser(__doc__)
-    parser.add_argument("--images", type=int, default=60_000, help="of an epoch")
-    options = command.parse(parser, arguments)
-    command.show(measure(options.images, options.rounds), as_json=options.json)
+def rows(images: Annotated[int, "of an epoch"] = 60_000, rounds: command.Rounds = 5) -> Sequence[Row]:
+    """The three ways."""
+    return measure(images, rounds)
 
 
 def measure(count: int, rounds: int) -> list[Row]:
@@ -78,6 +75,8 @@ def exhaust(loader: DataLoader[Tensor]) -> None:
     for _ in loader:
         pass
 
+
+main = command.of(rows)
 
 if __name__ == "__main__":
     main()

@@ -14,12 +14,12 @@ import resource
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from functools import wraps
 from pathlib import Path
-from typing import Any, NamedTuple, TypedDict
+from typing import Annotated, Any, NamedTuple, TypedDict
 from unittest.mock import patch
 
 from benchmarks import command
@@ -46,18 +46,17 @@ class Delivery(NamedTuple):
     rows: bool  # whether there were epochs among them
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the sweeps and print a table, or JSON."""
-    parser = command.parser(__doc__, rounds=None)
-    parser.add_argument("--sweeps", nargs="*", default=["24x20"], help="trials x epochs")
-    parser.add_argument("--pending", nargs="*", type=int, default=[100, 500], help="trials of sweeps that are stopped")
-    options = command.parse(parser, arguments)
-    sweeps = [tuple(map(int, size.split("x"))) for size in options.sweeps]
-    sizes: list[tuple[int, int | None]] = [*((trials, epochs) for trials, epochs in sweeps)]
-    sizes += [(trials, None) for trials in options.pending]
+def rows(
+    sweeps: Annotated[Sequence[str], "trials x epochs"] = ("24x20",),
+    pending: Annotated[Sequence[int], "trials of sweeps that are stopped"] = (100, 500),
+) -> Iterator[Row]:
+    """Each sweep, from a process of its own."""
+    both = [[*map(int, size.split("x"))] for size in sweeps]
+    sizes = [*((trials, epochs) for trials, epochs in both), *((trials, None) for trials in pending)]
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawn, max_tasks_per_child=1) as fresh:
-        command.show([fresh.submit(measure, *size).result() for size in sizes], as_json=options.json)
+        for size in sizes:
+            yield fresh.submit(measure, *size).result()
 
 
 def measure(trials: int, epochs: int | None) -> Row:
@@ -104,6 +103,8 @@ def _timed(deliver: Callable[..., Any], deliveries: list[Delivery], *, stop_at_r
 
     return timed
 
+
+main = command.of(rows)
 
 if __name__ == "__main__":
     main()

@@ -6,8 +6,9 @@ Wall time of one process; with `--device cuda` on a GPU, where the compiled step
 """
 
 import time
-from collections.abc import Sequence
-from typing import Any, TypedDict
+from collections.abc import Iterator, Sequence
+from itertools import product
+from typing import Annotated, Literal, TypedDict
 
 from benchmarks import command
 from benchmarks.workload import BATCHES, configuration, random_images, training
@@ -31,36 +32,33 @@ class Row(TypedDict):
     first_epoch_seconds: float  # compiled: until the first steps were done
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure the asked combinations and print a table, or JSON."""
-    parser = command.parser(__doc__)
-    command.add_cases(parser, objective=("iwae", "tmc"), K=(20,))
-    parser.add_argument("--latents", nargs="+", type=int, default=[64, 32, 16, 8, 4], help="widths from the data up")
-    parser.add_argument("--members", nargs="+", type=int, default=[1], help="sizes of the packs")
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    options = command.parse(parser, arguments)
-    rows = [
-        measure(configuration(architecture={"latents": options.latents}, objective=objective, K=k), members, options)
-        for objective in options.objective
-        for k in options.K
-        for members in options.members
-    ]
-    command.show(rows, as_json=options.json)
+def rows(
+    objective: command.Objectives = ("iwae", "tmc"),
+    K: command.Ks = (20,),
+    latents: Annotated[Sequence[int], "widths from the data up"] = (64, 32, 16, 8, 4),
+    members: Annotated[Sequence[int], "sizes of the packs"] = (1,),
+    device: Annotated[Literal["cpu", "cuda"], "where the packs are trained"] = "cpu",
+    rounds: command.Rounds = 5,
+) -> Iterator[Row]:
+    """Each combination."""
+    for bound, k, size in product(objective, K, members):
+        config = configuration(architecture={"latents": latents}, objective=bound, K=k)
+        yield measure(config, size, device, rounds)
 
 
-def measure(config: TrialConfig, members: int, options: Any) -> Row:
+def measure(config: TrialConfig, members: int, device: str, rounds: int) -> Row:
     """One case, both engines by turns."""
     images = random_images(config)
-    packs = [training(config, images, members, options.device, engine) for engine in ENGINES]
+    packs = [training(config, images, members, device, engine) for engine in ENGINES]
     _, first_epoch_seconds = map(_seconds, packs)
-    rounds = [[*map(_seconds, packs)] for _ in range(options.rounds)]
-    eager, compiled = (1e3 * min(seconds) / BATCHES for seconds in zip(*rounds, strict=True))
+    times = [[*map(_seconds, packs)] for _ in range(rounds)]
+    eager, compiled = (1e3 * min(seconds) / BATCHES for seconds in zip(*times, strict=True))
     return {
         "architecture": config.architecture.name,
         "objective": config.objective,
         "K": config.K,
         "members": members,
-        "device": options.device,
+        "device": device,
         "eager_ms": eager,
         "compiled_ms": compiled,
         "ratio": eager / compiled,
@@ -73,6 +71,8 @@ def _seconds(pack: Pack) -> float:
     pack.train_epoch()  # ends with numbers on the host, so the device has done its work
     return time.perf_counter() - started
 
+
+main = command.of(rows)
 
 if __name__ == "__main__":
     main()

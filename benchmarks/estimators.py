@@ -6,9 +6,9 @@ A trial with the plain gradient is trained on the digits; before and after some 
 of one batch's loss, at the same weights, on the same fresh noise, many times. The variance is summed over the weights.
 """
 
-from collections.abc import Sequence
-from itertools import pairwise
-from typing import TypedDict
+from collections.abc import Iterator, Sequence
+from itertools import pairwise, product
+from typing import Annotated, TypedDict
 
 import torch
 from torch import Tensor
@@ -43,21 +43,15 @@ class Row(TypedDict):
     ms: float
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure all cases and print a table, or JSON."""
-    parser = command.parser(__doc__, rounds=None)
-    command.add_cases(parser, architecture=("small",), K=(20,))
-    parser.add_argument("--epochs", nargs="+", type=int, default=[0, 10, 100], help="trained before measuring")
-    parser.add_argument("--draws", type=int, default=100, help="of the noise, for each variance")
-    options = command.parse(parser, arguments)
-    configs = [
-        TrialConfig.parse({"architecture": name, "K": k, **case})
-        for name in options.architecture
-        for k in options.K
-        for case in CASES
-    ]
-    rows = [row for config in configs for row in measure(config, sorted(options.epochs), options.draws)]
-    command.show(rows, as_json=options.json)
+def rows(
+    architecture: command.Architectures = ("small",),
+    K: command.Ks = (20,),
+    epochs: Annotated[Sequence[int], "trained before measuring"] = (0, 10, 100),
+    draws: Annotated[int, "of the noise, for each variance"] = 100,
+) -> Iterator[Row]:
+    """Each case as its training goes on."""
+    for name, k, case in product(architecture, K, CASES):
+        yield from measure(TrialConfig.parse({"architecture": name, "K": k, **case}), sorted(epochs), draws)
 
 
 def measure(config: TrialConfig, epochs: Sequence[int], draws: int) -> list[Row]:
@@ -110,6 +104,8 @@ class Draws:
         """Summed over the weights."""
         return torch.stack(self.drawn).var(0).sum().item()
 
+
+main = command.of(rows)
 
 if __name__ == "__main__":
     main()

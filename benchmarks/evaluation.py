@@ -5,7 +5,8 @@
 Without gradients, batches of 128 in memory. The values must agree on the same noise before anything is timed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from itertools import product
 from typing import TypedDict
 
 import torch
@@ -31,14 +32,11 @@ class Row(TypedDict):
     ratio: float  # reference/ours
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure the asked combinations and print a table, or JSON."""
-    parser = command.parser(__doc__)
-    command.add_cases(parser, architecture=("small",), K=(20,))
-    options = command.parse(parser, arguments)
-    cases = [(architecture, k) for architecture in options.architecture for k in options.K]
-    rows = [measure(configuration(architecture=name, K=k), options.rounds) for name, k in cases]
-    command.show(rows, as_json=options.json)
+def rows(
+    architecture: command.Architectures = ("small",), K: command.Ks = (20,), rounds: command.Rounds = 5
+) -> Iterator[Row]:
+    """Each combination."""
+    return (measure(configuration(architecture=name, K=k), rounds) for name, k in product(architecture, K))
 
 
 def measure(config: TrialConfig, rounds: int) -> Row:
@@ -82,6 +80,8 @@ def _noise(config: TrialConfig, rows: int, source: Generator) -> list[Tensor]:
         torch.randn(rows, config.K, width, generator=source).transpose(0, 1) for width in config.architecture.latents
     ]
 
+
+main = command.of(rows)
 
 if __name__ == "__main__":
     main()

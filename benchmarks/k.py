@@ -5,7 +5,7 @@
 Small model. TMC contracts K×K tables, yet most of a step is linear in K.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TypedDict
 
 from benchmarks import command
@@ -21,13 +21,11 @@ class Row(TypedDict):
     ms_per_k: float
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure the asked combinations and print a table, or JSON."""
-    parser = command.parser(__doc__)
-    command.add_cases(parser, objective=("iwae", "tmc"), K=(5, 10, 20, 50, 100))
-    options = command.parse(parser, arguments)
-    rows = [row for objective in options.objective for row in measure(objective, options.K, options.rounds)]
-    command.show(rows, as_json=options.json)
+def rows(
+    objective: command.Objectives = ("iwae", "tmc"), K: command.Ks = (5, 10, 20, 50, 100), rounds: command.Rounds = 5
+) -> Iterator[Row]:
+    """Each combination."""
+    return (row for bound in objective for row in measure(bound, K, rounds))
 
 
 def measure(objective: str, ks: Sequence[int], rounds: int) -> list[Row]:
@@ -36,6 +34,8 @@ def measure(objective: str, ks: Sequence[int], rounds: int) -> list[Row]:
     times = step_ms(*(training(config, random_images(config)) for config in configs), rounds=rounds)
     return [{"objective": objective, "K": k, "ms": ms, "ms_per_k": ms / k} for k, ms in zip(ks, times, strict=True)]
 
+
+main = command.of(rows)
 
 if __name__ == "__main__":
     main()

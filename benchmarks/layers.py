@@ -6,7 +6,7 @@ TMC. Each further latent should add the same.
 """
 
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import Annotated, TypedDict
 
 from benchmarks import command
 from benchmarks.workload import configuration, random_images, step_ms, training
@@ -20,15 +20,14 @@ class Row(TypedDict):
     increment_ms: float | None  # a latent, over the row before; None in the first
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure the asked numbers and print a table, or JSON."""
-    parser = command.parser(__doc__)
-    parser.add_argument("--latents", nargs="+", type=int, default=[1, 2, 3, 4, 5, 6], help="how many, ascending")
-    parser.add_argument("--width", type=int, default=32, help="of each latent")
-    parser.add_argument("--K", type=int, default=20, help="samples per latent")
-    options = command.parse(parser, arguments)
-    rows = measure(options.latents, options.width, options.K, options.rounds)
-    command.show(rows, as_json=options.json)
+def rows(
+    latents: Annotated[Sequence[int], "how many, ascending"] = (1, 2, 3, 4, 5, 6),
+    width: Annotated[int, "of each latent"] = 32,
+    K: Annotated[int, "samples per latent"] = 20,
+    rounds: command.Rounds = 5,
+) -> Sequence[Row]:
+    """A row for each number of latents."""
+    return measure(latents, width, K, rounds)
 
 
 def measure(numbers: Sequence[int], width: int, k: int, rounds: int) -> list[Row]:
@@ -42,6 +41,8 @@ def measure(numbers: Sequence[int], width: int, k: int, rounds: int) -> list[Row
         for n, ms, increment in zip(numbers, times, increments, strict=True)
     ]
 
+
+main = command.of(rows)
 
 if __name__ == "__main__":
     main()

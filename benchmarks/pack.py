@@ -5,8 +5,9 @@
 Small model, TMC. A pack pays as long as its step costs less than its members' steps one by one (`ratio` < `members`).
 """
 
-from collections.abc import Sequence
-from typing import TypedDict
+from collections.abc import Iterator, Sequence
+from itertools import product
+from typing import Annotated, Literal, TypedDict
 
 from benchmarks import command
 from benchmarks.workload import configuration, random_images, step_ms, training
@@ -23,16 +24,14 @@ class Row(TypedDict):
     ms_per_member: float
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure the asked combinations and print a table, or JSON."""
-    parser = command.parser(__doc__)
-    command.add_cases(parser, K=(5, 20))
-    parser.add_argument("--data", nargs="+", choices=["digits", "mnist"], default=["digits", "mnist"])
-    parser.add_argument("--members", nargs="+", type=int, default=[1, 3, 6], help="sizes of the packs")
-    options = command.parse(parser, arguments)
-    cases = [(data, k) for data in options.data for k in options.K]
-    rows = [row for data, k in cases for row in measure(data, k, options.members, options.rounds)]
-    command.show(rows, as_json=options.json)
+def rows(
+    data: Annotated[Sequence[Literal["digits", "mnist"]], "whose shapes the images have"] = ("digits", "mnist"),
+    K: command.Ks = (5, 20),
+    members: Annotated[Sequence[int], "sizes of the packs"] = (1, 3, 6),
+    rounds: command.Rounds = 5,
+) -> Iterator[Row]:
+    """Each combination."""
+    return (row for name, k in product(data, K) for row in measure(name, k, members, rounds))
 
 
 def measure(data: str, k: int, sizes: Sequence[int], rounds: int) -> list[Row]:
@@ -45,6 +44,8 @@ def measure(data: str, k: int, sizes: Sequence[int], rounds: int) -> list[Row]:
         for members, ms in zip(sizes, times, strict=True)
     ]
 
+
+main = command.of(rows)
 
 if __name__ == "__main__":
     main()

@@ -12,9 +12,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
 from benchmarks import command
 from tmc_sweep.store.read import read_epochs, read_trials
@@ -54,14 +54,12 @@ class Row(TypedDict):
     off_command_percent: float  # and from the command
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Plan and run the sweeps, and print a table, or JSON."""
-    parser = command.parser(__doc__, rounds=None)
-    parser.add_argument("--sweeps", nargs="+", choices=SWEEPS, default=[*SWEEPS])
-    parser.add_argument("--epochs", type=int, help="of each trial (default: 60 of the digits, 20 of MNIST)")
-    options = command.parse(parser, arguments)
-    rows = [row for name in options.sweeps for row in measure(name, options.epochs or EPOCHS[name])]
-    command.show(rows, as_json=options.json)
+def rows(
+    sweeps: Annotated[Sequence[Literal["digits", "mnist"]], "data sets that are swept"] = ("digits", "mnist"),
+    epochs: Annotated[int, "of each trial (default: 60 of the digits, 20 of MNIST)"] = 0,
+) -> Iterator[Row]:
+    """Two plans of each sweep."""
+    return (row for name in sweeps for row in measure(name, epochs or EPOCHS[name]))
 
 
 def measure(name: str, epochs: int) -> list[Row]:
@@ -112,6 +110,8 @@ def _tmc_sweep(*arguments: str) -> str:
         raise SystemExit(f"{arguments[0]} must end well, but ended with {ended.returncode}: {ended.stderr}")
     return ended.stdout
 
+
+main = command.of(rows)
 
 if __name__ == "__main__":
     main()

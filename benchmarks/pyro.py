@@ -7,7 +7,8 @@ only where a proposal has no parents: the factorised one, q(z_l | x) for every l
 on Pyro's own samples the losses must agree before anything is timed. Pyro needs K ≥ 2.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from itertools import product
 from typing import Any, TypedDict
 
 import pyro
@@ -90,18 +91,13 @@ class PyroTraining(ReferenceTraining):
         return loss
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure the asked combinations and print a table, or JSON."""
-    parser = command.parser(__doc__)
-    command.add_cases(parser, architecture=("small",), K=(5, 20))
-    options = command.parse(parser, arguments)
+def rows(
+    architecture: command.Architectures = ("small",), K: command.Ks = (5, 20), rounds: command.Rounds = 5
+) -> Iterator[Row]:
+    """Each combination."""
     pyro.enable_validation(False)  # pixels between 0 and 1; and it would slow Pyro
-    cases = [(architecture, k) for architecture in options.architecture for k in options.K]
-    rows = [
-        measure(configuration(architecture=name, objective="tmc", K=k, proposal="factorised"), options.rounds)
-        for name, k in cases
-    ]
-    command.show(rows, as_json=options.json)
+    for name, k in product(architecture, K):
+        yield measure(configuration(architecture=name, objective="tmc", K=k, proposal="factorised"), rounds)
 
 
 def measure(config: TrialConfig, rounds: int) -> Row:
@@ -135,6 +131,8 @@ def check_losses(ours: HierarchicalVAE, theirs: PyroVAE, x: Tensor) -> None:
     drawn = Proposal(zs, ours.propose(x.unsqueeze(0), zs).conditionals)  # which depend on x only
     check_equal("tmc", -tmc(*ours.factors(x.unsqueeze(0), drawn)).sum(), loss)
 
+
+main = command.of(rows)
 
 if __name__ == "__main__":
     main()

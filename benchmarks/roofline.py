@@ -7,8 +7,9 @@ products alone, so what the rest costs (densities, exponentials, Adam, noise) sh
 """
 
 import time
-from collections.abc import Sequence
-from typing import TypedDict
+from collections.abc import Iterator
+from itertools import product
+from typing import Annotated, TypedDict
 
 import torch
 
@@ -30,20 +31,17 @@ class Row(TypedDict):
     percent_of_peak: float
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure the asked combinations and print a table, or JSON."""
-    parser = command.parser(__doc__)
-    command.add_cases(parser, architecture=("small", "large"), objective=("iwae", "tmc"), K=(20,))
-    parser.add_argument("--size", type=int, default=2048, help="rows and columns of the products that measure the peak")
-    options = command.parse(parser, arguments)
-    peak = matmul_peak(options.size, options.rounds)
-    rows = [
-        measure(configuration(architecture=architecture, objective=objective, K=k), peak, options.rounds)
-        for architecture in options.architecture
-        for objective in options.objective
-        for k in options.K
-    ]
-    command.show(rows, as_json=options.json)
+def rows(
+    architecture: command.Architectures = ("small", "large"),
+    objective: command.Objectives = ("iwae", "tmc"),
+    K: command.Ks = (20,),
+    size: Annotated[int, "rows and columns of the products that measure the peak"] = 2048,
+    rounds: command.Rounds = 5,
+) -> Iterator[Row]:
+    """Each combination."""
+    peak = matmul_peak(size, rounds)
+    for name, bound, k in product(architecture, objective, K):
+        yield measure(configuration(architecture=name, objective=bound, K=k), peak, rounds)
 
 
 def measure(config: TrialConfig, peak: float, rounds: int) -> Row:
@@ -98,6 +96,8 @@ def _conditional(rows: int, n_in: int, hidden: int, n_out: int) -> int:
 def _product(rows: int, shared: int, columns: int) -> int:
     return 2 * rows * shared * columns
 
+
+main = command.of(rows)
 
 if __name__ == "__main__":
     main()

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Annotated, Any, TypedDict
 
 from ray.cluster_utils import Cluster
 
@@ -48,17 +48,11 @@ class Row(TypedDict):
     driver_mib: float  # most resident memory
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the sweeps and print a table, or JSON."""
-    parser = command.parser(__doc__, rounds=None)
-    parser.add_argument("--sweeps", nargs="+", default=["500x1"], help="trials x trials a pack")
-    options = command.parse(parser, arguments)
-    sizes = [tuple(map(int, size.split("x"))) for size in options.sweeps]
-    rows = []
-    for trials, pack in sizes:
+def rows(sweeps: Annotated[Sequence[str], "trials x trials a pack"] = ("500x1",)) -> Iterator[Row]:
+    """Each sweep, on a cluster of its own."""
+    for trials, pack in (map(int, size.split("x")) for size in sweeps):
         with tempfile.TemporaryDirectory(prefix="tmc-", dir="/tmp") as folder, simulated_nodes(Path(folder)) as address:
-            rows.append(measure(trials, pack, address, Path(folder)))
-    command.show(rows, as_json=options.json)
+            yield measure(trials, pack, address, Path(folder))
 
 
 @contextmanager
@@ -121,6 +115,8 @@ def _run(file: Path, results: Path, address: str) -> resource.struct_rusage:
             raise SystemExit(f"the sweep must end well, but ended with {process.returncode}: {said.read().decode()}")
     return usage
 
+
+main = command.of(rows)
 
 if __name__ == "__main__":
     main()

@@ -7,8 +7,9 @@ bound, its gradient and Adam. Runs alternate; figures are medians of process CPU
 above parameters and optimiser, from the profiler's allocations.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from typing import Annotated, Any, Literal, TypedDict
 
 import torch
 from torch import Tensor
@@ -38,34 +39,27 @@ class Row(TypedDict):
     peak_ratio: float  # ours/reference
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure the asked combinations and print a table, or JSON."""
-    parser = command.parser(__doc__, rounds=3)
-    command.add_cases(parser, architecture=("small", "large"), objective=("iwae", "tmc"), K=(5, 20, 50))
-    parser.add_argument("--encoder-passes", type=int, choices=[1, 2], default=2, help="the reference's, each step")
-    options = command.parse(parser, arguments)
-    rows = [
-        measure(configuration(architecture=architecture, objective=objective, K=k), options)
-        for architecture in options.architecture
-        for objective in options.objective
-        for k in options.K
-    ]
-    command.show(rows, as_json=options.json)
-    compared = tmc_over_iwae(rows)
-    if compared and not options.json:
-        print()
-        command.show(compared, as_json=False)
+def rows(
+    architecture: command.Architectures = ("small", "large"),
+    objective: command.Objectives = ("iwae", "tmc"),
+    K: command.Ks = (5, 20, 50),
+    encoder_passes: Annotated[Literal[1, 2], "the reference's, each step"] = 2,
+    rounds: command.Rounds = 3,
+) -> Iterator[Row]:
+    """Each combination."""
+    for name, bound, k in product(architecture, objective, K):
+        yield measure(configuration(architecture=name, objective=bound, K=k), encoder_passes, rounds)
 
 
-def measure(config: TrialConfig, options: Any) -> Row:
+def measure(config: TrialConfig, encoder_passes: int, rounds: int) -> Row:
     """One case, both forms."""
     images = random_images(config)
     ours = training(config, images)
     weights = module_of(ours)
-    model = ReferenceVAE(config, weights, options.encoder_passes)
+    model = ReferenceVAE(config, weights, encoder_passes)
     check_losses(config, weights, model, images[:BATCH] / 255)
     plain = ReferenceTraining(config, model, images)
-    ours_ms, reference_ms = cpu_ms(ours.train_epoch, plain.train_epoch, rounds=options.rounds)
+    ours_ms, reference_ms = cpu_ms(ours.train_epoch, plain.train_epoch, rounds=rounds)
     ours_peak, reference_peak = peak_bytes(ours.train_epoch), peak_bytes(plain.train_epoch)
     plain.check_finite()
     return {
@@ -114,6 +108,8 @@ def tmc_over_iwae(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, object]]:
         if objective == "tmc" and (name, k, "iwae") in ms
     ]
 
+
+main = command.of(rows, tmc_over_iwae)
 
 if __name__ == "__main__":
     main()

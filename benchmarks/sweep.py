@@ -11,10 +11,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypedDict
+from typing import Annotated, TypedDict
 
 import joblib
 
@@ -42,14 +42,10 @@ class Row(TypedDict):
     first_epoch_seconds: float  # until the first epoch of all had ended
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the sweep and print a table, or JSON."""
-    parser = command.parser(__doc__, rounds=None)
-    parser.add_argument("--trials", type=int, default=24)
-    parser.add_argument("--epochs", type=int, default=100, help="of each trial")
-    options = command.parse(parser, arguments)
+def rows(trials: Annotated[int, "of the sweep"] = 24, epochs: Annotated[int, "of each trial"] = 100) -> Iterator[Row]:
+    """The one sweep."""
     with tempfile.TemporaryDirectory(prefix="tmc-benchmark-") as folder:
-        command.show([measure(options.trials, options.epochs, Path(folder))], as_json=options.json)
+        yield measure(trials, epochs, Path(folder))
 
 
 def measure(trials: int, epochs: int, folder: Path) -> Row:
@@ -85,6 +81,8 @@ def run(file: Path, results: Path) -> None:
     if ended.returncode:
         raise SystemExit(f"the sweep must end well, but ended with {ended.returncode}: {ended.stderr}")
 
+
+main = command.of(rows)
 
 if __name__ == "__main__":
     main()

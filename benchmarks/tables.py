@@ -11,12 +11,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Annotated, TypedDict
 
-from benchmarks import command
-from benchmarks.curves import curve, named, trials
+from benchmarks import command, curves
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EpochRecord
@@ -59,31 +58,26 @@ class Row(TypedDict):
     summarise_seconds: float
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure both layouts and print a table, or JSON."""
-    parser = command.parser(__doc__, rounds=None)
-    parser.add_argument("--trials", type=int, default=10_000)
-    parser.add_argument("--epochs", type=int, default=1_200, help="of each trial")
-    options = command.parse(parser, arguments)
-    configs, records = trials(options.trials), curve(options.epochs)
+def rows(
+    trials: Annotated[int, "of the sweep"] = 10_000, epochs: Annotated[int, "of each trial"] = 1_200
+) -> Iterator[Row]:
+    """Both layouts."""
+    configs, records = curves.trials(trials), curves.curve(epochs)
     with tempfile.TemporaryDirectory(prefix="tmc-benchmark-") as folder:
-        results = Path(folder)
-        rows = [
-            measure(TRIALS_PER_PART, *_stored(SweepPaths(results, "parts"), configs, records), options),
-            measure(1, *_one_file_a_trial(SweepPaths(results, "files"), configs, records), options),
-        ]
-    command.show(rows, as_json=options.json)
+        for name, per_file, store in (("parts", TRIALS_PER_PART, _stored), ("files", 1, _one_file_a_trial)):
+            table, seconds = store(SweepPaths(Path(folder), name), configs, records)
+            yield measure(per_file, table, seconds, trials, epochs)
 
 
-def measure(trials_per_file: int, table: Path, write_seconds: float, options: Any) -> Row:
+def measure(trials_per_file: int, table: Path, write_seconds: float, trials: int, epochs: int) -> Row:
     """What is there, and what reading it takes."""
     files = [path.stat().st_size for path in table.iterdir()]
     reader = subprocess.run([sys.executable, "-c", READ, table], stdout=subprocess.PIPE, text=True, check=True)
     found = json.loads(reader.stdout)
     return {
         "trials_per_file": trials_per_file,
-        "trials": options.trials,
-        "epochs": options.epochs,
+        "trials": trials,
+        "epochs": epochs,
         "rows": found["rows"],
         "files": len(files),
         "size_bytes": sum(files),
@@ -97,7 +91,7 @@ def measure(trials_per_file: int, table: Path, write_seconds: float, options: An
 def _stored(paths: SweepPaths, configs: Sequence[TrialConfig], records: list[EpochRecord]) -> tuple[Path, float]:
     started, table = time.perf_counter(), EpochTable.open(paths)
     for number, config in enumerate(configs, start=1):
-        table.add(config, [*named(records, config)])
+        table.add(config, [*curves.named(records, config)])
         if number % TRIALS_PER_PART == 0 or number == len(configs):
             table.commit()
     seconds = time.perf_counter() - started
@@ -112,7 +106,7 @@ def _one_file_a_trial(
     paths.epochs.mkdir(parents=True)
     for number, config in enumerate(configs):
         rows = TrialRows.of(config)
-        rows.upsert([*named(records, config)])
+        rows.upsert([*curves.named(records, config)])
         paths.part(number).write_bytes(to_parquet(to_table([rows]), sweep_id))
     seconds = time.perf_counter() - started
     _enter_trials(paths, configs, records)
@@ -127,6 +121,8 @@ def _enter_trials(paths: SweepPaths, configs: Sequence[TrialConfig], records: li
         table.update(config.trial_id, status="done", epochs_done=len(records))
     table.commit()
 
+
+main = command.of(rows)
 
 if __name__ == "__main__":
     main()

@@ -9,13 +9,13 @@ With `--checkpoints` each report has a checkpoint too, of the small model on MNI
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
-from typing import TypedDict
+from typing import Annotated, TypedDict
 
-from benchmarks import command
-from benchmarks.curves import curve, named, trials
+from benchmarks import command, curves
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EpochRecord, Provenance
@@ -36,22 +36,21 @@ class Row(TypedDict):
     checkpoint_mib_per_second: float
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure and print a table, or JSON."""
-    parser = command.parser(__doc__, rounds=5)
-    parser.add_argument("--trials", nargs="+", type=int, default=[16, 256, 2000], help="that report at once")
-    parser.add_argument("--epochs", nargs="+", type=int, default=[0, 200], help="of each, stored before")
-    parser.add_argument("--checkpoints", nargs="*", type=int, default=[16], help="trials whose reports have one too")
-    options = command.parse(parser, arguments)
-    rows = [measure(count, epochs, b"", options.rounds) for count in options.trials for epochs in options.epochs]
+def rows(
+    trials: Annotated[Sequence[int], "that report at once"] = (16, 256, 2000),
+    epochs: Annotated[Sequence[int], "of each, stored before"] = (0, 200),
+    checkpoints: Annotated[Sequence[int], "trials whose reports have one too"] = (16,),
+    rounds: command.Rounds = 5,
+) -> Iterator[Row]:
+    """Each combination, then those with checkpoints."""
+    yield from (measure(count, before, b"", rounds) for count, before in product(trials, epochs))
     payload = encode(TrialState.initial(TrialConfig.parse({"data": "mnist"})))
-    rows += [measure(count, 0, payload, options.rounds) for count in options.checkpoints]
-    command.show(rows, as_json=options.json)
+    yield from (measure(count, 0, payload, rounds) for count in checkpoints)
 
 
 def measure(count: int, epochs: int, payload: bytes, rounds: int) -> Row:
     """Rounds of one report of each trial."""
-    configs, records = trials(count), curve(epochs + rounds)
+    configs, records = curves.trials(count), curves.curve(epochs + rounds)
     with tempfile.TemporaryDirectory(prefix="tmc-benchmark-") as folder:
         writer = Writer(Recorder.open(SweepPaths(Path(folder), "writer"), configs), configs, None, _held, _going)
         writer.deliver([_begin(config) for config in configs])
@@ -85,7 +84,7 @@ def _begin(config: TrialConfig) -> StartTrial:
 
 
 def _report(config: TrialConfig, records: list[EpochRecord]) -> Report:
-    return Report(config.trial_id, 1, tuple(named(records, config)))
+    return Report(config.trial_id, 1, tuple(curves.named(records, config)))
 
 
 def _held() -> None:
@@ -95,6 +94,8 @@ def _held() -> None:
 def _going() -> bool:
     return False
 
+
+main = command.of(rows)
 
 if __name__ == "__main__":
     main()

@@ -3,8 +3,9 @@
 import importlib
 import json
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import pytest
 import torch
@@ -147,12 +148,25 @@ def test_each_benchmark_runs_and_its_rows_have_the_documented_fields(
         assert [*row] == [*module.Row.__annotations__]
 
 
-def test_a_benchmark_uses_one_thread() -> None:
-    threads = torch.get_num_threads()
+def test_a_benchmark_uses_one_thread_and_takes_what_its_function_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    def rows(
+        K: command.Ks = (5, 20), way: Annotated[Literal["up", "down"], "where to"] = "up"
+    ) -> Iterator[dict[str, object]]:
+        yield {"threads": torch.get_num_threads(), "K": [*K], "way": way}
+
+    threads, main = torch.get_num_threads(), command.of(rows, lambda found: [{"rows": len(found)}])
     try:
         torch.set_num_threads(2)
-        command.parse(command.parser(""), [])
-        assert torch.get_num_threads() == 1
+        main(["--json"])
+        main(["--K", "3", "--way", "down", "--json"])
+        assert [json.loads(line)["rows"] for line in capsys.readouterr().out.splitlines()] == [
+            [{"threads": 1, "K": [5, 20], "way": "up"}],
+            [{"threads": 1, "K": [3], "way": "down"}],
+        ]
+        main([])
+        assert capsys.readouterr().out.split() == ["threads", "K", "way", "1", "[5,", "20]", "up", "rows", "1"]
+        with pytest.raises(SystemExit):
+            main(["--way", "left"])
     finally:
         torch.set_num_threads(threads)
 

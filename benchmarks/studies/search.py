@@ -8,10 +8,10 @@ images. Nothing here depends on time.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 from statistics import median
-from typing import Any, NamedTuple, TypedDict
+from typing import Annotated, Any, Literal, NamedTuple, TypedDict
 
 from benchmarks import command
 from benchmarks.studies.search_cells import BASE, digits, formula, searched
@@ -53,25 +53,17 @@ class Bests(NamedTuple):
     tpe: list[float]
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Search, and print tables or JSON."""
-    parser = command.parser(__doc__, rounds=None)
-    parser.add_argument("--objective", nargs="+", choices=[*OBJECTIVES], default=[*OBJECTIVES])
-    parser.add_argument("--searches", type=int, default=10, help="by each algorithm")
-    parser.add_argument("--first-seed", type=int, default=0, help="of these searches")
-    parser.add_argument("--cells", type=int, default=40, help="of each search")
-    parser.add_argument("--epochs", type=int, default=24, help="of each trial of digits")
-    options = command.parse(parser, arguments)
-    seeds = range(options.first_seed, options.first_seed + options.searches)
-    rows = [
-        row
-        for objective in options.objective
-        for row in rows_of(objective, [measure(objective, seed, options.cells, options.epochs) for seed in seeds])
-    ]
-    command.show(rows, as_json=options.json)
-    if not options.json:
-        print()
-        command.show(tpe_over_random(rows), as_json=False)
+def rows(
+    objective: Annotated[Sequence[Literal["formula", "digits"]], "what is searched"] = ("formula", "digits"),
+    searches: Annotated[int, "by each algorithm"] = 10,
+    first_seed: Annotated[int, "of these searches"] = 0,
+    cells: Annotated[int, "of each search"] = 40,
+    epochs: Annotated[int, "of each trial of digits"] = 24,
+) -> Iterator[Row]:
+    """A row for each search seed."""
+    seeds = range(first_seed, first_seed + searches)
+    for name in objective:
+        yield from rows_of(name, [measure(name, seed, cells, epochs) for seed in seeds])
 
 
 def measure(objective: str, seed: int, cells: int, epochs: int) -> Bests:
@@ -128,6 +120,8 @@ def _compared(objective: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, ob
         **{f"median_{name}": median(row[name] for row in rows) for name in below},
     }
 
+
+main = command.of(rows, tpe_over_random)
 
 if __name__ == "__main__":
     main()

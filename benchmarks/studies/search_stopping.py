@@ -8,10 +8,11 @@ epochs, as two slots would have had them recorded, with the cells in random orde
 """
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple, TypedDict
+from typing import Annotated, NamedTuple, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -32,6 +33,10 @@ space:
   architecture: {{grid_search: [{{latents: [8]}}, {{latents: [32]}}]}}
   weight_norm: {{grid_search: [false, true]}}
 """
+
+
+Space = Callable[..., SearchSpace]  # of a name, a seed, and what else its text says
+_GRACE = Scheduler().grace_epochs
 
 
 class Row(TypedDict):
@@ -55,49 +60,50 @@ class Ended(NamedTuple):
     best: str
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run, replay, and print a table or JSON."""
-    parser = command.parser(__doc__, rounds=None)
-    command.add_cases(parser, K=(4, 16))
-    parser.add_argument("--lr", nargs="+", type=float, default=[1e-3, 3e-3, 1e-2, 3e-2, 1e-1])
-    parser.add_argument("--epochs", type=int, default=90, help="of each trial of the grid")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 2, 4], help="the first of a cell's two")
-    parser.add_argument("--orders", type=int, default=50, help="that are replayed")
-    parser.add_argument("--grace-epochs", type=int, default=Scheduler().grace_epochs, help="of either scheduler")
-    options = command.parse(parser, arguments)
+def rows(
+    K: command.Ks = (4, 16),
+    lr: Annotated[Sequence[float], "learning rates of the grid"] = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1),
+    epochs: Annotated[int, "of each trial of the grid"] = 90,
+    seeds: Annotated[Sequence[int], "the first of a cell's two"] = (0, 2, 4),
+    orders: Annotated[int, "that are replayed"] = 50,
+    grace_epochs: Annotated[int, "of either scheduler"] = _GRACE,
+) -> Iterator[Row]:
+    """Run and replayed, for each seed; the command runs the schedulers of the first only."""
+    space = partial(_space, [*K], [*lr], epochs)
+    schedulers = [Scheduler(algorithm=name, grace_epochs=grace_epochs) for name in ("asha", "median")]
     with tempfile.TemporaryDirectory(prefix="tmc-benchmark-") as folder:
-        rows = [row for seed in options.seeds for row in measure(seed, Path(folder), options)]
-    command.show(rows, as_json=options.json)
+        for seed in seeds:
+            yield from measure(seed, Path(folder), space, schedulers, orders, also_run=seed == seeds[0])
 
 
-def measure(seed: int, folder: Path, options: Any) -> list[Row]:
-    """The grid of this seed and the next, and what either scheduler makes of it; the command only of the first."""
-    grid = _space("grid", seed, options)
+def measure(
+    seed: int, folder: Path, space: Space, schedulers: Sequence[Scheduler], orders: int, *, also_run: bool
+) -> Iterator[Row]:
+    """The grid of this seed and the next, and what either scheduler makes of it."""
+    grid = space("grid", seed)
     ranks = _swept(grid, folder).set_index("cell_id")
     history = recorded(folder / grid.name)
-    orders = [np.random.default_rng(number).permutation([*history]).tolist() for number in range(options.orders)]
+    shuffled = [np.random.default_rng(number).permutation([*history]).tolist() for number in range(orders)]
     total = sum(len(records) for epochs in history.values() for records in epochs)
-    rows = []
-    for algorithm in ("asha", "median"):
-        scheduler = Scheduler(algorithm=algorithm, grace_epochs=options.grace_epochs)
-        if seed == options.seeds[0]:
-            rows.append(_row(scheduler, seed, "run", [_run(scheduler, seed, folder, options)], ranks, total))
-        replays = [replayed(grid, scheduler, history, order) for order in orders]
+    for scheduler in schedulers:
+        if also_run:
+            ran = space(scheduler.algorithm, seed, f"scheduler: {scheduler.model_dump_json()}\n")
+            yield _row(scheduler, seed, "run", [_run(ran, folder)], ranks, total)
+        replays = [replayed(grid, scheduler, history, order) for order in shuffled]
         ended = [Ended(replay.rows, next(cell for cell in ranks.index if cell in replay.kept)) for replay in replays]
-        rows.append(_row(scheduler, seed, "replay", ended, ranks, total))
-    return rows
+        yield _row(scheduler, seed, "replay", ended, ranks, total)
 
 
-def _run(scheduler: Scheduler, seed: int, folder: Path, options: Any) -> Ended:
-    space = _space(scheduler.algorithm, seed, options, f"scheduler: {scheduler.model_dump_json()}\n")
+def _run(space: SearchSpace, folder: Path) -> Ended:
     best = _swept(space, folder)["cell_id"].iloc[0]
     return Ended(len(read_epochs(folder / space.name)), best)
 
 
-def _space(name: str, seed: int, options: Any, scheduler: str = "") -> SearchSpace:
-    last = min(10, options.epochs)
-    text = BASE.format(name=f"{name}-{seed}", seeds=[seed, seed + 1], epochs=options.epochs, last=last)
-    return parse(text + SPACE.format(K=options.K, lr=options.lr) + scheduler, name)
+def _space(
+    ks: Sequence[int], lrs: Sequence[float], epochs: int, name: str, seed: int, scheduler: str = ""
+) -> SearchSpace:
+    head = BASE.format(name=f"{name}-{seed}", seeds=[seed, seed + 1], epochs=epochs, last=min(10, epochs))
+    return parse(head + SPACE.format(K=ks, lr=lrs) + scheduler, name)
 
 
 def _swept(space: SearchSpace, folder: Path) -> pd.DataFrame:
@@ -125,6 +131,8 @@ def _row(scheduler: Scheduler, seed: int, by: str, ended: Sequence[Ended], ranks
         "worst_regret": float(ranks["mean"].iloc[0] - found["mean"].min()),
     }
 
+
+main = command.of(rows)
 
 if __name__ == "__main__":
     main()
