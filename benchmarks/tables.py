@@ -106,7 +106,7 @@ def _one_file_a_trial(
     paths.epochs.mkdir(parents=True)
     for number, config in enumerate(configs):
         rows = TrialRows.of(config)
-        rows.upsert([*curves.named(records, config)])
+        rows.put([*curves.named(records, config)])
         paths.part(number).write_bytes(to_parquet(to_table([rows]), sweep_id))
     seconds = time.perf_counter() - started
     _enter_trials(paths, configs, records)

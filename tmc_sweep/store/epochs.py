@@ -60,27 +60,32 @@ class EpochTable:
         """The last epoch of a trial, or None if it has no row."""
         return self._rows(self._part[trial_id])[trial_id].last() if trial_id in self._part else None
 
-    def check(self, trial_id: str, records: Sequence[EpochRecord], replace_before: int = 0) -> None:
-        """Raise what `add` would."""
+    def check(self, trial_id: str, records: Sequence[EpochRecord], replace_before: int = 0) -> int:
+        """How many of these epochs, which begin at most one after the trial's last, are stored with the same outcome.
+
+        The next one may differ from a stored one if an attempt before `replace_before` stored that; else it is a
+        RecomputedEpochError. StorageError at a gap.
+        """
         _check_contiguous(trial_id, self._epochs_done.get(trial_id, 0), records)
-        if trial_id in self._part:
-            self._rows(self._part[trial_id])[trial_id].unchanged(records, replace_before)
+        part = self._part.get(trial_id)
+        return 0 if part is None else self._rows(part)[trial_id].unchanged(records, replace_before)
 
     def add(self, config: TrialConfig, records: Sequence[EpochRecord], replace_before: int = 0) -> None:
-        """Take these epochs of one trial, in memory until `commit`; they begin at most one after its last.
+        """`take` what `check` lets pass; after an error nothing has changed."""
+        self.take(config, records, self.check(config.trial_id, records, replace_before) if records else 0)
 
-        An epoch that is stored with the same outcome stays as it is, time and all. One that differs takes the place of
-        the stored rows from that epoch on, if an attempt before `replace_before` stored it; else it is a
-        RecomputedEpochError. StorageError at a gap. After an error nothing has changed.
+    def take(self, config: TrialConfig, records: Sequence[EpochRecord], unchanged: int) -> None:
+        """Take these epochs of one trial, in memory until `commit`.
+
+        The first of them, which are stored and `unchanged`, stay as they are, time and all. The others take the place
+        of the stored rows from their first on.
         """
-        if not records:
-            return
-        trial_id = config.trial_id
-        _check_contiguous(trial_id, self._epochs_done.get(trial_id, 0), records)
-        part = self._part.get(trial_id, self._part_with_room())
-        trials = self._rows(part)
-        rows = trials.get(trial_id) or TrialRows.of(config)
-        if rows.upsert(records, replace_before):
+        trial_id, new = config.trial_id, records[unchanged:]
+        if new:
+            part = self._part.get(trial_id, self._part_with_room())
+            trials = self._rows(part)
+            rows = trials.get(trial_id) or TrialRows.of(config)
+            rows.put(new)
             trials[trial_id] = rows
             self._settle(trial_id, part)
             self._epochs_done[trial_id] = rows.measured.num_rows

@@ -59,15 +59,11 @@ class TrialRows:
             raise RecomputedEpochError(difference)
         return equal
 
-    def upsert(self, records: Sequence[EpochRecord], replace_before: int = 0) -> bool:
-        """Whether the rows changed: of `records`, what is not `unchanged` takes the place of the rows from there on."""
-        kept = self.unchanged(records, replace_before)
-        skipped, new = records[0].epoch - 1, records[kept:]
-        if new:
-            self.measured = pa.concat_tables([self.measured.slice(0, skipped + kept), _to_arrow(new)])
-            if self.measured["epoch"].num_chunks > _CHUNKS:
-                self.measured = self.measured.combine_chunks()
-        return bool(new)
+    def put(self, records: Sequence[EpochRecord]) -> None:
+        """Let these, one at least, take the place of the rows from their first epoch on."""
+        self.measured = pa.concat_tables([self.measured.slice(0, records[0].epoch - 1), _to_arrow(records)])
+        if self.measured["epoch"].num_chunks > _CHUNKS:
+            self.measured = self.measured.combine_chunks()
 
     def last(self) -> EpochRecord | None:
         """The record of the last epoch, if there is one."""

@@ -224,7 +224,7 @@ class Recorder:
     def _report(self, report: Report) -> Ack:
         since = self._alike_since[report.trial_id]
         try:
-            self._epochs.check(report.trial_id, report.records, replace_before=since)
+            unchanged = self._epochs.check(report.trial_id, report.records, replace_before=since)
         except RecomputedEpochError as error:
             self.fail(report.trial_id, str(error))
             return Ack(refused=True)
@@ -234,7 +234,7 @@ class Recorder:
             self._trials.update(
                 report.trial_id, checkpoint_epoch=epoch, checkpoint=str(path.relative_to(self._paths.results))
             )
-        self._epochs.add(self._configs[report.trial_id], report.records, replace_before=since)
+        self._epochs.take(self._configs[report.trial_id], report.records, unchanged)
         self._settle(report.trial_id)
         self._decide(self._configs[report.trial_id], report.records)
         if report.checkpoint is not None:
