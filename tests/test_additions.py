@@ -8,6 +8,7 @@ from command import Ended, command
 from optuna.samplers import BaseSampler
 from own import Write
 
+from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import load as load_data
 from tmc_sweep.errors import InputError
 from tmc_sweep.paths import SweepPaths
@@ -77,7 +78,7 @@ class Sweep:
         assert len(read_trials(self.paths.epochs)) == n
 
     def check_reads(self, n: int) -> None:
-        assert len(self.asked("summary", "--json").json) == n
+        assert [row["metric"] for row in self.asked("summary", "--json").json] == ["val_iwae"] * n  # as it declares
         for verb in (("status",), ("best",), ("report", "-o", self._folder / "page.html")):
             assert (ended := self.asked(*verb)).code == 0, ended.err
         assert "mine" in (self._folder / "page.html").read_text()
@@ -176,7 +177,17 @@ def test_sizes_are_said_where_they_cannot_be_looked_up(write_module: Write, tmp_
         _ = parse(text, "x.yaml").cells
     (cell,) = parse(text.replace("spots,", "spots, train_images: 60, test_images: 30,"), "x.yaml").cells
     (tmp_path / "x.yaml").write_text(text)
-    assert load(tmp_path / "x.yaml").cells == (cell,)
+    found = load(tmp_path / "x.yaml")
+    assert found.cells == parse(found.text, "stored").cells == (cell,)
+    (tmp_path / "x.yaml").write_text(text.replace(f"{name}:spots", "digits"))
+    assert load(tmp_path / "x.yaml", overrides=[f"data={name}:spots"]).cells == (cell,)
+
+
+def test_sizes_are_part_of_a_trials_name_where_no_file_may_be_needed_for_it():
+    fields = {"data": "nowhere:x", "train_images": 60, "test_images": 30}
+    plain = TrialConfig.parse(fields)
+    for name in ("train_images", "test_images"):
+        assert TrialConfig.parse({**fields, name: 29}).cell_id != plain.cell_id
 
 
 @pytest.mark.parametrize(

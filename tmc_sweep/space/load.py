@@ -36,22 +36,19 @@ def parse(text: str, source_name: str, max_trials: int = 100_000, overrides: Seq
 
 def _parsed(text: str, source_name: str, max_trials: int, overrides: Sequence[str], *, imports: bool) -> SearchSpace:
     with Mistakes() as mistakes:
-        root, text, replaced = overridden(_written(read_tree(text, source_name, mistakes), mistakes), text, overrides)
-        with mistakes.apart():
-            root, text = own.sized(root, text) if imports else (root, text)
+        tree = _written(read_tree(text, source_name, mistakes), mistakes)
+        root, _, replaced = overridden(tree, text, overrides)
+        told = own.sizes(root) if imports else []
+        root, text, _ = overridden(tree, text, [*overrides, *told])
         space = _space(root, text, replaced)
     with Mistakes() as mistakes:
         with mistakes.apart():
             _check_one_place(space)
-        with mistakes.apart():
-            if imports:
-                own.check_names(space)
         _check_algorithm(space)
     _check_size(space, max_trials, root.keys.get("space", root.mark))
     _ = space.cells  # validates each of them
     if imports:
-        own.check_sizes(space)
-        own.check_fields(space)
+        own.check(space)
     for section, chooses in (("scheduler", space.scheduler), ("search", space.adaptive)):
         if chooses:
             _check_comparable(space, section)

@@ -76,12 +76,12 @@ def _cases(root: YamlNode) -> Sequence[YamlNode]:
 
 def _with(root: YamlNode, key: str, value: YamlNode) -> YamlNode:
     if key in _TOP_LEVEL:
-        return put(root, key, value)
+        return _put(root, key, value)
     section, _, name = key.rpartition(".")
     if section:
-        return put(root, section, put(_section(root, section, value.mark), name, value))
+        return _put(root, section, _put(_section(root, section, value.mark), name, value))
     root = _applicable(_without_cases_of(root, name), name, value)
-    return put(root, "base", put(_section(root, "base", value.mark), name, value))
+    return _put(root, "base", _put(_section(root, "base", value.mark), name, value))
 
 
 def _applicable(root: YamlNode, field: str, value: YamlNode) -> YamlNode:
@@ -90,10 +90,10 @@ def _applicable(root: YamlNode, field: str, value: YamlNode) -> YamlNode:
         for name, dimension in space.value.items():
             if name == field or _asks_otherwise(dimension.get("when"), "when", field, value):
                 space = _drop(space, name)
-        root = put(root, "space", space) if space.value else _drop(root, "space")
+        root = _put(root, "space", space) if space.value else _drop(root, "space")
     if (exclude := root.get("exclude")) and isinstance(exclude.value, list):
         left = [entry for entry in exclude.value if not _asks_otherwise(entry, "exclude", field, value)]
-        root = put(root, "exclude", YamlNode(exclude.mark, left)) if left else _drop(root, "exclude")
+        root = _put(root, "exclude", YamlNode(exclude.mark, left)) if left else _drop(root, "exclude")
     return root
 
 
@@ -119,12 +119,11 @@ def _without_cases_of(root: YamlNode, field: str) -> YamlNode:
         rest = _drop(case, field)
         left.setdefault(flow(rest), rest)
     return (
-        _drop(root, "cases") if list(left) == ["{}"] else put(root, "cases", YamlNode(cases[0].mark, [*left.values()]))
+        _drop(root, "cases") if list(left) == ["{}"] else _put(root, "cases", YamlNode(cases[0].mark, [*left.values()]))
     )
 
 
-def put(node: YamlNode, key: str, value: YamlNode) -> YamlNode:
-    """The mapping with this value."""
+def _put(node: YamlNode, key: str, value: YamlNode) -> YamlNode:
     mapping = node.value if isinstance(node.value, dict) else {}
     return YamlNode(node.mark, {**mapping, key: value}, {key: value.mark, **node.keys})
 

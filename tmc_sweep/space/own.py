@@ -1,4 +1,4 @@
-"""What a user's file names of one's own, by import path: imported, checked, and its sizes written into the file.
+"""What a user's file names of one's own, by import path: imported, checked, and its sizes told.
 
 Only a file that a user asks to be read comes here. What is stored has the sizes in it, and is read without an import.
 """
@@ -11,9 +11,8 @@ from tmc_sweep.config import TrialConfig, too_many
 from tmc_sweep.errors import InputError
 from tmc_sweep.registry import BOUNDS, DATA_SETS, MODELS, OF_MODELS, SAMPLERS, STOPPING_RULES, Registry, is_own
 from tmc_sweep.space.mistakes import Mark, each
-from tmc_sweep.space.overrides import put
 from tmc_sweep.space.search_space import SearchSpace
-from tmc_sweep.space.source import Place, YamlNode, document
+from tmc_sweep.space.source import Place, YamlNode
 
 FIELDS: Mapping[str, Registry[Any]] = MappingProxyType(  # of a trial, whose values are names
     {"data": DATA_SETS, "objective": BOUNDS, "model": MODELS}
@@ -21,34 +20,22 @@ FIELDS: Mapping[str, Registry[Any]] = MappingProxyType(  # of a trial, whose val
 SIZES = ("train_images", "test_images")
 
 
-def sized(root: YamlNode, text: str) -> tuple[YamlNode, str]:
-    """The file's tree and text, with the sizes of a data set of one's own beside its name where they are left out.
+def sizes(root: YamlNode) -> list[str]:
+    """Overrides that say the sizes of the file's one data set, if it is of one's own, where they are left out.
 
-    In base or in cases, that is: a dimension of data sets says nothing of their sizes. SpaceError if there is none.
+    SpaceError if there is none such to import.
     """
-    base, cases = root.get("base") or YamlNode(root.mark, {}), root.get("cases")
-    listed = cases.value if cases and isinstance(cases.value, list) else []
-    if (space := root.get("space")) and space.get("data"):
-        return root, text
-    if any(case.get("data") for case in listed):
-        filled = put(root, "cases", YamlNode(root.mark, [_filled(case, base) for case in listed]))
-    else:
-        filled = put(root, "base", _filled(base, base))
-    if filled.plain() == root.plain():
-        return root, text
-    comments = [line for line in text.splitlines(keepends=True) if line.startswith("#")]
-    return filled, f"{''.join(comments)}{document(filled)}"
-
-
-def _filled(node: YamlNode, base: YamlNode) -> YamlNode:
-    data = node.get("data") or base.get("data")
-    if data is None or not isinstance(data.value, str) or not is_own(data.value):
-        return node
-    known = found(DATA_SETS, data.value, data.mark)
-    for name in SIZES:
-        if not (node.get(name) or base.get(name)):
-            node = put(node, name, YamlNode(data.mark, getattr(known, name)))
-    return node
+    base, cases = root.get("base"), root.get("cases")
+    held = [
+        node
+        for node in (base, root.get("space"), *(cases.value if cases and isinstance(cases.value, list) else ()))
+        if isinstance(node, YamlNode)
+    ]
+    named = [data for node in held if (data := node.get("data"))]
+    if len(named) != 1 or not base or named[0] is not base.get("data") or not is_own(str(named[0].value)):
+        return []
+    known = found(DATA_SETS, str(named[0].value), named[0].mark)
+    return [f"{name}={getattr(known, name)}" for name in SIZES if not any(node.get(name) for node in held)]
 
 
 def found(registry: Registry[Any], name: str, mark: Mark) -> Any:
@@ -59,18 +46,12 @@ def found(registry: Registry[Any], name: str, mark: Mark) -> Any:
         raise mark.error(str(error)) from error
 
 
-def check_names(space: SearchSpace) -> None:
-    """SpaceError for each name of which there is nothing to import."""
+def check(space: SearchSpace) -> None:
+    """SpaceError for a name of which there is nothing to import, and for what a cell says that its entries rule out."""
     each(lambda named: found(*named), _names(space))
-
-
-def check_sizes(space: SearchSpace) -> None:
-    """SpaceError if a trial is to have more images than its data set of one's own has."""
     for cell in space.cells:
-        for name in SIZES if is_own(cell.data) else ():
-            given, limit = getattr(cell, name), getattr(DATA_SETS.find(cell.data), name)
-            if given > limit:
-                raise space.mark("base", name).error(too_many(name, given, limit, cell.data))
+        for name, sentence in _misfits(cell):
+            raise space.mark(*_place(space, name)).error(sentence)
 
 
 def _names(space: SearchSpace) -> Iterator[tuple[Registry[Any], str, Mark]]:
@@ -88,15 +69,12 @@ def _names(space: SearchSpace) -> Iterator[tuple[Registry[Any], str, Mark]]:
                 yield registry, value, space.mark("space", name)
 
 
-def check_fields(space: SearchSpace) -> None:
-    """SpaceError if a cell sets a field that its bound or its model of one's own does not go with."""
-    for cell in space.cells:
-        for name, sentence in _misfits(cell):
-            raise space.mark(*_place(space, name)).error(sentence)
-
-
 def _misfits(cell: TrialConfig) -> Iterator[tuple[str, str]]:
     """Fields, and what is wrong with them, by the facts that entries state."""
+    for name in SIZES:
+        given, limit = getattr(cell, name), getattr(DATA_SETS.find(cell.data), name)
+        if given > limit:
+            yield name, too_many(name, given, limit, cell.data)
     allowed = BOUNDS.find(cell.objective).gradients
     if is_own(cell.objective) and cell.gradient not in allowed:
         rule = f"gradient must be {' or '.join(allowed)} for objective {cell.objective}"
