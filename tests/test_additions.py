@@ -183,6 +183,19 @@ def test_sizes_are_said_where_they_cannot_be_looked_up(write_module: Write, tmp_
     assert load(tmp_path / "x.yaml", overrides=[f"data={name}:spots"]).cells == (cell,)
 
 
+def test_sizes_of_several_data_sets_are_said_beside_each(write_module: Write, tmp_path: Path):
+    """Those of one would else be the others', too."""
+    file, text = (
+        tmp_path / "x.yaml",
+        f"name: x\nbase: {{data: {write_module(DATA)}:spots}}\ncases: [{{data: digits}}, {{}}]",
+    )
+    file.write_text(text)
+    with pytest.raises(SpaceError, match=r"x.yaml:2:14: train_images must be said where data is of one's own"):
+        load(file)
+    file.write_text(text.replace("{}]", "{train_images: 50, test_images: 30}]"))
+    assert [cell.train_images for cell in load(file).cells] == [1437, 50]
+
+
 def test_sizes_are_part_of_a_trials_name_where_no_file_may_be_needed_for_it():
     fields = {"data": "nowhere:x", "train_images": 60, "test_images": 30}
     plain = TrialConfig.parse(fields)

@@ -63,5 +63,10 @@ def test_departures_are_from_the_setting_and_where_it_says_nothing_from_the_prot
     assert list(departures(meant, row(**fields)).values()) == departure
 
 
+def test_data_of_ones_own_are_a_departure_and_no_file_is_needed_to_say_so():
+    of_own = row(data="nowhere:x", train_images=60, test_images=30)
+    assert departures(setting(data="mnist", K=20), of_own) == {"data": "data nowhere:x, not mnist"}
+
+
 def test_fields_that_a_row_lacks_are_not_compared():
     assert departures(setting(data="mnist", K=20), {"data": "mnist", "eval_k": None}) == {}

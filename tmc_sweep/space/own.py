@@ -26,15 +26,12 @@ def sizes(root: YamlNode) -> list[str]:
     SpaceError if there is none such to import.
     """
     base, cases = root.get("base"), root.get("cases")
-    held = [
-        node
-        for node in (base, root.get("space"), *(cases.value if cases and isinstance(cases.value, list) else ()))
-        if isinstance(node, YamlNode)
-    ]
-    named = [data for node in held if (data := node.get("data"))]
-    if len(named) != 1 or not base or named[0] is not base.get("data") or not is_own(str(named[0].value)):
+    listed = cases.value if cases and isinstance(cases.value, list) else ()
+    held = [node for node in (base, root.get("space"), *listed) if node]
+    data = base.get("data") if base else None
+    if data is None or sum(node.get("data") is not None for node in held) > 1 or not is_own(str(data.value)):
         return []
-    known = found(DATA_SETS, str(named[0].value), named[0].mark)
+    known = found(DATA_SETS, str(data.value), data.mark)
     return [f"{name}={getattr(known, name)}" for name in SIZES if not any(node.get(name) for node in held)]
 
 
