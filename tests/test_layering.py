@@ -1,6 +1,7 @@
 """Which part of the package may import which, what must stay light, and what must never be called."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -197,6 +198,14 @@ def in_order(graph: dict[str, set[str]]) -> None:
 def test_neither_parts_nor_modules_import_each_other_in_a_circle():
     for graph in graphs():
         in_order(graph)
+
+
+def test_each_part_imports_those_above_it_in_the_table_of_the_architecture():
+    page = (ROOT.parent / "docs" / "architecture.md").read_text()
+    rows = [re.findall(r"`(\w+)(?:/|\.py)`", row) for row in re.findall(r"^\| (`[^|]*) \|", page, re.M)]
+    place = {part: number for number, row in enumerate(rows) for part in row}
+    parts = {part: used for part, used in graphs()[0].items() if not part.startswith("__")}
+    assert {part: up for part, used in parts.items() if (up := {of for of in used if place[of] > place[part]})} == {}
 
 
 @pytest.mark.parametrize(("which", "low", "high"), [(0, "store", "report"), (1, "paths", "store.read")])
