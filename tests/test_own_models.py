@@ -131,8 +131,8 @@ MISFITS = {
     "model: {own}:whole, prior: learned, init: torch": ("", ""),
 }
 ENTRIES = """
-from tmc_sweep.registry import OF_MODELS, Model
-whole, bare = Model("mine", Plain, fields=OF_MODELS), Model("mine", Plain, fields=())
+from tmc_sweep.registry import Model
+whole, bare = Model("mine", Plain, fields=None), Model("mine", Plain, fields=())
 """
 
 

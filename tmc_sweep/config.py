@@ -152,6 +152,7 @@ class Facts(TypedDict, total=False):
     role: Role
     identity: Any  # what all trials had before there was this field, fixed for ever: it is left out of names
     follows: Follows  # what it is where it is left out
+    of_models: bool  # whether only some families of models know it
     unit: str
     rule: str  # worded to follow "must be", in place of what constraints say
     hint: str  # the same, after what they say
@@ -217,7 +218,11 @@ class TrialConfig(_Frozen):
     objective: Objective = _field("bound that is trained", "tmc")
     model: Annotated[str, MODELS.known] = _field("family of models", "vae", role="shape", identity="vae")
     architecture: Annotated[Architecture, BeforeValidator(_resolved)] = _field(
-        "preset's name, or the latents' widths from the data up", PRESETS["small"], role="shape", rule=ARCHITECTURE_RULE
+        "preset's name, or the latents' widths from the data up",
+        PRESETS["small"],
+        role="shape",
+        of_models=True,
+        rule=ARCHITECTURE_RULE,
     )
     K: int = _field("samples per latent in training", 20, ge=1, le=10_000)
     eval_k: int = _field("samples per latent in evaluation", follows=Follows("K", lambda k: k), ge=1, le=10_000)
@@ -229,15 +234,26 @@ class TrialConfig(_Frozen):
         "standard",
         role="shape",
         identity="standard",
+        of_models=True,
     )
     init: Literal["glorot_uniform", "torch"] = _field(
-        "initial values of the linear layers", "glorot_uniform", role="member", identity="glorot_uniform"
+        "initial values of the linear layers",
+        "glorot_uniform",
+        role="member",
+        identity="glorot_uniform",
+        of_models=True,
     )
-    weight_norm: bool = _field("weight normalisation of every linear layer", False, role="shape", identity=False)
+    weight_norm: bool = _field(
+        "weight normalisation of every linear layer", False, role="shape", identity=False, of_models=True
+    )
     proposal: Literal["nonfactorised", "factorised"] = _field(
-        "q(z_l | z_{l-1}), or q(z_l | x) for every latent", "nonfactorised", role="shape", identity="nonfactorised"
+        "q(z_l | z_{l-1}), or q(z_l | x) for every latent",
+        "nonfactorised",
+        role="shape",
+        identity="nonfactorised",
+        of_models=True,
     )
-    gradient: Gradient = _field("estimator of the bound's gradient", "std", identity="std")
+    gradient: Gradient = _field("estimator of the bound's gradient", "std", identity="std", of_models=True)
     epochs: int = _field("epochs to train", 1_200, role="run", ge=1, le=MAX_EPOCHS)
     seed: int = _field("seed of everything random", 0, role="run", ge=0, le=2**63 - 1)
 
@@ -380,6 +396,7 @@ IDENTITY_DEFAULTS: Mapping[str, Any] = MappingProxyType(
 FOLLOWS: Mapping[str, Follows] = MappingProxyType(
     {name: facts(name)["follows"] for name in TrialConfig.model_fields if "follows" in facts(name)}
 )
+OF_MODELS = tuple(name for name in TrialConfig.model_fields if facts(name).get("of_models"))
 NAMING = tuple(  # what a reader looks for first: the fields that every trial has always said of itself
     name for name in TrialConfig.model_fields if name not in {*IDENTITY_DEFAULTS, *FOLLOWS, *fields_of("run")}
 )

@@ -128,13 +128,13 @@ class Bound:
 class Model:
     """A family of models: a class, as models/interface.py has it.
 
-    `fields` are those that it reads of what only some families know (`OF_MODELS`): others must be left out. One that is
-    `packed` is written for several members at once, others for one.
+    `fields` are those that it reads of what only some families know (`config.OF_MODELS`), None is all: others must be
+    left out. One that is `packed` is written for several members at once, others for one.
     """
 
     title: str  # in words
     family: Code
-    fields: tuple[str, ...] = ("architecture",)
+    fields: tuple[str, ...] | None = ("architecture",)
     packed: bool = False
 
 
@@ -182,8 +182,6 @@ class Sampler:
     make: Code = ""
 
 
-OF_MODELS = ("architecture", "prior", "init", "weight_norm", "proposal", "gradient")
-
 BOUNDS = Registry(
     "bound",
     "a Bound, or a function of (log_p, log_q)",
@@ -199,7 +197,7 @@ MODELS = Registry(
     "a Model, or a class of torch's modules",
     {
         "vae": Model(
-            "hierarchical variational autoencoder", "tmc_sweep.models.vae:HierarchicalVAE", OF_MODELS, packed=True
+            "hierarchical variational autoencoder", "tmc_sweep.models.vae:HierarchicalVAE", fields=None, packed=True
         )
     },
     lambda name, found: found if isinstance(found, Model) else Model(name, found) if callable(found) else None,

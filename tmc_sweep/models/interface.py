@@ -21,7 +21,7 @@ Python's generator seeded by the trial's seed. Members of a pack are gone throug
 A family that is `packed` (registry.py) is also handed the number of members, has parameters that lead with [member], as
 all else that it is handed, takes both keywords, and draws a member's values in `initialise(member, config, generator)`.
 
-A family of one's own may read any field of a trial. Of the fields that only some families know (`registry.OF_MODELS`) a
+A family of one's own may read any field of a trial. Of the fields that only some families know (`config.OF_MODELS`) a
 search space may set those that its entry names, which is `architecture` unless told otherwise; others are refused.
 """
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from tmc_sweep.config import TrialConfig, too_many
+from tmc_sweep.config import OF_MODELS, TrialConfig, too_many
 from tmc_sweep.errors import InputError
-from tmc_sweep.registry import BOUNDS, DATA_SETS, MODELS, OF_MODELS, SAMPLERS, STOPPING_RULES, Registry, is_own
+from tmc_sweep.registry import BOUNDS, DATA_SETS, MODELS, SAMPLERS, STOPPING_RULES, Registry, is_own
 from tmc_sweep.space.mistakes import Mark, each
 from tmc_sweep.space.search_space import SearchSpace
 from tmc_sweep.space.source import Place, YamlNode
@@ -77,8 +77,8 @@ def _misfits(cell: TrialConfig) -> Iterator[tuple[str, str]]:
         rule = f"gradient must be {' or '.join(allowed)} for objective {cell.objective}"
         yield "gradient", f"{rule}, but got {cell.gradient}: choose {allowed[0]}, or name it in the entry of that bound"
     read = MODELS.find(cell.model).fields
-    for name in OF_MODELS:
-        if name not in read and getattr(cell, name) != TrialConfig.model_fields[name].default:
+    for name in () if read is None else [name for name in OF_MODELS if name not in read]:
+        if getattr(cell, name) != TrialConfig.model_fields[name].default:
             yield (
                 name,
                 f"{name} must be left out for model {cell.model}, which does not read it, but got {cell.row()[name]}: "
