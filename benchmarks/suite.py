@@ -192,7 +192,7 @@ SUITE = (
     Benchmark(
         "search_stopping",
         "benchmarks.studies.search_stopping",
-        "--K 2 --lr 1e-2 --epochs 2 --seeds 0 --orders 2",
+        "--K 2 --lr 1e-2 --epochs 2 --seeds 0 --orders 2 --grace-epochs 1",
         "Stopping cells early",
         "A grid of 40 cells × 2 seeds on digits by `tmc-sweep run`, in full and with either scheduler; and the "
         "schedulers replayed from the grid's epochs, with its cells in random orders; so too for other seeds.",
