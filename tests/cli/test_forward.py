@@ -76,6 +76,7 @@ def fetched(results: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, P
         ("logs tiny -f", "logs tiny --follow"),
         ("stop tiny", "stop tiny"),
         ("best tiny --last 7", "best tiny --last=7"),
+        ("claims tiny other --json", "claims tiny other --json"),
         ("compare tiny other --csv", "compare tiny other --csv"),
         ("differences tiny --by lr", "differences tiny --by=lr"),
         ("verify tiny", "verify tiny"),

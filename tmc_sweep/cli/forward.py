@@ -115,13 +115,10 @@ def _given(context: typer.Context, left_out: tuple[str, ...]) -> Iterator[str]:
         source = context.get_parameter_source(name)
         if name in left_out or source is None or source.name != "COMMANDLINE":
             continue
-        value, option = context.params[name], parameter.opts[0]
-        if parameter.param_type_name == "argument":
-            yield quote(str(value))
-        elif value is True:
-            yield option
-        else:
-            yield from (quote(f"{option}={each}") for each in (value if isinstance(value, list) else [value]))
+        given, option = context.params[name], parameter.opts[0]
+        for value in given if isinstance(given, list | tuple) else [given]:
+            said = str(value) if parameter.param_type_name == "argument" else f"{option}={value}"
+            yield option if value is True else quote(said)
 
 
 def _script(verb: str, first: list[str], then: Iterator[str]) -> str:
