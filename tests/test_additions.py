@@ -79,7 +79,13 @@ class Sweep:
 
     def check_reads(self, n: int) -> None:
         assert [row["metric"] for row in self.asked("summary", "--json").json] == ["val_iwae"] * n  # as it declares
-        for verb in (("status",), ("best",), ("report", "-o", self._folder / "page.html")):
+        for verb in (
+            ("status",),
+            ("best",),
+            ("verify",),
+            ("differences", "--by", "lr"),
+            ("report", "-o", self._folder / "page.html"),
+        ):
             assert (ended := self.asked(*verb)).code == 0, ended.err
         assert "mine" in (self._folder / "page.html").read_text()
 
@@ -229,6 +235,13 @@ def test_a_reader_that_is_none_is_corrected(write_module: Write, tmp_path: Path,
     assert re.search(f"spots {said}", refused(sweep))
     write_module(DATA)
     assert sweep.asked("validate").code == 0
+
+
+def test_a_plan_reads_no_images(write_module: Write, tmp_path: Path):
+    name = write_module(DATA.replace("def read():", "def read():\n    raise SystemError('read')"))
+    ended = Sweep(tmp_path, f"data: {name}:spots").asked("plan")
+    assert ended.code == 0, ended.err
+    assert "must be readable here, but is not (SystemError: read)" in refused(Sweep(tmp_path, f"data: {name}:spots"))
 
 
 def test_a_data_set_may_have_no_labels_and_images_in_rows(write_module: Write):
