@@ -156,7 +156,7 @@ def test_an_unknown_name_is_told_the_choices_and_that_there_may_be_others(tmp_pa
     [
         ({"base": "data: math:pi"}, "3:14: a data set of one's own must be a DataSet, but math:pi is 3.14"),
         ({"base": "data: no:x"}, "3:14: a data set of one's own must be importable, but no:x is not (No module named"),
-        ({"how": "search: {algorithm: math:pi, num_samples: 2}"}, "a search algorithm of one's own must be a Sampler"),
+        ({"how": "search: {algorithm: math:pi, num_samples: 2}"}, "a search algorithm of one's own must be what makes"),
         ({"how": "search: {algorithm: no:x, num_samples: 2}"}, "a search algorithm of one's own must be importable"),
         ({"how": "scheduler: {algorithm: math:pi}"}, "7:24: a stopping rule of one's own must be a subclass of"),
         ({"how": "scheduler: {algorithm: no:x}"}, "7:24: a stopping rule of one's own must be importable, but no:x is"),

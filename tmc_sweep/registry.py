@@ -172,16 +172,6 @@ class DataSet:
         return math.prod(self.shape)
 
 
-@dataclass(frozen=True)
-class Sampler:
-    """How a search chooses cells: `make(seed=…)` gives the sampler of Optuna's that chooses them one after another.
-
-    Without it all of them are known beforehand: `space` multiplies them out, or draws them.
-    """
-
-    make: Code = ""
-
-
 BOUNDS = Registry(
     "bound",
     "a Bound, or a function of (log_p, log_q)",
@@ -249,11 +239,11 @@ DATA_SETS = Registry(
     },
     lambda _, found: found if isinstance(found, DataSet) else None,
 )
-SAMPLERS = Registry(
+SAMPLERS: Registry[Code] = Registry(  # of Optuna's; none where all cells are known beforehand
     "search algorithm",
-    "a Sampler, or what makes a sampler of Optuna's when called with seed=0",
-    {"grid": Sampler(), "random": Sampler(), "tpe": Sampler("tmc_sweep.search.samplers:tpe")},
-    lambda _, found: found if isinstance(found, Sampler) else Sampler(found) if _takes(found, seed=0) else None,
+    "what makes a sampler of Optuna's when called with seed=0",
+    {"grid": "", "random": "", "tpe": "tmc_sweep.search.samplers:tpe"},
+    lambda _, found: found if _takes(found, seed=0) else None,
 )
 STOPPING_RULES: Registry[Code] = Registry(
     "stopping rule",

@@ -16,7 +16,7 @@ def sampler(name: str, seed: int) -> BaseSampler:
 
     A search makes it anew for each suggestion, which must follow from the seed and the cells that the study has.
     """
-    make = loaded(SAMPLERS.find(name).make)
+    make = loaded(SAMPLERS.find(name))
     try:
         made = make(seed=seed)
     except Exception as error:  # whatever a file of others does, or a package that it lacks

@@ -38,7 +38,7 @@ class Search(_Section):
     @property
     def adaptive(self) -> bool:
         """Whether cells are chosen one after another, as each sampler of one's own does."""
-        return is_own(self.algorithm) or SAMPLERS[self.algorithm].make != ""
+        return is_own(self.algorithm) or SAMPLERS[self.algorithm] != ""
 
     @property
     def n_draws(self) -> int:
