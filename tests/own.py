@@ -29,8 +29,10 @@ def write_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
 
 
 def forget(name: str) -> None:
-    """Let the next import read the file."""
+    """Let the next import read the file, also where a model's outline is remembered."""
     sys.modules.pop(name, None)
+    if interface := sys.modules.get("tmc_sweep.models.interface"):
+        interface._outline.cache_clear()
 
 
 PLAIN = """

@@ -8,19 +8,22 @@ import torch
 from own import PLAIN, RENYI, WHOLE, Write
 from torch import Tensor
 
+from tmc_sweep.analysis.evaluation import block_shape
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.errors import InputError
 from tmc_sweep.models import HierarchicalVAE, Model, Parameters, build, initial, outline
 from tmc_sweep.objectives import elbo, iwae, tmc
+from tmc_sweep.training import pack_key
 
-FAMILIES = {"vae": "", "Plain": PLAIN}
+FAMILIES = {"vae": ("", [8, 4]), "Plain": (PLAIN, [8])}
 BOUNDS = {"elbo": elbo, "iwae": iwae, "tmc": tmc}
 
 
 @pytest.fixture(params=FAMILIES)
 def config(request: pytest.FixtureRequest, write_module: Write) -> TrialConfig:
-    name = f"{write_module(source)}:{request.param}" if (source := FAMILIES[request.param]) else request.param
-    return TrialConfig.parse({"model": name, "architecture": {"latents": [8]}, "K": 3})
+    source, latents = FAMILIES[request.param]
+    name = f"{write_module(source)}:{request.param}" if source else request.param
+    return TrialConfig.parse({"model": name, "architecture": latents, "K": 3})
 
 
 def inputs(config: TrialConfig, members: int) -> tuple[Parameters, Tensor, list[Tensor]]:
@@ -100,6 +103,13 @@ def test_the_built_in_family_samples_and_decodes_as_its_module_does():
     zs = model.sample(parameters, x, noise)
     torch.testing.assert_close(zs, module.sample(x, noise), rtol=0, atol=0)
     torch.testing.assert_close(model.decode(parameters, zs[0]), module.decode(zs[0]), rtol=0, atol=0)
+
+
+def test_a_family_that_is_written_for_one_trains_alone_and_its_pairs_bound_the_samples_at_once(write_module: Write):
+    config = TrialConfig.parse({"model": f"{write_module(PLAIN)}:Plain", "architecture": [8]})
+    ours = TrialConfig.parse({"architecture": [8]})
+    assert [pack_key(each) == each.trial_id for each in (config, ours)] == [True, False]
+    assert [block_shape(each, "iwae", 5000)[1] for each in (config, ours)] == [50, 256]
 
 
 def test_what_a_family_of_ones_own_has_beyond_factors_is_known(write_module: Write):
