@@ -25,10 +25,11 @@ from tmc_sweep.store.artefacts import ARTEFACTS
 from tmc_sweep.store.attempts import ATTEMPT_KEY
 from tmc_sweep.store.checkpoints import CheckpointFiles
 from tmc_sweep.store.manifest import is_copy, read_manifest
-from tmc_sweep.store.parquet import damaged, read_sweep_id, read_table
+from tmc_sweep.store.parquet import read_sweep_id, read_table
 from tmc_sweep.store.parts import TrialRows, read_part
 from tmc_sweep.store.present import gone, is_there, missing, part_files
 from tmc_sweep.store.read import find
+from tmc_sweep.store.seal import damaged
 from tmc_sweep.store.trials import TrialRow, config_of
 from tmc_sweep.training import history, stated
 

@@ -15,8 +15,9 @@ from tmc_sweep.records import EVALUATION_COLUMNS, LATENT_COLUMNS, RECONSTRUCTION
 from tmc_sweep.store import files
 from tmc_sweep.store.lock import artefact_lock
 from tmc_sweep.store.manifest import read_manifest
-from tmc_sweep.store.parquet import arrow_schema, damaged, read_table, to_parquet
+from tmc_sweep.store.parquet import arrow_schema, read_table, to_parquet
 from tmc_sweep.store.read import plain_rows
+from tmc_sweep.store.seal import damaged
 
 
 class Artefact(NamedTuple):

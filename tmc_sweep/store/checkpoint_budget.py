@@ -9,7 +9,7 @@ from tmc_sweep.records import FINISHED
 from tmc_sweep.store.checkpoints import CheckpointFiles
 from tmc_sweep.store.epochs import EpochTable
 from tmc_sweep.store.lock import sweep_lock
-from tmc_sweep.store.parquet import damaged
+from tmc_sweep.store.seal import damaged
 from tmc_sweep.store.trials import TrialRow, TrialTable
 
 DROPPED = {"checkpoint_epoch": None, "checkpoint": None}  # what the trial table then says

@@ -13,7 +13,7 @@ from pathlib import Path
 from tmc_sweep.errors import InputError, StorageError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.store import files
-from tmc_sweep.store.parquet import damaged
+from tmc_sweep.store.seal import damaged
 
 _NAME = re.compile(r"epoch-(\d{6,})-([0-9a-f]{16})\.safetensors")
 _TRIAL_ID = re.compile(r"[0-9a-f]{12}")

@@ -15,8 +15,9 @@ from tmc_sweep.paths import SweepPaths, part_name, part_number, part_numbers
 from tmc_sweep.records import EPOCH_COLUMNS, EpochRecord
 from tmc_sweep.store import files
 from tmc_sweep.store.manifest import open_manifest
-from tmc_sweep.store.parquet import arrow_schema, damaged, to_parquet
+from tmc_sweep.store.parquet import arrow_schema, to_parquet
 from tmc_sweep.store.parts import TrialRows, read_counts, read_part, to_table
+from tmc_sweep.store.seal import damaged
 
 TRIALS_PER_PART = 64
 PARTS_IN_MEMORY = 32  # 320 MB of full parts

@@ -9,12 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import compute
 
-from tmc_sweep.commands import command
-from tmc_sweep.errors import DamagedError, NewerError, StorageError
-from tmc_sweep.paths import home_of
+from tmc_sweep.errors import NewerError, StorageError
 from tmc_sweep.records import Column
 from tmc_sweep.store import files
-from tmc_sweep.store.seal import PLACEHOLDER, is_sealed, sealed
+from tmc_sweep.store.seal import PLACEHOLDER, check_version, damaged, is_sealed, sealed
 from tmc_sweep.store.values import refusals
 
 VERSION = 1  # of every table
@@ -132,21 +130,6 @@ def read_sweep_id(path: Path, columns: Sequence[Column]) -> str:
 def is_whole(content: bytes) -> bool:
     """Whether these are, to the bit, bytes that `to_parquet` gave."""
     return is_sealed(content, _MARK)
-
-
-def check_version(path: Path, version: int, newest: int) -> None:
-    """NewerError if a file has a later version than the newest that this code knows of its kind."""
-    if version > newest:
-        raise NewerError(
-            f"{path} must have a format version up to {newest}, but has {version}: "
-            "use the newer tmc_sweep that wrote it"
-        )
-
-
-def damaged(path: Path, what: str, sweep: str = "") -> DamagedError:
-    """The error for a file that is not as we wrote it: repairing its sweep mends it, or that of another name."""
-    results, name = home_of(path)
-    return DamagedError(path, what, f"mend it with {command(f'repair {sweep or name}', results)}")
 
 
 @contextmanager

@@ -24,7 +24,8 @@ from tmc_sweep.records import (
     EpochRecord,
     fixed_values,
 )
-from tmc_sweep.store.parquet import TYPES, arrow_schema, damaged, read_encoded
+from tmc_sweep.store.parquet import TYPES, arrow_schema, read_encoded
+from tmc_sweep.store.seal import damaged
 
 _Ints = NDArray[np.integer[Any]]
 _CHUNKS = 32  # pieces that a trial's rows may be in before they are joined

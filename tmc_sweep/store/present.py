@@ -13,8 +13,9 @@ from tmc_sweep.paths import SweepPaths, is_name, part_name, part_numbers
 from tmc_sweep.records import EPOCH_COLUMNS, TRIAL_COLUMNS
 from tmc_sweep.store import epochs, files
 from tmc_sweep.store.manifest import is_copy, read_manifest
-from tmc_sweep.store.parquet import damaged, opened, read_encoded
+from tmc_sweep.store.parquet import opened, read_encoded
 from tmc_sweep.store.renamed import earlier_name, later_name
+from tmc_sweep.store.seal import damaged
 
 
 def sweep_names(results: Path) -> list[str]:

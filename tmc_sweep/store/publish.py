@@ -20,9 +20,10 @@ from tmc_sweep.paths import SweepPaths, part_number
 from tmc_sweep.store import files, sealed_json
 from tmc_sweep.store.copy_storage import CopyStorage, Folder, copy_storage, without_query
 from tmc_sweep.store.manifest import Manifest, of_copy, parse_manifest, read_manifest
-from tmc_sweep.store.parquet import damaged, is_whole
+from tmc_sweep.store.parquet import is_whole
 from tmc_sweep.store.present import part_files
 from tmc_sweep.store.pull import adopt, not_whole
+from tmc_sweep.store.seal import damaged
 
 VERSION = 2  # of a copy's index; 1, of 0.1.0: a mapping, without a version
 _READS = 3

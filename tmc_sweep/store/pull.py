@@ -11,10 +11,11 @@ from tmc_sweep.records import EPOCH_COLUMNS, TRIAL_COLUMNS
 from tmc_sweep.store import files
 from tmc_sweep.store.lock import sweep_lock
 from tmc_sweep.store.manifest import of_copy
-from tmc_sweep.store.parquet import damaged, is_whole, read_sweep_id, read_table
+from tmc_sweep.store.parquet import is_whole, read_sweep_id, read_table
 from tmc_sweep.store.parts import read_rows
 from tmc_sweep.store.present import part_files
 from tmc_sweep.store.read import find
+from tmc_sweep.store.seal import damaged
 
 
 def adopt(copy: SweepPaths, paths: SweepPaths) -> None:

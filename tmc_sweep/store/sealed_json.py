@@ -7,8 +7,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
-from tmc_sweep.store.parquet import check_version, damaged
-from tmc_sweep.store.seal import PLACEHOLDER, is_sealed, sealed
+from tmc_sweep.store.seal import PLACEHOLDER, check_version, damaged, is_sealed, sealed
 
 _MARK = b'"sha256": "'  # quotes inside of a JSON string are escaped, so no text holds it
 Kind = TypeVar("Kind")
