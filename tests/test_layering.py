@@ -20,7 +20,7 @@ MATHS = {"models", "objectives", "training", "data"}
 ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "commands": (set(), set()),
     "errors": (set(), set()),
-    "explain": (set(), {"pydantic", "pydantic_core"}),
+    "explain": ({"text"}, {"pydantic", "pydantic_core"}),
     "registry": ({"errors", "explain"}, set()),
     "text": (set(), set()),
     "input_file": (set(), set()),

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tmc_sweep.text import amount, plain, short, shown
+from tmc_sweep.text import amount, plain, quoted, short, shortened, shown
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,8 @@ def test_a_value_as_yaml_has_it_and_as_people_read_it(value: object, as_yaml: st
 def test_numbers_are_short_and_bytes_have_a_unit():
     assert [short(value) for value in (1e-5, 0.001, 20, 1e6)] == ["1e-5", "0.001", "20", "1e6"]
     assert [amount(size) for size in (12e9, 3.5e6, 1.2e5, 0)] == ["12 GB", "3.5 MB", "120 kB", "0 kB"]
+
+
+def test_messages_quote_text_and_are_short():
+    assert [quoted(value) for value in (None, True, 1, 1.5, "x")] == ["null", "true", "1", "1.5", "'x'"]
+    assert [shortened("x" * 80), shortened("x" * 81)] == ["x" * 80, "x" * 77 + "..."]

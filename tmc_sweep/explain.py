@@ -15,6 +15,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, PydanticUndefined, core_schema
 
+from tmc_sweep.text import quoted, shortened
+
 _UNKNOWN_KEY = ("extra_forbidden", "invalid_key")  # the latter is no text
 _BROKEN = "broken_rule"
 _BOUNDS = ("ge", "gt", "le", "lt")
@@ -113,7 +115,7 @@ def explain(model: type[BaseModel], error: ErrorDetails) -> str:
         return f"{where} is required, but is missing: add it"
     info = owner.model_fields.get(field) or FieldInfo()
     near = did_you_mean(error["input"], choices(info))
-    return f"{where} must be {rule_of(info) or error['msg']}, but got {_shown(error['input'])}{near}"
+    return f"{where} must be {rule_of(info) or error['msg']}, but got {shortened(quoted(error['input']))}{near}"
 
 
 def rule_of(info: FieldInfo) -> str:
@@ -171,10 +173,3 @@ def _owner(model: type[BaseModel], loc: list[str]) -> tuple[type[BaseModel], str
             if isinstance(possible, type) and issubclass(possible, BaseModel):
                 model = possible
     return model, loc[-1] if loc else ""
-
-
-def _shown(value: object) -> str:
-    text = (
-        {True: "true", False: "false", None: "null"}[value] if value is None or isinstance(value, bool) else repr(value)
-    )
-    return text if len(text) <= 80 else text[:77] + "..."

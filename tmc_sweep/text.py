@@ -51,6 +51,16 @@ def plain(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def quoted(value: object) -> str:
+    """A value as messages show it: text in quotes, and null, true and false as YAML has them."""
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
+
+
+def shortened(text: str) -> str:
+    """The text's first 80 characters, the last three of them dots where there are more."""
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
 def shown(value: object) -> str:
     """A table's value as people read it: as `plain`, but nothing for what is not known, and times in UTC."""
     if value is None or isinstance(value, str):

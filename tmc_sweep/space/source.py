@@ -29,6 +29,7 @@ from ruamel.yaml.events import (
 
 from tmc_sweep import input_file
 from tmc_sweep.space.mistakes import Mark, Mistakes, SpaceError
+from tmc_sweep.text import quoted, shortened
 
 MAX_BYTES = 256 * 1024
 MAX_VALUES = 10_000
@@ -118,8 +119,7 @@ def unplaced(value: object) -> YamlNode:
 
 def shown(node: YamlNode) -> str:
     """The value on one short line for a message: much as YAML would have it, texts in quotes."""
-    text = _line(node, str, lambda value: repr(value) if isinstance(value, str | float) else json.dumps(value))
-    return text if len(text) <= 80 else text[:77] + "..."
+    return shortened(_line(node, str, quoted))
 
 
 def document(root: YamlNode) -> str:
