@@ -6,6 +6,7 @@ import pytest
 
 from tmc_sweep.space import SpaceError, parse
 from tmc_sweep.space.mistakes import MOST_TOLD
+from tmc_sweep.space.schema import Header
 
 WRONG = """version: 2
 nam: x
@@ -49,6 +50,13 @@ def test_every_mistake_is_told_once_at_its_place():
     assert places(told(second)) == [
         "3:21", "4:24", "5:13", "5:17", "5:27", "6:11", "6:19", "7:12", "7:16", "8:21", "8:32", "9:21", "9:28",
     ]  # fmt: skip
+
+
+def test_what_is_missing_is_told_beside_what_stands_there():
+    assert told("seedz: 2") == [
+        "x:1:1: seedz is not a known key: did you mean 'seeds'? The known ones are " + ", ".join(Header.model_fields),
+        "x:1:1: name is required, but is missing: add it",
+    ]
 
 
 def test_of_very_many_the_first_are_told_and_that_there_are_more():

@@ -63,6 +63,14 @@ def test_a_sweep_has_every_epoch_of_every_trial_once_as_trained_alone(digits: Im
     assert (read_trials(paths.epochs)["status"] == "done").all()
 
 
+def test_a_report_says_how_many_trained_together(digits: Images, paths: SweepPaths):
+    configs = [small(seed=0, epochs=1), small(seed=1), small(seed=2)]
+    channel = RecordedChannel(Recorder.open(paths, configs))
+    finish(PackRun(configs, digits, channel, "cpu", NEVER))
+    reports = [message for message in channel.sent if isinstance(message, Report)]
+    assert {(report.records[-1].epoch, report.members) for report in reports[:5]} == {(1, 3), (2, 2)}
+
+
 def test_the_attempt_is_durable_before_training_begins(digits: Images, paths: SweepPaths):
     for attempt in (1, 2):
         started(paths, [small()], digits, epochs=0)
