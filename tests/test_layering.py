@@ -32,6 +32,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "space": (BASE, {"pydantic", "pydantic_core", "ruamel"}),
     "objectives": ({"config", "errors", "registry"}, {"jaxtyping", "torch"}),
     "models": ({"config", "errors", "objectives", "registry"}, {"jaxtyping", "numpy", "torch"}),
+    "testing": ({"config", "models", "objectives"}, {"torch"}),
     "images": ({"errors", "exchange", "input_file", "registry"}, {"numpy", "sklearn", "torchvision"}),
     "data": ({"config", "images"}, {"jaxtyping", "torch"}),
     "training": (
