@@ -13,6 +13,7 @@ from tmc_sweep.records import EpochRecord, Status
 from tmc_sweep.search.cells import following
 from tmc_sweep.search.curves import Curves
 from tmc_sweep.search.early_stopping import Decisions, EarlyStopping, fair_order
+from tmc_sweep.search.median import Median
 from tmc_sweep.space.schema import Scheduler, Statistic
 from tmc_sweep.store.manifest import Decision
 from tmc_sweep.store.messages import Ack, Report, Started
@@ -109,6 +110,13 @@ def test_the_median_stops_what_is_below_it_once_three_others_have_come_so_far():
     assert sweep.train(last, -9, -9, -1) == {
         last.trial_id: "stopped by median at epoch 3: it is below the median of 4 other cells there"
     }  # the mean of its last two epochs is -5
+
+
+def test_a_cell_at_the_median_goes_on_and_so_does_one_that_is_compared_with_two():
+    rule = Median(MEDIAN)
+    assert rule.against(-2, [-1, -2, -3]) is None
+    assert rule.against(-2.1, [-1, -2, -3]) == "it is below the median of 3 other cells there"
+    assert rule.against(-9, [-1, -2]) is None
 
 
 def test_lower_may_be_better():
