@@ -118,21 +118,27 @@ MISFITS = {
         "that bound",
         "objective: {own}:renyi, gradient: std",
     ),
-    "model: {own}:Plain, prior: learned": (
+    "model: {own}:Plain, architecture: [2], prior: learned": (
         "prior must be left out for model {own}:Plain, which does not read it, but got learned: remove it, or "
         "name it in the fields of that model's entry",
-        "model: {own}:Plain",
+        "model: {own}:Plain, architecture: [2]",
     ),
     "model: {own}:bare, architecture: [2]": (
         "architecture must be left out for model {own}:bare, which does not read it, but got 2: remove it, or "
         "name it in the fields of that model's entry",
         "model: {own}:bare",
     ),
-    "model: {own}:whole, prior: learned, init: torch": ("", ""),
+    "model: {own}:whole, architecture: [2], prior: learned, init: torch": ("", ""),
 }
 ENTRIES = """
 from tmc_sweep.registry import Model
-whole, bare = Model("mine", Plain, fields=None), Model("mine", Plain, fields=())
+
+class Fixed(Plain):
+    def __init__(self, config):
+        nn.Module.__init__(self)
+        self.latents, self.encoder, self.decoder = [2], nn.Linear(config.n_features, 4), nn.Linear(2, config.n_features)
+
+whole, bare = Model("mine", Plain, fields=None), Model("mine", Fixed, fields=())
 """
 
 
@@ -153,6 +159,18 @@ def test_fields_that_do_not_go_with_an_entry_are_refused_where_they_stand(
         file.write_text(f"name: x\nbase: {{{right.format(own=name)}}}\n")
         ended = command("validate", file)
     assert ended.code == 0, ended.err
+
+
+def test_a_model_that_cannot_be_made_of_a_cell_is_one_sentence_before_anything_runs(
+    tmp_path: Path, write_module: Write
+):
+    name = f"{write_module(PLAIN)}:Plain"
+    sweep = Sweep(tmp_path, "model", "vae", name)
+    options = ("--set", "architecture=small")
+    for verb in (("validate",), ("plan",), ("run", "--executor", "inline", "--quiet")):
+        said = sweep.asked(*verb, *options, code=2).err
+        assert f"a model must be made of its configuration, but {name} is not (ValueError: too many values" in said
+        assert said.count("\n") == 1
 
 
 def test_an_unknown_word_is_told_the_choices_and_the_way_of_ones_own(tmp_path: Path):

@@ -131,6 +131,11 @@ def test_a_bound_of_ones_own_is_scored_beside_the_others(write_module: Write):
 
 
 MISTAKES = {
+    "a model must be made of its configuration, but {} is not (ValueError: too many values to unpack (expected 1)): "
+    "correct it, or the fields that it reads": (
+        PLAIN.replace("self.latents = config.architecture.latents", "self.latents = [8, 4]").replace("Plain", "Made"),
+        PLAIN.replace("Plain", "Made"),
+    ),
     "a model must be one of torch's modules, but {} makes 'a word': derive it from them": (
         "def Made(config): return 'a word'",
         PLAIN.replace("Plain", "Made"),

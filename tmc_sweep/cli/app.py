@@ -16,6 +16,7 @@ from tmc_sweep.cli.terminal import console, messages, show, tell, warnings
 from tmc_sweep.commands import RESULTS, command
 from tmc_sweep.errors import CannotRunError, InputError, StorageError, TmcSweepError
 from tmc_sweep.paths import SweepPaths
+from tmc_sweep.registry import is_own
 from tmc_sweep.supervision import supervised
 
 MAX_TRIALS = 100_000
@@ -207,6 +208,11 @@ def validate(file: File, assignments: Set = None, max_trials: MaxTrials = MAX_TR
     from tmc_sweep.text import counted
 
     space = load_space(file, max_trials, assignments)
+    if own := [cell for cell in space.cells if is_own(cell.model)]:
+        from tmc_sweep.models import outline
+
+        for cell in own:
+            outline(cell)
     data = sorted({cell.data for cell in space.cells})
     for name in data:
         load_data(name)

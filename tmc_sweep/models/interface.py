@@ -46,7 +46,7 @@ Parameters = Mapping[str, Tensor]  # by name, [member, ...]
 Noise = Sequence[Float[Tensor, "member batch k _"]]  # by latent
 Factors = tuple[Sequence[Tensor], Sequence[Tensor]]  # log_p and log_q
 _OPTIONAL = ("sample", "decode")
-_NO_SHAPE = {name: TrialConfig.model_fields[name].default for name in fields_of("run", "member")}
+_NO_SHAPE = {name: TrialConfig.model_fields[name].default for name in (*fields_of("run", "member"), "objective")}
 
 
 class _Bound(NamedTuple):
@@ -178,8 +178,14 @@ def _module(config: TrialConfig, members: int, device: str) -> nn.Module:
     """A module of the family; one that is written for one makes what it likes, so always on a CPU."""
     entry = MODELS.find(config.model)
     family = loaded(entry.family)
-    with torch.device(device if entry.packed else "cpu"):
-        module: nn.Module = family(config, members) if entry.packed else family(config)
+    try:
+        with torch.device(device if entry.packed else "cpu"):
+            module: nn.Module = family(config, members) if entry.packed else family(config)
+    except Exception as error:  # whatever a constructor of others does
+        raise InputError(
+            f"a model must be made of its configuration, but {config.model} is not ({type(error).__name__}: "
+            f"{' '.join(str(error).split())}): correct it, or the fields that it reads"
+        ) from error
     _check(config.model, module)
     return module
 
