@@ -14,7 +14,7 @@ from tmc_sweep.config import TrialConfig
 from tmc_sweep.errors import NewerError, StorageError
 from tmc_sweep.models import outline
 from tmc_sweep.records import EpochRecord
-from tmc_sweep.registry import MODELS
+from tmc_sweep.registry import is_own
 from tmc_sweep.training.state import TrialState
 
 VERSION = 1
@@ -49,9 +49,10 @@ def decode(payload: bytes, config: TrialConfig) -> TrialState:
 def history(payload: bytes, config: TrialConfig) -> list[EpochRecord]:
     """The rows in a checkpoint, which is checked as by `decode`, but that no code of others is run.
 
-    The parameters of a model of one's own are only compared with their moments.
+    Where the model, or the data set that gives its widths, is of one's own, parameters are compared with their moments
+    alone.
     """
-    shapes = outline(config).shapes if config.model in MODELS else None
+    shapes = None if is_own(config.model) or is_own(config.data) else outline(config).shapes
     return _decoded(payload, config, shapes).history
 
 
