@@ -27,10 +27,7 @@ DOWN = {  # module and function, in the order in which they are called: what it 
 }
 UP = {
     ("sweep.writer", "Writer.deliver"): "the reply to a message, once all of it is on disk",
-    (
-        "store.recorder",
-        "Recorder.receive",
-    ): "what it changes: rows, checkpoint, state, whether a cell stops",
+    ("store.recorder", "Recorder.receive"): "what it changes: rows, checkpoint, state, whether a cell stops",
     ("store.epochs", "EpochTable.commit"): "the epoch table",
     ("store.parts", "to_table"): "one part of it: the rows of 64 trials",
     ("store.parquet", "to_parquet"): "a Parquet file with its own SHA-256",

@@ -21,6 +21,12 @@ LONG = small(epochs=5)
 
 
 @pytest.fixture
+def paths(tmp_path: Path) -> SweepPaths:
+    """An empty place."""
+    return SweepPaths(tmp_path / "results", "tiny")
+
+
+@pytest.fixture
 def checkpoints(digits: Images, paths: SweepPaths) -> list[Path]:
     """Those of a trial that was killed after its third epoch, the newest first; the trial table knows of them."""
     started(paths, [LONG], digits, epochs=3, every_seconds=0.0)

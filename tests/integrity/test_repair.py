@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from stored import DONE, GOING, TRIALS, YAML, checkpoint, store
+from stored import DONE, GOING, TRIALS, YAML, checkpoint
 from twin import RecordedChannel, expected, outcomes, small, sweep, table
 
 from tmc_sweep.config import TrialConfig
@@ -30,17 +30,6 @@ from tmc_sweep.store.read import read_trials
 from tmc_sweep.store.recorder import Recorder
 from tmc_sweep.sweep.pack_run import PackRun
 from tmc_sweep.training import decode, encode
-
-
-@pytest.fixture(scope="module")
-def stored(tmp_path_factory: pytest.TempPathFactory) -> SweepPaths:
-    return store(tmp_path_factory.mktemp("results"))
-
-
-@pytest.fixture
-def paths(stored: SweepPaths, tmp_path: Path) -> SweepPaths:
-    shutil.copytree(stored.results, tmp_path / "results")
-    return SweepPaths(tmp_path / "results", "tiny")
 
 
 def garbage(path: Path) -> None:

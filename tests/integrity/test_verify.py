@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pytest
-from stored import TRIALS, checkpoint, store
+from stored import TRIALS, checkpoint
 from twin import started
 
 from tmc_sweep.data import load
@@ -26,17 +26,6 @@ from tmc_sweep.store.checkpoint_budget import prune
 from tmc_sweep.store.manifest import read_manifest, write_manifest
 from tmc_sweep.store.parquet import read_table, to_parquet
 from tmc_sweep.store.read import read_epochs
-
-
-@pytest.fixture(scope="module")
-def stored(tmp_path_factory: pytest.TempPathFactory) -> SweepPaths:
-    return store(tmp_path_factory.mktemp("results"))
-
-
-@pytest.fixture
-def paths(stored: SweepPaths, tmp_path: Path) -> SweepPaths:
-    shutil.copytree(stored.results, tmp_path / "results")
-    return SweepPaths(tmp_path / "results", "tiny")
 
 
 def sentences(paths: SweepPaths) -> list[str]:
