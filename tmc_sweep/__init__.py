@@ -1,8 +1,16 @@
 """Hyperparameter sweeps of Tensor Monte-Carlo and importance-weighted autoencoders on Ray.
 
-`run` trains what a search space lacks, `train` one trial without Ray; `read_epochs`, `read_trials`, `summarize` and
-`paired_differences` read the tables. Each is loaded when it is first used, so that reading tables imports neither Ray
-nor torch.
+The functions here are the package's interface for Python; `tmc-sweep --help` lists the same for the shell.
+
+    import tmc_sweep
+
+    tmc_sweep.run("search_spaces/quickstart.yaml", executor="inline")  # trains what is missing, writes the tables
+    epochs = tmc_sweep.read_epochs("results/quickstart")               # a data frame: a row per trial and epoch
+    summary = tmc_sweep.summarize("results/quickstart")                # a row per cell: mean and spread
+    pairs = tmc_sweep.paired_differences("results/quickstart", by="objective")
+
+`read_trials` gives a row per trial, and `train` trains one configuration, without Ray and without tables. Each name is
+imported when it is first used, so a script that only reads tables loads neither Ray nor torch.
 """
 
 from importlib import import_module

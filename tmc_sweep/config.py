@@ -1,5 +1,14 @@
 """What one trial trains, the article's architectures, and what makes two trials the same.
 
+    config = TrialConfig.parse({"data": "mnist", "objective": "tmc", "K": 5, "seed": 1})
+    config.trial_id    # names the trial in every table
+    config.cell_id     # names the trial without its seed
+    config.eval_k      # 5: it follows K where it is not set
+
+All that is known of a field of a trial stands in one place, on the field: its type and bounds, its meaning and unit,
+its role, and the value that trials had before there was such a field. Columns, messages, docs and packing follow from
+that. To add a field, add one line to `TrialConfig`.
+
 A trial's identity is a hash of its *resolved* configuration: presets become widths, `eval_k` unset becomes K. Fields at
 their identity default are left out of the hash, so that a field added later renames no trial; the identity defaults are
 fixed for ever, whatever a user-facing default becomes. Epochs are not part of it: 500 → 1200 epochs continues a trial.
@@ -48,10 +57,13 @@ class _Frozen(BaseModel):
 
 
 class Architecture(_Frozen):
-    """The stochastic layers and the hidden widths of both stacks, each listed from the data up (article, section 4.2).
+    """The widths of a hierarchical model's latents and hidden layers, from the data up (article, section 4.2).
 
-    Every conditional has two hidden layers of one width: `q_hidden[l]` in q(z_l | ·), `p_hidden[l]` in p(· | z_l).
-    Left out, they are as in the article's small model: twice the width of z_l.
+    `latents[l]` is the dimension of z_l. Every conditional has two hidden layers of one width: `q_hidden[l]` in
+    q(z_l | ·), `p_hidden[l]` in p(· | z_l). Left out, they are as in the article's small model: twice the width of z_l.
+
+        Architecture(latents=(64, 32))                          # hidden layers of 128 and 64
+        Architecture(latents=(4,), q_hidden=(200,), p_hidden=(200,))
     """
 
     latents: Widths
@@ -71,7 +83,7 @@ class Architecture(_Frozen):
 
     @property
     def name(self) -> str:
-        """The preset's name, else a text such as `12-4`, with hidden widths where they are not the small model's."""
+        """The preset's name, else a text such as `12-4` or `12-4_q50-20`: hidden widths where they are set."""
         for name, preset in PRESETS.items():
             if self == preset:
                 return name
@@ -83,7 +95,7 @@ class Architecture(_Frozen):
 
     @staticmethod
     def called(name: str) -> "Architecture":
-        """The architecture with this `name`; ValueError if there is none."""
+        """The architecture that has this `name`, as a table's column holds it; ValueError if there is none."""
         if name in PRESETS:
             return PRESETS[name]
         latents, *hidden = name.split("_")
@@ -112,7 +124,7 @@ PRESETS: Mapping[str, Architecture] = MappingProxyType(
 
 
 def _resolved(value: object) -> object:
-    """A preset by its name, an architecture by its latents' widths alone."""
+    """What pydantic makes an Architecture of: a preset, given by its name, or a mapping, given by the latents alone."""
     if isinstance(value, list | tuple):
         return {"latents": list(value)}
     if not isinstance(value, str):
@@ -128,31 +140,34 @@ Role = Literal["run", "member", "shape", "data"]
 
 
 class Follows(NamedTuple):
-    """What a field is where it is left out: a function of another field's value."""
+    """The default of a field that follows from another field: `eval_k` is K where it is left out."""
 
-    source: str
-    value: Callable[[Any], Any]
+    source: str  # the other field
+    value: Callable[[Any], Any]  # of the source's value
 
     def default(self, given: dict[str, Any]) -> Any:
-        """Its value beside these fields; any will do where the source is wrong, which is told."""
+        """The default, given the fields validated so far; if the source is not among them, it was wrong, and is told.
+
+        Then any value will do here.
+        """
         return self.value(given[self.source]) if self.source in given else 1
 
 
 class Facts(TypedDict, total=False):
     """What the rest of the package must know of a field of a trial, beside its type, constraints and meaning.
 
-    Roles, of a field that is more than common to all trials of a pack:
+    The role says where a field matters. A field without one must be equal in all trials of a pack, and no more.
 
-    - "run": how long and with which random numbers, which is no part of a cell
-    - "member": what each trial of a pack has for itself, neither a shape nor what a step costs
-    - "shape": which parameters the model has
-    - "data": what is learnt from, and what is held out of it
+    - "run": for how long and with which random numbers a trial trains; no part of its cell
+    - "member": may differ between the trials of a pack, since it changes neither shapes nor what a step costs
+    - "shape": decides which parameters the model has
+    - "data": decides which images are learnt from and which are held out
     """
 
     role: Role
-    identity: Any  # what all trials had before there was this field, fixed for ever: it is left out of names
-    follows: Follows  # what it is where it is left out
-    of_models: bool  # whether only some families of models know it
+    identity: Any  # what all trials had before there was this field: fixed for ever, and left out of names
+    follows: Follows  # how it follows from another field where it is left out
+    of_models: bool  # whether only some families of models read it
     unit: str
     rule: str  # worded to follow "must be", in place of what constraints say
     hint: str  # the same, after what they say
@@ -168,24 +183,31 @@ def _field(
     lt: float | None = None,
     **facts: Unpack[Facts],
 ) -> Any:
-    """A field of a trial: all that is known of it, in one place."""
+    """A field of a trial, with all that is known of it; `meaning` is the text of its column in results/README.md."""
     usual: Any = {"default_factory": facts["follows"].default} if "follows" in facts else {"default": default}
     extra = cast(JsonDict, facts)
     return Field(description=meaning, json_schema_extra=extra, ge=ge, gt=gt, le=le, lt=lt, **usual)
 
 
 def images_of(name: str, data: str) -> int | None:
-    """All `train_images` or `test_images` of a data set; None of one's own, which what is stored is read without."""
+    """How many `train_images` or `test_images` a data set has.
+
+    None for one of one's own: its entry would have to be imported, and what is stored is read without imports.
+    """
     return getattr(DATA_SETS.get(data), name, None)
 
 
 def too_many(name: str, given: int, limit: int, data: str) -> str:
-    """The sentence of a number of images that there are not."""
+    """The sentence for a number of images that is larger than the data set has."""
     return f"{name} must be at most {limit} here (data: {data}), but got {given}: lower it"
 
 
 class TrialConfig(_Frozen):
-    """One trial: one curve. Defaults are the article's protocol (sections 4.1 and 4.2) on the bundled digits."""
+    """One trial's configuration: all that decides its learning curve, but for the machine.
+
+    Frozen, validated when it is made, compared and hashed by value. The defaults are the article's protocol (sections
+    4.1 and 4.2), on the bundled digits. `parse` makes one of a mapping, with errors in one sentence.
+    """
 
     data: DataName = _field("data set", "digits", role="data")
     train_images: int = _field(
@@ -277,7 +299,7 @@ class TrialConfig(_Frozen):
     @model_validator(mode="after")
     def _gradient_is_right_for_the_bound(self) -> Self:
         bound = BOUNDS.get(self.objective)
-        if bound is None:  # one's own, which only a user's file looks at
+        if bound is None:  # one of one's own: space/own.py checks it where a user's file is read
             return self
         several_parents = self.proposal == "nonfactorised" and len(self.architecture.latents) > 1 and self.K > 1
         mixes = self.objective == "tmc" and several_parents
@@ -303,7 +325,10 @@ class TrialConfig(_Frozen):
 
     @classmethod
     def parse(cls, fields: Mapping[str, object]) -> Self:
-        """The configuration these fields describe; InputError in one sentence if they describe none."""
+        """The configuration that these fields describe; InputError, in one sentence, if one of them breaks a rule.
+
+        Fields may be given as YAML has them: an architecture by its preset's name or as a list of widths.
+        """
         try:
             return cls.model_validate(dict(fields))
         except ValidationError as error:
@@ -311,16 +336,19 @@ class TrialConfig(_Frozen):
 
     @classmethod
     def stored(cls, fields: Mapping[str, object]) -> Self:
-        """`parse` of stored fields: one added since has the value that all trials had before."""
+        """The configuration in stored fields: one that was added since has its identity default. Errors as `parse`."""
         return cls.parse({**IDENTITY_DEFAULTS, **fields})
 
     @property
     def numerics(self) -> int:
-        """Version of the numbers that these fields mean."""
+        """The numerics version: raised where the same fields come to mean other numbers, as `numerics` says."""
         return numerics(self.binarize)
 
     def named(self, trial_id: str) -> "TrialConfig | None":
-        """This configuration as it was when a trial of it got this name; None if it never gave that name."""
+        """This configuration in the numerics version under which a trial of it has this name.
+
+        An EarlierConfig if that is an earlier version; None if it has this name in none.
+        """
         if self.trial_id == trial_id:
             return self
         earlier = EarlierConfig.model_construct(**dict(self))
@@ -333,55 +361,59 @@ class TrialConfig(_Frozen):
 
     @property
     def cell_id(self) -> str:
-        """12 hex digits that name the trial without its seed: what is averaged over."""
+        """12 hex digits that name the trial's cell: the trial without its seed."""
         return _ids(self)[1]
 
     @property
     def n_features(self) -> int:
-        """Pixels of one image."""
+        """Pixel values of one image; imports the data set's entry if it is of one's own."""
         return DATA_SETS.find(self.data).n_features
 
     @property
     def steps_per_epoch(self) -> int:
-        """Minibatches of one pass over the training images."""
+        """Minibatches of one pass over the training images, those held out not counted."""
         return math.ceil((self.train_images - self.validation_images) / self.batch_size)
 
     @property
     def evaluation_steps(self) -> int:
-        """Batches that an epoch's evaluation takes."""
+        """Batches of an epoch's evaluation, over held-out and test images."""
         return sum(math.ceil(n / self.batch_size) for n in (self.validation_images, self.test_images))
 
     def row(self) -> dict[str, object]:
-        """The fields as plain table values, keyed by column."""
+        """The fields as plain values of a table, by column: the architecture by its name."""
         return {name: getattr(self, name) for name in type(self).model_fields} | {
             "architecture": self.architecture.name
         }
 
 
 def numerics(binarize: str) -> int:
-    """Version of the numbers that a trial's fields mean, a part of its names, raised for those whose numbers change.
+    """The numerics version of trials with this `binarize`, which is a part of their names.
 
-    2: the pixels of `dynamic` have random numbers of their own; under 1 they shared those of the samples' noise.
+    It is raised for those trials alone whose numbers change. 2: the pixels of `dynamic` have random numbers of their
+    own; under 1 they shared those of the samples' noise.
     """
     return 2 if binarize == "dynamic" else 1
 
 
 class EarlierConfig(TrialConfig):
-    """A stored trial of numerics that no code makes any more: it is kept and read, but neither trained nor compared."""
+    """The configuration of a stored trial of an earlier numerics version, whose numbers no code makes any more.
+
+    Such a trial is kept and read, but neither trained further nor compared with others.
+    """
 
     @property
     def numerics(self) -> int:
-        """Version of the numbers that these fields meant."""
+        """The version under which the trial was trained."""
         return 1
 
     @property
     def anew(self) -> TrialConfig:
-        """What is trained in its place."""
+        """The same fields in today's numerics version: what a run trains in its place."""
         return TrialConfig.model_construct(**dict(self))
 
 
 def facts(name: str) -> Facts:
-    """What is known of a field of a trial."""
+    """What is known of the field of a trial that has this name, beside type and constraints."""
     return cast(Facts, TrialConfig.model_fields[name].json_schema_extra)
 
 
@@ -403,12 +435,15 @@ NAMING = tuple(  # what a reader looks for first: the fields that every trial ha
 
 
 def follows(name: str, fields: Mapping[str, Any]) -> bool:
-    """Whether a field follows from another and is as if it were left out: `eval_k` that is K, all images there are."""
+    """Whether a field has the value that it would have if it were left out: `eval_k` equal to K, all images used."""
     return name in FOLLOWS and bool(fields[name] == FOLLOWS[name].value(fields[FOLLOWS[name].source]))
 
 
 def identity(config: TrialConfig) -> dict[str, object]:
-    """What makes a cell: the resolved fields that are not at their identity default, JSON-ready."""
+    """What makes a cell, as JSON values: the resolved fields that are not at their identity default, and the numerics.
+
+    Fields of the role "run" and those that follow from another are left out. Names are hashes of this.
+    """
     given = dict(config)
     resolved = config.model_dump(mode="json", exclude=set(fields_of("run")))
     at_default = {

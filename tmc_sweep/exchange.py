@@ -1,6 +1,7 @@
-"""One exchange with a server, with one deadline and one size for all of it: from looking up its name to the last byte.
+"""One exchange with a server, under one deadline and one limit of size: from looking up its name to the last byte.
 
-Limits of a single read are none: who sends a byte a second never breaks them.
+HTTP libraries limit the time of a single read, which a server that sends a byte a second never exceeds. Here the limits
+are for the whole exchange, whatever the server does. Downloads of data sets and requests to job servers use it.
 """
 
 import asyncio
@@ -13,16 +14,19 @@ _PIECE = 2**16
 
 
 class Answer(NamedTuple):
-    """What a server answered."""
+    """A server's answer: the HTTP status and the whole body."""
 
     status: int
     content: bytes
 
 
 def exchange(method: str, url: str, *, seconds: float, most: int, follow: bool = False, **options: Any) -> Answer:
-    """Ask, and have the whole answer; `follow` says whether it may send us elsewhere, `options` are aiohttp's.
+    """The whole answer to one HTTP request.
 
-    TimeoutError if that takes longer, ValueError if the answer has more bytes, OSError if there is none.
+    `seconds` is the deadline and `most` the limit in bytes. `follow` says whether redirects are followed; `options`
+    are those of aiohttp's `request`, such as `headers`.
+
+    Raises TimeoutError past the deadline, ValueError beyond the size, and OSError if the server does not answer.
     """
     try:
         return asyncio.run(_exchange(method, url, seconds, most, {"allow_redirects": follow, **options}))

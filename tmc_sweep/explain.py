@@ -1,7 +1,11 @@
-"""Pydantic's errors as our sentences: rule, got, fix.
+"""Pydantic's errors as our sentences: the rule, what came, and the fix.
 
-What a value must be follows from its field's type and constraints. Where these do not say all, `json_schema_extra`
-does, in words that follow "must be": `rule` in place of them, `hint` after them, `of` after a number.
+Pydantic checks values; this module words what it finds, so that no rule is written twice. `explain` is used wherever a
+pydantic model is filled from what a user wrote: a search space, `--set`, a configuration in Python.
+
+What a value must be follows from its field's type and constraints: `int` with `ge=1` gives "a positive integer". Where
+these do not say all, `json_schema_extra` of the field does, in words that follow "must be": `rule` replaces the derived
+text, `hint` follows it, and `of` names what a number counts, as in "a positive number of seconds".
 """
 
 import difflib
@@ -17,13 +21,13 @@ from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, Pydanti
 
 from tmc_sweep.text import quoted, shortened
 
-_UNKNOWN_KEY = ("extra_forbidden", "invalid_key")  # the latter is no text
-_BROKEN = "broken_rule"
+_UNKNOWN_KEY = ("extra_forbidden", "invalid_key")  # pydantic's types of error; the second is for a key that is no text
+_BROKEN = "broken_rule"  # the type of what our own validators raise
 _BOUNDS = ("ge", "gt", "le", "lt")
-_WRITTEN = {10**9: "10**9", 2**63 - 1: "2**63 - 1"}
+_WRITTEN = {10**9: "10**9", 2**63 - 1: "2**63 - 1"}  # numbers whose digits nobody would count
 
 
-_ELSEWHERE = {  # words of other programs' sweeps
+_ELSEWHERE = {  # words of other programs for the same thing: W&B, Katib, Hydra, Ray Tune
     **dict.fromkeys(("type", "method", "algorithmName"), "algorithm"),
     **dict.fromkeys(("max_epochs", "num_epochs"), "epochs"),
     "learning_rate": "lr",
@@ -42,9 +46,10 @@ _ELSEWHERE = {  # words of other programs' sweeps
 
 @dataclass(frozen=True)
 class OneOf:
-    """What `Literal` is, of words that are only known when the program runs: `Annotated[str, OneOf(METRICS)]`.
+    """An annotation for a field whose value is one of some words: `Annotated[str, OneOf(METRICS)]`.
 
-    With a `pattern` all that it matches is valid: the words, and others, which are told in words of their own.
+    `typing.Literal` does this for words that are written in the source; these may be computed. With a `pattern`,
+    whatever it matches as a whole is valid, and `others` says in words what that is besides the listed ones.
     """
 
     words: tuple[str, ...]
@@ -57,33 +62,37 @@ class OneOf:
         return f"one of {', '.join(self.words)}{f', or {self.others}' if self.others else ''}"
 
     def __get_pydantic_core_schema__(self, _: object, __: object) -> CoreSchema:
-        """Only these words are valid, or what the pattern matches."""
+        """Pydantic's schema: a text that is one of the words, or that the pattern matches."""
         return (
             core_schema.str_schema(pattern=self.pattern) if self.pattern else core_schema.literal_schema([*self.words])
         )
 
 
 def broken(sentence: str, field: str = "") -> PydanticCustomError:
-    """What a validator raises: its rule, what it got and the fix in one sentence.
+    """The exception for a validator of a pydantic model to raise; `sentence` has the rule, what came, and the fix.
 
-    `field` names the value that the sentence is about, where the validator looks at several.
+    `field` names the value that the sentence is about, where the validator looks at several: the error then points at
+    that value's line in the file.
     """
     return PydanticCustomError(_BROKEN, "{sentence}", {"sentence": sentence, "field": field})
 
 
 def path_of(error: ErrorDetails) -> tuple[int | str, ...]:
-    """Keys and indices that lead to the value that an error is about."""
+    """The keys and indices that lead to the value that an error is about, such as ("space", "K", 2)."""
     field = error["ctx"]["field"] if error["type"] == _BROKEN else ""
     return (*error["loc"], field) if field else error["loc"]
 
 
 def missing_key(error: ErrorDetails) -> str:
-    """The key that is not there, if that is what an error is about, else ""."""
+    """The key that is required and missing, if the error is about one, else ""."""
     return str(error["loc"][-1]) if error["type"] == "missing" else ""
 
 
 def did_you_mean(got: object, known: Iterable[object]) -> str:
-    """`: did you mean 'x'?` for the nearest known word, or the one that other programs call so, or nothing."""
+    """The end of a sentence, `: did you mean 'x'?`, or "" if no known word is near.
+
+    A word that another program uses for the same thing is near whatever its letters: `maximize` means `max`.
+    """
     words = [str(word) for word in known]
     same = [_ELSEWHERE[str(got)]] if _ELSEWHERE.get(str(got)) in words else []
     near = same or difflib.get_close_matches(str(got), words, n=1)
@@ -91,9 +100,10 @@ def did_you_mean(got: object, known: Iterable[object]) -> str:
 
 
 def telling(invalid: ValidationError) -> list[ErrorDetails]:
-    """Pydantic's errors, unknown keys first.
+    """Those of pydantic's errors that a user should be told, unknown keys first.
 
-    Less what is missing where one of these is probably meant for it, and defaults that follow from what is wrong.
+    Left out is what follows from another error: a required key that is missing because it was misspelt, and a default
+    that could not be derived because the value that it follows from is wrong.
     """
     errors = [error for error in invalid.errors() if error["input"] is not PydanticUndefined]
     errors.sort(key=lambda error: error["type"] not in _UNKNOWN_KEY)
@@ -102,7 +112,7 @@ def telling(invalid: ValidationError) -> list[ErrorDetails]:
 
 
 def explain(model: type[BaseModel], error: ErrorDetails) -> str:
-    """One sentence for one of pydantic's errors: rule, got, fix."""
+    """The sentence for one of pydantic's errors about a value of this model: rule, got, fix."""
     loc = [str(part) for part in error["loc"] if isinstance(part, str) or error["type"] == "invalid_key"]
     where = ".".join(loc)
     if error["type"] == _BROKEN:
@@ -119,14 +129,14 @@ def explain(model: type[BaseModel], error: ErrorDetails) -> str:
 
 
 def rule_of(info: FieldInfo) -> str:
-    """What a value of this field must be, worded to follow "must be"."""
+    """What a value of this field must be, in words that follow "must be", such as "a positive integer"."""
     known: Mapping[str, Any] = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
     text = known.get("rule") or _by_constraints(info, f" of {known['of']}" if "of" in known else "")
     return ", ".join(filter(None, (text, known.get("hint"))))
 
 
 def choices(info: FieldInfo) -> tuple[str, ...]:
-    """The words that a value of this field is one of; empty if it is no word."""
+    """The words that a value of this field may be; none if it is a number or free text."""
     found = _one_of(info)
     return found.words if found else ()
 
@@ -154,7 +164,7 @@ def _by_constraints(info: FieldInfo, of: str) -> str:
 
 
 def integer(ge: int, le: int | None = None) -> str:
-    """The rule of an integer from `ge` to `le`."""
+    """The rule of an integer from `ge` to `le`, both included: "a positive integer", "an integer from 1 to 64"."""
     if le is None:
         return "a positive integer" if ge == 1 else f"an integer from {ge} up"
     return str(le) if ge == le else f"an integer from {ge} to {_WRITTEN.get(le, le)}"

@@ -1,4 +1,8 @@
-"""Files that a user names, or anybody may have put there: regular ones only, and never more than asked for."""
+"""Files that a user names, or that anybody may have put there: only regular files are read, and only up to a size.
+
+A path may name a pipe, on which reading waits for ever, a device without end, or a file that fills the memory. These
+functions refuse all of them. The store has its own, stricter reading in `store/files.py`, which follows no links.
+"""
 
 import errno
 import os
@@ -9,16 +13,20 @@ _KINDS = {stat.S_IFIFO: "a FIFO", stat.S_IFDIR: "a folder", stat.S_IFSOCK: "a so
 
 
 class IrregularError(OSError):
-    """It is no regular file, but `strerror`."""
+    """The path names something else than a regular file; `strerror` says what: a FIFO, a folder, a device."""
 
 
 class TooLargeError(OSError):
-    """It has more bytes than it may have."""
+    """The file has more bytes than it may have."""
 
 
 def read(path: Path, most: int) -> bytes:
-    """The whole file, or the one that a link leads to; OSError unless it is regular and holds at most so much."""
-    _check(path.stat().st_mode)
+    """The whole content of a file, or of the one that a link leads to.
+
+    OSError if it cannot be read: IrregularError if it is no regular file, TooLargeError if it has more than `most`
+    bytes.
+    """
+    _check(path.stat().st_mode)  # before it is opened, which some devices notice
     with open(path, "rb", opener=at_once) as file:
         _check(os.fstat(file.fileno()).st_mode)  # another may have taken its place
         content = file.read(most + 1)
@@ -33,5 +41,5 @@ def _check(mode: int) -> None:
 
 
 def at_once(path: str, flags: int) -> int:
-    """A descriptor, as an `opener` of `open`; it does not wait, as for the other end of a FIFO."""
+    """A descriptor of the file, for `open(..., opener=at_once)`: opening never waits for a FIFO's other end."""
     return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)

@@ -1,6 +1,9 @@
-"""What is recorded: one epoch of one trial, how a trial ended, and every column of every table, declared once.
+"""What is recorded: one epoch of one trial, how a trial ended, and every column of every table.
 
-The Parquet schemas and results/README.md are made from these declarations.
+Columns are declared here and nowhere else. The Parquet schemas, the checks on reading, the tables of figures and pages,
+and results/README.md are made from these declarations. The columns that describe a trial's configuration are made from
+the fields of `TrialConfig`. A new column goes at the end of a table's own columns, and must not be `required`, so that
+older tables can be read.
 """
 
 import math
@@ -25,14 +28,17 @@ _TYPES: Mapping[DType, type[Any]] = {
     "timestamp": datetime,
     "binary": bytes,
 }
-_RANGES: Mapping[DType, tuple[Any, Any]] = {  # of every column of the type
+_RANGES: Mapping[DType, tuple[Any, Any]] = {  # the least and the greatest value that a column of the type may have
     "int64": (-(2**63), 2**63 - 1),
     "timestamp": (datetime(1970, 1, 1, tzinfo=UTC), datetime(2262, 1, 1, tzinfo=UTC)),  # pandas has none beyond
 }
 
 
 class Status(StrEnum):
-    """Where a trial stands. Diverged and stopped are results: a rerun does not train such a trial again."""
+    """Where a trial stands. Diverged and stopped are results: a later run does not train such a trial again.
+
+    Pending: not begun, or to be gone on with. Stopped: by a stopping rule, before its last epoch.
+    """
 
     PENDING = "pending"
     RUNNING = "running"
@@ -43,8 +49,8 @@ class Status(StrEnum):
 
 
 OPEN = (Status.PENDING, Status.RUNNING)
-OVER = (Status.DIVERGED, Status.STOPPED)  # these never have more epochs
-FINISHED = (Status.DONE, *OVER)  # a later run trains none of these, but for more epochs
+OVER = (Status.DIVERGED, Status.STOPPED)  # never have more epochs, whatever is asked for
+FINISHED = (Status.DONE, *OVER)  # trained by no later run, unless a done one is asked for more epochs
 ENDED_EARLY = (Status.DIVERGED, Status.FAILED, Status.STOPPED)
 ENDED = (Status.DONE, *ENDED_EARLY)
 INTERRUPTED = "interrupted"  # how an attempt ends whose trial goes on in another
@@ -52,11 +58,14 @@ INTERRUPTED = "interrupted"  # how an attempt ends whose trial goes on in anothe
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table; `unit` is empty where there is none.
+    """One column of a table: its type, unit and meaning, and which values it may have.
 
-    A table of before the column was declared reads as if it held `absent`; one without a `required` column is no table.
-    A column that is required, or absent as something, has no nulls. Its values lie from `least` to `most`, are some of
-    the `choices`, and match the `pattern` as a whole, where these are given.
+    `unit` is "" where there is none. A file without a `required` column is not this table. A file that was written
+    before another column was declared is read as if the column held `absent` in every row. A column that is required,
+    or whose `absent` is not None, has no nulls.
+
+    Values lie from `least` to `most`, are among the `choices`, and match the regular expression `pattern` as a whole,
+    each where it is given.
     """
 
     name: str
@@ -76,7 +85,7 @@ class Column:
         return not self.required and self.absent is None
 
     def admits(self, value: Any) -> bool:
-        """Whether it may hold this value. NaN lies in no bounds, and is admitted where there are none."""
+        """Whether the column may hold this value, which must be of its very type. NaN is admitted without bounds."""
         if value is None:
             return self.nullable
         if type(value) is not _TYPES[self.dtype]:
@@ -91,7 +100,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where and with what a trial is trained: columns of the trial table."""
+    """Where and with what a trial is trained; each field is a column of the trial table and the attempt table."""
 
     host: str
     device: str
@@ -103,12 +112,16 @@ class Provenance:
     processor: str | None = None
 
 
-MEANS = ("host", "processor", "device", "threads", "engine", "versions")  # that give the same bits, on a CPU
+MEANS = ("host", "processor", "device", "threads", "engine", "versions")  # on a CPU: equal means give equal bits
 
 
 @dataclass(frozen=True, slots=True)
 class EpochRecord:
-    """What was measured in one epoch of one trial. None: not evaluated; NaN: computed and not finite."""
+    """What was measured in one epoch of one trial: the row that training reports and the epoch table stores.
+
+    The fields are MEASURED_COLUMNS, where each has its unit and meaning: bounds in nats per image, times in seconds.
+    None means not evaluated, NaN computed and not finite.
+    """
 
     trial_id: str
     epoch: int
@@ -134,7 +147,7 @@ class EpochRecord:
         return not all(math.isfinite(value) for value in self.outcome() if value is not None)
 
     def outcome(self) -> tuple[float | None, ...]:
-        """The values that a recomputed epoch must reproduce: all but when, where and how long."""
+        """The values of OUTCOME_COLUMNS, which an epoch that is trained again must reproduce to the bit."""
         return tuple(getattr(self, name) for name in OUTCOME_COLUMNS)
 
     def to_json(self) -> dict[str, object]:
@@ -143,7 +156,10 @@ class EpochRecord:
 
     @classmethod
     def from_json(cls, values: dict[str, object]) -> Self:
-        """The record that `to_json` gave; ValueError or TypeError if it gave no such values."""
+        """The record that `to_json` gave; a column declared since has its `absent` value.
+
+        ValueError or TypeError if these are not the values of an epoch.
+        """
         columns = (TRIAL_ID, *MEASURED_COLUMNS)
         fields: dict[str, Any] = {**{column.name: column.absent for column in columns}, **values}
         fields["time"] = datetime.fromisoformat(str(fields["time"]))
@@ -153,7 +169,7 @@ class EpochRecord:
         return cls(**fields)
 
 
-OUTCOME_COLUMNS = (
+OUTCOME_COLUMNS = (  # what follows from the configuration alone: all but when, where and for how long
     "train_objective",
     *(f"{split}_{bound}" for split in ("val", "test") for bound in (*BOUNDS, "objective")),
     "grad_norm",
@@ -196,13 +212,16 @@ FIXED_COLUMNS = (*IDENTITY_COLUMNS, *CONFIG_COLUMNS)  # the same in every row of
 
 
 def fixed_values(config: TrialConfig) -> dict[str, object]:
-    """The trial's values of FIXED_COLUMNS, by name."""
+    """The trial's values of FIXED_COLUMNS, by name: what every row of the trial, in any table, has."""
     values = {"trial_id": config.trial_id, "cell_id": config.cell_id, **config.row()}
     return {column.name: values[column.name] for column in FIXED_COLUMNS}
 
 
 def _bound_columns(split: str, images: str, of_first: str, of_others: str) -> Iterator[Column]:
-    """A column of each bound that is built in; one of one's own is in `*_objective` of the trials that it trains."""
+    """A column for each bound that is built in. A bound of one's own is in `*_objective` of the trials trained on it.
+
+    The meaning ends with `of_first` in the first column and with `of_others` in the others.
+    """
     for number, (name, bound) in enumerate(BOUNDS.items()):
         meaning = f"{bound.title} of the {images}{of_others if number else of_first}"
         yield Column(f"{split}_{name}", "float64", _PER_IMAGE, meaning)
@@ -322,7 +341,7 @@ _STATISTIC_COLUMNS = (
 
 
 def summary_columns(cells: Sequence[Column]) -> tuple[Column, ...]:
-    """The columns of a summary of cells that these columns describe."""
+    """The columns of a summary, a row per cell, where the columns `cells` describe a cell."""
     return (Column("cell_id", "string", "", "names the cell", required=True), *cells, *_STATISTIC_COLUMNS)
 
 

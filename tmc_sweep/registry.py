@@ -1,7 +1,9 @@
-"""Names that stand for code: a plain word for what is built in, `package.module:Name` for one's own.
+"""Names that stand for code: bounds, models, data sets, search algorithms and stopping rules.
 
-An entry holds what planning must know of it, and where its code is, which is loaded when it is used: neither this
-module nor reading what is stored imports it. An addition is one file that Python can import, and no line here:
+What is built in goes by a plain word (`tmc`, `vae`, `mnist`), what is of one's own by its import path,
+`package.module:Name`. A search space may use either. An entry here holds the facts that planning needs, and says where
+the code is. The code is imported when it is first used, so that neither this module nor reading what is stored loads
+torch. An addition of one's own is one file that Python can import, and needs no line here:
 
     # mine.py                                              # base: {objective: "mine:renyi"} in a search space
     from tmc_sweep.registry import Bound
@@ -11,7 +13,8 @@ module nor reading what is stored imports it. An addition is one file that Pytho
 
     renyi = Bound("Rényi bound of order 1/2", half, needs_pairs=False)
 
-Where the facts of an entry have defaults, its function or class alone will do: `mine:half`.
+Where the facts of an entry have defaults, its function or class alone will do: `mine:half`. To add something that is
+built in, add an entry to one of the five registries at the end of this file.
 """
 
 import math
@@ -37,12 +40,15 @@ _OWN = rf"{_PATH}:{_PATH}"
 
 
 def is_own(name: str) -> bool:
-    """Whether a name has the form of what is not built in."""
+    """Whether a name has the form `package.module:Name`, that of code of one's own."""
     return re.fullmatch(_OWN, name) is not None
 
 
 def loaded(code: Code) -> Any:
-    """What lies at an import path; ImportError or AttributeError if nothing does."""
+    """The object at an import path, imported; the object itself if that is given.
+
+    ImportError or AttributeError if there is nothing at the path; whatever the module raises when it is imported.
+    """
     if not isinstance(code, str):
         return code
     module, _, name = code.partition(":")
@@ -59,12 +65,20 @@ def _takes(code: Any, **arguments: object) -> bool:
 
 
 class Registry(Mapping[str, Entry], Generic[Entry]):
-    """The entries of one kind: a mapping of those that are built in, and a door to those that are not."""
+    """The entries of one kind, such as all bounds.
+
+    As a mapping it holds those that are built in: `BOUNDS["tmc"]`, `for name in BOUNDS`. `find` also gives those of
+    one's own, which it imports.
+    """
 
     def __init__(
         self, what: str, made: str, entries: Mapping[str, Entry], entry_of: Callable[[str, Any], Entry | None]
     ) -> None:
-        """`what` they are, and what one is `made` of, in words; `entry_of` a name and an object, or None."""
+        """A registry of entries by name.
+
+        `what` is the noun for one of them, and `made` what one of one's own must be, both as messages say it.
+        `entry_of` makes an entry of a name and the object that was found there; None if the object is no such thing.
+        """
         self.what = what
         self._made = made
         self._entries = MappingProxyType(dict(entries))
@@ -81,16 +95,19 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
 
     @property
     def known(self) -> OneOf:
-        """What a field is annotated with whose value is a name; nothing is imported."""
+        """The annotation of a field whose value is such a name, built in or in the form of one's own, not imported."""
         return OneOf(tuple(self), OWN, f"^({'|'.join([*self, _OWN])})$")
 
     @property
     def rule(self) -> str:
-        """What a name must be, worded to follow "must be"."""
+        """What a name must be, in words that follow "must be"."""
         return self.known.rule
 
     def find(self, name: str) -> Entry:
-        """The entry of this name, imported where it is not built in; InputError if there is none."""
+        """The entry of this name, imported if it is of one's own.
+
+        InputError if no entry has this name, the module cannot be imported, or what lies there is no such thing.
+        """
         if name in self:
             return self[name]
         if not is_own(name):
@@ -112,10 +129,12 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
 
 @dataclass(frozen=True)
 class Bound:
-    """What is trained and evaluated: a function of (log_p, log_q), as objectives/bounds.py lays them out.
+    """A bound on log p(x): what is trained, recorded each epoch and evaluated.
 
-    It gives a tensor of the factors' leading dimensions, and mixes none of these. Without `needs_pairs` it takes the
-    factors' diagonals too, which are all that it is then given. `gradients` are the estimators that are right for it.
+    `function(log_p, log_q)` is given log-probability factors as objectives/bounds.py lays them out, in nats, with any
+    leading dimensions. It returns a tensor of these leading dimensions, and each of its values must depend on no
+    factors but its own. `needs_pairs`: it looks at pairs of samples of two latents; without, it must accept factors'
+    diagonals, [..., 1, K], and may be given nothing else. `gradients` are the estimators that are unbiased for it.
     """
 
     title: str  # in words
@@ -126,10 +145,11 @@ class Bound:
 
 @dataclass(frozen=True)
 class Model:
-    """A family of models: a class, as models/interface.py has it.
+    """A family of models: a class as models/interface.py describes it.
 
-    `fields` are those that it reads of what only some families know (`config.OF_MODELS`), None is all: others must be
-    left out. One that is `packed` is written for several members at once, others for one.
+    `fields` names the fields that it reads of those that only some families know (`config.OF_MODELS`); None means all.
+    A search space must leave the others out. `packed`: the class handles the members of a pack at once, with a leading
+    dimension; a class without that is written for one model and called for one member after another.
     """
 
     title: str  # in words
@@ -140,21 +160,22 @@ class Model:
 
 @dataclass(frozen=True)
 class Files:
-    """The files of a data set: what they are called, and where torchvision puts them and has them from."""
+    """The files of a data set: their names, and how they are found and downloaded."""
 
     names: tuple[str, ...]
-    folder: str
-    torchvision: str  # its class, which knows addresses and MD5s
-    called: frozenset[str]  # names of folders that say whose they are, as letters and digits alone
-    archives: frozenset[str] = frozenset()  # names, likewise, of archives that hold all of them
+    folder: str  # below the data root, where torchvision puts them
+    torchvision: str  # the class of torchvision.datasets that knows their addresses and MD5s
+    called: frozenset[str]  # folders whose name says that they hold this data set; names as letters and digits alone
+    archives: frozenset[str] = frozenset()  # archives that hold all of the files; names likewise
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set: what planning must know without reading it, and who reads it.
+    """A data set: its sizes, which planning needs without reading it, and the function that reads it.
 
-    `read()` gives the uint8 arrays (training images, their labels, test images, their labels), or the images alone:
-    images [n, *shape] or [n, features], labels [n]. Where there are `files`, it is given where they were found.
+    `read()` returns uint8 arrays: (training images, their labels, test images, their labels), or the two arrays of
+    images alone. Images are [n, *shape] or [n, features], labels [n]. If the entry has `files`, `read` is handed the
+    folder or archive in which they were found.
     """
 
     train_images: int
@@ -163,12 +184,12 @@ class DataSet:
     read: Code
     files: Files | None = None
     checksum: str | None = None  # SHA-256 of the four arrays, in their order
-    mean: float | None = None  # of the training pixels, in [0, 1], of ten equal classes: where no checksum is known
-    source: str | None = None  # what it is called where it is not as expected, if not by its name
+    mean: float | None = None  # of the training pixels, in [0, 1]: checked, with ten equal classes, without a checksum
+    source: str | None = None  # what messages call it, if not by its name
 
     @property
     def n_features(self) -> int:
-        """Values of one image."""
+        """Pixel values of one image, over all colours."""
         return math.prod(self.shape)
 
 
@@ -239,7 +260,7 @@ DATA_SETS = Registry(
     },
     lambda _, found: found if isinstance(found, DataSet) else None,
 )
-SAMPLERS: Registry[Code] = Registry(  # of Optuna's; none where all cells are known beforehand
+SAMPLERS: Registry[Code] = Registry(  # what makes a sampler of Optuna; "" where all cells are known beforehand
     "search algorithm",
     "what makes a sampler of Optuna's when called with seed=0",
     {"grid": "", "random": "", "tpe": "tmc_sweep.search.samplers:tpe"},

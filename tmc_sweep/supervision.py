@@ -1,7 +1,11 @@
-"""A run in a child of a process that waits for it: Ray may end the child in any of its calls, with code 1 and no word.
+"""A run in a child process whose parent waits for it and says how it ended.
 
-That is told by who waits. The child has a process group of its own, so that a signal from a terminal, or to our group,
-reaches it once, through us; it never outlives us.
+When this machine's Ray dies, Ray's own code ends the process that uses it, in the middle of any call, with exit code 1
+and no message. Nothing inside that process could tell the user; its parent can. `tmc-sweep run` therefore calls
+`supervised` first, which returns in a child only.
+
+The child has a process group of its own. A signal from the terminal, or to our group, thus reaches only the parent,
+which passes it on once. The kernel kills the child when the parent dies, so that it never outlives it.
 """
 
 import atexit
@@ -21,7 +25,10 @@ _SHOW_CURSOR = "\033[?25h\n"  # a live table hides it
 
 
 def supervised() -> None:
-    """Go on in a child; this process passes signals on to it and ends as it does. Returns in the child alone."""
+    """Go on in a child process; the parent passes signals on to it, and ends with its exit code or by its signal.
+
+    Returns in the child alone.
+    """
     signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)
     parent, (orderly, end) = os.getpid(), os.pipe()
     if child := os.fork():
@@ -38,7 +45,11 @@ def supervised() -> None:
 
 
 def _stand_by(child: int, orderly: int) -> NoReturn:
-    """Pass signals on until the child has ended, and end as it did."""
+    """Pass signals on until the child has ended, then end as it did.
+
+    `orderly` is a pipe into which a child that ends by itself writes a byte. Exit code 1 without it means that Ray
+    ended the child, which is then told.
+    """
     for number in _PASSED_ON:
         signal.signal(number, signal.SIG_DFL)  # one that is ignored would never be heard
     while (heard := signal.sigwaitinfo(_HEARD).si_signo) != signal.SIGCHLD or not _has_ended(child):
@@ -62,5 +73,5 @@ def _stand_by(child: int, orderly: int) -> NoReturn:
 
 
 def _has_ended(child: int) -> bool:
-    """Whether it is there to be waited for; it may only have stopped, or gone on."""
+    """Whether the child has ended. SIGCHLD alone does not say so: it also comes when the child stops or goes on."""
     return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None

@@ -1,6 +1,7 @@
-"""Values and what others said, as text: one function for each kind, whoever shows it.
+"""Values as text: one function for each kind of value, for messages, the terminal, figures and pages alike.
 
-Names and columns are put into words where they are known; here a value's type alone counts.
+Only a value's type decides here. What a column or metric is called is decided where it is known: `report/figures/
+text.py` for figures, `cli/show.py` for tables on the terminal.
 """
 
 import math
@@ -8,61 +9,65 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-_HUGE = 1e7
+_HUGE = 1e7  # from here on decimals would say nothing
 
 
 def first_line(text: object) -> str:
-    """The first line that has words, or ""."""
+    """The first line that is not blank, without spaces around it; "" if there is none."""
     return next((line.strip() for line in str(text).splitlines() if line.strip()), "")
 
 
 def last_line(text: object) -> str:
-    """The last line that has words, or "": of a traceback the error itself."""
+    """The last line that is neither blank nor dots; "" if there is none. Of a traceback it is the error itself."""
     return next((line.strip() for line in reversed(str(text).splitlines()) if line.strip(". ")), "")
 
 
 def visible(text: object, also: str = "") -> str:
-    """The text in characters that print, and those of `also`; any other as Python writes it, such as `\\x1b`.
+    """The text with each character that does not print written as Python escapes it, such as `\\x1b`.
 
-    So a terminal or a page shows control characters, and those that turn text round or take no room, and obeys none.
+    Texts come from files and servers of others. A control character could move the cursor of a terminal, and others
+    turn text round or take no room; escaped, they are shown and do nothing. Characters of `also` stay as they are.
     """
     return "".join(each if each.isprintable() or each in also else repr(each)[1:-1] for each in str(text))
 
 
 def decimals(value: float | None, digits: int = 3, sign: str = "-") -> str:
-    """A number with so many decimals, a huge one with six digits; nothing for None."""
+    """A number with this many decimals, one of 10⁷ or more with six digits; "" for None, "not finite" for NaN.
+
+    `sign` is that of a format specification: "+" also shows the sign of positive numbers.
+    """
     if value is None or not math.isfinite(value):
         return "" if value is None else "not finite"
     return minus(f"{value:{sign}.{digits}f}" if abs(value) < _HUGE else f"{value:{sign}.6g}")
 
 
 def minus(text: str) -> str:
-    """The number's text with a minus sign as long as its digits."""
+    """A number's text with the typographic minus sign in place of the hyphen."""
     return f"−{text[1:]}" if text.startswith("-") else text
 
 
 def counted(number: int, thing: str) -> str:
-    """`1 cell`, `2 cells`."""
+    """A number and its noun, in the plural if it is not 1: `1 cell`, `2 cells`."""
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def plain(value: object) -> str:
-    """A value as YAML has it, numbers with six digits."""
+    """A value as YAML would have it, floats with six digits: `tmc`, `true`, `0.001`."""
     return f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def quoted(value: object) -> str:
-    """A value as messages show it: text in quotes, and null, true and false as YAML has them."""
+    """A value as messages show it: texts in quotes, floats whole, and null, true and false as YAML has them."""
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
 
 
 def shortened(text: str) -> str:
-    """The text's first 80 characters, the last three of them dots where there are more."""
+    """The text in at most 80 characters, the last three of them dots where it is longer."""
     return text if len(text) <= 80 else text[:77] + "..."
 
 
 def shown(value: object) -> str:
-    """A table's value as people read it: as `plain`, but nothing for what is not known, and times in UTC."""
+    """A table's value as people read it: as `plain`, but "" for None, "not finite" for NaN, and times in UTC."""
     if value is None or isinstance(value, str):
         return value or ""
     if isinstance(value, float) and not math.isfinite(value):
@@ -76,13 +81,13 @@ def short(value: float) -> str:
 
 
 def span(values: Iterable[float]) -> str:
-    """`3`, or `1–3` where they differ."""
+    """The least and the greatest of some numbers, at least one: `1–3`, or `3` where all are equal."""
     ordered = sorted(values)
     return "–".join(f"{value:.10g}" for value in dict.fromkeys((ordered[0], ordered[-1])))
 
 
 def moment(time: datetime) -> str:
-    """A time of a table, in UTC."""
+    """A time of a table, which is in UTC, to the minute: `2026-01-31 14:05 UTC`."""
     return f"{time:%Y-%m-%d %H:%M} UTC"
 
 
@@ -107,7 +112,7 @@ def amount(n_bytes: float) -> str:
 
 
 def wrapped(text: str, width: int) -> str:
-    """On lines of at most so many characters where words allow it; one that is longer breaks after `=` or `_`."""
+    """The text on lines of at most `width` characters, broken between words; a longer word breaks after `=` or `_`."""
     return "\n".join(line for paragraph in text.splitlines() for line in _lines(paragraph, width))
 
 
