@@ -2,8 +2,7 @@
 
 Columns are declared here and nowhere else. The Parquet schemas, the checks on reading, the tables of figures and pages,
 and results/README.md are made from these declarations. The columns that describe a trial's configuration are made from
-the fields of `TrialConfig`. A new column goes at the end of a table's own columns, and must not be `required`, so that
-older tables can be read.
+the fields of `TrialConfig`. A new column must not be `required`, so that older tables, which lack it, can be read.
 """
 
 import math

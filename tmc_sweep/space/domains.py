@@ -1,6 +1,10 @@
-"""What a dimension of the space may be: a grid, or a distribution that is drawn from. Named after Ray Tune's functions.
+"""Domains: which values a field takes in a search, a grid or a distribution that is drawn from.
 
-A draw is a pure function of (search seed, number of the draw, field), so that more draws or more fields change none.
+In a file they stand under `space` and are named after Ray Tune's functions: `K: {grid_search: [1, 5]}`,
+`lr: {loguniform: [1e-4, 1e-2]}`. `dimension` reads one such entry. A bare value is a grid of one.
+
+A draw is a pure function of (search seed, number of the draw, field): more draws, or draws of more fields, leave those
+that were made before as they are.
 """
 
 import hashlib
@@ -25,13 +29,13 @@ from tmc_sweep.space.source import Place, YamlNode, shown
 
 Number = int | float
 
-_LARGEST = 2**53  # as a float still exact to the unit
-_MAX_STEPS = 10**9
+_LARGEST = 2**53  # the integers up to here are exact as floats
+_MAX_STEPS = 10**9  # of a range with a step
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Each of these values, in turn. A constant is a grid of one."""
+    """Each of these values in turn, crossed with the other dimensions. A constant is a grid of one."""
 
     kind: ClassVar = "grid_search"
     values: tuple[Any, ...]
@@ -39,46 +43,46 @@ class Grid:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of these values, all equally likely."""
+    """One of these values in each draw, all equally likely."""
 
     kind: ClassVar = "choice"
     values: tuple[Any, ...]
 
     def at(self, u: float) -> Any:
-        """The value at u in [0, 1)."""
+        """The value that a uniform number u in [0, 1) stands for."""
         return self.values[int(u * len(self.values))]
 
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from low to high, uniform in themselves or in their logarithm.
+    """A number from low to high in each draw, uniform in itself or in its logarithm.
 
-    `integers` are below high, as in Ray; numbers with a step `q` are its multiples, both ends included.
+    As in Ray Tune, integers are below `high`, and numbers with a step `q` are multiples of it, both ends included.
     """
 
-    kind: str  # of RANGES
+    kind: str  # a key of RANGES, such as "loguniform"
     low: Number
     high: Number
     q: Number | None = None
 
     @property
     def log(self) -> bool:
-        """Whether they are uniform in their logarithm."""
+        """Whether the logarithm is uniform, and not the number itself."""
         return RANGES[self.kind].log
 
     @property
     def integers(self) -> bool:
-        """Whether they are integers."""
+        """Whether the numbers are integers."""
         return RANGES[self.kind].integers
 
     def at(self, u: float) -> Number:
-        """The number at u in [0, 1): the distribution's quantile, in steps."""
+        """The number that a uniform u in [0, 1) stands for: the distribution's quantile, rounded to the step."""
         return self.nearest(
             self.low * (self.high / self.low) ** u if self.log else self.low + u * (self.high - self.low)
         )
 
     def nearest(self, x: Number) -> Number:
-        """The number of this range that stands for x, which lies between low and high."""
+        """The number of this range nearest to x, which lies between low and high; of integers the one below."""
         if self.integers:
             return self._within(math.floor(x), self.high - 1)
         if self.q is None:
@@ -87,7 +91,7 @@ class Range:
         return self._within(multiple if isinstance(multiple, int) else float(f"{multiple:.12g}"), self.high)
 
     def _within(self, x: Number, highest: Number) -> Number:
-        return min(max(x, self.low), highest)  # rounding may leave the range by one step
+        return min(max(x, self.low), highest)  # rounding to a step may have left the range
 
 
 Domain = Grid | Choice | Range
@@ -95,41 +99,41 @@ Domain = Grid | Choice | Range
 
 @dataclass(frozen=True)
 class Dimension:
-    """One field's domain, and the cells that it applies to: all, or those in which `when` holds."""
+    """One field's domain, and the cells in which it is searched: all, or those in which `when` holds."""
 
     field: str
     domain: Domain
     when: Condition | None = None
 
     def applies(self, cell: Settings) -> bool:
-        """Whether the cell, as far as it is made, has this dimension."""
+        """Whether this dimension is searched in a cell, of which the fields that `when` names are known."""
         return self.when is None or self.when.holds(cell)
 
     @property
     def n_values(self) -> int:
-        """Values that are crossed with those of other dimensions; a drawn one counts in the number of draws."""
+        """How many values each draw crosses with the other dimensions: all of a grid, one of what is drawn."""
         return len(self.domain.values) if isinstance(self.domain, Grid) else 1
 
     def path_of(self, value: object) -> Place:
-        """Where in a file a value of the domain stands."""
+        """Where in the file a value of the domain stands; of a range, the range itself."""
         index = () if isinstance(self.domain, Range) else (self.domain.values.index(value),)
         return ("space", self.field, self.domain.kind, *index)
 
     def options(self, seed: int, draw: int) -> tuple[Any, ...]:
-        """The values in this draw: all of a grid, one of anything else."""
+        """The values in the draw of this number: all of a grid, one of anything else."""
         if isinstance(self.domain, Grid):
             return self.domain.values
         return (self.domain.at(_uniform(seed, draw, self.field)),)
 
 
 def _uniform(seed: int, draw: int, field: str) -> float:
-    """A number in [0, 1) with 53 random bits, the same on every machine."""
+    """A number in [0, 1) with 53 random bits, from a hash: the same on every machine and in every version."""
     digest = hashlib.sha256(f"{seed} {draw} {field}".encode()).digest()
     return (int.from_bytes(digest[:8]) >> 11) / 2**53
 
 
 def dimension(field: str, node: YamlNode) -> Dimension:
-    """The dimension that a value under `space` describes; a bare value is a constant."""
+    """The dimension that the node of a field under `space` describes; SpaceError, or several as one, if none."""
     if not isinstance(node.value, dict) or node.value.keys() & Architecture.model_fields.keys():
         return Dimension(field, Grid((setting(field, node),)))
     check_ours(field, node)

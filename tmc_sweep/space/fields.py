@@ -1,4 +1,8 @@
-"""Fields of a trial as a file gives them: each value validated alone, so that an error points at that very value."""
+"""Fields of a trial as a file gives them.
+
+Each value is validated alone, apart from all others, so that an error points at that very value's line and column.
+What concerns several fields at once is checked when a cell is made of them (`search_space.py`).
+"""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -19,11 +23,11 @@ Read = TypeVar("Read")
 
 
 class RangeKind(NamedTuple):
-    """How the numbers of a range are drawn, and whether its list ends with a step."""
+    """How the numbers of a range are drawn."""
 
-    log: bool
+    log: bool  # uniform in the logarithm
     integers: bool = False
-    quantised: bool = False
+    quantised: bool = False  # to a step, the third number of its list
 
 
 RANGES: Mapping[str, RangeKind] = MappingProxyType(
@@ -38,7 +42,7 @@ RANGES: Mapping[str, RangeKind] = MappingProxyType(
 )
 DOMAIN_KINDS = ("grid_search", "choice", *RANGES)
 
-_ALONE: Mapping[str, type[BaseModel]] = MappingProxyType(
+_ALONE: Mapping[str, type[BaseModel]] = MappingProxyType(  # by field, a model of this field and no other
     {
         name: create_model(name, __config__=TrialConfig.model_config, **{name: (info.annotation, info)})  # type: ignore[call-overload]
         for name, info in TrialConfig.model_fields.items()
@@ -51,17 +55,20 @@ Settings = Mapping[str, Any]  # resolved values of fields
 
 @dataclass(frozen=True)
 class Condition:
-    """The cells in which each of these fields has one of its values, compared resolved."""
+    """A condition of `when` or `exclude`: it holds in cells in which each of these fields has one of its values.
+
+    Values are compared resolved, so `architecture: small` is equal to the widths that it stands for.
+    """
 
     wanted: Mapping[str, tuple[object, ...]] = field(hash=False)
 
     def holds(self, cell: Settings) -> bool:
-        """Whether the cell, which may be partial, is one of them."""
+        """Whether the condition holds in a cell; fields that it lacks have their defaults."""
         return all(value_of(name, cell) in values for name, values in self.wanted.items())
 
 
 def value_of(name: str, cell: Settings) -> object:
-    """The field's resolved value in a cell: as set, else its default, which may follow from another field."""
+    """A field's resolved value in a cell: as set, else its default, which may follow from another field."""
     if name in cell:
         return cell[name]
     given = {FOLLOWS[name].source: value_of(FOLLOWS[name].source, cell)} if name in FOLLOWS else {}
@@ -69,7 +76,7 @@ def value_of(name: str, cell: Settings) -> object:
 
 
 def check_key(key: str, mark: Mark, known: Iterable[str]) -> None:
-    """SpaceError if the key is not a known one."""
+    """SpaceError, with the nearest known key, if the key is not a known one."""
     known = list(known)
     if key not in known:
         near = did_you_mean(key, known)
@@ -79,13 +86,13 @@ def check_key(key: str, mark: Mark, known: Iterable[str]) -> None:
 
 
 def check_keys(node: YamlNode, known: Iterable[str]) -> None:
-    """SpaceError if one of a mapping's keys is not a known one."""
+    """SpaceError, at each of them, if keys of a mapping are not known ones."""
     known = list(known)
     each(lambda key: check_key(*key, known), node.keys.items())
 
 
 def check_field(key: str, mark: Mark, section: str) -> None:
-    """SpaceError if the key is not a field of a trial that this section of a search space may hold."""
+    """SpaceError if the key is not a field of a trial, or not one that this section of a search space may hold."""
     if key == "seed":
         raise mark.error(f"seeds are their own axis, but got seed in {section}: write `seeds: [...]` at the top level")
     check_key(key, mark, (name for name in TrialConfig.model_fields if name != "seed"))
@@ -94,7 +101,7 @@ def check_field(key: str, mark: Mark, section: str) -> None:
 
 
 def validate(model: type[Model], node: YamlNode) -> Model:
-    """The model this node describes; SpaceError at each value or key that breaks a rule."""
+    """The pydantic model that a node describes; SpaceError, at each value or key that breaks a rule."""
     try:
         return model.model_validate(node.plain())
     except ValidationError as invalid:
@@ -112,7 +119,10 @@ def _where(node: YamlNode, error: ErrorDetails) -> Mark:
 
 
 def setting(name: str, node: YamlNode) -> Any:
-    """The field's value, resolved and validated apart from all other fields."""
+    """The value of one field of a trial, resolved and validated apart from all other fields.
+
+    SpaceError at the node if it breaks the field's rule, is a list or a domain, or is in another program's words.
+    """
     node, rule = _written_out(name, node), rule_of(TrialConfig.model_fields[name])
     if isinstance(node.value, list):
         raise node.mark.error(f"{name} must be {rule}, but got {shown(node)}: {_instead_of_list(name, node)}")
@@ -123,7 +133,7 @@ def setting(name: str, node: YamlNode) -> Any:
 
 
 def check_ours(name: str, node: YamlNode) -> None:
-    """SpaceError, with the same in our words, if a value is what another program's file says."""
+    """SpaceError, with the same in our words, if a value is a domain in another program's words."""
     if not node.keys.keys() & DOMAIN_KINDS and (ours := domain(node)):
         fix = f"write {flow(ours)}{' under space' if isinstance(ours.value, dict) else ''}"
         raise node.mark.error(f"{name} must be said in words of a search space, but got {shown(node)}: {fix}")
@@ -144,7 +154,10 @@ def _instead_of_list(name: str, node: YamlNode) -> str:
 
 
 def read_fields(node: YamlNode, section: str, example: str, read: Callable[[str, YamlNode], Read]) -> dict[str, Read]:
-    """What is read of each value in a mapping of fields, which this section of a search space holds."""
+    """By field, what `read(field, node)` makes of each value in a mapping that stands in this section.
+
+    SpaceError, all of them as one, if it is no mapping or a key or value breaks a rule; `example` is shown then.
+    """
 
     def one(entry: tuple[str, YamlNode]) -> tuple[str, Read]:
         name, value = entry
@@ -155,12 +168,12 @@ def read_fields(node: YamlNode, section: str, example: str, read: Callable[[str,
 
 
 def settings(node: YamlNode, section: str) -> dict[str, Any]:
-    """The constants in a mapping of fields to values."""
+    """The values in a mapping of fields to constants, as `base` and `cases` have them. Errors as `read_fields`."""
     return read_fields(node, section, "{data: mnist, K: 20}", setting)
 
 
 def condition(node: YamlNode, section: str) -> Condition:
-    """The condition in a mapping of fields to a value or a list of values."""
+    """The condition in a mapping of fields to a value or a list of values. SpaceError as `read_fields`, or if empty."""
     wanted = read_fields(node, section, "{objective: tmc}", _options)
     if not wanted:
         raise node.mark.error(f"{section} must name a field and its value, but got {{}}: write one, or remove it")

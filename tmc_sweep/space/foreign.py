@@ -1,6 +1,8 @@
-"""Words of files for other programs: W&B's sweeps, Katib, Hydra's sweepers, SEML, and Ray's own Tune and RLlib.
+"""Other programs' words in a search space, and ours for the same.
 
-What such a file says is told in our words, so that it is brought over by doing what the errors say.
+Who moves from W&B's sweeps, Katib, Hydra's sweepers, SEML, Ray Tune or RLlib often begins with a file of theirs. Such a
+file is not run as it is; each error says the same in our words, so that doing what the errors say brings it over.
+`section` and `instead` know their top-level keys, `domain` their ways to write a dimension.
 """
 
 import math
@@ -11,7 +13,7 @@ from typing import Any
 from tmc_sweep.space.mistakes import SpaceError
 from tmc_sweep.space.source import YamlNode, tree, unplaced
 
-SECTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {  # by top-level key: our section, and where in it that stands
+SECTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {  # by their top-level key: our section, and the path in theirs
     "parameters": ("space", ()),
     "grid": ("space", ()),
     "fixed": ("base", ()),
@@ -20,19 +22,19 @@ SECTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {  # by top-level key: our
     "metric": ("statistic", ()),
     "early_terminate": ("scheduler", ()),
 }
-NOT_OURS = (  # what is run, where, and by whom
+NOT_OURS = (  # top-level keys that say what is run, where and by whom
     *("program", "command", "project", "entity", "description"),
     *("apiVersion", "kind", "metadata", "defaults", "seml", "slurm"),
 )
 _ALGORITHMS = {"grid": "grid", "random": "random", "bayes": "tpe"}
 _VALUES = ("values", "options", "choices", "list")
-_MOST_LISTED = 20
+_MOST_LISTED = 20  # values that an advice writes out
 _CALL = re.compile(r"(?:tune\.)?(\w+)\((.*)\)", re.DOTALL)
 _OURS = ("grid_search", "uniform", "loguniform", "quniform", "qloguniform", "randint", "lograndint")
 
 
 def section(key: str, node: YamlNode) -> tuple[str, YamlNode] | None:
-    """The section of ours that a top-level key stands for, and what it holds; None if it is nobody's word."""
+    """The section of ours that another program's top-level key stands for, and what it holds; None if there is none."""
     if key in SECTIONS:
         name, path = SECTIONS[key]
         return name, _by_name(node.at(path))
@@ -42,7 +44,7 @@ def section(key: str, node: YamlNode) -> tuple[str, YamlNode] | None:
 
 
 def instead(key: str, node: YamlNode) -> str | None:
-    """What to do about a top-level key of another program; None if it is none."""
+    """What to do about another program's top-level key, as the end of a sentence; None if it is no known one."""
     if key in NOT_OURS:
         return "remove it: a search space says what varies, not what is run and where"
     if key == "method":
@@ -60,7 +62,7 @@ def instead(key: str, node: YamlNode) -> str | None:
 
 
 def domain(node: YamlNode) -> YamlNode | None:
-    """A dimension of another program as ours; None if it is none that we know."""
+    """A dimension in another program's words as a node in ours; None if it is none that we know."""
     found = _of_call(node.value) if isinstance(node.value, str) else _of_words(node.plain())
     return None if found is None else unplaced(found)
 
@@ -137,7 +139,7 @@ def _of_call(text: str) -> Any:
 
 
 def _stepped(arguments: list[Any]) -> Any:
-    """Hydra's range, and SEML's: every value, the end left out."""
+    """Hydra's and SEML's range(start, stop, step) as a grid of its values, `stop` left out."""
     low, high, step = (0, *arguments, 1)[:3] if len(arguments) < 2 else (*arguments, 1)[:3]
     if not all(isinstance(each, int | float) for each in (low, high, step)) or not step > 0:
         return None
@@ -145,7 +147,7 @@ def _stepped(arguments: list[Any]) -> Any:
 
 
 def _spaced(low: float, high: float, count: int, *, log: bool) -> Any:
-    """SEML's grid of so many values, both ends included."""
+    """SEML's grid of `count` values from low to high, both included."""
     shares = [i / max(count - 1, 1) for i in range(min(count, _MOST_LISTED + 1))]
     return _grid([low * (high / low) ** share if log else low + share * (high - low) for share in shares])
 
@@ -156,7 +158,7 @@ def _grid(values: list[Any]) -> Any:
 
 
 def _tagged(inner: Any, *, log: bool, whole: bool) -> Any:
-    """A range of Hydra's, logarithmic or of integers, both ends included."""
+    """Hydra's `tag(log, …)` or `int(…)` around a range, whose ends are both included."""
     if not isinstance(inner, dict) or "grid_search" in inner:
         return inner
     ((name, (low, high, *_)),) = inner.items()
@@ -173,7 +175,7 @@ def _arguments(text: str) -> list[Any] | None:
 
 
 def _number(value: Any) -> Any:
-    """Katib quotes its numbers."""
+    """A number, also where it is quoted, as Katib does; anything else as it is."""
     if isinstance(value, str) and re.fullmatch(r"[-+]?\d+", value):
         return int(value)
     if isinstance(value, str) and re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", value):

@@ -1,4 +1,11 @@
-"""From a YAML file, or its text, to a validated search space."""
+"""From a YAML file, or its text, to a validated search space.
+
+`load` reads a user's file, and imports what it names of one's own. `parse` reads the same YAML without any import: what
+a manifest stores must be readable on a machine that lacks the user's modules. All mistakes of a file are told at once.
+
+The order of the checks matters: first each value alone, then what concerns several, then the number of trials, and only
+then are all cells made, which a hostile file could have billions of.
+"""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -21,8 +28,8 @@ from tmc_sweep.space.source import YamlNode, read, read_tree, shown
 def load(path: Path | str, max_trials: int = 100_000, overrides: Sequence[str] = ()) -> SearchSpace:
     """The search space in a file, with overrides such as `epochs=10` in place of its own values.
 
-    What it names of one's own is imported. SpaceError, at the offending value, if it breaks a rule or has too many
-    trials.
+    What it names of one's own is imported. SpaceError, at each offending value, if it cannot be read, breaks a rule,
+    names what cannot be imported or has more than `max_trials` trials; InputError if an override is malformed.
     """
     space = _parsed(read(path), str(path), max_trials, overrides, imports=True)
     _check_grace(space)
@@ -30,7 +37,7 @@ def load(path: Path | str, max_trials: int = 100_000, overrides: Sequence[str] =
 
 
 def parse(text: str, source_name: str, max_trials: int = 100_000, overrides: Sequence[str] = ()) -> SearchSpace:
-    """The search space in this YAML, as `load` reads it, but without an import; errors name it `source_name`."""
+    """The search space in a YAML text, as `load` reads a file, but without imports; errors call it `source_name`."""
     return _parsed(text, source_name, max_trials, overrides, imports=False)
 
 
@@ -58,7 +65,7 @@ def _parsed(text: str, source_name: str, max_trials: int, overrides: Sequence[st
 
 
 def _space(root: YamlNode, text: str, replaced: tuple[str, ...]) -> SearchSpace:
-    """What the file says, each value validated apart from all others."""
+    """The search space, each of its values validated apart from all others; SpaceError with all mistakes."""
     with Mistakes() as mistakes:
         with mistakes.apart():
             header = _header(root)
@@ -93,9 +100,10 @@ def _space(root: YamlNode, text: str, replaced: tuple[str, ...]) -> SearchSpace:
 
 
 def _written(root: YamlNode, mistakes: Mistakes) -> YamlNode:
-    """The top level without sections left empty, as when all that follows is commented out.
+    """The tree without empty sections: a key is left over when all below it is commented out.
 
-    What another program calls by its own words is one of the mistakes, and is read on as ours.
+    A top-level key of another program is noted among the mistakes, and what it holds is read on as our section, so that
+    the errors in it are told at the same time.
     """
     given = root.mapping("a search space", "{name: grid, base: {data: mnist}}")
     sections, marks = {key: node for key, node in given.items() if node.value is not None}, dict(root.keys)
@@ -136,7 +144,7 @@ def _dimensions(root: YamlNode) -> Mapping[str, Dimension]:
 
 
 def _seeds(node: YamlNode) -> Sequence[int]:
-    """`seeds: 3` means 0, 1 and 2. A range, so that a huge number is sized before it takes memory."""
+    """The seeds; `seeds: 3` means 0, 1 and 2. Those are a range, so that a huge number of them takes no memory."""
     rule = "seeds must be a number of seeds from 1 to 10**9 or a list of distinct seeds"
     if isinstance(node.value, list) and node.value:
         seeds: list[int] = []
@@ -191,7 +199,10 @@ def _check_algorithm(space: SearchSpace) -> None:
 
 
 def _check_comparable(space: SearchSpace, section: str) -> None:
-    """What chooses between cells sees held-out images, and one bound of all of them at one number of samples."""
+    """SpaceError unless a search or scheduler that compares cells can do so fairly.
+
+    It must compare one bound, with one number of samples, of the same held-out images, and never of test images.
+    """
     metric, mark = space.statistic.metric, space.mark(section)
     rule = f"a {section} that chooses must compare cells by one bound of the same held-out images"
     if metric not in VALIDATION_METRICS:
@@ -213,7 +224,7 @@ def _check_comparable(space: SearchSpace, section: str) -> None:
 
 
 def _check_alone(space: SearchSpace) -> None:
-    """One trial at a time leaves nothing to pack, to stop or to choose."""
+    """SpaceError if `resources.alone`, one trial at a time, goes with something that needs several at a time."""
     pack, algorithm = space.resources.pack, space.search.algorithm
     for needed, got, apart in (
         ("resources.pack 1 or auto", f"resources.pack {pack}", pack not in (1, "auto")),
@@ -227,7 +238,7 @@ def _check_alone(space: SearchSpace) -> None:
 
 
 def _check_grace(space: SearchSpace) -> None:
-    """Not of a stored search space: one that stops nothing may have been run before this was a rule."""
+    """SpaceError if the scheduler never stops a cell. Only for users' files: older stored ones may have been run so."""
     scheduler, epochs = space.scheduler, space.cells[0].epochs
     if scheduler and scheduler.grace_epochs >= epochs:
         fix = f"set it to at most {epochs - 1}" if epochs > 1 else "raise epochs"
@@ -250,7 +261,10 @@ def _check_size(space: SearchSpace, max_trials: int, mark: Mark) -> None:
 
 
 def parse_stored(text: str, source_name: str) -> SearchSpace | None:
-    """The search space that a manifest keeps, of any size; None if it keeps none that this version can read."""
+    """The search space in the text that a manifest keeps, of any size.
+
+    None if the text is empty, since the sweep was not run from a file, or breaks a rule of this version.
+    """
     try:
         return parse(text, source_name, sys.maxsize)
     except InputError:

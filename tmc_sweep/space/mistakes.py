@@ -1,4 +1,14 @@
-"""What a search space does wrong, where, and how all of it is told at once."""
+"""Mistakes in a search space: where they are, and how all of them are told at once.
+
+A user should not have to run `validate` once per mistake. So a `with Mistakes() as mistakes` block goes on after an
+error in one of its parts, and raises what it found at its end, as one SpaceError with a line for each:
+
+    with Mistakes() as mistakes:
+        with mistakes.apart():
+            base = settings(node, "base")       # a SpaceError here is noted
+        with mistakes.apart():
+            seeds = ...                         # and this part still runs
+"""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -7,17 +17,17 @@ from typing import NamedTuple, Self, TypeVar
 from tmc_sweep.errors import InputError
 from tmc_sweep.text import visible
 
-MOST_TOLD = 20
+MOST_TOLD = 20  # mistakes; more are not looked for
 
 _Item = TypeVar("_Item")
 _Read = TypeVar("_Read")
 
 
 class SpaceError(InputError):
-    """A search space breaks a rule; the text begins with FILE:LINE:COLUMN, or FILE where it cannot be read at all.
+    """A search space breaks a rule; the text begins with FILE:LINE:COLUMN, or with FILE if it cannot be read at all.
 
-    `missing` is the key that is not there, if it is about one. Of several such errors in one, a line each, `each` has
-    them all, and the rest is the first one's.
+    One error may stand for several mistakes, with a line each: `each` lists them as errors of their own, and `where`,
+    `sentence` and `missing` are those of the first. `missing` is the key that is not there, if a mistake is about one.
     """
 
     def __init__(self, where: object, sentence: str, *more: "SpaceError", missing: str = "") -> None:
@@ -29,12 +39,12 @@ class SpaceError(InputError):
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """One for each."""
+        """The lines of all mistakes, one each."""
         return tuple(map(str, self.each))
 
 
 class Mark(NamedTuple):
-    """A position in a file, counted from 1; line 0 stands for what is in no file, such as a command's option."""
+    """A position in a file, counted from 1; line 0 means that it is no file, but an option such as `--set K=0`."""
 
     file: str
     line: int
@@ -44,14 +54,15 @@ class Mark(NamedTuple):
         return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
     def error(self, sentence: str, missing: str = "") -> SpaceError:
-        """The error that this sentence (rule, got, fix) describes, here."""
+        """A SpaceError at this position, with a sentence of rule, got and fix; to be raised."""
         return SpaceError(self, sentence, missing=missing)
 
 
 class Mistakes:
-    """SpaceErrors of a `with` block, raised at its end as one: by position, of each position the first one found.
+    """The SpaceErrors of a `with` block, raised at its end as one, in the order of their positions.
 
-    What depends on a value that is wrong is best looked at after the block.
+    Of several at one position the first is kept. Code that uses the values read belongs after the block, where all of
+    them are known to be right.
     """
 
     def __init__(self) -> None:
@@ -70,14 +81,14 @@ class Mistakes:
 
     @contextmanager
     def apart(self) -> Iterator[None]:
-        """A part of the block, which goes on after it whatever its SpaceError."""
+        """A part of the block; a SpaceError in it is noted, and the block goes on after it."""
         try:
             yield
         except SpaceError as error:
             self.add(error)
 
     def add(self, error: SpaceError) -> None:
-        """One more, or several; the block ends when there are more than are told."""
+        """Note an error; the block ends at once when more are noted than are told."""
         self._note(error)
         if len(self._found) > MOST_TOLD:
             raise error
@@ -88,7 +99,7 @@ class Mistakes:
 
 
 def each(read: Callable[[_Item], _Read], items: Iterable[_Item]) -> list[_Read]:
-    """What is read of each of the items; the SpaceErrors of all of them as one."""
+    """What `read` makes of each item, in order; the SpaceErrors of all of them are raised as one."""
     found = []
     with Mistakes() as mistakes:
         for item in items:
@@ -98,7 +109,7 @@ def each(read: Callable[[_Item], _Read], items: Iterable[_Item]) -> list[_Read]:
 
 
 def together(errors: Iterable[SpaceError]) -> SpaceError:
-    """These, at least one, as one error: by position, and not all of very many."""
+    """Several errors, at least one, as one error, in the order of their positions; at most MOST_TOLD are told."""
     first, *more = sorted(errors, key=_position)
     told = more[: MOST_TOLD - 1]
     if len(told) < len(more):

@@ -1,7 +1,8 @@
-"""Values from the command line in place of a file's: `epochs=10`, `seeds=1`, `name=trial-run`, `resources.cpu=2`.
+"""Values of `--set` in place of a file's: `epochs=10`, `seeds=1`, `name=trial-run`, `resources.cpu=2`.
 
-A field of a trial becomes a constant of `base`, also where the file searches it or gives it in cases. Exclusions, and
-dimensions under a `when`, that ask for another value of it go.
+The file's tree is changed, and written out again as the text that is stored with the sweep, so that a stored search
+space says what was run. A field of a trial becomes a constant of `base`, even if the file searches it or gives it in
+cases. Exclusions and conditional dimensions that ask for another value of it could never apply any more, and go.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,9 +20,9 @@ _NESTED = tuple(f"{section}.{name}" for section, model in SECTIONS.items() for n
 
 
 def overridden(root: YamlNode, text: str, assignments: Sequence[str]) -> tuple[YamlNode, str, tuple[str, ...]]:
-    """The file's tree and text with these values in them, and a sentence for each that the file searches.
+    """The file's tree and text with the assigned values in them, and a sentence for each search that one replaces.
 
-    SpaceError or InputError where an assignment is not `field=value`, names no field, or has no value.
+    SpaceError or InputError if an assignment is not `field=value`, names no field, or has no value.
     """
     if not assignments:
         return root, text, ()
@@ -49,7 +50,7 @@ def _assignment(text: str) -> tuple[str, YamlNode]:
 
 
 def _moved(node: YamlNode, mark: Mark) -> YamlNode:
-    """The same value, all of it at this mark."""
+    """A node with the same value, of which every part stands at this mark."""
     match node.value:
         case dict(mapping):
             return YamlNode(
@@ -85,7 +86,7 @@ def _with(root: YamlNode, key: str, value: YamlNode) -> YamlNode:
 
 
 def _applicable(root: YamlNode, field: str, value: YamlNode) -> YamlNode:
-    """Without the dimension of this field, and without what never applies where the field has this value."""
+    """The tree without the field's dimension, and without what never applies once the field has this value."""
     if (space := root.get("space")) and isinstance(space.value, dict):
         for name, dimension in space.value.items():
             if name == field or _asks_otherwise(dimension.get("when"), "when", field, value):
@@ -110,7 +111,7 @@ def _section(root: YamlNode, section: str, mark: Mark) -> YamlNode:
 
 
 def _without_cases_of(root: YamlNode, field: str) -> YamlNode:
-    """Cases without the field; of those that are then the same, the first."""
+    """The tree whose cases lack the field; of cases that are then the same, the first is kept."""
     cases = _cases(root)
     if not any(case.get(field) for case in cases):
         return root

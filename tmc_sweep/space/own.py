@@ -1,6 +1,8 @@
-"""What a user's file names of one's own, by import path: imported, checked, and its sizes told.
+"""What a user's file names of one's own by its import path: imported, and checked against the facts of its entry.
 
-Only a file that a user asks to be read comes here. What is stored has the sizes in it, and is read without an import.
+Only `load`, which reads a user's file, comes here. Such a file need not say how many images a data set of one's own
+has; `sizes` asks its entry, and the numbers are written into the stored search space, so that reading that needs no
+import.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,16 +16,17 @@ from tmc_sweep.space.mistakes import Mark, each
 from tmc_sweep.space.search_space import SearchSpace
 from tmc_sweep.space.source import Place, YamlNode
 
-FIELDS: Mapping[str, Registry[Any]] = MappingProxyType(  # of a trial, whose values are names
+FIELDS: Mapping[str, Registry[Any]] = MappingProxyType(  # the fields of a trial whose values are names of entries
     {"data": DATA_SETS, "objective": BOUNDS, "model": MODELS}
 )
 SIZES = ("train_images", "test_images")
 
 
 def sizes(root: YamlNode) -> list[str]:
-    """Overrides that say the sizes of the file's one data set, if it is of one's own, where they are left out.
+    """Overrides such as `train_images=500` for the sizes that the file leaves out, from its data set's entry.
 
-    SpaceError if there is none such to import.
+    None unless the file has one data set, in `base`, and it is of one's own: of several, each cell would have to say
+    its sizes. SpaceError if the data set cannot be imported.
     """
     base, cases = root.get("base"), root.get("cases")
     listed = cases.value if cases and isinstance(cases.value, list) else ()
@@ -36,7 +39,7 @@ def sizes(root: YamlNode) -> list[str]:
 
 
 def found(registry: Registry[Any], name: str, mark: Mark) -> Any:
-    """The entry of this name; SpaceError at this mark if there is none."""
+    """The registry's entry of this name, imported if it is of one's own; SpaceError at the mark if there is none."""
     try:
         return registry.find(name)
     except InputError as error:
@@ -44,7 +47,12 @@ def found(registry: Registry[Any], name: str, mark: Mark) -> Any:
 
 
 def check(space: SearchSpace) -> None:
-    """SpaceError for a name of which there is nothing to import, and for what a cell says that its entries rule out."""
+    """Check all that the space names of one's own.
+
+    SpaceError if something cannot be imported, or a cell has a field that the entry of its bound, model or data set
+    rules out: more images than there are, an estimator that is not right for the bound, a field that the model does
+    not read.
+    """
     each(lambda named: found(*named), _names(space))
     for cell in space.cells:
         for name, sentence in _misfits(cell):
@@ -67,7 +75,7 @@ def _names(space: SearchSpace) -> Iterator[tuple[Registry[Any], str, Mark]]:
 
 
 def _misfits(cell: TrialConfig) -> Iterator[tuple[str, str]]:
-    """Fields, and what is wrong with them, by the facts that entries state."""
+    """The fields of a cell that the facts of its entries rule out, each with the sentence that says so."""
     for name in SIZES:
         given, limit = getattr(cell, name), getattr(DATA_SETS.find(cell.data), name)
         if given > limit:
@@ -87,7 +95,7 @@ def _misfits(cell: TrialConfig) -> Iterator[tuple[str, str]]:
 
 
 def _place(space: SearchSpace, name: str) -> Place:
-    """Where the file first says a field."""
+    """Where the file first sets a field: in base, else in space, else in the first case that has it."""
     for section, held in (("base", space.base), ("space", space.space)):
         if name in held:
             return (section, name)

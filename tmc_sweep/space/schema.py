@@ -1,4 +1,9 @@
-"""A search space's top level, and its sections other than the space itself."""
+"""The sections of a search space other than those that hold fields of a trial, as pydantic models.
+
+`Header` is the file's top level: it reads `statistic`, `search`, `scheduler` and `resources` whole, and leaves `base`,
+`space`, `cases`, `exclude` and `seeds` to `load`, which reads them one value at a time. docs/search-space.md explains
+each section to users.
+"""
 
 from typing import Annotated, Any, Literal
 
@@ -21,15 +26,19 @@ def _such_as(example: str) -> JsonDict:
 
 
 class Statistic(_Section):
-    """What is reported for a cell: the metric's mean over the last epochs, and which way is better."""
+    """What is reported for a cell: the metric's mean over its last epochs, and which way is better."""
 
     metric: Annotated[str, OneOf(METRICS)] = "test_objective"
-    last: int = Field(50, ge=1, le=MAX_EPOCHS)
+    last: int = Field(50, ge=1, le=MAX_EPOCHS)  # epochs
     mode: Literal["max", "min"] = "max"
 
 
 class Search(_Section):
-    """How cells are chosen: every point of the grid, the grid crossed with random draws, or one by one from results."""
+    """How cells are chosen.
+
+    `grid`: every point of the grid. `random`: the grid crossed with `num_samples` random draws. Any other algorithm is
+    adaptive: it chooses `num_samples` cells one after another, from what came of those before.
+    """
 
     algorithm: Annotated[str, SAMPLERS.known] = "grid"
     num_samples: int | None = Field(None, ge=1, le=10**9)
@@ -37,22 +46,22 @@ class Search(_Section):
 
     @property
     def adaptive(self) -> bool:
-        """Whether cells are chosen one after another, as each sampler of one's own does."""
+        """Whether cells are chosen one after another, as a sampler of Optuna or of one's own does."""
         return is_own(self.algorithm) or SAMPLERS[self.algorithm] != ""
 
     @property
     def n_draws(self) -> int:
-        """How often the grid is gone through."""
+        """How many draws there are: how often the grid is gone through, or how many cells a search chooses."""
         return self.num_samples or 1
 
 
 class Scheduler(_Section):
-    """Which cells are stopped early: by which rule, and what all rules are asked with."""
+    """Which cells are stopped early: the stopping rule, and the options that every rule is given."""
 
     algorithm: Annotated[str, STOPPING_RULES.known] = "asha"
-    last: int = Field(5, ge=1, le=MAX_EPOCHS)
-    grace_epochs: int = Field(10, ge=1, le=MAX_EPOCHS)
-    reduction: int = Field(2, ge=2)
+    last: int = Field(5, ge=1, le=MAX_EPOCHS)  # epochs whose mean is a cell's value
+    grace_epochs: int = Field(10, ge=1, le=MAX_EPOCHS)  # no cell is stopped before
+    reduction: int = Field(2, ge=2)  # of ASHA: one of so many cells goes on
 
 
 _MOST_GPUS = 1_000_000
@@ -78,9 +87,9 @@ def _members(value: object) -> object:
 
 
 class Resources(_Section):
-    """What one pack of trials gets; `auto` is decided on the machine."""
+    """What the process that trains a pack gets, and how it trains; `auto` is decided on the machine by measuring."""
 
-    cpu: float = Field(1.0, gt=0, json_schema_extra={"of": "cores"})
+    cpu: float = Field(1.0, gt=0, json_schema_extra={"of": "cores"})  # also its torch threads
     gpu: Annotated[Literal["auto"] | int | float, PlainValidator(_gpus)] = "auto"  # below 1: a share of one GPU
     pack: Annotated[Literal["auto"] | int, PlainValidator(_members)] = "auto"  # trials trained together
     alone: bool = False  # one trial at a time, each a fresh process
@@ -91,7 +100,7 @@ class Resources(_Section):
 
 
 class Header(_Section):
-    """The file's top level; the sections that hold fields of a trial are read one value at a time."""
+    """The file's top level. Sections that hold fields of a trial are `Any` here, and read by `load`."""
 
     version: int = Field(1, ge=1, le=1)
     name: str = Field(json_schema_extra={"rule": NAME_RULE, "hint": "quoted where it reads as a number or true"})

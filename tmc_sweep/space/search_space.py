@@ -1,7 +1,9 @@
 """A search space, and how base, cases, dimensions, conditions and exclusions multiply out to its trials.
 
-A *point* picks a draw, a case and one value of every dimension. Where a dimension's `when` does not hold, its field
-keeps the base's value or its default; of the points that differ only in what is not used, the first makes the cell.
+A *point* picks a draw, a case and one value of every dimension. Points are made in the order in which the file says
+them: draw by draw, case by case, the first dimension slowest. Where a dimension's `when` does not hold, its field keeps
+the value of `base` or its default, and points that differ only in such a field would be the same cell: the first of
+them makes it.
 """
 
 import math
@@ -23,12 +25,12 @@ from tmc_sweep.space.mistakes import Mark, each
 from tmc_sweep.space.schema import Resources, Scheduler, Search, Statistic
 from tmc_sweep.space.source import Place, YamlNode
 
-Pick = Callable[[str, Domain], Any]  # one value of the domain, for a field or for CASE
-CASE = "case"
+Pick = Callable[[str, Domain], Any]  # picks one value of a domain, for a field or for CASE
+CASE = "case"  # what a search that picks calls the number of the case, which is no field
 
 
 class Point(NamedTuple):
-    """One draw, the number of a case and a value of every dimension, and the cell that they make."""
+    """The numbers of a draw and a case, and the fields of the cell that they and a value of every dimension make."""
 
     draw: int
     case: int
@@ -37,7 +39,11 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """One validated file, by value; where in it a value stands is beside that, in `positions`."""
+    """One validated search space.
+
+    Two are equal if they say the same: `text` and `positions`, which tell where in the file a value stands, do not
+    count. What of the file is needed after reading is here; no other code reads the YAML.
+    """
 
     name: str
     base: Settings = field(hash=False)
@@ -50,31 +56,31 @@ class SearchSpace:
     scheduler: Scheduler | None
     resources: Resources
     version: int
-    text: str = field(compare=False)  # the YAML: as given, or with the overrides in it
-    replaced: tuple[str, ...] = field(compare=False)  # a sentence for each override of what the file searches
+    text: str = field(compare=False)  # the YAML as given, or written anew with the overrides in it
+    replaced: tuple[str, ...] = field(compare=False)  # a sentence for each search that an override replaced
     positions: YamlNode = field(compare=False, repr=False)
 
     def mark(self, *path: int | str) -> Mark:
-        """Where in the file the value at this path stands, or the last one on it that the file has."""
+        """Where in the file the value at a path such as ("space", "K") stands, or the last one on it that is there."""
         return self.positions.at(path).mark
 
     @property
     def adaptive(self) -> bool:
-        """Whether cells are chosen one after another, from what those before them came to."""
+        """Whether cells are chosen one after another, from what came of those before them."""
         return self.search.adaptive
 
     @property
     def chooses(self) -> bool:
-        """Whether what cells come to decides which are trained, or for how long."""
+        """Whether results decide which cells are trained, or for how long: an adaptive search, or a scheduler."""
         return self.adaptive or self.scheduler is not None
 
     @property
     def n_cells(self) -> int:
-        """How many cells there are, or are to be once a search has chosen them."""
+        """How many cells there are, or will be once an adaptive search has chosen all of them."""
         return self.search.n_draws if self.adaptive else len(self.cells)
 
     def size(self) -> int:
-        """At most how many trials there are; nothing is multiplied out."""
+        """How many trials there are at most: a product of numbers, for which no trial is made."""
         if self.adaptive:
             return self.search.n_draws * len(self.seeds)
         grid = math.prod(dimension.n_values for dimension in self.space.values())
@@ -83,7 +89,7 @@ class SearchSpace:
     def trials(self) -> list[TrialConfig]:
         """Every trial: draw by draw, case by case, the first dimension slowest, the seeds fastest.
 
-        None of an adaptive search, whose trials are not known beforehand.
+        Empty for an adaptive search, whose cells are not known beforehand. Errors as `cells`.
         """
         return [] if self.adaptive else [trial for cell in self.cells for trial in self.trials_of(cell)]
 
@@ -92,9 +98,9 @@ class SearchSpace:
         return [cell.model_copy(update={"seed": seed}) for seed in self.seeds]
 
     def cell(self, pick: Pick) -> TrialConfig | None:
-        """The cell of these picks, which are asked for one after another; None if it is excluded.
+        """The cell whose case and values `pick` picks, asked for one after another; None if it is excluded.
 
-        SpaceError if it cannot be trained.
+        A dimension whose `when` does not hold is not asked for. SpaceError if the values do not go together.
         """
         case = pick(CASE, Choice(tuple(range(len(self.cases))))) if len(self.cases) > 1 else 0
         cell, _ = self._filled(case, lambda name: pick(name, self.space[name].domain))
@@ -102,12 +108,13 @@ class SearchSpace:
 
     @cached_property
     def cells(self) -> tuple[TrialConfig, ...]:
-        """The distinct cells, with seed 0; SpaceError where one cannot be trained or a part of the file has no use.
+        """The distinct cells, as configurations with seed 0, in order.
 
-        Of an adaptive search those that a random one would meet, as examples.
+        For an adaptive search they are examples: those that a random search would meet. SpaceError if the values of a
+        cell do not go together, two cases make the same cell, a condition matches no cell, or none is left.
         """
         points = list(self._points())
-        if self.search.algorithm == "grid":  # which cells a random search meets is chance
+        if self.search.algorithm == "grid":  # a random search may by chance meet no cell in which a condition holds
             self._check_conditions(points)
         first: dict[TrialConfig, Point] = {}
 
@@ -128,7 +135,7 @@ class SearchSpace:
 
     @cached_property
     def _order(self) -> list[Dimension]:
-        """The dimensions, each after those that its `when` looks at; SpaceError where that goes round in a circle."""
+        """The dimensions, each after those that its `when` names; SpaceError if that goes round in a circle."""
         looks_at = {name: _looks_at(dimension) & self.space.keys() for name, dimension in self.space.items()}
         try:
             return [self.space[name] for name in TopologicalSorter(looks_at).static_order()]
@@ -147,9 +154,9 @@ class SearchSpace:
                     yield Point(draw, case, cell)
 
     def _filled(self, case: int, value: Callable[[str], Any]) -> tuple[dict[str, Any], list[str]]:
-        """The cell of base, this case and a value of each dimension that applies, and the fields of those that do not.
+        """The cell of base, this case and a value of each dimension that applies, and the fields of the others.
 
-        A value is asked for when its turn comes.
+        `value(field)` is called for one dimension after another, and only for those that apply.
         """
         cell, unused = {**self.base, **self.cases[case]}, []
         for dimension in self._order:
@@ -187,7 +194,7 @@ class SearchSpace:
         return config
 
     def _path_of(self, name: str, case: int, cell: Settings) -> Place:
-        """Where in the file the cell's value of this field comes from."""
+        """Where in the file a cell's value of this field stands; () if it is a default."""
         dimension = self.space.get(name)
         if dimension and dimension.applies(cell):
             return dimension.path_of(cell[name])

@@ -1,9 +1,11 @@
-"""A YAML file as a tree that knows where every key and value stands.
+"""A YAML file as a tree of nodes that know where they stand, and such a tree as YAML again.
+
+`read` gives a file's text, `tree` its nodes, and `document` and `flow` write nodes as YAML.
 
 Scalars follow YAML 1.2's core schema, so `1e-3` is a number and `yes` is not a truth value. What reads differently
 under YAML 1.1 (`no`, `010`, `12:30`) is refused, as is all that a search space has no use for: anchors, aliases, merge
-keys, tags, directives and further documents. ruamel.yaml's events are read one at a time, so that no hostile text is
-ever loaded whole.
+keys, tags, directives and further documents. ruamel.yaml parses the text into events, which are read one at a time
+under limits of number, length and depth: a text that would unfold to gigabytes is refused before it does.
 """
 
 import json
@@ -61,14 +63,17 @@ Place = tuple[int | str, ...]  # a path of keys and indices
 
 @dataclass(frozen=True)
 class YamlNode:
-    """A value and where it stands; `keys` are the positions of a mapping's keys."""
+    """A value of a YAML tree, and where it stands in the file.
+
+    `value` is a scalar, a list of nodes, or a mapping of words to nodes; `keys` has the positions of a mapping's keys.
+    """
 
     mark: Mark
     value: "Scalar | list[YamlNode] | dict[str, YamlNode]"
     keys: dict[str, Mark] = field(default_factory=dict)
 
     def plain(self) -> object:
-        """The value without positions."""
+        """The value as plain Python: dictionaries, lists and scalars."""
         match self.value:
             case dict():
                 return {key: node.plain() for key, node in self.value.items()}
@@ -78,7 +83,7 @@ class YamlNode:
                 return scalar
 
     def at(self, path: Place) -> "YamlNode":
-        """The node at the end of a path of keys and indices, or the last one on it."""
+        """The node at the end of a path of keys and indices, or the last node on the path that is there."""
         match self.value, path:
             case dict(mapping), (str(key), *rest) if key in mapping:
                 return mapping[key].at(tuple(rest))
@@ -88,24 +93,24 @@ class YamlNode:
                 return self
 
     def get(self, key: str) -> "YamlNode | None":
-        """The mapping's value of this key, if it has one."""
+        """The node at this key; None if there is none, or this is no mapping."""
         return self.value.get(key) if isinstance(self.value, dict) else None
 
     def mapping(self, what: str, example: str) -> "dict[str, YamlNode]":
-        """The value as a mapping; SpaceError if it is something else."""
+        """The value as a mapping; SpaceError, in which `what` must be such as `example`, if it is something else."""
         if not isinstance(self.value, dict):
             raise self.mark.error(f"{what} must be a mapping such as {example}, but got {shown(self)}: write it so")
         return self.value
 
     def sequence(self, what: str, example: str) -> "list[YamlNode]":
-        """The value as a list; SpaceError if it is something else."""
+        """The value as a list; SpaceError, in which `what` must be such as `example`, if it is something else."""
         if not isinstance(self.value, list):
             raise self.mark.error(f"{what} must be a list such as {example}, but got {shown(self)}: write it so")
         return self.value
 
 
 def unplaced(value: object) -> YamlNode:
-    """A plain value as a node that is in no file."""
+    """A plain value as a tree of nodes that are in no file; TypeError if YAML has no such value."""
     mark = Mark("", 0, 0)
     match value:
         case Mapping():
@@ -118,12 +123,12 @@ def unplaced(value: object) -> YamlNode:
 
 
 def shown(node: YamlNode) -> str:
-    """The value on one short line for a message: much as YAML would have it, texts in quotes."""
+    """The node's value on one short line for a message: much as YAML would have it, texts in quotes."""
     return shortened(_line(node, str, quoted))
 
 
 def document(root: YamlNode) -> str:
-    """A file that reads as this tree: a line for every value of the first two levels, what they nest in flow style."""
+    """YAML that reads as this tree: a line for each value of the first two levels, deeper ones on their line."""
     lines: list[str] = []
     for key, node in root.mapping("a search space", "{name: grid}").items():
         match node.value:
@@ -137,7 +142,7 @@ def document(root: YamlNode) -> str:
 
 
 def flow(node: YamlNode) -> str:
-    """The value on one line of YAML that reads as this very value."""
+    """The node's value on one line of YAML (flow style), which reads as this very value."""
     return _line(node, _text, _text)
 
 
@@ -161,7 +166,7 @@ def _text(value: Scalar) -> str:
 
 
 def read(path: Path | str) -> str:
-    """The text of a UTF-8 file of at most 256 KB; SpaceError if it is not one."""
+    """The text of a UTF-8 file; SpaceError if it cannot be read, has more than 256 KB, or is not UTF-8."""
     try:
         content = input_file.read(Path(path), MAX_BYTES)
     except input_file.TooLargeError:
@@ -179,13 +184,13 @@ def read(path: Path | str) -> str:
 
 
 def tree(text: str, file: str) -> YamlNode:
-    """The one document in this text; SpaceError, naming `file`, if there is none or it breaks a rule."""
+    """The tree of the one document in a YAML text; SpaceError, with all mistakes in `file`, if it breaks a rule."""
     with Mistakes() as mistakes:
         return read_tree(text, file, mistakes)
 
 
 def read_tree(text: str, file: str, mistakes: Mistakes) -> YamlNode:
-    """As `tree`; a single value or key that breaks a rule is one of the mistakes, and is read on as text."""
+    """As `tree`, but a value or key that breaks a rule is noted among the mistakes, and read as text."""
     text = text.removeprefix("\ufeff")
     _check_text(text, file)
     events = _events(text, file)
@@ -240,7 +245,7 @@ def _events(text: str, file: str) -> Iterator[Event]:
 
 
 class _Reader:
-    """Events to nodes."""
+    """Makes nodes of parsing events, and counts them."""
 
     def __init__(self, events: Iterator[Event], file: str, mistakes: Mistakes) -> None:
         self.events = events

@@ -1,4 +1,4 @@
-"""A search space's text for one cell: the same trials under a name of their own, for a file that can be run."""
+"""A search space for one cell, written as YAML: `tmc-sweep best -o FILE` makes a file to run of a sweep's best cell."""
 
 from collections.abc import Sequence
 
@@ -12,9 +12,9 @@ _ALWAYS = (*NAMING, "epochs")
 def one_cell(
     name: str, cell: TrialConfig, seeds: Sequence[int], statistic: Statistic, resources: Resources, head: str
 ) -> str:
-    """YAML whose trials are this cell's with these seeds; `head` is its comment.
+    """YAML whose trials are this cell with these seeds, under the name `name`; `head` is the comment at its top.
 
-    Fields at their default are left out, less those that a reader looks for first.
+    Fields at their default are left out, except those that a reader looks for first: data, objective, architecture, …
     """
     counted = list(seeds) == list(range(len(seeds)))
     sections = {
@@ -29,14 +29,14 @@ def one_cell(
 
 
 def _fields(cell: TrialConfig) -> dict[str, object]:
-    """What a file must say of the cell: the rest follows as it does from a file that leaves it out."""
+    """The fields that a file must set to give this cell; those at a default or following from another are left out."""
     usual = TrialConfig.parse({name: getattr(cell, name) for name in _ALWAYS})
     said = [name for name in TrialConfig.model_fields if name in _ALWAYS or getattr(cell, name) != getattr(usual, name)]
     return {name: getattr(cell, name) for name in said if name != "seed"} | {"architecture": _widths(cell.architecture)}
 
 
 def _widths(architecture: Architecture) -> object:
-    """The preset's name, or the widths that do not follow from the latents'."""
+    """The architecture as a file would say it: a preset's name, or the widths that do not follow from the latents."""
     if architecture.name in PRESETS:
         return architecture.name
     small = Architecture(latents=architecture.latents)
