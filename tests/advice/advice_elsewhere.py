@@ -50,6 +50,8 @@ OBEYED = {
     "test_a_damaged_copy_is_repaired_as_far_as_it_can_be_and_pulled_again",
     "if that lasts, mend the sweep": "cluster/test_ssh.py::"
     "test_the_tables_of_a_sweep_whose_private_files_were_removed_come_once_it_is_mended",
+    "images/formats.py:{} must hold scikit-learn's digits": _IMAGES
+    + "test_other_digits_than_scikit_learns_are_refused_until_it_is_there_again",
     "must be under {} or downloadable": _IMAGES + "test_files_of_the_right_kind_load",
     "ELBO and IWAE need one K": "objectives/test_bounds.py::test_elbo_and_iwae_refuse_unequal_numbers_of_samples",
     "must hold parts of the table only": "store/test_epochs.py::test_a_missing_part_and_a_stray_file_are_refused",

@@ -1,6 +1,7 @@
 """Whole data sets: what loads, and the sentence of what is not what its name says."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from idx import idx, placed
 
 from tmc_sweep.errors import InputError
-from tmc_sweep.images import data_root, is_here, load
+from tmc_sweep.images import data_root, formats, is_here, load
 
 IMAGES, LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
 
@@ -22,13 +23,42 @@ def test_digits_are_stratified_and_use_the_whole_range():
     assert digits.checksum.startswith("0c699ee1b3bc1bc5")
 
 
-def test_digits_whose_checksum_differs_are_refused(monkeypatch: pytest.MonkeyPatch):
-    from sklearn import datasets
+def test_digits_are_scikit_learns_as_it_splits_them():
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
 
-    pixels, labels = datasets.load_digits(return_X_y=True)
-    monkeypatch.setattr(datasets, "load_digits", lambda **_: (pixels[::-1], labels[::-1]))
-    with pytest.raises(InputError, match=r"^scikit-learn's digits data set must have the checksum 0c699ee1b3bc1bc5…"):
-        load("digits")
+    pixels, labels = load_digits(return_X_y=True)
+    train, test, train_labels, test_labels = train_test_split(
+        np.rint(pixels * (255 / 16)), labels, test_size=360, random_state=0, stratify=labels
+    )
+    digits = load("digits")
+    for ours, theirs in zip(
+        (digits.train, digits.train_labels, digits.test, digits.test_labels),
+        (train, train_labels, test, test_labels),
+        strict=True,
+    ):
+        assert np.array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (lambda rows: rows[::-1], r"^scikit-learn's digits data set must have the checksum 0c699ee1b3bc1bc5…, but"),
+        (lambda rows: rows[1:], r"digits.csv.gz must hold scikit-learn's digits, but does not: install scikit-learn"),
+        (lambda rows: ["no digits"], "must hold scikit-learn's digits, but does not: install scikit-learn anew$"),
+    ],
+)
+def test_other_digits_than_scikit_learns_are_refused_until_it_is_there_again(
+    content: Callable[[list[str]], list[str]], message: str, monkeypatch: pytest.MonkeyPatch
+):
+    with monkeypatch.context() as patch:
+        read = formats.inflated
+        patch.setattr(
+            formats, "inflated", lambda *given: "\n".join(content(read(*given).decode().splitlines())).encode()
+        )
+        with pytest.raises(InputError, match=message):
+            load("digits")
+    assert len(load("digits").train) == 1437
 
 
 def test_the_folder_is_the_environments_or_the_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
