@@ -13,7 +13,8 @@ from typing import Annotated, Literal, TypedDict
 from benchmarks import command
 from benchmarks.workload import BATCHES, configuration, random_images, training
 from tmc_sweep.config import TrialConfig
-from tmc_sweep.training import Engine, Pack
+from tmc_sweep.costs import Engine
+from tmc_sweep.training import Pack
 
 ENGINES: tuple[Engine, Engine] = ("eager", "compiled")
 

@@ -5,9 +5,10 @@ from torch import Tensor
 
 from benchmarks.measure import cpu_ms
 from tmc_sweep.config import TrialConfig
+from tmc_sweep.costs import Engine
 from tmc_sweep.data import Split
 from tmc_sweep.models import HierarchicalVAE
-from tmc_sweep.training import Engine, Pack, TrialState
+from tmc_sweep.training import Pack, TrialState
 
 BATCH = 128
 BATCHES = 4  # of a timed run

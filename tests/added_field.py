@@ -5,18 +5,18 @@ import sys
 from pathlib import Path
 
 from tmc_sweep.config import TrialConfig
+from tmc_sweep.costs import shape
 from tmc_sweep.errors import InputError
 from tmc_sweep.integrity.verify import verify
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import EPOCH_COLUMNS
+from tmc_sweep.shapes import pack_key
 from tmc_sweep.space.load import parse
 from tmc_sweep.statistics.paired import paired_differences
 from tmc_sweep.statistics.summary import summarize
 from tmc_sweep.store.docs import columns_markdown
 from tmc_sweep.store.read import read_epochs
 from tmc_sweep.sweep.runner import run
-from tmc_sweep.training.pack import pack_key
-from tmc_sweep.training.probe import shape
 
 YAML = """
 name: added

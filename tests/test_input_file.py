@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 from command import command
 
-from tmc_sweep import input_file
+from tmc_sweep import costs, input_file
 from tmc_sweep.cluster.cluster_file import documents
 from tmc_sweep.cluster.doctor import _token
 from tmc_sweep.errors import InputError
 from tmc_sweep.space import load
-from tmc_sweep.training import probe
 
 
 def huge(path: Path) -> None:
@@ -52,8 +51,8 @@ def test_a_token(it: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_cost_on_file(it: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(probe, "_file", lambda *_: it)
-    assert probe.remembered(None, 1) is None
+    monkeypatch.setattr(costs, "_file", lambda *_: it)
+    assert costs.remembered(None, 1, None) is None
 
 
 def test_a_link_to_a_regular_file_will_do(tmp_path: Path):

@@ -11,7 +11,7 @@ from typer.main import get_command
 from tmc_sweep.cli.app import app
 from tmc_sweep.config import PRESETS, TrialConfig
 from tmc_sweep.explain import rule_of
-from tmc_sweep.models import count_parameters
+from tmc_sweep.shapes import count_parameters
 from tmc_sweep.space import load, parse
 
 ROOT = Path(__file__).parents[1]

@@ -11,6 +11,7 @@ from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import Images
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import OUTCOME_COLUMNS
+from tmc_sweep.shapes import pack_key
 from tmc_sweep.store.lock import sweep_lock
 from tmc_sweep.store.manifest import open_manifest
 from tmc_sweep.store.messages import Message, Reply
@@ -19,7 +20,7 @@ from tmc_sweep.store.trials import missing
 from tmc_sweep.sweep.inline import DirectChannel
 from tmc_sweep.sweep.pack_run import PackRun
 from tmc_sweep.sweep.packing import packs
-from tmc_sweep.training import pack_key, train
+from tmc_sweep.training import train
 
 NEVER = 1e9  # seconds between checkpoints
 SMALL = {

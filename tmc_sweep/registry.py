@@ -149,13 +149,16 @@ class Model:
 
     `fields` names the fields that it reads of those that only some families know (`config.OF_MODELS`); None means all.
     A search space must leave the others out. `packed`: the class handles the members of a pack at once, with a leading
-    dimension; a class without that is written for one model and called for one member after another.
+    dimension; a class without that is written for one model and called for one member after another. `shapes` is
+    a function of a configuration: shapes of one member's parameters by name, without torch (tmc_sweep/shapes.py);
+    without it the model is made and asked.
     """
 
     title: str  # in words
     family: Code
     fields: tuple[str, ...] | None = ("architecture",)
     packed: bool = False
+    shapes: Code | None = None
 
 
 @dataclass(frozen=True)
@@ -208,7 +211,11 @@ MODELS = Registry(
     "a Model, or a class of torch's modules",
     {
         "vae": Model(
-            "hierarchical variational autoencoder", "tmc_sweep.models.vae:HierarchicalVAE", fields=None, packed=True
+            "hierarchical variational autoencoder",
+            "tmc_sweep.models.vae:HierarchicalVAE",
+            fields=None,
+            packed=True,
+            shapes="tmc_sweep.shapes:of_vae",
         )
     },
     lambda name, found: found if isinstance(found, Model) else Model(name, found) if callable(found) else None,

@@ -11,13 +11,14 @@ from ruamel.yaml import YAML
 
 from benchmarks.curves import curve, named
 from tmc_sweep.config import TrialConfig
+from tmc_sweep.costs import Cost
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.space import load
 from tmc_sweep.statistics.pace import recorded_paces
 from tmc_sweep.store.epochs import EpochTable
 from tmc_sweep.store.manifest import open_manifest
 from tmc_sweep.store.trials import TrialTable
-from tmc_sweep.training import Cost, probe
+from tmc_sweep.training import probe
 
 CLUSTER = """cluster_name: mine
 provider: {type: aws, region: us-west-2}
@@ -64,7 +65,7 @@ def head(cluster: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     read: list[str] = []
     here = {"NodeID": "head", "Alive": True, "Resources": {"CPU": 0.0, "node:__internal_head__": 1.0}}
     monkeypatch.setattr("tmc_sweep.cluster.fleet.cluster_address", lambda: Context.gcs_address)
-    monkeypatch.setattr("tmc_sweep.cluster.fleet.joined", nullcontext)
+    monkeypatch.setattr("tmc_sweep.sweep.session.joined", nullcontext)
     monkeypatch.setattr("ray.nodes", lambda: [here])
     monkeypatch.setattr("ray.get_runtime_context", Context)
     monkeypatch.setattr("tmc_sweep.sweep.autoscaler._described_in_files", described)
@@ -83,7 +84,7 @@ def measured(config: TrialConfig, members: int, *_: object) -> Cost:
 
 
 def test_plan_counts_parameters_without_reading_the_data(file, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("tmc_sweep.data.load", lambda *_: pytest.fail("the data was read"))
+    monkeypatch.setattr("tmc_sweep.images.load", lambda *_: pytest.fail("the data was read"))
     path = tmp_path / "mnist.yaml"
     path.write_text(
         "{name: mnist, base: {data: mnist}, space: {architecture: {grid_search: [small, large]}}, seeds: 3}"

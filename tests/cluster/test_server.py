@@ -115,7 +115,7 @@ def test_a_cluster_takes_jobs_once_its_head_has_a_dashboard(monkeypatch: pytest.
 
     service = Control()
     monkeypatch.setattr(ControlService, "check_joinable", lambda _: None)
-    monkeypatch.setattr("tmc_sweep.sweep.address.get_node_ip_address", lambda: "127.0.0.1")
+    monkeypatch.setattr("ray.util.get_node_ip_address", lambda: "127.0.0.1")
     with control_service(service) as address:
         assert "runs none: start its head with `ray start --head --include-dashboard=true`" in refusal(
             address, monkeypatch, "RAY_ADDRESS"

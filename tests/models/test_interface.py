@@ -13,7 +13,7 @@ from tmc_sweep.config import TrialConfig
 from tmc_sweep.errors import InputError
 from tmc_sweep.models import HierarchicalVAE, Model, Parameters, build, initial, outline
 from tmc_sweep.objectives import elbo, iwae, tmc
-from tmc_sweep.training import pack_key
+from tmc_sweep.shapes import pack_key
 
 FAMILIES = {"vae": ("", [8, 4]), "Plain": (PLAIN, [8])}
 BOUNDS = {"elbo": elbo, "iwae": iwae, "tmc": tmc}

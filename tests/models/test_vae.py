@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from tmc_sweep.config import TrialConfig
-from tmc_sweep.models import HierarchicalVAE, count_parameters
+from tmc_sweep.models import HierarchicalVAE
+from tmc_sweep.shapes import count_parameters
 
 SHAPES = {
     "nonfactorised": {},

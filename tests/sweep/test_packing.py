@@ -7,10 +7,11 @@ import pytest
 from twin import small
 
 from tmc_sweep.config import TrialConfig
+from tmc_sweep.costs import Cost, Engine
 from tmc_sweep.errors import CannotRunError
+from tmc_sweep.shapes import pack_key
 from tmc_sweep.space.schema import Resources
 from tmc_sweep.sweep.packing import Packer, PackPlan, packs
-from tmc_sweep.training import Cost, Engine, pack_key
 
 TWO_CORES = [{"CPU": 2.0}]
 ONE_GPU = [{"CPU": 16.0, "GPU": 1.0}]

@@ -18,7 +18,7 @@ from ray.exceptions import ActorDiedError, AuthenticationError
 
 from tmc_sweep.errors import CannotRunError
 from tmc_sweep.space.schema import Resources
-from tmc_sweep.sweep import address, session
+from tmc_sweep.sweep import session
 from tmc_sweep.sweep.address import running_here
 from tmc_sweep.sweep.control_service import ControlService
 from tmc_sweep.sweep.session import ray_session
@@ -36,7 +36,7 @@ def nothing_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setattr(address, "get_node_ip_address", lambda: "127.0.0.1")
+    monkeypatch.setattr("ray.util.get_node_ip_address", lambda: "127.0.0.1")
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield f"127.0.0.1:{server.getsockname()[1]}"
 
@@ -73,7 +73,7 @@ def test_an_address_that_nobody_answers_at_is_refused(nothing_started, monkeypat
 def test_a_cluster_that_answers_only_where_ray_will_not_look_is_refused_too(
     nothing_started, listening: str, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(address, "get_node_ip_address", lambda: "127.0.0.2")  # Ray replaces 127.0.0.1 by this
+    monkeypatch.setattr("ray.util.get_node_ip_address", lambda: "127.0.0.2")  # Ray replaces 127.0.0.1 by this
     monkeypatch.setenv("RAY_ADDRESS", listening)
     with pytest.raises(CannotRunError, match=r"must answer at 127\.0\.0\.2:"):
         ray_session(Resources()).__enter__()
@@ -141,7 +141,7 @@ def test_a_head_that_will_not_have_us_is_reported_in_one_sentence(
 
     monkeypatch.setattr(ray, "init", refuse)
     monkeypatch.setattr("tmc_sweep.sweep.control_service._JOIN_SECONDS", 0.5 if answer is silent else 60.0)
-    monkeypatch.setattr(address, "get_node_ip_address", lambda: "127.0.0.1")
+    monkeypatch.setattr("ray.util.get_node_ip_address", lambda: "127.0.0.1")
     with head(answer) as here:
         monkeypatch.setenv("RAY_ADDRESS", here)
         with pytest.raises(CannotRunError) as error:

@@ -12,7 +12,8 @@ from runs import MULTIPLES_OF_4, SHAPES, as_table, assert_same_state, configured
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import Images, Split
-from tmc_sweep.training import Pack, TrialState, pack_key
+from tmc_sweep.shapes import pack_key
+from tmc_sweep.training import Pack, TrialState
 from tmc_sweep.training.randomness import Purpose, binarized, generator
 
 

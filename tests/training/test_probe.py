@@ -6,8 +6,9 @@ import pytest
 import torch
 from runs import configured
 
+from tmc_sweep.costs import Cost, Engine, shape
 from tmc_sweep.training import probe
-from tmc_sweep.training.probe import Cost, cost, shape
+from tmc_sweep.training.probe import cost
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +36,7 @@ def test_a_step_takes_time_all_of_it_computing_on_a_cpu():
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("engine", ["eager", "compiled"])
-def test_on_a_gpu_it_also_takes_memory_and_computes_part_of_the_time(engine: probe.Engine):
+def test_on_a_gpu_it_also_takes_memory_and_computes_part_of_the_time(engine: Engine):
     measured = cost(configured(), 2, "cuda", engine)
     assert 0 < measured.busy_seconds <= measured.step_seconds < 10
     assert 2**20 < measured.memory_bytes < measured.device_bytes

@@ -204,7 +204,7 @@ def plan(
 @app.command()
 def validate(file: File, assignments: Set = None, max_trials: MaxTrials = MAX_TRIALS) -> None:
     """Check a search space and the data sets it names. Trains nothing."""
-    from tmc_sweep.data import load as load_data
+    from tmc_sweep.images import load as load_data
     from tmc_sweep.text import counted
 
     space = load_space(file, max_trials, assignments)

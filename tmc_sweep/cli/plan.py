@@ -8,11 +8,11 @@ from typing import Any
 from tmc_sweep.cluster.fleet import Fleet
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.errors import InputError
-from tmc_sweep.models import count_parameters
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
 from tmc_sweep.search.cells import known_trials
 from tmc_sweep.search.early_stopping import in_turn
+from tmc_sweep.shapes import count_parameters
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.statistics.pace import Estimate, Paces, estimate, recorded_paces
 from tmc_sweep.store.manifest import read_manifest

@@ -15,9 +15,9 @@ from tmc_sweep.data import data_root, is_here, load
 from tmc_sweep.errors import CannotRunError, InputError
 from tmc_sweep.registry import DATA_SETS
 from tmc_sweep.sweep import TOKEN
-from tmc_sweep.sweep.address import as_ray_reads
+from tmc_sweep.sweep.address import as_ray_reads, cluster_address
 from tmc_sweep.sweep.control_service import ControlService
-from tmc_sweep.sweep.session import OBJECT_STORE_BYTES, cluster_address, joined
+from tmc_sweep.sweep.session import OBJECT_STORE_BYTES, joined
 from tmc_sweep.text import gigabytes
 
 _MOST_OF_A_TOKEN = 2**16  # bytes

@@ -13,10 +13,10 @@ from tmc_sweep.cluster.cluster_file import documents
 from tmc_sweep.errors import InputError
 from tmc_sweep.explain import did_you_mean
 from tmc_sweep.space.schema import Resources
+from tmc_sweep.sweep.address import cluster_address
 from tmc_sweep.sweep.autoscaler import Autoscaler
 from tmc_sweep.sweep.capacity import Capacity, any_fits, capacity_here, check_fits, room
 from tmc_sweep.sweep.nodes import Nodes
-from tmc_sweep.sweep.session import cluster_address, joined
 
 
 class PriceRange(NamedTuple):
@@ -66,6 +66,8 @@ class Fleet:
     def of_run(cls, resources: Resources) -> Self:
         """As `run` would find them: the cluster that it would join, else this machine; CannotRunError likewise."""
         if address := cluster_address():
+            from tmc_sweep.sweep.session import joined
+
             with joined(address):
                 return cls._of(Nodes.of_cluster(), resources, "the cluster's file")
         check_fits(resources, [capacity_here()])

@@ -10,8 +10,9 @@ from tmc_sweep.data import load
 from tmc_sweep.errors import InputError
 from tmc_sweep.integrity.stored_trial import StoredTrial
 from tmc_sweep.records import OUTCOME_COLUMNS, EpochRecord
+from tmc_sweep.shapes import pack_key
 from tmc_sweep.store.parts import same
-from tmc_sweep.training import pack_key, threads, train
+from tmc_sweep.training import threads, train
 from tmc_sweep.training.provenance import of_this_process
 
 Listener = Callable[[int, int], None]  # epochs done, of so many

@@ -1,6 +1,6 @@
 """Models: images and noise to log-probability factors, by pure functions of the parameters."""
 
-from tmc_sweep.models.interface import Model, Parameters, build, count_parameters, initial, outline
+from tmc_sweep.models.interface import Model, Parameters, build, initial, outline
 from tmc_sweep.models.vae import HierarchicalVAE, Proposal
 
 __all__ = [
@@ -9,7 +9,6 @@ __all__ = [
     "Parameters",
     "Proposal",
     "build",
-    "count_parameters",
     "initial",
     "outline",
 ]

@@ -238,8 +238,3 @@ def outline(config: TrialConfig) -> Model:
 @lru_cache
 def _outline(config: TrialConfig) -> Model:
     return build(config)
-
-
-def count_parameters(config: TrialConfig) -> int:
-    """Trained values of one member."""
-    return sum(shape.numel() for shape in outline(config).shapes.values())

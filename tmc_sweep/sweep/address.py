@@ -1,14 +1,20 @@
 """Where the cluster is, and whether anything answers there: within seconds, where Ray would wait for minutes."""
 
+import os
 import socket
 from contextlib import suppress
-
-from ray.util import get_node_ip_address
 
 from tmc_sweep.sweep.scratch import temporary_root
 from tmc_sweep.sweep.trust import is_anothers, own_text
 
 CONNECT_SECONDS = 3.0
+
+
+def cluster_address() -> str | None:
+    """Address of the cluster to join: RAY_ADDRESS, else one that `ray start` left running here; None without any."""
+    address = os.environ.get("RAY_ADDRESS") or running_here()
+    address = (running_here() or address) if address == "auto" else address
+    return address if address != "local" else None
 
 
 def running_here() -> str | None:
@@ -35,5 +41,7 @@ def answers(address: str) -> bool:
 
 def as_ray_reads(address: str) -> str:
     """Ray replaces this machine's loopback address by its other one, and waits there for many minutes."""
+    from ray.util import get_node_ip_address
+
     host, _, port = address.rpartition(":")
     return f"{get_node_ip_address()}:{port}" if host in ("localhost", "127.0.0.1", "[::1]") else address

@@ -16,7 +16,6 @@ from ruamel.yaml.error import YAMLError
 
 from tmc_sweep import input_file
 from tmc_sweep.sweep.capacity import Capacity
-from tmc_sweep.sweep.ray_internals import ray_cluster
 from tmc_sweep.sweep.trust import is_ours
 
 _NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -78,6 +77,8 @@ def _described_by_kubernetes() -> Any:
     name = os.environ.get("RAY_CLUSTER_NAME")
     if not name or not _NAMESPACE.is_file():
         return None
+    from tmc_sweep.sweep.ray_internals import ray_cluster
+
     with suppress(OSError, ValueError):  # also what the client raises
         return ray_cluster(_NAMESPACE.read_text(), name)
     return None

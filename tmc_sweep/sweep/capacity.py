@@ -1,10 +1,11 @@
-"""What a machine has for processes that train, and whether a trial fits. It loads no Ray."""
+"""What a machine has for processes that train, and whether a trial fits. It loads no Ray, and torch for a GPU alone."""
 
+import ctypes
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import joblib
-import torch
 
 from tmc_sweep.commands import command
 from tmc_sweep.errors import CannotRunError
@@ -15,7 +16,24 @@ Capacity = Mapping[str, float]  # of one node: {"CPU": 8, "GPU": 1}
 
 def capacity_here() -> Capacity:
     """Its cores and GPUs."""
-    return {"CPU": float(joblib.cpu_count()), "GPU": float(torch.cuda.device_count())}
+    return {"CPU": float(joblib.cpu_count()), "GPU": float(_n_gpus())}
+
+
+def _n_gpus() -> int:
+    """As many as torch can use, which is asked only where a GPU's driver is."""
+    if not (_has_nvidias_driver() or Path("/dev/kfd").exists()):  # AMD's
+        return 0
+    import torch
+
+    return torch.cuda.device_count()
+
+
+def _has_nvidias_driver() -> bool:
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    return True
 
 
 def check_fits(resources: Resources, nodes: Sequence[Capacity], unjoined: int = 0) -> None:

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from tmc_sweep.data import Images
+from tmc_sweep.images import Images
 from tmc_sweep.space.schema import Resources
 from tmc_sweep.sweep.capacity import Capacity
 from tmc_sweep.sweep.packing import Measure, PackPlan

@@ -5,13 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tmc_sweep.config import TrialConfig
+from tmc_sweep.costs import Cost, Engine, Means, remembered, shape, threads_of
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.space.schema import Resources
 from tmc_sweep.store.trials import TrialRow, config_of
 from tmc_sweep.sweep.capacity import Capacity
 from tmc_sweep.sweep.packing import Packer, PackPlan
-from tmc_sweep.sweep.worker import measured_cost, prepare, settings_kept
-from tmc_sweep.training import Cost, Engine, remembered, shape
 
 _NO_LIMIT = 2**62  # bytes
 
@@ -45,18 +44,17 @@ def forecast(
     resources, shares = space.resources, _shares(rows)
     known = _Known(resources, shares, here=here, probe=probe)
     packer = Packer(resources, nodes, known, cells_apart=space.chooses)
-    with settings_kept():
-        packs = packer.plan(configs, recorded)
-        guessed = set(known.guessed)
-        seconds: dict[str, float] = {}
-        too_large: set[str] = set()
-        for pack in packs:
-            for config in pack.trials:
-                cost = packer.cost(config, len(pack.trials))
-                if math.isinf(cost.step_seconds):
-                    too_large.add(config.cell_id)
-                elif shape(config) not in known.guessed:
-                    seconds[config.cell_id] = cost.epoch_seconds(config) / len(pack.trials)
+    packs = packer.plan(configs, recorded)
+    guessed = set(known.guessed)
+    seconds: dict[str, float] = {}
+    too_large: set[str] = set()
+    for pack in packs:
+        for config in pack.trials:
+            cost = packer.cost(config, len(pack.trials))
+            if math.isinf(cost.step_seconds):
+                too_large.add(config.cell_id)
+            elif shape(config) not in known.guessed:
+                seconds[config.cell_id] = cost.epoch_seconds(config) / len(pack.trials)
     gpu = {
         config.cell_id: pack.gpu
         for pack in packs
@@ -85,9 +83,14 @@ class _Known:
         return Cost(members, members * self._shares.get(config, 1.0), 0, _NO_LIMIT, members)
 
     def _measured(self, config: TrialConfig, members: int, gpu: float, engine: Engine) -> Cost | None:
+        resources = self._resources
         if self._probe:
-            return measured_cost(config, members, gpu, engine, self._resources)
-        return remembered(config, members, prepare(self._resources.cpu, gpu, self._resources.tf32), engine)
+            from tmc_sweep.sweep.worker import measured_cost, settings_kept  # they load torch
+
+            with settings_kept():
+                return measured_cost(config, members, gpu, engine, resources)
+        means = Means("cuda" if gpu else "cpu", engine, threads_of(resources.cpu), bool(gpu) and resources.tf32)
+        return remembered(config, members, means)
 
 
 def _shares(rows: Mapping[str, TrialRow]) -> dict[TrialConfig, float]:

@@ -11,18 +11,18 @@ from contextlib import contextmanager
 from traceback import format_exception_only
 
 from tmc_sweep.config import TrialConfig
-from tmc_sweep.data import Images
+from tmc_sweep.costs import Cost, Engine
 from tmc_sweep.errors import TmcSweepError
+from tmc_sweep.images import Images
 from tmc_sweep.space.schema import Resources
 from tmc_sweep.store.messages import Ack, Message, Reply
 from tmc_sweep.sweep.capacity import Capacity, capacity_here, check_fits
 from tmc_sweep.sweep.executor import Packs, Reason, reason_of
 from tmc_sweep.sweep.memory import free_memory
-from tmc_sweep.sweep.packing import PackPlan
+from tmc_sweep.sweep.packing import PackPlan, cannot_measure
 from tmc_sweep.sweep.signals import StopSignal
-from tmc_sweep.sweep.worker import begin, cannot_measure, measured_cost, settings_kept
+from tmc_sweep.sweep.worker import begin, measured_cost, settings_kept
 from tmc_sweep.sweep.writer import Writer
-from tmc_sweep.training import Cost, Engine
 
 _log = logging.getLogger(__name__)
 

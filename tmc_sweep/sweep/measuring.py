@@ -6,10 +6,9 @@ import ray
 from ray.exceptions import RayError
 
 from tmc_sweep.config import TrialConfig
+from tmc_sweep.costs import Cost, Engine
 from tmc_sweep.space.schema import Resources
-from tmc_sweep.sweep.packing import Measure
-from tmc_sweep.sweep.worker import cannot_measure, measured_cost
-from tmc_sweep.training import Cost, Engine
+from tmc_sweep.sweep.packing import Measure, cannot_measure
 
 _CHECK_SECONDS = 0.2
 
@@ -19,9 +18,9 @@ def measuring(resources: Resources, check: Callable[[], None]) -> Measure:
 
     While it waits it calls `check`, which may raise.
     """
-    on_cpu = ray.remote(max_retries=1)(measured_cost)
+    on_cpu = ray.remote(max_retries=1)(_measured_cost)
     # on a GPU its process ends with it, and so lets go of what it holds of the GPU
-    on_gpu = ray.remote(max_retries=1, max_calls=1)(measured_cost)
+    on_gpu = ray.remote(max_retries=1, max_calls=1)(_measured_cost)
 
     def measure(config: TrialConfig, members: int, gpu: float, engine: Engine) -> Cost:
         task = (on_gpu if gpu else on_cpu).options(num_cpus=resources.cpu, num_gpus=gpu)
@@ -34,3 +33,10 @@ def measuring(resources: Resources, check: Callable[[], None]) -> Measure:
             raise cannot_measure(members, error) from None
 
     return measure
+
+
+def _measured_cost(config: TrialConfig, members: int, gpu: float, engine: Engine, resources: Resources) -> Cost:
+    """In the process that measures, which alone loads torch."""
+    from tmc_sweep.sweep.worker import measured_cost
+
+    return measured_cost(config, members, gpu, engine, resources)

@@ -4,8 +4,6 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Self
 
-import ray
-
 from tmc_sweep.space.schema import Resources
 from tmc_sweep.sweep.autoscaler import Autoscaler
 from tmc_sweep.sweep.capacity import Capacity, Shape, check_fits, shape_of, worth
@@ -24,6 +22,8 @@ class Nodes:
     @classmethod
     def of_cluster(cls) -> Self:
         """Of the cluster that Ray is connected to; what may be added is known only on its head."""
+        import ray
+
         context = ray.get_runtime_context()
         alive = {node["NodeID"]: node["Resources"] for node in ray.nodes() if node["Alive"]}
         head = next((name for name, capacity in alive.items() if _HEAD in capacity), "")

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from functools import partial
 
 from tmc_sweep.config import TrialConfig
+from tmc_sweep.costs import Engine
 from tmc_sweep.data import Images, Split
 from tmc_sweep.errors import StorageError
-from tmc_sweep.models import count_parameters
 from tmc_sweep.records import EpochRecord
+from tmc_sweep.shapes import count_parameters
 from tmc_sweep.store.messages import Channel, Failed, Reply, Report, Started, StartTrial
 from tmc_sweep.sweep.memory import fits
-from tmc_sweep.training import Engine, Pack, TrialState, decode, encode
+from tmc_sweep.training import Pack, TrialState, decode, encode
 from tmc_sweep.training.provenance import name_of_this_process, of_this_process
 
 

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from functools import cache
 
 from tmc_sweep.config import TrialConfig
+from tmc_sweep.costs import Cost, Engine, shape
 from tmc_sweep.errors import CannotRunError
+from tmc_sweep.shapes import pack_key
 from tmc_sweep.space.schema import Resources
 from tmc_sweep.sweep.capacity import Capacity, has_gpu, room
-from tmc_sweep.training import Cost, Engine, pack_key, shape
+from tmc_sweep.text import last_line
 
 Measure = Callable[[TrialConfig, int, float, Engine], Cost]  # of so many members, on this share of a GPU
 
@@ -128,6 +130,14 @@ class Packer:
         """Alone on a GPU where its share is still to be decided."""
         gpu = 0.0 if not self._on_gpu else 1.0 if self._resources.gpu == "auto" else float(self._resources.gpu)
         return self._measured(shape(config), members, gpu, engine)
+
+
+def cannot_measure(members: int, error: Exception) -> CannotRunError:
+    """The error of a pack whose cost cannot be measured."""
+    return CannotRunError(
+        f"measuring what a pack of {members} costs must work, but {last_line(error)}: "
+        "set resources.pack, resources.gpu and resources.engine instead of auto"
+    )
 
 
 def packs(

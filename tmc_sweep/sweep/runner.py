@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from tmc_sweep.config import TrialConfig
-from tmc_sweep.data import Images, load
 from tmc_sweep.errors import CannotRunError, InputError
 from tmc_sweep.explain import did_you_mean
+from tmc_sweep.images import Images, load
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
 from tmc_sweep.search.cells import CellSearch, choosing, known_trials

@@ -16,7 +16,7 @@ from ray.exceptions import AuthenticationError, RayError
 from tmc_sweep.errors import CannotRunError, TmcSweepError, cluster_lost
 from tmc_sweep.space.schema import Resources
 from tmc_sweep.sweep import TOKEN
-from tmc_sweep.sweep.address import CONNECT_SECONDS, answers, as_ray_reads, running_here
+from tmc_sweep.sweep.address import CONNECT_SECONDS, answers, as_ray_reads, cluster_address
 from tmc_sweep.sweep.capacity import Capacity, capacity_here, check_fits
 from tmc_sweep.sweep.control_service import ControlService
 from tmc_sweep.sweep.nodes import Nodes
@@ -54,13 +54,6 @@ def ray_session(resources: Resources) -> Iterator[list[Capacity]]:
             _start(here, folder)
             with watched():
                 yield [here]
-
-
-def cluster_address() -> str | None:
-    """Address of the cluster to join: RAY_ADDRESS, else one that `ray start` left running here; None without any."""
-    address = os.environ.get("RAY_ADDRESS") or running_here()
-    address = (running_here() or address) if address == "auto" else address
-    return address if address != "local" else None
 
 
 def _check_open_files() -> None:

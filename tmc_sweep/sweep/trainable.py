@@ -1,18 +1,21 @@
-"""Ray Tune's trial: one pack, one epoch a step. Rows and checkpoints go to the writer, never through Tune."""
+"""Ray Tune's trial: one pack, one epoch a step. Rows and checkpoints go to the writer, never through Tune.
+
+Its class is made in the driver too, which loads no torch: only the processes that train do.
+"""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray
 from ray import tune
 
-from tmc_sweep.data import Images
+from tmc_sweep.images import Images
 from tmc_sweep.space.schema import Resources
 from tmc_sweep.sweep.channel import QueueChannel
-from tmc_sweep.sweep.memory import free_memory
-from tmc_sweep.sweep.pack_run import PackRun
 from tmc_sweep.sweep.packing import PackPlan
-from tmc_sweep.sweep.worker import begin
+
+if TYPE_CHECKING:
+    from tmc_sweep.sweep.pack_run import PackRun
 
 
 class PackTrainable(tune.Trainable):
@@ -30,8 +33,9 @@ class PackTrainable(tune.Trainable):
         resources: Resources,
     ) -> None:
         """Be ready for the pack that the queue has by the number in `config`, on a GPU if given a share of one."""
+        from tmc_sweep.sweep.worker import begin
 
-        def begun(number: int) -> PackRun:
+        def begun(number: int) -> "PackRun":
             plan: PackPlan = ray.get(ray.get(queue.pack.remote(number)))
             return begin(plan, images, QueueChannel(queue), resources)
 
@@ -47,6 +51,8 @@ class PackTrainable(tune.Trainable):
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Be ready for another pack in this process, having freed the last one's memory."""
+        from tmc_sweep.sweep.memory import free_memory
+
         self._number = new_config["pack"]["number"]
         self._run = None
         free_memory()

@@ -17,7 +17,7 @@ from ray import tune
 from ray.exceptions import RayActorError
 from ray.tune.search import ConcurrencyLimiter, Searcher
 
-from tmc_sweep.data import Images
+from tmc_sweep.images import Images
 from tmc_sweep.space.schema import Resources
 from tmc_sweep.sweep.capacity import Capacity
 from tmc_sweep.sweep.channel import Dispatcher, open_queue

@@ -7,15 +7,14 @@ from contextlib import contextmanager
 import torch
 
 from tmc_sweep.config import TrialConfig
+from tmc_sweep.costs import Cost, Engine, threads_of
 from tmc_sweep.data import Images
-from tmc_sweep.errors import CannotRunError
 from tmc_sweep.space.schema import Resources
 from tmc_sweep.store.messages import Channel
 from tmc_sweep.sweep.memory import fits
 from tmc_sweep.sweep.pack_run import PackRun
 from tmc_sweep.sweep.packing import PackPlan
-from tmc_sweep.text import last_line
-from tmc_sweep.training import Cost, Engine, cost, threads
+from tmc_sweep.training import cost, threads
 
 
 @contextmanager
@@ -33,7 +32,7 @@ def settings_kept() -> Iterator[None]:
 
 def prepare(cpu: float, gpu: float, tf32: bool) -> str:
     """Threads from the CPU share, and no more of a GPU's memory than its share; the device to train on."""
-    torch.set_num_threads(max(1, int(cpu)))
+    torch.set_num_threads(threads_of(cpu))
     if not gpu:
         return "cpu"
     torch.set_float32_matmul_precision("high" if tf32 else "highest")
@@ -55,11 +54,3 @@ def measured_cost(config: TrialConfig, members: int, gpu: float, engine: Engine,
     if fits(lambda: found.append(cost(config, members, device, engine))):
         return found[0]
     return Cost(math.inf, math.inf, 2**62, torch.cuda.mem_get_info()[1] if gpu else 0, math.inf)
-
-
-def cannot_measure(members: int, error: Exception) -> CannotRunError:
-    """The error of a pack whose cost cannot be measured."""
-    return CannotRunError(
-        f"measuring what a pack of {members} costs must work, but {last_line(error)}: "
-        "set resources.pack, resources.gpu and resources.engine instead of auto"
-    )

@@ -9,22 +9,22 @@ import resource
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
 
-from tmc_sweep.config import EarlierConfig, Gradient, TrialConfig, fields_of
+from tmc_sweep.config import EarlierConfig, Gradient, TrialConfig
+from tmc_sweep.costs import Engine
 from tmc_sweep.data import Split, batch
 from tmc_sweep.errors import InputError
-from tmc_sweep.models import Model, build, outline
+from tmc_sweep.models import Model, build
 from tmc_sweep.records import EpochRecord
 from tmc_sweep.registry import BOUNDS
 from tmc_sweep.training.member import Member, gradient_rows, stacked
 from tmc_sweep.training.randomness import Purpose, binarized, generator, sample_noise
 from tmc_sweep.training.state import TrialState
 
-Engine = Literal["eager", "compiled"]
 _NAN = float("nan")
 
 
@@ -36,17 +36,6 @@ def check_trainable(config: TrialConfig) -> None:
             f"{config.binarize} are drawn in another way now: use that one (git_commit in the trial table), or run the "
             "sweep again, which trains it anew under another name"
         )
-
-
-def pack_key(config: TrialConfig) -> str:
-    """Equal for trials that can train in one pack: all fields but those each member keeps for itself.
-
-    Trials whose model is written for one train alone, as do those with a width that is not a multiple of 4: their last
-    bits depend on who else is in the pack.
-    """
-    model = outline(config)
-    alone = not model.packed or any(shape[-1] % 4 for shape in model.shapes.values())
-    return config.trial_id if alone else config.model_dump_json(exclude={*fields_of("run", "member")})
 
 
 class Pack:
