@@ -1,6 +1,7 @@
-"""The artefact tables: what was computed from checkpoints. A row replaces the one it repeats; all others stay.
+"""The artefact tables: what `evaluate` and `analyse` computed from checkpoints.
 
-They are written beside a running sweep too, by any number of processes: `artefact_lock` is held while one is rewritten.
+New rows replace those with the same key, and all others stay. The tables may be written while the sweep runs, and by
+several processes: one that rewrites a table holds `artefact_lock`, which a run does not.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -21,10 +22,10 @@ from tmc_sweep.store.seal import damaged
 
 
 class Artefact(NamedTuple):
-    """One kind of artefact table."""
+    """One kind of artefact table: its columns, its key, and where a sweep has it."""
 
     columns: tuple[Column, ...]
-    key: tuple[str, ...]  # new rows replace all stored ones that agree with one of them here
+    key: tuple[str, ...]  # columns: new rows replace all stored rows that agree with one of them in these
     file: Callable[[SweepPaths], Path]
 
 
@@ -35,7 +36,11 @@ ARTEFACTS = (EVALUATIONS, RECONSTRUCTIONS, LATENTS)
 
 
 def over_seeds(rows: pd.DataFrame) -> dict[str, Any]:
-    """Evaluations of a cell's seeds as one row: mean and std (ddof 1), NaN if one is; mean of their standard errors."""
+    """The evaluations of a cell's seeds as one row, with the fields of the first.
+
+    `mean` and `std_seeds` (ddof 1; None for one seed) are over the seeds, and NaN if a value is; `standard_error` is
+    the mean of theirs.
+    """
     values = rows["value"]
     return {
         **plain_rows(rows[:1])[0],
@@ -47,13 +52,16 @@ def over_seeds(rows: pd.DataFrame) -> dict[str, Any]:
 
 
 def read_artefact(artefact: Artefact, paths: SweepPaths) -> pd.DataFrame:
-    """The whole table, or an empty one with its columns; StorageError if it is damaged."""
+    """The sweep's table of this kind, or an empty one with its columns; StorageError if it is damaged."""
     frame: pd.DataFrame = _stored(artefact, paths, None).to_pandas()
     return frame
 
 
 def upsert(artefact: Artefact, paths: SweepPaths, rows: Iterable[Mapping[str, object]]) -> None:
-    """Store these rows, durably, in place of those with their key; StorageError if the stored ones are damaged."""
+    """Store these rows, durably, in place of stored ones with an equal key.
+
+    StorageError if the stored table is damaged, or cannot be written; DamagedError if the sweep has no manifest.
+    """
     new = pa.Table.from_pylist([dict(row) for row in rows], arrow_schema(artefact.columns))
     manifest = read_manifest(paths)
     if manifest is None:

@@ -1,6 +1,6 @@
-"""The attempt table: one row for each time that training of a trial was started: where, with what, and how it ended.
+"""The attempt table: a row for each time that a trial was begun: where, with what, in which pack, and how it ended.
 
-The trial table keeps the last attempt only. Each row is durable before the trial table counts its attempt.
+The trial table keeps a trial's last attempt only. An attempt's row is durable before the trial table counts it.
 """
 
 import hashlib
@@ -23,12 +23,15 @@ _NAMES = tuple(column.name for column in ATTEMPT_COLUMNS)
 
 
 def name_of_pack(members: Sequence[str]) -> str:
-    """What the table calls trials that are trained together: the first 12 hex digits of a hash of their names."""
+    """The name of a pack in the table: 12 hex digits of a hash of its members' names, in whatever order."""
     return hashlib.sha256(" ".join(sorted(members)).encode()).hexdigest()[:12]
 
 
 class AttemptTable:
-    """Every attempt at the trials of a sweep, in the order in which they began. Its one writer holds `sweep_lock`."""
+    """Every attempt at the trials of a sweep, in the order in which they began.
+
+    Changes are in memory until `commit`. Its one writer holds `sweep_lock`.
+    """
 
     def __init__(self, paths: SweepPaths, sweep_id: str, rows: Iterable[dict[str, Any]]) -> None:
         self._paths = paths
@@ -45,12 +48,12 @@ class AttemptTable:
         return cls(paths, sweep_id, stored)
 
     def get(self, trial_id: str, attempt: int) -> AttemptRow | None:
-        """The attempt's row, keyed by column; None where it is unknown, as those of 0.1.0 are."""
+        """The attempt's row, by column; None if it is not on record, as attempts of 0.1.0 are not."""
         row = self._rows.get((trial_id, attempt))
         return MappingProxyType(row) if row else None
 
     def begin(self, row: AttemptRow) -> None:
-        """Put an attempt on record; the trial's earlier one, if it had no end yet, was interrupted."""
+        """Put an attempt on record, by column; an earlier one of the trial that has no end yet was interrupted."""
         trial_id, attempt = row["trial_id"], row["attempt"]
         self.end(trial_id, INTERRUPTED, None)
         self._rows[trial_id, attempt] = {name: row.get(name) for name in _NAMES}
@@ -59,18 +62,18 @@ class AttemptTable:
         self._dirty = True
 
     def end(self, trial_id: str, end: str, ended: datetime | None) -> None:
-        """Record how the trial's attempt ended, if one is going on, and when, if that is known."""
+        """Record how the trial's present attempt ended, if there is one, and when; None if that is not known."""
         if attempt := self._going.pop(trial_id, None):
             self._rows[trial_id, attempt] |= {"end": end, "ended": ended}
             self._dirty = True
 
     def interrupt_all(self, ended: datetime | None) -> None:
-        """Record that nothing is running any more; a run that was killed left no end."""
+        """Record that nothing is running any more: attempts without an end were interrupted."""
         for trial_id in list(self._going):
             self.end(trial_id, INTERRUPTED, ended)
 
     def commit(self) -> None:
-        """Make the table durable; after a StorageError everything is still here, and a later commit may succeed."""
+        """Make the changes durable; after a StorageError all of them are still here, and a later commit may succeed."""
         if not self._dirty:
             return
         table = pa.Table.from_pylist(list(self._rows.values()), arrow_schema(ATTEMPT_COLUMNS))

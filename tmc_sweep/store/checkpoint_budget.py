@@ -1,4 +1,8 @@
-"""How much a sweep's checkpoints may take: finished trials give theirs up, the oldest first; others never do."""
+"""How much disk a sweep's checkpoints may take: finished trials give theirs up, the oldest first, and others never.
+
+A run keeps to `resources.checkpoint_gigabytes` by a CheckpointBudget; `prune` does the same once, for a sweep that does
+not run. The trial table forgets a checkpoint, durably, before its file goes: it never names a file that is not there.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,35 +16,41 @@ from tmc_sweep.store.lock import sweep_lock
 from tmc_sweep.store.seal import damaged
 from tmc_sweep.store.trials import TrialRow, TrialTable
 
-DROPPED = {"checkpoint_epoch": None, "checkpoint": None}  # what the trial table then says
-_EVER = datetime.min.replace(tzinfo=UTC)
+DROPPED = {"checkpoint_epoch": None, "checkpoint": None}  # columns of the trial table once a checkpoint is dropped
+_EVER = datetime.min.replace(tzinfo=UTC)  # of a trial whose end is not on record: the oldest
 
 
 class CheckpointBudget:
-    """Chooses whose checkpoints go, once the trial table no longer names them, and removes them."""
+    """Chooses whose checkpoints are too much, and removes them once the trial table no longer names them.
+
+    The calls of one round are `choose`, a commit of the trial table by the caller, and `drop`.
+    """
 
     def __init__(self, checkpoints: CheckpointFiles, gigabytes: float) -> None:
         self._checkpoints = checkpoints
         self._bytes = gigabytes * 1e9
         self._sizes = checkpoints.sizes()
-        self._changed = True
-        self._finished: set[str] = set()  # who need not keep two of them
+        self._changed = True  # whether a look at the sizes may choose anything new
+        self._finished: set[str] = set()  # trials of whose two checkpoints one is enough
         self._chosen: set[str] = set()
 
     def saved(self, trial_id: str, finished: bool) -> None:
-        """A checkpoint of this trial was saved; its last, if the trial is finished."""
+        """Take note that a checkpoint of this trial was saved; its last one, if the trial is finished."""
         self._sizes[trial_id] = self._checkpoints.size(trial_id)
         self._changed = True
         if finished:
             self._finished.add(trial_id)
 
     def keep(self, trial_id: str) -> None:
-        """This trial is trained again: nothing of it goes."""
+        """Take note that this trial is trained again: none of its checkpoints goes."""
         self._finished.discard(trial_id)
         self._chosen.discard(trial_id)
 
     def choose(self, rows: Iterable[TrialRow]) -> list[str]:
-        """The trials whose checkpoints are too much; the caller lets the trial table forget them, then calls `drop`."""
+        """Those of the trials, by their rows, whose checkpoints are too much; `drop` will remove these.
+
+        Before that, the caller lets the trial table forget them and commits it.
+        """
         excess = sum(self._sizes.values()) - self._bytes
         if not self._changed or excess <= 0:
             return []
@@ -55,7 +65,7 @@ class CheckpointBudget:
         return chosen
 
     def drop(self) -> None:
-        """Remove what was chosen, and what finished trials no longer need."""
+        """Remove the checkpoints of the trials chosen, and the older checkpoint of each finished trial."""
         while self._finished:
             trial_id = self._finished.pop()
             self._checkpoints.keep_last(trial_id)
@@ -68,20 +78,20 @@ class CheckpointBudget:
 
 @dataclass(frozen=True)
 class Pruned:
-    """What went and what is left, in bytes."""
+    """What `prune` removed."""
 
-    trials: int
-    freed: int
-    left: int
+    trials: int  # whose checkpoints went
+    freed: int  # bytes
+    left: int  # bytes of checkpoints that are still there
 
 
 def prune(paths: SweepPaths, gigabytes: float) -> Pruned:
-    """Drop checkpoints of finished trials until this is enough for all.
+    """Drop checkpoints of finished trials, the oldest first, until all that are left take at most this.
 
-    SweepBusyError if the sweep runs, StorageError if its tables are not whole.
+    SweepBusyError if the sweep runs; StorageError, and nothing is dropped, if its tables are not whole.
     """
     with sweep_lock(paths):
-        EpochTable.open(paths)  # rows that are damaged may need what would go
+        EpochTable.open(paths)  # if it is damaged, `repair` may need the checkpoints that would go
         if not paths.trials.exists():
             raise damaged(paths.trials, "it is missing")
         table, checkpoints = TrialTable.open(paths), CheckpointFiles(paths)

@@ -1,7 +1,8 @@
-"""The checkpoint files: bytes in, the same bytes out, or none. Nothing here parses them.
+"""The checkpoint files of a sweep: bytes are saved, and the same bytes, or none, are read again.
 
-A file's name carries its epoch and the start of its SHA-256, so that it stays a plain safetensors file and no sidecar
-can be torn from it: `.tmc/<sweep>/checkpoints/<trial_id>/epoch-000050-<16 hex digits>.safetensors`.
+What is in them is for `training/checkpoint.py`; nothing here parses them. A file's name carries its epoch and the start
+of its SHA-256: `.tmc/<sweep>/checkpoints/<trial_id>/epoch-000050-<16 hex digits>.safetensors`. So the file itself stays
+a plain safetensors file, and there is no second file that could be lost or belong to another.
 """
 
 import errno
@@ -21,15 +22,18 @@ _log = logging.getLogger(__name__)
 
 
 class CheckpointFiles:
-    """The last two checkpoints of each trial of a sweep. Their one writer holds `sweep_lock`."""
+    """The checkpoints of a sweep's trials: of each the last two, should the newest turn out to be damaged.
+
+    Who saves or removes some holds `sweep_lock`; reading needs no lock.
+    """
 
     def __init__(self, paths: SweepPaths) -> None:
         self._paths = paths
 
     def save(self, trial_id: str, epoch: int, payload: bytes) -> Path:
-        """Store the trial's checkpoint at this epoch, durably, and keep only the one before it.
+        """Store the trial's checkpoint after this epoch, durably, and keep only the one before it; the file's path.
 
-        Files of this epoch or a later one go too: training went back beyond them, since they were found broken.
+        Other files of this epoch or later ones are removed too: training went back beyond them, since they were broken.
         """
         folder = self._folder(trial_id)
         files.make_folder(self._paths.checkpoints)
@@ -53,7 +57,7 @@ class CheckpointFiles:
             files.remove(path)
 
     def sizes(self) -> dict[str, int]:
-        """Bytes of each trial's checkpoints."""
+        """Bytes of the checkpoints of each trial that has a folder here."""
         return {trial_id: self.size(trial_id) for trial_id in self.trial_ids()}
 
     def size(self, trial_id: str) -> int:
@@ -61,7 +65,10 @@ class CheckpointFiles:
         return sum(files.size(path) for _, path in self.stored(trial_id))
 
     def latest(self, trial_id: str) -> tuple[int, bytes] | None:
-        """Epoch and content of the newest checkpoint that is whole; each broken one that is passed over is logged."""
+        """Epoch and content of the trial's newest whole checkpoint; None if it has none.
+
+        Broken ones are passed over, and a warning is logged. StorageError if one cannot be read for another reason.
+        """
         for epoch, path in self.stored(trial_id):
             payload, broken = _read(path)
             if broken:
@@ -71,14 +78,14 @@ class CheckpointFiles:
         return None
 
     def read(self, path: Path) -> bytes | None:
-        """A checkpoint's content, or None if it is gone; DamagedError if it is not as it was written."""
+        """The content of a checkpoint; None if it is gone, DamagedError if it is not as it was written."""
         payload, broken = _read(path)
         if broken:
             raise damaged(path, broken)
         return payload
 
     def trial_ids(self) -> list[str]:
-        """The trials that have a folder here."""
+        """The trials that have a folder here, with checkpoints or without."""
         folder = self._paths.checkpoints
         return [name for name in files.names(folder) if _TRIAL_ID.fullmatch(name) and not (folder / name).is_symlink()]
 
@@ -89,7 +96,7 @@ class CheckpointFiles:
         return sorted(((int(match[1]), folder / match[0]) for match in matches), reverse=True)
 
     def strays(self) -> list[Path]:
-        """What lies among the checkpoints and is none."""
+        """Files and folders among the checkpoints that are none, and that no run put there."""
         folder, trial_ids = self._paths.checkpoints, self.trial_ids()
         strays = [folder / name for name in files.names(folder) if name not in trial_ids]
         for trial_id in trial_ids:
@@ -104,12 +111,12 @@ class CheckpointFiles:
 
 
 def pass_over(path: Path, reason: str) -> None:
-    """Log that this checkpoint cannot be used."""
+    """Log that this checkpoint cannot be used, and why."""
     _log.warning("%s is passed over for an earlier checkpoint, if there is one: %s", path, reason)
 
 
 def _read(path: Path) -> tuple[bytes | None, str]:
-    """The file's content, None if it is gone, and what is broken about it: nothing if that is empty."""
+    """The file's content, None if it is gone or broken; and what is broken about it, "" if nothing is."""
     try:
         payload = files.read(path)
     except StorageError as error:

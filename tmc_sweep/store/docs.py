@@ -60,7 +60,7 @@ Sweeps of 0.1.0 have no attempt table: which attempts there were before the last
 
 
 def columns_markdown() -> str:
-    """The page's text."""
+    """The text of results/README.md: what each file is, and every column of every table."""
     tables = (
         ("The epoch table", EPOCH_COLUMNS),
         ("The trial table", TRIAL_COLUMNS),

@@ -1,7 +1,8 @@
-"""The epoch table: bucketed copy-on-write Parquet with one writer; any reader sees whole files only.
+"""The epoch table: a folder of Parquet parts of 64 trials each, rewritten part by part by one writer.
 
-Each part holds 64 trials for ever under one name. A commit rewrites the parts that changed, each atomically, so that at
-every moment each trial has epochs 1..n once. There is no journal and nothing to compact or to deduplicate.
+A trial stays in its part for ever. A commit writes each part that changed as a new file and renames it over the old
+one. So at every moment each trial has its epochs 1..n once, and any reader, also another program's, sees whole files
+only. There is no journal, and nothing to compact or to deduplicate.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,16 +21,19 @@ from tmc_sweep.store.parts import TrialRows, read_counts, read_part, to_table
 from tmc_sweep.store.seal import damaged
 
 TRIALS_PER_PART = 64
-PARTS_IN_MEMORY = 32  # 320 MB of full parts
+PARTS_IN_MEMORY = 32  # at most, beside those that a commit has yet to write: 320 MB if they are full
 
 
 class EpochTable:
-    """Every epoch of every trial of a sweep. Its one writer holds `sweep_lock`; readers need nothing of this."""
+    """Every epoch of every trial of a sweep, for its one writer, who holds `sweep_lock`.
+
+    Rows added are in memory until `commit`. Readers need nothing of this class: they read the files (`store/read.py`).
+    """
 
     def __init__(self, paths: SweepPaths, sweep_id: str, counts: Sequence[Mapping[str, int]]) -> None:
         self._paths = paths
         self._sweep_id = sweep_id
-        self._sizes = [len(trials) for trials in counts]  # of the parts: how many trials live there
+        self._sizes = [len(trials) for trials in counts]  # by part: how many trials it has
         self._part = {trial_id: part for part, trials in enumerate(counts) for trial_id in trials}
         self._epochs_done = {trial_id: count for trials in counts for trial_id, count in trials.items()}
         self._loaded: dict[int, dict[str, TrialRows]] = {}  # the least recently used first
@@ -39,7 +43,7 @@ class EpochTable:
     def open(cls, paths: SweepPaths) -> Self:
         """The stored table, made with its first, empty part if there is none.
 
-        StorageError if a part is missing, damaged, of another sweep or of a newer format; it is left as it is.
+        StorageError, and nothing is changed, if a part is missing, damaged, of another sweep or of a newer format.
         """
         sweep_id = open_manifest(paths).sweep_id
         if not files.names(paths.epochs):
@@ -50,36 +54,37 @@ class EpochTable:
 
     @property
     def epochs_done(self) -> Mapping[str, int]:
-        """Epochs of each trial that has rows; those added since the last commit count, but are not yet durable."""
+        """How many epochs each trial has that has rows, those that are not yet committed included."""
         return MappingProxyType(self._epochs_done)
 
     def columns(self, trial_id: str) -> Mapping[str, Any]:
-        """What is the same in every row of a trial that has rows."""
+        """The values of FIXED_COLUMNS of a trial that has rows; KeyError if it has none."""
         return MappingProxyType(self._rows(self._part[trial_id])[trial_id].fixed)
 
     def last(self, trial_id: str) -> EpochRecord | None:
-        """The last epoch of a trial, or None if it has no row."""
+        """The last epoch of a trial; None if it has no row."""
         return self._rows(self._part[trial_id])[trial_id].last() if trial_id in self._part else None
 
     def check(self, trial_id: str, records: Sequence[EpochRecord], replace_before: int = 0) -> int:
-        """How many of these epochs, which begin at most one after the trial's last, are stored with the same outcome.
+        """How many of these epochs, from the first on, are stored already with the same outcome.
 
-        The next one may differ from a stored one if an attempt before `replace_before` stored that; else it is a
-        RecomputedEpochError. StorageError at a gap.
+        They must follow one another without a gap, and begin at most one after the trial's last; else StorageError. An
+        epoch that differs from the stored one may replace it if an attempt before `replace_before` stored that; else it
+        is a RecomputedEpochError.
         """
         _check_contiguous(trial_id, self._epochs_done.get(trial_id, 0), records)
         part = self._part.get(trial_id)
         return 0 if part is None else self._rows(part)[trial_id].unchanged(records, replace_before)
 
     def add(self, config: TrialConfig, records: Sequence[EpochRecord], replace_before: int = 0) -> None:
-        """`take` what `check` lets pass; after an error nothing has changed."""
+        """Add these epochs of one trial if `check` lets them pass; after an error of `check` nothing has changed."""
         self.take(config, records, self.check(config.trial_id, records, replace_before) if records else 0)
 
     def take(self, config: TrialConfig, records: Sequence[EpochRecord], unchanged: int) -> None:
-        """Take these epochs of one trial, in memory until `commit`.
+        """Add these epochs of one trial, which `check` has let pass, in memory until `commit`.
 
-        The first of them, which are stored and `unchanged`, stay as they are, time and all. The others take the place
-        of the stored rows from their first on.
+        The first `unchanged` of them are stored already; their stored rows stay, with their times. The others replace
+        all stored rows of the trial from their first epoch on.
         """
         trial_id, new = config.trial_id, records[unchanged:]
         if new:
@@ -93,14 +98,14 @@ class EpochTable:
             self._dirty.add(part)
 
     def commit(self) -> None:
-        """Make durable what was added; after a StorageError all of it is still here, and a later commit may succeed."""
+        """Make the added rows durable; after a StorageError they are all still here, and a later commit may succeed."""
         for part in sorted(self._dirty):
             content = to_parquet(to_table(self._loaded[part].values()), self._sweep_id)
             files.write(self._paths.part(part), content, self._paths.temporary)
             self._dirty.remove(part)
 
     def _part_with_room(self) -> int:
-        """The last part, or the next, unless an earlier one was made anew by `fill_gaps`."""
+        """The first part with room: the last one or the next, unless `fill_gaps` made an earlier one anew."""
         return next((part for part, size in enumerate(self._sizes) if size < TRIALS_PER_PART), len(self._sizes))
 
     def _settle(self, trial_id: str, part: int) -> None:
@@ -110,7 +115,7 @@ class EpochTable:
             self._sizes[part] += 1
 
     def _rows(self, part: int) -> dict[str, TrialRows]:
-        """The trials of a part: in memory if it was lately touched, else read and verified."""
+        """The trials of a part, from memory if it was used lately, else read and verified."""
         if part not in self._loaded:
             self._forget_clean()
             stored = part < len(self._sizes)
@@ -125,7 +130,7 @@ class EpochTable:
 
 
 def fill_gaps(paths: SweepPaths, sweep_id: str) -> list[Path]:
-    """Let every part up to the last be there, empty if it must; those that were missing."""
+    """Make the parts that are missing before the last one, empty; their paths. For `repair`."""
     numbers = part_numbers(files.names(paths.epochs))
     missing = sorted(set(range(max(numbers, default=0))) - set(numbers))
     for number in missing:
@@ -134,7 +139,7 @@ def fill_gaps(paths: SweepPaths, sweep_id: str) -> list[Path]:
 
 
 def _begin(paths: SweepPaths, sweep_id: str) -> None:
-    """Let the table appear with its first part, also in a folder that is there: empty, or with hidden files in it."""
+    """Make the table with its first part, also where its folder is there already, empty but for hidden files."""
     if paths.epochs.exists():
         files.write(paths.part(0), _empty(sweep_id), paths.temporary)
     else:

@@ -1,11 +1,13 @@
 """Every file-system operation of the store: what is durable, and what a reader may see, is decided here alone.
 
-What is read is a regular file of a size that fits into memory, never a link: who writes a results folder, or a copy of
-one, must not make a reader wait for a pipe, fill its memory, or leave the folder.
+A file changes in four steps: write a temporary file, fsync it, rename it over the old one, fsync the folder. A crash at
+any point leaves the old file or the new one, whole. A temporary file is never used again after a failure: after a
+failed fsync nothing says which of its pages reached the disk.
 
-A file changes by: write a temporary file, fsync it, rename it over the old one, fsync the directory. A crash at any
-point leaves the old file or the new one, whole. A temporary file is never used again after a failure: after a failed
-fsync nothing says which of its pages reached the disk.
+Only regular files that fit into memory are read, and never through a link: whoever can write a results folder, or a
+copy of one, must not make a reader wait for a pipe, fill its memory, or lead it out of the folder.
+
+Whatever the system refuses is raised as a StorageError that names the file and a fix.
 """
 
 import errno
@@ -37,12 +39,15 @@ _FIXES = {
     errno.EINVAL: "move it away",
     errno.EFBIG: "move it away, or read it on a machine with more memory",
 }
-MOST_BYTES = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2  # of one file: half of this machine's memory
+MOST_BYTES = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2  # that are read at once: half of the memory
 
 
 @contextmanager
 def explained(done: str, path: Path) -> Iterator[None]:
-    """Raise an OSError from inside as a StorageError (and its cause): `path cannot be <done>`, why, and the fix."""
+    """An OSError inside is raised as a StorageError, with the OSError as its cause.
+
+    Its sentence is "`path` cannot be `done` (why): fix", such as "cannot be written (No space left on device): …".
+    """
     try:
         yield
     except OSError as error:
@@ -51,11 +56,14 @@ def explained(done: str, path: Path) -> Iterator[None]:
 
 
 def prepare(paths: SweepPaths) -> None:
-    """Make the folders that a writer needs, durably; those that exist may have been made just before a crash."""
+    """Make the folders that a writer of the sweep needs, durably.
+
+    Folders that exist are made durable too: a run may have made them just before the machine went down.
+    """
     with explained("made", paths.results):
         paths.results.mkdir(parents=True, exist_ok=True)
         for folder in paths.results.parents:
-            with suppress(PermissionError):  # then it is not one that we made
+            with suppress(PermissionError):  # a folder that we may not open is none that we made
                 _sync_folder(folder)
             if folder.is_mount():
                 break
@@ -64,7 +72,7 @@ def prepare(paths: SweepPaths) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Let `folder` exist, durably; its parent must."""
+    """Make `folder`, durably, unless it exists; its parent must exist. StorageError if it is a link."""
     with explained("made", folder):
         if folder.is_symlink():
             raise OSError(errno.ELOOP, "it is a symbolic link")
@@ -73,7 +81,10 @@ def make_folder(folder: Path) -> None:
 
 
 def write(path: Path, content: bytes, temporary: Path) -> None:
-    """Let `path` hold `content`, durably once this returns; after a StorageError it is the old file or the new one."""
+    """Let the file `path` hold `content`, durably once this returns; `temporary` is a folder of the same file system.
+
+    After a StorageError it is the old file or the new one, whole.
+    """
     aside = temporary / f"{path.name}.{secrets.token_hex(4)}"
     with explained("written", path), _removed_on_failure(aside):
         _write_synced(aside, content)
@@ -82,9 +93,10 @@ def write(path: Path, content: bytes, temporary: Path) -> None:
 
 
 def write_beside(path: Path, content: bytes) -> None:
-    """`write`, its temporary file in the same folder; those of it that killed writers left there are removed.
+    """`write` with the temporary file in the same folder: for figures and pages, which may lie anywhere.
 
-    The folder is locked meanwhile, so that none of a living writer is; where it cannot be, as on NFS, they stay.
+    Temporary files of this name that killed writers left there are removed. The folder is locked meanwhile, so that
+    none of a living writer is among them; where it cannot be locked, as on NFS, they stay.
     """
     left = re.compile(re.escape(path.name) + r"\.[0-9a-f]{8}")
     with explained("written", path), _opened_folder(path.parent) as folder:
@@ -97,7 +109,7 @@ def write_beside(path: Path, content: bytes) -> None:
 
 
 def write_folder(folder: Path, contents: Iterable[tuple[str, bytes]], temporary: Path) -> None:
-    """Let `folder` appear, durably, together with these files, by name; it must be missing."""
+    """Make `folder`, durably, with these files (name, content) in it at the moment it appears; it must not exist."""
     aside = temporary / f"{folder.name}.{secrets.token_hex(4)}"
     with explained("made", folder):
         aside.mkdir()
@@ -109,13 +121,16 @@ def write_folder(folder: Path, contents: Iterable[tuple[str, bytes]], temporary:
 
 
 def sync(folder: Path) -> None:
-    """Make durable what the folder shows: a run that was killed may have renamed a file and not come to fsync."""
+    """Make durable what the folder lists: a run that was killed may have renamed a file and not come to the fsync."""
     with explained("fsync'd", folder):
         _sync_folder(folder)
 
 
 def names(folder: Path) -> list[str]:
-    """What lies in `folder`, in order, less the hidden files that other readers of tables also pass over."""
+    """The names in `folder`, in order, but for those that begin with . or _, which other readers of tables pass over.
+
+    [] if there is no such folder; StorageError if it is a link.
+    """
     with explained("listed", folder):
         if folder.is_symlink():
             raise OSError(errno.ELOOP, "it is a symbolic link")
@@ -126,7 +141,7 @@ def names(folder: Path) -> list[str]:
 
 
 def read(path: Path) -> bytes | None:
-    """The file's content; None if there is no such file."""
+    """The file's content; None if there is no such file, StorageError if it is no regular file or too large."""
     with explained("read", path):
         try:
             with _regular(path) as descriptor:
@@ -137,9 +152,9 @@ def read(path: Path) -> bytes | None:
 
 @contextmanager
 def opened(path: Path) -> Iterator[pa.NativeFile]:
-    """The file, for reading at any position inside; OSError unless it is a regular one.
+    """The file, opened by Arrow for reading at any position while inside; OSError unless it is a regular file.
 
-    It is Arrow's own: a thread of Arrow that held an object of Python would need the interpreter to let go of it, which
+    It is not a Python file object: a thread of Arrow that held one would need the interpreter to let go of it, and that
     may be ending by then.
     """
     with _regular(path) as descriptor, pa.OSFile(f"/proc/self/fd/{descriptor}") as file:
@@ -156,7 +171,7 @@ def size(path: Path) -> int:
 
 
 def move(path: Path, folder: Path) -> Path:
-    """Let the file lie in `folder`, durably, under its name or, if that is taken, the next free one."""
+    """Move the file into `folder`, durably, under its name or, if that is taken, with a number; its new path."""
     make_folder(folder)
     target = next(free for free in _alternatives(folder / path.name) if not os.path.lexists(free))
     with explained("moved", path):
@@ -173,7 +188,7 @@ def remove(path: Path) -> None:
 
 
 def clear(folder: Path) -> None:
-    """Remove what lies in `folder`: what a run that was killed had not finished writing."""
+    """Remove all that lies in `folder`: temporary files that a killed run had not finished writing."""
     with explained("cleared", folder):
         for path in list(folder.iterdir()):
             if path.is_dir() and not path.is_symlink():

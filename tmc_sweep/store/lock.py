@@ -1,4 +1,8 @@
-"""One writer per sweep, and one of its artefacts: the kernel's lock, which ends with the process that holds it."""
+"""Locks: one process writes a sweep's tables, and one its artefact tables.
+
+They are the kernel's locks (flock) on files of the private folder. A lock ends with the process that holds it, however
+it ends, so a rerun after a kill gets it at once.
+"""
 
 import fcntl
 import os
@@ -16,10 +20,12 @@ from tmc_sweep.store import files
 
 @contextmanager
 def sweep_lock(paths: SweepPaths) -> Iterator[Callable[[], None]]:
-    """Be the sweep's one writer inside; SweepBusyError at once if another process is.
+    """Inside, this process is the sweep's one writer; SweepBusyError at once if another process is.
 
-    Also removes what a killed writer left half-written. Child processes do not inherit the lock across exec. Yields
-    what to call before a commit: a StorageError if the lock was removed, for then another run may have one of its own.
+    Also removes temporary files that a killed writer left. Programs that are started inside do not inherit the lock.
+
+    Yields a function to call before each commit: StorageError if the lock file was removed meanwhile, for then another
+    run may hold a lock on a new file of that name.
     """
     files.prepare(paths)
     with _opened(paths.lock) as descriptor:
@@ -31,9 +37,10 @@ def sweep_lock(paths: SweepPaths) -> Iterator[Callable[[], None]]:
 
 @contextmanager
 def artefact_lock(paths: SweepPaths) -> Iterator[None]:
-    """Be the one process that writes the sweep's artefact tables, once another has written its own.
+    """Inside, this process is the one that writes the sweep's artefact tables; it waits for another that does.
 
-    Not `sweep_lock`, which a run holds for hours, nor its folder of temporary files, which a run clears.
+    It is not `sweep_lock`, which a run holds for hours, and uses another folder of temporary files, since a run clears
+    its own.
     """
     files.prepare(paths)
     files.make_folder(paths.artefact_temporary)

@@ -1,7 +1,8 @@
-"""The manifest: which sweep this is, its search spaces as run, who is trained together, and what was decided of cells.
+"""The manifest: what a sweep remembers beside its tables, in one sealed JSON file, `.tmc/NAME/manifest.json`.
 
-A decision follows from what was on record at that moment and cannot be made again. It is written here before the rows
-that it follows from, and a run that finds it keeps to it.
+It has the sweep's id, its search spaces as they were run, which trials are trained together, and what was decided of
+cells. A decision follows from what was on record at one moment, and cannot be made again later. So it is written here
+before the rows that it follows from, and a run that finds it keeps to it.
 """
 
 import hashlib
@@ -28,7 +29,7 @@ _STRICT = ConfigDict(extra="forbid")
 
 @dataclass(frozen=True, config=_STRICT)
 class Decision:
-    """What was decided of a cell when all of its seeds had come to this epoch."""
+    """What a stopping rule decided of a cell when all of its seeds had come to this epoch."""
 
     epoch: Annotated[int, Field(ge=1)]
     stop: str | None = None  # why its trials end there, in one sentence; null: they go on
@@ -36,7 +37,7 @@ class Decision:
 
 @dataclass(frozen=True, config=_STRICT)
 class Manifest:
-    """What `.tmc/<sweep>/manifest.json` holds."""
+    """The content of a manifest. It is never changed, but replaced by another one (`write_manifest`)."""
 
     format_version: int
     sweep_id: str  # random: tells this sweep's files from those of another of the same name
@@ -49,7 +50,7 @@ class Manifest:
     leaves_out: tuple[str, ...] = ()  # what a copy has not, of what the sweep has; nothing in the sweep itself
 
     def search_space_named(self, name: str) -> str | None:
-        """The text that a trial ran under, by the name that the trial table has for it; None if it is not on record."""
+        """The search space's text that has this name in the trial table's column; None if it is not on record."""
         texts = (self.search_space, *self.earlier_search_spaces)
         return next((text for text in texts if text and name_of(text) == name), None)
 
@@ -58,20 +59,21 @@ _KIND = TypeAdapter(Manifest)
 
 
 def read_manifest(paths: SweepPaths) -> Manifest | None:
-    """The manifest, or None before the first run; StorageError if it is damaged or of a newer version."""
+    """The sweep's manifest; None before its first run. StorageError if it is damaged or of a newer version."""
     content = files.read(paths.manifest)
     return None if content is None else parse_manifest(paths.manifest, content)
 
 
 def parse_manifest(path: Path, content: bytes) -> Manifest:
-    """The manifest in these bytes of the file `path`; errors as `read_manifest`."""
+    """The manifest that these bytes of the file `path` hold; errors as `read_manifest`."""
     return sealed_json.parse(path, content, _KIND, VERSION)
 
 
 def open_manifest(paths: SweepPaths, search_space: str | None = None, sweep_id: str = "") -> Manifest:
-    """The manifest, made if it is missing, with this search space (as before if None), durably.
+    """The sweep's manifest with this search space as the one last run, durably; as before if None.
 
-    One that is made has this `sweep_id`, or that of the epoch table, or a new one.
+    One that is missing is made, with the id `sweep_id`, else that of the epoch table, else a new one. The caller holds
+    the sweep's lock. Errors as `read_manifest`.
     """
     files.prepare(paths)
     stored = read_manifest(paths)
@@ -94,22 +96,22 @@ def open_manifest(paths: SweepPaths, search_space: str | None = None, sweep_id: 
 
 
 def name_of(search_space: str) -> str:
-    """What the trial table calls a search space's text: the first 12 hex digits of its SHA-256."""
+    """The name of a search space's text in the trial table: the first 12 hex digits of its SHA-256."""
     return hashlib.sha256(search_space.encode()).hexdigest()[:12]
 
 
 def write_manifest(paths: SweepPaths, manifest: Manifest) -> None:
-    """Make this the manifest, durably; the caller holds the sweep's lock, and it follows from the stored one."""
+    """Make this the sweep's manifest, durably. The caller holds the sweep's lock, and made it from the stored one."""
     files.write(paths.manifest, _as_bytes(manifest), paths.temporary)
 
 
 def is_copy(paths: SweepPaths, manifest: Manifest) -> bool:
-    """Whether this is a copy, without checkpoints; one that 0.1.0 published is known by its index."""
+    """Whether the sweep is a copy, which has no checkpoints; a copy that 0.1.0 published is known by its index."""
     return bool(manifest.leaves_out) or (manifest.format_version == 1 and paths.published.exists())
 
 
 def of_copy(path: Path, content: bytes) -> bytes:
-    """The manifest in these bytes of the file `path` as a copy has it: it says what the copy leaves out."""
+    """The bytes of the manifest that a copy has, made from those of the file `path`: it says what a copy leaves out."""
     return _as_bytes(replace(parse_manifest(path, content), format_version=VERSION, leaves_out=_LEFT_OUT))
 
 
@@ -118,6 +120,6 @@ def _as_bytes(manifest: Manifest) -> bytes:
 
 
 def _sweep_id(paths: SweepPaths) -> str:
-    """The id in the epoch table: one whose private files were removed is still this sweep's; else a new one."""
+    """The id that the epoch table names, if there is one: its private files may have been removed; else a new one."""
     first = paths.part(0)
     return read_sweep_id(first, EPOCH_COLUMNS) if first.name in files.names(paths.epochs) else secrets.token_hex(8)

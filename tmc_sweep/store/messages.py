@@ -1,4 +1,9 @@
-"""What training processes tell the one writer, and its answers. Rows and checkpoints travel in one ordered channel."""
+"""Messages from training processes to the one writer, and its replies.
+
+Who trains a pack sends `StartTrial` for each trial, then a `Report` for each epoch, or `Failed`; the writer replies
+once the message is durable. Rows and checkpoints travel through one channel in order, so that a checkpoint is never on
+record before the rows that it follows. `Channel` is what training needs of it, whether by Ray or by a call.
+"""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -9,7 +14,7 @@ from tmc_sweep.records import EpochRecord, Provenance
 
 @dataclass(frozen=True)
 class StartTrial:
-    """Training of a trial is about to begin, here and with these means."""
+    """Training of a trial is about to begin, in this process and with these means."""
 
     trial_id: str
     pack: tuple[str, ...]  # the trials that are trained together, this one included
@@ -22,7 +27,11 @@ class StartTrial:
 
 @dataclass(frozen=True)
 class Started:
-    """The attempt is on record: its number, and the newest checkpoint to go on from, if there is one."""
+    """The reply to StartTrial: the attempt is on record.
+
+    `attempt` counts from 1 and must stand in every later message; `checkpoint` is the content of the trial's newest
+    whole checkpoint, from which it goes on, or None to begin anew.
+    """
 
     attempt: int
     checkpoint: bytes | None
@@ -30,7 +39,7 @@ class Started:
 
 @dataclass(frozen=True)
 class Report:
-    """Epochs of one trial, and its checkpoint after the last of them if one is due."""
+    """Epochs of one trial, one at least, and its checkpoint after the last of them if one is due."""
 
     trial_id: str
     attempt: int
@@ -41,7 +50,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Failed:
-    """A trial cannot go on, and why, in one sentence."""
+    """A trial cannot go on; `reason` says why, in one sentence."""
 
     trial_id: str
     attempt: int
@@ -50,7 +59,11 @@ class Failed:
 
 @dataclass(frozen=True)
 class Ack:
-    """The message is durable; or `refused`: the trial has ended, or a later attempt at it has begun."""
+    """The reply to every other message: it is durable, or `refused`.
+
+    Refused is what comes after a trial has ended, or from an attempt after which a later one has begun. Who gets such a
+    reply no longer trains the trial.
+    """
 
     refused: bool
 
@@ -60,7 +73,7 @@ Reply = Started | Ack
 
 
 class Channel(Protocol):
-    """The way from a training process to the writer."""
+    """The way from who trains to the writer: `sweep/channel.py` by Ray, `sweep/inline.py` by a direct call."""
 
     @property
     def refused(self) -> Collection[str]:
@@ -68,13 +81,13 @@ class Channel(Protocol):
 
     @property
     def stopping(self) -> bool:
-        """Whether the sweep is being stopped, so that an epoch in progress is to be dropped."""
+        """Whether the sweep is being stopped: an epoch in progress is then to be dropped."""
 
     def ask(self, messages: Sequence[Message]) -> list[Reply]:
-        """Send, and wait until the messages are acted on and durable."""
+        """Send messages, and wait for their replies: until all of them are durable."""
 
     def send(self, messages: Sequence[Message]) -> None:
-        """Send without waiting, but never far ahead of the writer."""
+        """Send messages without waiting for their replies, unless the writer is already far behind."""
 
     def flush(self) -> None:
         """Wait until all that was sent is durable."""

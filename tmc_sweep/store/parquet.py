@@ -1,4 +1,9 @@
-"""The tables' Parquet files: schemas from the declared columns, encodings, and what is checked on reading."""
+"""One Parquet file of a table: its schema, made from the declared columns, its encodings, and the checks on reading.
+
+`to_parquet` makes a file's bytes of an Arrow table, `read_table` gives the table back. Each file carries in its
+key-value metadata a format version, the id of its sweep, and its own SHA-256 (`seal.py`). Reading checks these, the
+columns, their values, and whether the content fits into memory: the file may come from anybody.
+"""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -15,7 +20,7 @@ from tmc_sweep.store import files
 from tmc_sweep.store.seal import PLACEHOLDER, check_version, damaged, is_sealed, sealed
 from tmc_sweep.store.values import refusals
 
-VERSION = 1  # of every table
+VERSION = 1  # of the format of every table
 TYPES = {
     "string": pa.string(),
     "int64": pa.int64(),
@@ -24,23 +29,26 @@ TYPES = {
     "timestamp": pa.timestamp("us", tz="UTC"),
     "binary": pa.binary(),
 }
-_ENCODINGS = {  # strings: dictionaries
+_ENCODINGS = {  # of numbers and times; all others are written as dictionaries
     pa.float64(): "BYTE_STREAM_SPLIT",
     pa.int64(): "DELTA_BINARY_PACKED",
     pa.timestamp("us", tz="UTC"): "DELTA_BINARY_PACKED",
 }
 _VERSION_KEY, _SWEEP_KEY, _HASH_KEY = "tmc_sweep.format_version", "tmc_sweep.sweep_id", "tmc_sweep.sha256"
 _A_VERSION = re.compile("[1-9][0-9]{0,8}")
-_MARK = _HASH_KEY.encode() + b"\x18\x40"  # as Thrift writes it: after the key, a string of 64 bytes
+_MARK = _HASH_KEY.encode() + b"\x18\x40"  # what comes before the hash: its key, and Thrift's head of a 64-byte string
 
 
 def arrow_schema(columns: Sequence[Column]) -> pa.Schema:
-    """The declared columns, in their order; any may hold nulls."""
+    """The Arrow schema of the declared columns, in their order; to Arrow, any of them may hold nulls."""
     return pa.schema([(column.name, TYPES[column.dtype]) for column in columns])
 
 
 def to_parquet(table: pa.Table, sweep_id: str) -> bytes:
-    """The table as a Parquet file with format version, sweep and its own hash; dictionary columns come back plain."""
+    """The bytes of a Parquet file of the table, with format version, sweep id and its own hash.
+
+    Columns that are dictionaries in memory are read back as plain ones.
+    """
     encodings = {field.name: _ENCODINGS[field.type] for field in table.schema if field.type in _ENCODINGS}
     sink = pa.BufferOutputStream()
     with pq.ParquetWriter(
@@ -66,10 +74,13 @@ def opened(
     as_dictionaries: Sequence[str] = (),
     to_the_bit: bool = False,
 ) -> Iterator[pq.ParquetFile]:
-    """The Parquet file, to be read inside; DamagedError if it is damaged or not ours, NewerError if it is newer.
+    """The Parquet file at `path`, which must have these columns, to be read while inside.
 
-    With a `sweep_id` it must be that sweep's, and as it was written to the bit, as also with `to_the_bit`; else only
-    the pages that are read are checked.
+    `as_dictionaries` names columns to read as dictionaries. With a `sweep_id` the file must be that sweep's. Then, and
+    with `to_the_bit`, its SHA-256 is checked; otherwise only the checksums of the pages that are read.
+
+    DamagedError if it is damaged, another program's or another sweep's; NewerError if a newer version wrote it;
+    StorageError if it cannot be read, or would not fit into memory.
     """
     with files.explained("read", path), _whole(path), files.opened(path) as file:
         content = file.read_buffer() if to_the_bit or sweep_id is not None else None
@@ -89,7 +100,10 @@ def opened(
 
 
 def read_table(path: Path, columns: Sequence[Column], sweep_id: str | None = None) -> pa.Table:
-    """The whole table in the file, `completed`; StorageError as `opened`, or if it has a value that it may not have."""
+    """The whole table in the file, with all declared columns.
+
+    Errors as `opened`, and DamagedError if a column holds a value that it may not have.
+    """
     table = read_encoded(path, columns, sweep_id=sweep_id)
     return table.cast(arrow_schema(columns))
 
@@ -97,7 +111,10 @@ def read_table(path: Path, columns: Sequence[Column], sweep_id: str | None = Non
 def read_encoded(
     path: Path, columns: Sequence[Column], names: Sequence[str] | None = None, sweep_id: str | None = None
 ) -> pa.Table:
-    """As `read_table`, or some columns of it, with texts and bytes as dictionaries: a hundred times smaller."""
+    """As `read_table`, or the columns `names` of it, with texts and bytes as dictionaries.
+
+    A configuration's values repeat in every row of a trial: as dictionaries they take a hundredth of the memory.
+    """
     wanted = [column for column in columns if names is None or column.name in names]
     texts = [column.name for column in wanted if column.dtype in ("string", "binary")]
     with opened(path, columns, sweep_id, as_dictionaries=texts) as parquet:
@@ -113,7 +130,7 @@ def read_encoded(
 
 
 def completed(table: pa.Table, columns: Sequence[Column]) -> pa.Table:
-    """The table with all of these columns: those declared after it was written hold what they say of that."""
+    """The table with all of these columns: one that was declared after it was written holds its `absent` value."""
     for position, column in enumerate(columns):
         if column.name not in table.column_names:
             value = pa.scalar(column.absent, TYPES[column.dtype])
@@ -122,13 +139,13 @@ def completed(table: pa.Table, columns: Sequence[Column]) -> pa.Table:
 
 
 def read_sweep_id(path: Path, columns: Sequence[Column]) -> str:
-    """The sweep that wrote the file; errors as `opened`, to the bit."""
+    """The id of the sweep that the file belongs to, which is checked to the bit; errors as `opened`."""
     with opened(path, columns, to_the_bit=True) as parquet:
         return _stated(parquet.metadata)[_SWEEP_KEY]
 
 
 def is_whole(content: bytes) -> bool:
-    """Whether these are, to the bit, bytes that `to_parquet` gave."""
+    """Whether these bytes are, to the bit, what `to_parquet` once gave."""
     return is_sealed(content, _MARK)
 
 
@@ -148,7 +165,10 @@ def _stated(footer: pq.FileMetaData) -> dict[str, str]:
 
 
 def _check_size(path: Path, rows: int, decoded: int) -> None:
-    """A small file may hold a few values billions of times, or a long one often."""
+    """StorageError if what is in the file would not fit into half of the memory.
+
+    A small file may hold one value billions of times, or a long text in many rows.
+    """
     if decoded > files.MOST_BYTES:
         raise StorageError(
             f"{path} must fit into half of this machine's memory, but its {rows} rows take about "
@@ -163,7 +183,7 @@ def _decoded(column: pa.ChunkedArray) -> int:
 
 
 def _check_format(path: Path, footer: pq.FileMetaData) -> str:
-    """The sweep that the file names; an error if it has none, or another format."""
+    """The id of the sweep that the file names; DamagedError if it names none, NewerError if its format is newer."""
     stated = _stated(footer)
     version, sweep = stated.get(_VERSION_KEY, ""), stated.get(_SWEEP_KEY, "")
     if not _A_VERSION.fullmatch(version) or not sweep:
@@ -173,7 +193,10 @@ def _check_format(path: Path, footer: pq.FileMetaData) -> str:
 
 
 def _check_columns(path: Path, got: pa.Schema, columns: Sequence[Column]) -> None:
-    """DamagedError unless these are our columns, less some that were declared later; NewerError if there are more."""
+    """Check a file's columns against the declared ones, of which those declared later may be missing.
+
+    DamagedError if a required one is missing, or the types or the order differ; NewerError if there are others.
+    """
     for column in columns:
         if column.required and column.name not in got.names:
             raise damaged(path, f"its column {column.name} is missing")

@@ -1,7 +1,8 @@
-"""One part of the epoch table: the rows of up to 64 trials, in memory as they are in the file.
+"""One part of the epoch table: the rows of up to 64 trials, in memory and in its file.
 
-A trial's measured columns are one small Arrow table that grows; its configuration is held once and spread over its rows
-only as indices into a dictionary, so that a commit converts no stored row from Python objects.
+Of each trial the measured columns are one small Arrow table, to which epochs are added. Its configuration is held once,
+and spread over the rows only when the part is written, as indices into a dictionary. A commit thus converts no row that
+is stored from Python objects.
 """
 
 import math
@@ -28,30 +29,30 @@ from tmc_sweep.store.parquet import TYPES, arrow_schema, read_encoded
 from tmc_sweep.store.seal import damaged
 
 _Ints = NDArray[np.integer[Any]]
-_CHUNKS = 32  # pieces that a trial's rows may be in before they are joined
+_CHUNKS = 32  # pieces of a trial's rows in memory, before they are joined into one
 _MEASURED = arrow_schema(MEASURED_COLUMNS)
 
 
 class RecomputedEpochError(StorageError):
-    """An epoch that was trained again did not come out as it is stored."""
+    """An epoch that was trained again by the same means did not come out as it is stored."""
 
 
 @dataclass
 class TrialRows:
-    """The rows of one trial: epochs 1, 2, 3, ... without a gap."""
+    """The rows of one trial: epochs 1, 2, 3, … without a gap."""
 
-    fixed: dict[str, Any]
-    measured: pa.Table
+    fixed: dict[str, Any]  # values of FIXED_COLUMNS, the same in every row
+    measured: pa.Table  # MEASURED_COLUMNS, a row per epoch
 
     @classmethod
     def of(cls, config: TrialConfig) -> Self:
-        """A trial without rows."""
+        """The rows of a trial that has none yet."""
         return cls(fixed_values(config), _MEASURED.empty_table())
 
     def unchanged(self, records: Sequence[EpochRecord], replace_before: int) -> int:
-        """How many of these records, from the first on, are stored with the same outcome.
+        """How many of these records, which follow one another, are stored with the same outcome, from the first on.
 
-        RecomputedEpochError if the next one differs from a row of attempt `replace_before` or a later one.
+        RecomputedEpochError if the next one differs from a stored row of attempt `replace_before` or a later one.
         """
         skipped = records[0].epoch - 1
         again = records[: max(0, self.measured.num_rows - skipped)]
@@ -61,26 +62,26 @@ class TrialRows:
         return equal
 
     def put(self, records: Sequence[EpochRecord]) -> None:
-        """Let these, one at least, take the place of the rows from their first epoch on."""
+        """Replace all rows from the first of these records' epoch on by these records, one at least."""
         self.measured = pa.concat_tables([self.measured.slice(0, records[0].epoch - 1), _to_arrow(records)])
         if self.measured["epoch"].num_chunks > _CHUNKS:
             self.measured = self.measured.combine_chunks()
 
     def last(self) -> EpochRecord | None:
-        """The record of the last epoch, if there is one."""
+        """The record of the last epoch; None if there is no row."""
         return self.record(self.measured.num_rows) if self.measured.num_rows else None
 
     def disagrees(self, history: Sequence[EpochRecord]) -> EpochRecord | None:
-        """The first epoch of this history, which begins at 1, that is stored with another outcome."""
+        """The first record of a history from epoch 1 on that is stored with another outcome; None if none is."""
         equal, difference = self._compare(0, history[: self.measured.num_rows])
         return history[equal] if difference else None
 
     def record(self, epoch: int) -> EpochRecord:
-        """What is stored of an epoch."""
+        """The record of an epoch that has a row, counted from 1."""
         return EpochRecord(trial_id=self.fixed["trial_id"], **self.measured.slice(epoch - 1, 1).to_pylist()[0])
 
     def _compare(self, skipped: int, again: Sequence[EpochRecord]) -> tuple[int, str]:
-        """How many of these records equal the rows after the first `skipped`, and what the next one differs in."""
+        """How many of these records equal the rows after the first `skipped`, and a sentence about the next, if any."""
         outcomes = self.measured.slice(skipped, len(again)).select(OUTCOME_COLUMNS)
         stored_rows = zip(*(column.to_pylist() for column in outcomes.columns), strict=True)
         for index, (record, stored_row) in enumerate(zip(again, stored_rows, strict=True)):
@@ -95,7 +96,7 @@ class TrialRows:
 
 
 def same(a: float | None, b: float | None) -> bool:
-    """Whether two values of an outcome are equal; NaN equals NaN."""
+    """Whether two values of an outcome are equal: None equals None, and NaN equals NaN."""
     return a == b or (a is not None and b is not None and math.isnan(a) and math.isnan(b))
 
 
@@ -105,7 +106,7 @@ def _to_arrow(records: Sequence[EpochRecord]) -> pa.Table:
 
 
 def to_table(trials: Iterable[TrialRows]) -> pa.Table:
-    """The part's rows, in the order of the trials; strings are dictionary columns."""
+    """A part's table of these trials' rows, trial after trial: EPOCH_COLUMNS, texts as dictionaries."""
     trials = list(trials)
     measured = pa.concat_tables([_MEASURED.empty_table(), *(trial.measured for trial in trials)]).combine_chunks()
     which = pa.array(np.repeat(np.arange(len(trials)), [trial.measured.num_rows for trial in trials]), pa.int32())
@@ -124,7 +125,10 @@ def _spread(values: pa.Array, which: pa.Array) -> pa.Array:
 
 
 def read_part(path: Path, sweep_id: str) -> dict[str, TrialRows]:
-    """The trials of a stored part, every page's checksum verified; StorageError if it is not whole or not ours."""
+    """The trials of a stored part by trial_id, checked to the bit.
+
+    StorageError if the file is damaged, newer or of another sweep, or a trial's epochs are not 1, 2, 3, ….
+    """
     table, starts, counts = _read(path, None, sweep_id)
     measured = table.select([column.name for column in MEASURED_COLUMNS])
     rows = table.select([column.name for column in FIXED_COLUMNS]).take(starts).to_pylist()
@@ -135,26 +139,29 @@ def read_part(path: Path, sweep_id: str) -> dict[str, TrialRows]:
 
 
 def read_counts(path: Path, sweep_id: str) -> dict[str, int]:
-    """How many epochs of which trials a stored part holds, in its order, from two of its columns."""
+    """How many epochs each trial of a stored part has, in the part's order. Errors as `read_part`."""
     table, starts, counts = _read(path, ["trial_id", "epoch"], sweep_id)
     return dict(zip(table["trial_id"].take(starts).to_pylist(), counts.tolist(), strict=True))
 
 
 def read_rows(path: Path, names: Sequence[str] | None = None) -> pa.Table:
-    """The rows of a part of any sweep, or some columns of them, strings as dictionaries; errors as `read_part`."""
+    """The rows of a part, or the columns `names` of them, texts as dictionaries.
+
+    The part may be of any sweep, and only the pages that are read are checked; otherwise errors as `read_part`.
+    """
     table, _, _ = _read(path, names and list(dict.fromkeys(["trial_id", "epoch", *names])), None)
     return table.select(names) if names else table
 
 
 def _read(path: Path, names: Sequence[str] | None, sweep_id: str | None) -> tuple[pa.Table, _Ints, _Ints]:
-    """The table, and of each trial where its rows start and how many they are."""
+    """The table, and of each trial the position of its first row and the number of its rows."""
     table = read_encoded(path, EPOCH_COLUMNS, names, sweep_id)
     codes = table["trial_id"].combine_chunks().indices if table.num_rows else []
     return table, *_runs(path, np.asarray(codes, np.int32), table["epoch"].to_numpy())
 
 
 def _runs(path: Path, trial: _Ints, epoch: _Ints) -> tuple[_Ints, _Ints]:
-    """Where each trial's rows start and how many they are; StorageError unless each has epochs 1, 2, 3, ... once."""
+    """Position of the first row and number of rows of each trial; DamagedError unless each has epochs 1, 2, 3, …."""
     starts = np.flatnonzero(np.diff(trial, prepend=-1))
     counts = np.diff(starts, append=len(trial))
     expected = np.arange(1, len(epoch) + 1) - np.repeat(starts, counts)

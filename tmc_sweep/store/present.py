@@ -1,7 +1,9 @@
-"""Which of a sweep's files must be there, since others speak of them: what every reader asks before it believes any.
+"""Which sweeps there are, and which of a sweep's files are missing.
 
-A new sweep makes its manifest, then an empty first part, then the trial table, and only then stores rows: what is not
-there yet is not missing.
+A file is missing if others speak of it: a trial table that counts epochs needs the parts that hold them. Every reader
+asks `check_present` before it believes a table, since a table whose parts are gone would otherwise look like a smaller
+sweep. A new sweep makes its manifest, then an empty first part, then the trial table, and only then stores rows; what
+such a sweep does not have yet is not missing.
 """
 
 import math
@@ -19,7 +21,7 @@ from tmc_sweep.store.seal import damaged
 
 
 def sweep_names(results: Path) -> list[str]:
-    """The sweeps in the folder `results` of which there is something."""
+    """The names of the sweeps in the folder `results` of which there is anything, in order."""
     tables = {name.removesuffix(".trials.parquet") for name in files.names(results) if name.endswith(".trials.parquet")}
     folders = {name for name in files.names(results) if (results / name / part_name(0)).is_file()}
     private = {path.parent.name for path in (results / ".tmc").glob("*/manifest.json")}
@@ -27,19 +29,19 @@ def sweep_names(results: Path) -> list[str]:
 
 
 def part_files(paths: SweepPaths) -> list[Path]:
-    """The epoch table's parts; none if there is no table."""
+    """The files in the epoch table's folder, in order; none if there is no table."""
     return [paths.epochs / name for name in files.names(paths.epochs)]
 
 
 def is_there(paths: SweepPaths) -> bool:
-    """Whether there is anything of the sweep."""
+    """Whether there is anything of the sweep: a manifest, a trial table, or a part."""
     return bool(paths.manifest.exists() or paths.trials.exists() or part_files(paths))
 
 
 def check_present(paths: SweepPaths) -> None:
-    """DamagedError if a file is gone of which another speaks, with the sentence that `verify` has for it.
+    """DamagedError, with the sentence that `verify` has for it, if one of the sweep's files is missing.
 
-    A sweep that is running, or brought here, changes between two looks: what is missing at both is.
+    A sweep that is running, or just being brought here, changes between two looks. Only what is missing at both counts.
     """
     first = list(missing(paths))
     lasting = [path for path in missing(paths) if path in first] if first else []
@@ -48,7 +50,7 @@ def check_present(paths: SweepPaths) -> None:
 
 
 def gone(paths: SweepPaths, path: Path) -> DamagedError:
-    """The error for a file of the sweep that is missing; of one renamed by hand it says so."""
+    """The error for a missing file of the sweep; if the sweep was renamed by hand it says so."""
     if earlier := earlier_name(paths):
         return damaged(path, f"it is missing, since the sweep was renamed from {earlier.name} but for its hidden files")
     if later := later_name(paths):
@@ -57,7 +59,7 @@ def gone(paths: SweepPaths, path: Path) -> DamagedError:
 
 
 def missing(paths: SweepPaths) -> Iterator[Path]:
-    """The files, or folders, that are gone; errors as reading the manifest and the trial table has them."""
+    """The files and folders of the sweep that are missing. Errors as reading the manifest and the trial table."""
     numbers = part_numbers(files.names(paths.epochs))
     if not paths.manifest.exists() and (numbers or paths.trials.exists()):
         yield paths.manifest
@@ -84,7 +86,7 @@ def missing(paths: SweepPaths) -> Iterator[Path]:
 
 
 def _n_rows(part: Path) -> int | None:
-    """None if it is damaged, which reading it will tell."""
+    """How many rows a part has; None if it is damaged, which reading it will tell."""
     try:
         with opened(part, EPOCH_COLUMNS) as parquet:
             return int(parquet.metadata.num_rows)

@@ -1,8 +1,8 @@
-"""A sweep's tables, kept up to date in a second place, and brought back from there. Without its checkpoints.
+"""A copy of a sweep's tables in a second place, kept up to date (`Publication`), and brought back from there (`fetch`).
 
-A reader of the copy sees whole files, and no trial that counts epochs which are not there: the trial table is read
-before the epochs are, and written after them. What the copy holds is in an index there, so that a run copies only what
-an earlier one did not; it is written last, and what it does not know is copied again.
+Checkpoints are not copied. A reader of the copy sees whole files only, and no trial that counts epochs which the copy
+lacks: the trial table is read before the epochs are, and written after them. An index in the copy lists the files that
+it has, so that a run copies only what changed. It is written last; what it does not list is copied again.
 """
 
 import hashlib
@@ -25,13 +25,13 @@ from tmc_sweep.store.present import part_files
 from tmc_sweep.store.pull import adopt, not_whole
 from tmc_sweep.store.seal import damaged
 
-VERSION = 2  # of a copy's index; 1, of 0.1.0: a mapping, without a version
-_READS = 3
-_Stamp = tuple[int, int, int]
+VERSION = 2  # of the format of a copy's index; 1, of 0.1.0, was a mapping without a version
+_READS = 3  # tries to read a file of a copy whole
+_Stamp = tuple[int, int, int]  # inode, time of change and size: another one whenever a file is replaced
 
 
 class _Copied(NamedTuple):
-    """What the copy has of a file."""
+    """What a copy's index says of a file."""
 
     sha256: str
     size: int
@@ -39,7 +39,7 @@ class _Copied(NamedTuple):
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class _Index:
-    """What `.tmc/<sweep>/published.json` of a copy holds, by file."""
+    """The content of a copy's index, `.tmc/<sweep>/published.json`: the copy's files by name."""
 
     format_version: int
     files: Mapping[str, _Copied]
@@ -50,7 +50,7 @@ _FIRST = TypeAdapter(Mapping[str, _Copied])
 
 
 class _Changed(NamedTuple):
-    """A file that the copy lacks, or has in another state."""
+    """A file of the sweep that the copy lacks, or has in an older state."""
 
     name: str
     content: bytes
@@ -59,23 +59,27 @@ class _Changed(NamedTuple):
 
 
 class Publication:
-    """The copy of one sweep at a URI."""
+    """The copy of one sweep at a URI; `update` brings it up to date, as often as wanted."""
 
     def __init__(self, paths: SweepPaths, uri: str) -> None:
-        """InputError if the URI names no place, or the sweep's own."""
+        """Nothing is read yet. InputError if the URI names no place, or the results folder itself."""
         self._place = copy_storage(uri, paths.name)
         self.uri = without_query(uri)
         self.n_copied = 0  # files so far
         self._paths = paths
-        self._looked = False  # at what the copy has
-        self._known: dict[str, _Copied] = {}  # to be in the copy
-        self._index: dict[str, _Copied] = {}  # the same, as it is stored there
-        self._stamps: dict[str, _Stamp] = {}  # of the files that are known to be as in the copy
+        self._looked = False  # whether the copy's index was read
+        self._known: dict[str, _Copied] = {}  # the files that the copy is known to have
+        self._index: dict[str, _Copied] = {}  # the same, as the stored index has it
+        self._stamps: dict[str, _Stamp] = {}  # of the sweep's files that the copy has as they are
         if isinstance(self._place, Folder) and self._place.copy.results == paths.results:
             raise InputError(f"a copy must lie elsewhere than {paths.results}, which it is of: choose another place")
 
     def update(self) -> None:
-        """Copy what has changed and is whole; StorageError if that fails, SweepBusyError if another writes the copy."""
+        """Copy what has changed since the last time.
+
+        StorageError if a file is damaged, cannot be copied, or the place holds something else; SweepBusyError if
+        another process writes the copy. Does nothing before the sweep's first run.
+        """
         manifest = read_manifest(self._paths)
         if manifest is None:  # the sweep is about to begin
             return
@@ -83,7 +87,7 @@ class Publication:
             if not self._looked:
                 self._known = self._opened(manifest.sweep_id)
                 self._index, self._looked = dict(self._known), True
-            speaking_first = reversed(self._paths.tables)  # before the epochs: what is spoken of may go on meanwhile
+            speaking_first = reversed(self._paths.tables)  # read before the epochs, to which rows are added meanwhile
             tables = [self._changed(path) for path in speaking_first]
             for path in part_files(self._paths):
                 if changed := self._changed(path):
@@ -97,7 +101,7 @@ class Publication:
                 self._index = dict(self._known)
 
     def _opened(self, sweep_id: str) -> dict[str, _Copied]:
-        """What the copy has; StorageError if there is something else than a copy of this sweep."""
+        """The files that the copy has, by its index; StorageError if the place holds anything but this sweep's copy."""
         what, there = "", None
         try:
             there = self._manifest_there()
@@ -152,7 +156,7 @@ class Publication:
 
 
 def _index_in(path: Path, content: bytes) -> Mapping[str, _Copied]:
-    """What an index says; nothing if it is damaged, so that all is copied again. NewerError if it is newer."""
+    """The files that an index lists; none if it is damaged, so that all is copied again. NewerError if it is newer."""
     with suppress(ValidationError):
         return _FIRST.validate_json(content, strict=True)
     with suppress(DamagedError):
@@ -161,10 +165,10 @@ def _index_in(path: Path, content: bytes) -> Mapping[str, _Copied]:
 
 
 def fetch(uri: str, paths: SweepPaths) -> None:
-    """Let the sweep `paths` be as its copy at the URI is, less checkpoints.
+    """Bring the sweep `paths` here from its copy at the URI, or bring it up to date; checkpoints do not come.
 
-    InputError if there is no such copy, or the sweep here is another one or has rows that it lacks, SweepBusyError if
-    a run holds the sweep, StorageError if the copy is damaged or cannot be read.
+    InputError if there is no such copy, or the sweep here is another one or has rows that the copy lacks;
+    SweepBusyError if a run holds the sweep; StorageError if the copy is damaged or cannot be read.
     """
     with tempfile.TemporaryDirectory(prefix="tmc_sweep-fetch-") as folder:
         copy = SweepPaths(Path(folder), paths.name)
@@ -174,7 +178,7 @@ def fetch(uri: str, paths: SweepPaths) -> None:
 
 def _download(uri: str, copy: SweepPaths) -> None:
     source = copy_storage(uri, copy.name)
-    found = {path: _read(source, copy, path) for path in reversed(copy.tables)}  # before what they speak of, as epochs
+    found = {path: _read(source, copy, path) for path in reversed(copy.tables)}  # each before what it speaks of
     parts = [name for name in source.names(copy.name) if part_number(name) is not None]
     if not parts:
         raise InputError(
@@ -190,7 +194,7 @@ def _download(uri: str, copy: SweepPaths) -> None:
 
 
 def _read(source: CopyStorage, copy: SweepPaths, path: Path) -> bytes | None:
-    """The file that `path` is to be, again if it is not whole: it may be replaced while it is read."""
+    """The content of the file that will be `path`, read again if it is not whole: it may just have been replaced."""
     name = path.relative_to(copy.results).as_posix()
     for _ in range(_READS):
         content = source.read(name)
@@ -200,7 +204,7 @@ def _read(source: CopyStorage, copy: SweepPaths, path: Path) -> bytes | None:
 
 
 def _stamp(path: Path) -> _Stamp | None:
-    """What changes whenever a file is replaced; None if there is none."""
+    """The stamp of a file; None if there is no such file."""
     with files.explained("read", path):
         try:
             found = path.stat()

@@ -1,4 +1,7 @@
-"""A sweep that was trained elsewhere, brought here: its tables, without its checkpoints."""
+"""The last step of bringing a sweep here that was trained elsewhere: its files, which lie in a folder, become ours.
+
+`publish.fetch` fills that folder from a copy, `cluster/fetch.py` from a cluster's head. Checkpoints do not come.
+"""
 
 from functools import partial
 from pathlib import Path
@@ -19,9 +22,11 @@ from tmc_sweep.store.seal import damaged
 
 
 def adopt(copy: SweepPaths, paths: SweepPaths) -> None:
-    """Let the sweep `paths` be as `copy`, a newer state of it, is: each file whole, trials never ahead of epochs.
+    """Let the sweep `paths` be as `copy` is: new here, or in a newer state.
 
-    `copy` lies in a folder of its own, and is marked as a copy there, since it has no checkpoints.
+    At every moment each file is whole, and no trial counts epochs that are not here yet. `copy` lies in a folder of its
+    own, in which its manifest is marked as that of a copy, since it has no checkpoints.
+
     SweepBusyError if a run holds the sweep, InputError if it is another one or has rows that the copy lacks,
     StorageError if the copy is damaged.
     """
@@ -56,7 +61,7 @@ def _check_replaceable(copy: SweepPaths, paths: SweepPaths, theirs: str) -> None
 
 
 def _checked_id(copy: SweepPaths) -> str:
-    """The sweep's id, once every file was checked to the bit, and the manifest says that this is a copy."""
+    """The copy's sweep id. Every file is checked to the bit, and the manifest made to say that this is a copy."""
     try:
         if (content := files.read(copy.manifest)) is not None:
             copy.manifest.write_bytes(of_copy(copy.manifest, content))
@@ -71,19 +76,19 @@ def _checked_id(copy: SweepPaths) -> str:
 
 
 def _further(paths: SweepPaths, copy: SweepPaths) -> set[str]:
-    """The trials that are further in `paths`, or only there."""
+    """The trials that have more epochs in `paths` than in the copy, or are only there."""
     last = _last_epochs(copy)
     ahead = {trial for trial, epoch in _last_epochs(paths).items() if epoch > last.get(trial, 0)}
     return ahead | (_on_record(paths) - _on_record(copy))
 
 
 def _on_record(paths: SweepPaths) -> set[str]:
-    """The trials in the trial table; none if it is not here yet: an earlier call may have been killed before."""
+    """The trials in the trial table; none without a table: an earlier call may have been killed before it came."""
     return set(read_table(paths.trials, TRIAL_COLUMNS)["trial_id"].to_pylist()) if paths.trials.exists() else set()
 
 
 def _bring(copy: SweepPaths, paths: SweepPaths) -> None:
-    """Place its files, in an order in which the trial table never counts epochs that are not here yet."""
+    """Place the copy's files, in an order in which the trial table never counts epochs that are not here yet."""
     place = partial(_place, copy, paths)
     place(copy.manifest)  # has what was decided of the epochs
     parts = part_files(copy)
@@ -105,7 +110,7 @@ def _place(copy: SweepPaths, paths: SweepPaths, source: Path) -> None:
 
 
 def _last_epochs(paths: SweepPaths) -> dict[str, int]:
-    """Epochs of a trial have no gaps."""
+    """How many epochs each trial has: the number of its last one, since there are no gaps."""
     table = pa.concat_tables(read_rows(part, ["trial_id", "epoch"]) for part in part_files(paths))
     last = table.unify_dictionaries().group_by("trial_id").aggregate([("epoch", "max")])
     return dict(zip(last["trial_id"].to_pylist(), last["epoch_max"].to_pylist(), strict=True))

@@ -1,4 +1,9 @@
-"""The single writer's logic: messages in, durable tables and checkpoints out. It runs where the lock is held."""
+"""The recorder: what each message of who trains changes in the tables, and in which order that becomes durable.
+
+`sweep/writer.py` drives it, in the process that holds the sweep's lock: it hands over messages, commits, and only then
+sends the replies. The recorder knows no search: a function that `decide_by` sets is told of the rows that are taken,
+and may decide that a cell stops.
+"""
 
 import math
 import time
@@ -22,14 +27,17 @@ from tmc_sweep.store.messages import Ack, Message, Reply, Report, Started, Start
 from tmc_sweep.store.parts import RecomputedEpochError
 from tmc_sweep.store.trials import TrialRow, TrialTable
 
-_TRIALS_SECONDS = 5.0
+_TRIALS_SECONDS = 5.0  # the longest that counts of epochs wait for a commit of the trial table
 
-# Told the rows that were taken of a trial: what is decided of its cell, if something is.
+# Called with a trial and the rows taken of it; returns what is decided of its cell, or None.
 OnRows = Callable[[TrialConfig, Sequence[EpochRecord]], Decision | None]
 
 
 class Recorder:
-    """Applies messages to the tables of one sweep. What a reply acknowledges is durable only after `commit`."""
+    """The tables, checkpoints and decisions of one sweep, as messages change them.
+
+    What a reply acknowledges is durable only after `commit`. Made by `open`.
+    """
 
     def __init__(self, paths: SweepPaths, configs: Sequence[TrialConfig], checkpoint_gigabytes: float) -> None:
         self._paths = paths
@@ -45,7 +53,7 @@ class Recorder:
         self._on_rows: OnRows = lambda _, __: None
         self._pack_of = {name: pack for pack in self._manifest.packs for name in pack}  # by trial, as it last began
         self._alike_since: dict[str, int] = {}  # first of the attempts whose rows the present one must reproduce
-        self._lost: dict[str, Path] = {}  # checkpoints that the trial table named, and that were gone
+        self._lost: dict[str, Path] = {}  # by trial: checkpoints that the trial table named and that were gone
         self._decisions = dict(self._manifest.decisions)
         self._manifest_changed = False
         self._status_changed = True
@@ -53,23 +61,26 @@ class Recorder:
 
     @classmethod
     def open(cls, paths: SweepPaths, configs: Sequence[TrialConfig], checkpoint_gigabytes: float = math.inf) -> Self:
-        """The recorder of the sweep at `paths`, whose lock the caller holds, with these trials on record.
+        """The recorder of the sweep at `paths`, with these trials put on record; the caller holds the sweep's lock.
 
-        Checkpoints of finished trials are dropped, the oldest first, where all of them take more than these gigabytes.
+        Tables and checkpoints are brought to agree: a run that was killed may have stored one and not the other. Where
+        checkpoints take more than these gigabytes, those of finished trials are dropped, the oldest first.
+
+        StorageError if a table is damaged, of another sweep or newer.
         """
         recorder = cls(paths, configs, checkpoint_gigabytes)
         recorder._put_in_order()
         return recorder
 
     def row(self, trial_id: str) -> TrialRow:
-        """The trial's row of the trial table."""
+        """The trial's row of the trial table; KeyError if the trial is not on record."""
         row = self._trials.get(trial_id)
         if row is None:
             raise KeyError(trial_id)
         return row
 
     def last(self, trial_id: str) -> EpochRecord | None:
-        """The trial's last epoch on record."""
+        """The trial's last epoch on record; None if it has none."""
         return self._epochs.last(trial_id)
 
     def add(self, configs: Sequence[TrialConfig]) -> None:
@@ -79,17 +90,17 @@ class Recorder:
         self._status_changed = True
 
     def decide_by(self, on_rows: OnRows) -> None:
-        """From now on tell this all rows that are taken; what it decides is on record before they are."""
+        """Call this with all rows that are taken from now on; what it decides is on record before they are."""
         self._on_rows = on_rows
 
     @property
     def decisions(self) -> Mapping[str, Decision]:
-        """The last decision of each cell of which one was made."""
+        """The last decision of each cell about which one was made, by cell_id."""
         return self._decisions
 
     @property
     def packs(self) -> tuple[tuple[str, ...], ...]:
-        """The trials trained together, as last begun: each trial in one pack, less those that began in another."""
+        """The packs, as their trials were last begun; a trial that later began in another pack is in that alone."""
         packs = dict.fromkeys(self._pack_of.values())
         return tuple(tuple(member for member in pack if self._pack_of.get(member) == pack) for pack in packs)
 
@@ -106,11 +117,11 @@ class Recorder:
         return Ack(refused=False)
 
     def commit(self) -> None:
-        """Make everything received so far durable: what was decided, then rows, then attempts and the trial table.
+        """Make everything received so far durable: first decisions, then rows, then attempts, then the trial table.
 
-        So a decision is on record before the rows that it follows from, which would else be decided upon again, and the
-        trial table never runs ahead of rows and attempts. It is one file, rewritten whole: counts of epochs alone wait
-        for a few seconds.
+        So a decision is on record before the rows that it follows from, about which it would otherwise be made again,
+        and the trial table never counts what is not there. It is one file, rewritten whole, so where only counts of
+        epochs changed it waits for a few seconds.
         """
         if self._manifest_changed:
             decisions = dict(self._decisions)
@@ -129,7 +140,7 @@ class Recorder:
 
     @property
     def lost(self) -> Mapping[str, Path]:
-        """The checkpoints, by trial, that the trial table named when it was opened and that were gone."""
+        """By trial, the checkpoints that the trial table named when it was opened and that were gone."""
         return self._lost
 
     def fail(self, trial_id: str, reason: str) -> None:
@@ -138,28 +149,34 @@ class Recorder:
             self._set_status(trial_id, Status.FAILED, reason=reason, ended=datetime.now(UTC))
 
     def stop_earlier(self) -> None:
-        """Record of trials of earlier numerics that they have stopped: nothing trains them."""
+        """Record that unfinished trials of an earlier numerics version are stopped: no code trains them any more."""
         for row in list(self._trials):
             if row["status"] in OPEN and is_earlier(row):
                 reason = f"trained no further, since {WHY}"
                 self._set_status(row["trial_id"], Status.STOPPED, reason=reason, ended=datetime.now(UTC))
 
     def release(self, now: datetime | None = None) -> None:
-        """Record that nothing is running any more, since now or some unknown time: what was, is pending again."""
+        """Record that nothing is running any more, since `now` or, if None, since a time that is not known.
+
+        Trials that were running are pending again.
+        """
         for row in list(self._trials):
             if row["status"] == Status.RUNNING:
                 self._set_status(row["trial_id"], Status.PENDING)
         self._attempts.interrupt_all(now)
 
     def mend(self, trial_id: str, history: Sequence[EpochRecord]) -> None:
-        """Take from a checkpoint's history the rows that were lost, or that its attempt was about to replace."""
+        """Take from a checkpoint's history, which begins at epoch 1, the rows that the table lacks.
+
+        They were lost, or the checkpoint's attempt was about to replace them.
+        """
         if len(history) > self._epochs.epochs_done.get(trial_id, 0):
             self._epochs.add(self._configs[trial_id], history, replace_before=history[-1].attempt)
             self._settle(trial_id)
             self._stop_if_decided(self._configs[trial_id].cell_id)
 
     def _put_in_order(self) -> None:
-        """Let the trial table agree with the trials asked for, the checkpoints and the rows, and commit."""
+        """Let the trial table agree with the trials asked for, with the checkpoints and with the rows; then commit."""
         self._trials.ensure(self._configs.values())
         self.release()  # a run that was killed left its trials as running
         for row in list(self._trials):
@@ -208,9 +225,10 @@ class Recorder:
         return Started(attempt, newest[1] if newest else None)
 
     def _since(self, message: StartTrial, attempt: int) -> int:
-        """The first of the attempts up to this one that all trained by the same means, with the same bits.
+        """The first attempt of those, up to this one, that all trained by the same means, and so gave the same bits.
 
-        One of which the means are not on record, as of 0.1.0, may have trained by others.
+        An attempt whose means are not on record, as of 0.1.0, may have trained by others. Only eager training on a CPU
+        gives the same bits each time.
         """
         now = message.provenance
         if (now.device, now.engine) != ("cpu", "eager"):
@@ -242,14 +260,17 @@ class Recorder:
         return Ack(refused=False)
 
     def _decide(self, config: TrialConfig, records: Sequence[EpochRecord]) -> None:
-        """Keep what is decided of these rows, and stop what it ends."""
+        """Ask what is decided about the trial's cell, keep it, and stop the cell's trials if it says so."""
         if decision := self._on_rows(config, records):
             self._decisions[config.cell_id] = decision
             self._manifest_changed = True
         self._stop_if_decided(config.cell_id)
 
     def _stop_if_decided(self, cell: str) -> None:
-        """Stop the cell's trials if that was decided and all that did not diverge have, again, come so far."""
+        """Stop the cell's trials if that was decided, and all that did not diverge have come to the decision's epoch.
+
+        After rows were lost they may have to come there again first.
+        """
         decision, rows = self._decisions.get(cell), [self.row(trial_id) for trial_id in self._cells[cell]]
         if decision is None or decision.stop is None:
             return
@@ -259,7 +280,7 @@ class Recorder:
                 self._set_status(row["trial_id"], Status.STOPPED, reason=decision.stop, ended=datetime.now(UTC))
 
     def _is_stopped_by_decision(self, row: TrialRow) -> bool:
-        """Whether a trial is stopped, and will be again when it comes where that was decided."""
+        """Whether a trial was stopped by a decision on record, so that it will be stopped again when it comes there."""
         decision = self._decisions.get(row["cell_id"])
         return row["status"] == Status.STOPPED and decision is not None and decision.stop is not None
 
@@ -270,7 +291,7 @@ class Recorder:
             self._configs[config.trial_id] = config
 
     def _name_checkpoint(self, trial_id: str) -> None:
-        """Let the trial table name the newest checkpoint that is there: a crash may have come before it did."""
+        """Let the trial table name the trial's newest checkpoint: a crash may have come between the two."""
         row, stored = self.row(trial_id), self._checkpoints.stored(trial_id)
         epoch, path = stored[0] if stored else (None, None)
         name = str(path.relative_to(self._paths.results)) if path else None
@@ -282,7 +303,7 @@ class Recorder:
         self._status_changed = True
 
     def _settle(self, trial_id: str) -> None:
-        """Let a trial's status follow from its rows: they say whether it is done or diverged."""
+        """Let a trial's status follow from its rows, which say how far it is, and whether it is done or diverged."""
         row = self.row(trial_id)
         done = self._epochs.epochs_done.get(trial_id, 0)
         if done != row["epochs_done"]:

@@ -1,4 +1,8 @@
-"""A sweep that was renamed by hand, but for its private folder, which a listing of the results does not show."""
+"""Sweeps that were renamed by hand: `mv results/grid results/mine` and the same of its other tables.
+
+The private folder `.tmc/grid` is hidden, and easily forgotten. These functions find what belongs together by the id
+that every file carries, so that errors can say what happened and `repair` can move the folder.
+"""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -13,7 +17,7 @@ from tmc_sweep.store.parquet import read_sweep_id
 
 
 def earlier_name(paths: SweepPaths) -> SweepPaths | None:
-    """Where the private files of these tables still lie; None where they were not renamed so."""
+    """The name under which the private files of this sweep's tables still lie; None if it was not renamed so."""
     if paths.manifest.exists() or not (sweep_id := _id_of_tables(paths)):
         return None
     folders = [folder.parent.name for folder in paths.private.parent.glob("*/manifest.json")]
@@ -22,7 +26,7 @@ def earlier_name(paths: SweepPaths) -> SweepPaths | None:
 
 
 def later_name(paths: SweepPaths) -> SweepPaths | None:
-    """Where the tables of these private files lie now; None where they were not renamed so."""
+    """The name under which the tables of this sweep's private files lie now; None if it was not renamed so."""
     if _has_tables(paths) or not (sweep_id := _id_of_manifest(paths)):
         return None
     names = {name.removesuffix(".trials.parquet") for name in files.names(paths.results)}
@@ -31,9 +35,9 @@ def later_name(paths: SweepPaths) -> SweepPaths | None:
 
 
 def adopt(paths: SweepPaths) -> Iterator[str]:
-    """Let a renamed sweep have its private files, the manifest last; a sentence for what was moved.
+    """Move the private files of a renamed sweep to its new name, the manifest last; a sentence if any were moved.
 
-    The caller holds the lock of its new name. SweepBusyError if it runs under the earlier one.
+    The caller holds the lock of the new name. SweepBusyError if the sweep runs under the earlier one.
     """
     if earlier := earlier_name(paths):
         with sweep_lock(earlier):

@@ -1,7 +1,8 @@
-"""What each of our files tells of itself, its SHA-256 and its version, and what is said of one that is not as written.
+"""Seals: each stored file carries its own SHA-256 and a format version, and here are the errors if they are wrong.
 
-The hash is inside the file: taken with zeros in place of its digits, which are then filled in. Page checksums leave out
-footers, headers and statistics; this leaves out nothing, and no sidecar can be torn from it.
+The hash is inside the file. It is taken with zeros in place of its digits, which are then filled in. So it covers every
+other byte, unlike Parquet's page checksums, which leave out footers and headers, and there is no second file that could
+be lost or belong to another.
 """
 
 import hashlib
@@ -16,19 +17,19 @@ PLACEHOLDER = _ZEROS.decode()
 
 
 def sealed(content: bytes, mark: bytes) -> bytes:
-    """`content` with its hash in place of the zeros that follow the last `mark`."""
+    """The content with its SHA-256 in place of the 64 zeros that follow the last `mark` in it."""
     start = content.rindex(mark + _ZEROS) + len(mark)
     return content[:start] + _digits(content, start) + content[start + len(_ZEROS) :]
 
 
 def is_sealed(content: bytes, mark: bytes) -> bool:
-    """Whether these are, to the bit, bytes that `sealed` gave."""
+    """Whether these bytes are, to the bit, what `sealed` gave for the same mark."""
     start = content.rfind(mark) + len(mark)
     return start >= len(mark) and content[start : start + len(_ZEROS)] == _digits(content, start)
 
 
 def check_version(path: Path, version: int, newest: int) -> None:
-    """NewerError if a file has a later version than the newest that this code knows of its kind."""
+    """NewerError if a file's format version is later than the newest that this code knows of its kind."""
     if version > newest:
         raise NewerError(
             f"{path} must have a format version up to {newest}, but has {version}: "
@@ -37,7 +38,7 @@ def check_version(path: Path, version: int, newest: int) -> None:
 
 
 def damaged(path: Path, what: str, sweep: str = "") -> DamagedError:
-    """The error for a file that is not as we wrote it: repairing its sweep mends it, or that of another name."""
+    """The error for a file that is not as we wrote it; it advises to repair the file's sweep, or `sweep` if given."""
     results, name = home_of(path)
     return DamagedError(path, what, f"mend it with {command(f'repair {sweep or name}', results)}")
 

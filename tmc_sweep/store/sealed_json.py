@@ -1,4 +1,7 @@
-"""Small JSON files of ours, each with a version of its own and its SHA-256: the manifest, and the index of a copy."""
+"""Sealed JSON files: the manifest and the index of a copy, each with a format version and its own SHA-256.
+
+`dump` and `parse` are for any dataclass of pydantic's that has a field `format_version`.
+"""
 
 import json
 from pathlib import Path
@@ -9,18 +12,21 @@ from pydantic_core import from_json, to_json
 
 from tmc_sweep.store.seal import PLACEHOLDER, check_version, damaged, is_sealed, sealed
 
-_MARK = b'"sha256": "'  # quotes inside of a JSON string are escaped, so no text holds it
+_MARK = b'"sha256": "'  # no text in the file can hold it: quotes inside of a JSON string are escaped
 Kind = TypeVar("Kind")
 
 
 def dump(value: Any, kind: TypeAdapter[Any]) -> bytes:
-    """The file that holds `value`, a dataclass with a `format_version`."""
+    """The bytes of a file that holds `value`, which is of the type that `kind` adapts."""
     fields = {**kind.dump_python(value, mode="json"), "sha256": PLACEHOLDER}
     return sealed(json.dumps(fields, indent=2).encode(), _MARK)
 
 
 def parse(path: Path, content: bytes, kind: TypeAdapter[Kind], newest: int) -> Kind:
-    """What the file `path` holds, by the types of `kind`; DamagedError if it is none, StorageError if it is newer."""
+    """The value that the bytes of the file `path` hold, checked against the types of `kind` and against its seal.
+
+    DamagedError if it is not such a file, or not as it was written; NewerError if its version is above `newest`.
+    """
     try:
         fields = from_json(content)
         if isinstance(fields, dict) and type(version := fields.get("format_version")) is int:

@@ -1,4 +1,7 @@
-"""The trial table: one row per trial with its configuration, where it stands and how it came there."""
+"""The trial table: a row per trial with its configuration, its status, and where and with what it was last trained.
+
+The functions below the table go from its rows to configurations, and say which trials a run still has to train.
+"""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,7 +24,10 @@ _NAMES = tuple(column.name for column in TRIAL_COLUMNS)
 
 
 class TrialTable:
-    """Every trial of a sweep, in the order they were added. Its one writer holds `sweep_lock`."""
+    """Every trial of a sweep, in the order in which they were added.
+
+    Changes are in memory until `commit`. Its one writer holds `sweep_lock`. Rows are handed out read-only.
+    """
 
     def __init__(self, paths: SweepPaths, sweep_id: str, rows: Iterable[dict[str, Any]]) -> None:
         self._paths = paths
@@ -44,13 +50,13 @@ class TrialTable:
         return map(MappingProxyType, self._rows.values())
 
     def get(self, trial_id: str) -> TrialRow | None:
-        """The trial's row, keyed by column, or None."""
+        """The trial's row, by column; None if the table does not have the trial."""
         return MappingProxyType(self._rows[trial_id]) if trial_id in self._rows else None
 
     def ensure(self, configs: Iterable[TrialConfig]) -> None:
-        """Add the trials that are missing, as pending, and set how many epochs the others are to have now.
+        """Add those of these trials that the table lacks, as pending, and set how many epochs the others are to have.
 
-        One that was done and now has epochs left is pending again.
+        A trial that was done and now has epochs left is pending again.
         """
         for config in configs:
             row = self.get(config.trial_id)
@@ -71,7 +77,7 @@ class TrialTable:
         self._dirty = True
 
     def commit(self) -> None:
-        """Make the table durable; after a StorageError everything is still here, and a later commit may succeed."""
+        """Make the changes durable; after a StorageError all of them are still here, and a later commit may succeed."""
         if not self._dirty:
             return
         table = pa.Table.from_pylist(list(self._rows.values()), arrow_schema(TRIAL_COLUMNS))
@@ -80,12 +86,15 @@ class TrialTable:
 
 
 def config_json(config: TrialConfig) -> str:
-    """The whole configuration as one line of JSON, keys in order; `TrialConfig.parse` reads it back."""
+    """The whole configuration as one line of JSON, keys in order; `TrialConfig.stored` reads it back."""
     return json.dumps(config.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def config_of(row: TrialRow) -> TrialConfig | None:
-    """A trial's configuration by its row of the trial table; None if it has another name by now."""
+    """The configuration of a trial, by its row of the trial table.
+
+    None if this version reads one from it that has another name than the row, or none at all: a later version wrote it.
+    """
     try:
         return TrialConfig.stored(json.loads(row["config"])).named(row["trial_id"])
     except (InputError, ValueError, TypeError, RecursionError):
@@ -93,9 +102,9 @@ def config_of(row: TrialRow) -> TrialConfig | None:
 
 
 def config_by_columns(columns: Mapping[str, Any], epochs: int = 1) -> TrialConfig | None:
-    """A trial's configuration by its FIXED_COLUMNS in any table, which do not say how many epochs it is to have.
+    """The configuration of a trial, by its FIXED_COLUMNS in a row of any table, asking for so many epochs.
 
-    None if it has another name by now.
+    None where `config_of` would give None.
     """
     fields = {column.name: columns[column.name] for column in CONFIG_COLUMNS}
     try:
@@ -106,12 +115,15 @@ def config_by_columns(columns: Mapping[str, Any], epochs: int = 1) -> TrialConfi
 
 
 def missing(configs: Sequence[TrialConfig], rows: Mapping[str, TrialRow]) -> list[TrialConfig]:
-    """The trials that, by these rows, have epochs left or failed; diverged and stopped ones never are."""
+    """Those of the trials that a run has to train, by the trial table's rows: they have epochs left, or failed.
+
+    Trials that diverged or were stopped are results, and never among them.
+    """
     return [config for config in configs if _is_missing(config, rows.get(config.trial_id))]
 
 
 def known_config(row: TrialRow) -> TrialConfig:
-    """`config_of`, or StorageError."""
+    """The configuration of a trial, by its row of the trial table; StorageError where `config_of` gives None."""
     config = config_of(row)
     if config is None:
         raise StorageError(

@@ -1,4 +1,7 @@
-"""Whether the values of a stored column are such as its declaration admits: a correct seal says who wrote, not what."""
+"""The values of a stored column, checked against its declaration in `records.py`.
+
+A correct seal shows that a file is as it was written, not that what was written makes sense: anybody can compute one.
+"""
 
 from collections.abc import Iterator
 
@@ -9,14 +12,17 @@ from tmc_sweep.records import Column
 
 
 def refusals(column: Column, values: pa.ChunkedArray) -> Iterator[str]:
-    """What is wrong with the values of a column, strings as a dictionary, if something is."""
+    """What is wrong with the values of a column, in words that follow its name; nothing if all are admitted.
+
+    Texts and bytes come as dictionaries.
+    """
     if values.null_count and not column.nullable:
         yield "has nulls"
     yield from (f"holds {value!r:.40}" for value in _telling(values) if not column.admits(value))
 
 
 def _telling(values: pa.ChunkedArray) -> Iterator[object]:
-    """Those that stand for all: each word of a dictionary, also one that no row has; else NaN, the least, the most."""
+    """Values that stand for all: those of a dictionary, also without a row; of numbers NaN, the least and the most."""
     if pa.types.is_dictionary(values.type):
         for chunk in values.chunks:
             yield from (word for word in chunk.dictionary.to_pylist() if word is not None)
@@ -29,5 +35,5 @@ def _telling(values: pa.ChunkedArray) -> Iterator[object]:
 def _python(scalar: pa.Scalar) -> object:
     try:
         return scalar.as_py()
-    except (OverflowError, ValueError):  # a time that Python has none for: as the number that it is
+    except (OverflowError, ValueError):  # a time beyond Python's: as a number, which no column of times admits
         return scalar.value
