@@ -7,7 +7,10 @@ from tmc_sweep.search.stopping_rule import StoppingRule
 
 
 class Asha(StoppingRule):
-    """At a rung, of n cells that have come to it, only the best n / reduction, rounded up, go on."""
+    """At certain epochs, the rungs, only the best of the cells that have come there go on.
+
+    Of n cells at a rung, the best n / `reduction`, rounded up, go on; the first to come there thus always does.
+    """
 
     def is_due(self, epoch: int) -> bool:
         """Whether this is a rung: `grace_epochs` times a power of `reduction`."""
@@ -17,7 +20,7 @@ class Asha(StoppingRule):
         return rung == epoch
 
     def against(self, own: float, others: Sequence[float]) -> str | None:
-        """That as many others are better as there are places."""
+        """A reason if at least as many others are better as there are places; None otherwise."""
         places = math.ceil((len(others) + 1) / self.options.reduction)
         better = sum(value > own for value in others)
         return f"{better} of {len(others)} other cells are better there" if places <= better else None

@@ -1,4 +1,8 @@
-"""An adaptive search over cells: which comes next, and what became of each."""
+"""The cells of an adaptive search: which comes next, and what became of each.
+
+`sweep/runner.py` calls `choosing` once per run, then `next` whenever there is room for a cell, and `ended` for each
+trial whose training is over.
+"""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,7 +19,7 @@ from tmc_sweep.store.read import read_curves
 from tmc_sweep.store.recorder import OnRows, Recorder
 from tmc_sweep.store.trials import TrialRow, config_of
 
-Statuses = Callable[[str], object]  # of a trial, by the trial table
+Statuses = Callable[[str], object]  # a trial's status in the trial table, by its trial_id
 
 
 class CellSearch:
@@ -29,7 +33,7 @@ class CellSearch:
         self._waiting: deque[TrialConfig] = deque()
 
     def resume(self, known: Iterable[TrialConfig], left: Sequence[TrialConfig]) -> None:
-        """Take the cells of earlier runs; those with trials `left` come before new ones."""
+        """Take the cells of trials that earlier runs chose; those with trials `left` are trained before new ones."""
         unfinished = {config.cell_id for config in left}
         for cell in dict.fromkeys(map(_cell, known)):
             going = cell.cell_id in unfinished
@@ -39,18 +43,18 @@ class CellSearch:
 
     @property
     def open(self) -> bool:
-        """Whether cells may be chosen that were not yet."""
+        """Whether there are still cells to choose."""
         return len(self._study) < self._space.n_cells
 
     def next(self) -> list[TrialConfig]:
-        """The trials of the cell to train now; empty if there is none."""
+        """The trials of the cell to train now, one per seed; empty if there is none left, or none new was found."""
         cell = self._waiting.popleft() if self._waiting else self._study.suggest() if self.open else None
         trials = self._space.trials_of(cell) if cell else []
         self._curves.add(trials)
         return trials
 
     def ended(self, trial: TrialConfig) -> None:
-        """Training of this trial is over; the study is told once all seeds of its cell have ended."""
+        """Take note that training of this trial is over; the study is told once all seeds of its cell have ended."""
         cell = _cell(trial)
         if all(status in ENDED for status in self._statuses(cell)):
             self._study.tell(cell, self._outcome(cell))
@@ -68,7 +72,11 @@ class CellSearch:
 
 
 def known_trials(space: SearchSpace, stored: Mapping[str, TrialRow]) -> list[TrialConfig]:
-    """The space's trials; of a search that chooses them those of its cells on record, as long as it now says."""
+    """The trials of the space that are known before a run; `stored` has the trial table's rows.
+
+    All of them, unless the search is adaptive: then those of the cells on record that this space could have chosen,
+    with each of its seeds and as many epochs as it now asks for.
+    """
     if not space.adaptive:
         return space.trials()
     epochs = space.cells[0].epochs
@@ -83,7 +91,10 @@ def choosing(
     left: Sequence[TrialConfig],
     recorder: Recorder,
 ) -> CellSearch | None:
-    """Let what is recorded decide which cells stop; the search, if cells are also chosen by it."""
+    """Let the recorder ask the space's scheduler which cells stop; the adaptive search, if the space has one.
+
+    `configs` are the trials known before the run, and `left` those of them that it has to train.
+    """
     diverged = [name for config in configs if recorder.row(name := config.trial_id)["status"] == Status.DIVERGED]
     curves = Curves(space.statistic.metric, read_curves(paths, space.statistic.metric), diverged)
     curves.add(configs)
@@ -97,7 +108,7 @@ def choosing(
 
 
 def following(curves: Curves, stopping: EarlyStopping | None = None) -> OnRows:
-    """What keeps these curves as rows are recorded, and lets `stopping` decide of each one's cell."""
+    """The function for a recorder to call with its rows: it adds them to the curves, and lets `stopping` decide."""
 
     def on_rows(trial: TrialConfig, records: Sequence[EpochRecord]) -> Decision | None:
         curves.take(records)

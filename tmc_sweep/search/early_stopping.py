@@ -1,6 +1,7 @@
-"""Early stopping: which cells go on, decided once, by the writer, when a cell comes to an epoch.
+"""Early stopping: when a cell comes to an epoch, a stopping rule decides once whether it goes on.
 
-It is compared with what is on record of the others at that epoch; one with a seed that diverged is the worst.
+The writer asks, as rows are recorded. The cell is compared with all others that have come to that epoch by then; a cell
+with a seed that diverged counts as the worst. What was decided is kept in the manifest, and never decided again.
 """
 
 import math
@@ -19,18 +20,18 @@ Decisions = Mapping[str, Decision]  # by cell
 
 
 def fair_order(configs: Iterable[TrialConfig]) -> list[TrialConfig]:
-    """The trials cell by cell, in the order of the cells' hashes, as good as any drawn at random.
+    """The trials cell by cell, in the order of the cells' hashes, which is as good as a random one.
 
-    A cell is compared with those before it, which should be a sample of all: in a file's order they are all alike, and
-    of cells that come from worse to better none is ever stopped.
+    A cell is compared with those that trained before it, and these should be a sample of all. In a file's order they
+    would be alike, and if cells go from worse to better, none would ever be stopped.
     """
     return sorted(configs, key=lambda config: config.cell_id)
 
 
 def in_turn(space: SearchSpace, configs: Sequence[TrialConfig]) -> Sequence[TrialConfig]:
-    """The trials as `run` takes them: in the file's order, but in a fair one where cells of a file are compared.
+    """The trials in the order in which `run` trains them: the file's, or `fair_order` if a scheduler compares cells.
 
-    Those that train alone go seed by seed, so that what the machine does meanwhile meets all cells alike.
+    With `resources.alone` they go seed by seed, so that what the machine does meanwhile meets all cells alike.
     """
     if space.resources.alone:
         return sorted(configs, key=lambda config: space.seeds.index(config.seed))
@@ -40,7 +41,8 @@ def in_turn(space: SearchSpace, configs: Sequence[TrialConfig]) -> Sequence[Tria
 class EarlyStopping:
     """Decides, as the curves grow, which cells are to stop, and why.
 
-    What is on record when it begins counts as decided: an epoch that is stored without a decision was let go.
+    Epochs that are on record when it is made count as decided: a cell went on at those without a decision to stop.
+    `decisions` are those that the manifest has.
     """
 
     def __init__(
@@ -55,7 +57,7 @@ class EarlyStopping:
             self._decided[cell] = max(decision.epoch, self._decided.get(cell, 0))
 
     def decide(self, cell: str) -> Decision | None:
-        """What is decided now that the cell has come where it is; None if nothing is due."""
+        """What is decided now that the cell, by its cell_id, has come where it is; None if nothing is due there."""
         before, reached = self._decided.get(cell, 0), self._curves.reached(cell)
         self._decided[cell] = max(before, reached)
         last = None
@@ -69,11 +71,11 @@ class EarlyStopping:
         return last
 
     def _others(self, cell: str, epoch: int) -> list[float]:
-        """The other cells' values at this epoch, of those that have come so far."""
+        """The values at this epoch of the other cells that have come there."""
         others = (other for other in self._curves.cells if other != cell and self._curves.reached(other) >= epoch)
         return [self._value(other, epoch) for other in others]
 
     def _value(self, cell: str, epoch: int) -> float:
-        """Higher is better."""
+        """The cell's value at this epoch, turned so that higher is better; -inf if it diverged."""
         value = self._sign * self._curves.value(cell, epoch, self._scheduler.last)
         return -math.inf if math.isnan(value) else value

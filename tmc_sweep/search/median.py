@@ -5,13 +5,13 @@ from statistics import median
 
 from tmc_sweep.search.stopping_rule import StoppingRule
 
-_FEWEST_OTHERS = 3  # whose median says something
+_FEWEST_OTHERS = 3  # cells: the median of fewer says nothing
 
 
 class Median(StoppingRule):
     """From `grace_epochs` on, a cell below the median of three or more others ends."""
 
     def against(self, own: float, others: Sequence[float]) -> str | None:
-        """That it is below their median."""
+        """A reason if there are enough others and the cell is below their median; None otherwise."""
         below = len(others) >= _FEWEST_OTHERS and own < median(others)
         return f"it is below the median of {len(others)} other cells there" if below else None

@@ -1,6 +1,7 @@
-"""Optuna's samplers by name: `tpe`, or any that is made with a seed, by its import path.
+"""Samplers: what chooses the next cell of an adaptive search, made for the name in `search.algorithm`.
 
-One of one's own is a function or class in one file; most classes of `optuna.samplers` are one as they are:
+`tpe` is built in. Any function or class that makes a sampler of Optuna's when it is called with `seed` can be named by
+its import path: one of one's own, or most classes of `optuna.samplers` as they are:
 
     search: {algorithm: "optuna.samplers:GPSampler", num_samples: 40}
 """
@@ -12,9 +13,10 @@ from tmc_sweep.registry import SAMPLERS, loaded
 
 
 def sampler(name: str, seed: int) -> BaseSampler:
-    """The sampler of this name with a seed of 32 bits; InputError if it is none of Optuna's.
+    """The sampler of this name, with a seed of 32 bits.
 
-    A search makes it anew for each suggestion, which must follow from the seed and the cells that the study has.
+    It is made anew for each suggestion, so what it suggests must follow from the seed and the cells in the study alone.
+    InputError if it cannot be imported or made, or is no sampler of Optuna's.
     """
     make = loaded(SAMPLERS.find(name))
     try:
@@ -33,5 +35,8 @@ def _none(name: str, got: str) -> InputError:
 
 
 def tpe(seed: int) -> BaseSampler:
-    """Tree-structured Parzen estimator, several cells at a time (Bergstra et al. 2011)."""
+    """The tree-structured Parzen estimator (Bergstra et al. 2011).
+
+    `constant_liar`: cells that are still training count as bad ones, so that others are not chosen right beside them.
+    """
     return TPESampler(seed=seed, constant_liar=True)

@@ -1,6 +1,7 @@
-"""The interface of a stopping rule: of one cell among others, whether it goes no further.
+"""The interface of a stopping rule, which says whether a cell, compared with others, is to stop.
 
-A rule is one class in one file: `asha.py` and `median.py` are two. The one method that it must have is `against`:
+A rule is one class in one file, named by `scheduler.algorithm`: `asha.py` and `median.py` are built in, one of one's
+own is named by its import path. The one method that it must have is `against`:
 
     class Worst(StoppingRule):
         def against(self, own, others):
@@ -16,20 +17,21 @@ from tmc_sweep.space.schema import Scheduler
 
 @dataclass(frozen=True)
 class StoppingRule(ABC):
-    """Tells from a cell's value and those of others at the same epoch whether it is stopped there.
+    """Decides from a cell's value and those of others at one epoch whether the cell is stopped there.
 
-    It remembers nothing: what was decided, and for which epochs, is `EarlyStopping`'s.
+    It remembers nothing: `EarlyStopping` keeps what was decided.
     """
 
-    options: Scheduler
+    options: Scheduler  # the section `scheduler` of the search space
 
     def is_due(self, epoch: int) -> bool:
-        """Whether cells are compared at this epoch, counted from 1."""
+        """Whether cells are compared at this epoch; unless overridden, at each from `grace_epochs` on."""
         return epoch >= self.options.grace_epochs
 
     @abstractmethod
     def against(self, own: float, others: Sequence[float]) -> str | None:
-        """What speaks against going on, as it is told after the epoch; None if nothing does.
+        """Why the cell is to stop, in words that follow "stopped by … at epoch …:"; None if it goes on.
 
-        `others` are the values there of the cells that have come so far. Higher is better; -inf diverged.
+        `own` is the cell's value at the epoch, and `others` are those of the other cells that have come there. Higher
+        is better, whatever the statistic's mode; -inf means that a seed diverged.
         """

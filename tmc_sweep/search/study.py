@@ -1,8 +1,8 @@
-"""A sampler of Optuna's over a search space: told what is known of its cells, asked which to train next.
+"""An Optuna study over a search space: it is told what became of cells, and asked which to train next.
 
-The tables are what is known: each run tells them to a new study, in the order in which the cells were chosen, so that a
-search that goes on makes the suggestions that an uninterrupted one would. The study's journal is for looking at, such
-as with optuna-dashboard.
+Only the tables are kept. Each run tells them to a new study, cell by cell in the order in which the cells were chosen.
+A search that goes on thus makes the suggestions that an uninterrupted one would have made. The study's journal, a file
+in the private folder, is written for users to look at, as with optuna-dashboard, and never read.
 """
 
 from typing import Any, NamedTuple
@@ -22,26 +22,26 @@ from tmc_sweep.space.mistakes import SpaceError
 from tmc_sweep.space.search_space import CASE, SearchSpace
 from tmc_sweep.store import files
 
-_TRIES = 100  # for a cell that is new; the later half at random: a sampler may have settled on some that are known
-_SEEDS = 2**32
+_TRIES = 100  # to find a cell that is new; the second half at random, should the sampler suggest known cells only
+_SEEDS = 2**32  # what Optuna takes
 
 
 class Outcome(NamedTuple):
-    """What a cell came to: its statistic, or its value where it was stopped; no value: it diverged or failed."""
+    """What became of a cell."""
 
-    value: float | None
-    stopped_at: int | None = None
+    value: float | None  # its statistic, or its value at the epoch where it was stopped; None: it diverged or failed
+    stopped_at: int | None = None  # that epoch
 
 
 class Study:
-    """The cells of one sweep, known and to come."""
+    """The study of one sweep: its cells that are known, and a sampler for the next."""
 
     def __init__(self, space: SearchSpace, paths: SweepPaths) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         for path in (paths.study, paths.study.with_name(f"{paths.study.name}.lock")):  # a killed run left its lock
             files.remove(path)
         self._space = space
-        self._known: dict[str, Trial | None] = {}  # by cell_id; None: it has its outcome
+        self._known: dict[str, Trial | None] = {}  # by cell_id: Optuna's trial; None once it has its outcome
         self._study = optuna.create_study(
             storage=JournalStorage(JournalFileBackend(str(paths.study))),
             study_name=space.name,
@@ -49,11 +49,11 @@ class Study:
         )
 
     def __len__(self) -> int:
-        """Cells that were told or suggested."""
+        """How many cells were told or suggested."""
         return len(self._known)
 
     def know(self, cell: TrialConfig, outcome: Outcome | None) -> None:
-        """Take a cell of this space that was chosen in an earlier run."""
+        """Take a cell of this space that an earlier run chose; None: it has no outcome yet."""
         picked = picks(self._space, cell) or {}
         params = {name: value for name, (value, _) in picked.items()}
         attributes = {"cell_id": cell.cell_id}
@@ -73,7 +73,7 @@ class Study:
         self._known[cell.cell_id] = trial
 
     def suggest(self) -> TrialConfig | None:
-        """A cell that is not known yet; None if none was found."""
+        """A cell to train that is not known yet; None if none was found in a hundred tries."""
         for attempt in range(_TRIES):
             self._study.sampler = self._sampler(attempt)
             trial = self._study.ask()
@@ -86,7 +86,7 @@ class Study:
         return None
 
     def tell(self, cell: TrialConfig, outcome: Outcome) -> None:
-        """What became of a cell that was suggested, or known without its outcome."""
+        """Take what became of a cell that was suggested, or known without an outcome."""
         trial, self._known[cell.cell_id] = self._known[cell.cell_id], None
         if trial is None:
             return
@@ -96,7 +96,7 @@ class Study:
         self._study.tell(trial, outcome.value if state is TrialState.COMPLETE else None, state=state)
 
     def _sampler(self, attempt: int) -> BaseSampler:
-        """Seeded anew for each suggestion, so that it follows from what is known."""
+        """The sampler for one suggestion, seeded so that the suggestion follows from the cells that are known."""
         seed = (self._space.search.seed * 10**6 + len(self) * _TRIES + attempt) % _SEEDS
         return sampler(self._space.search.algorithm, seed) if attempt < _TRIES // 2 else RandomSampler(seed=seed)
 
@@ -131,7 +131,10 @@ def _state(outcome: Outcome) -> dict[str, Any]:
 
 
 def _distribution(domain: Domain) -> BaseDistribution:
-    """Of exactly the values that cells may have, so that a study told of cells is the one that suggested them."""
+    """Optuna's distribution over exactly the values that cells may have.
+
+    So a study that is told of cells is the same as the one that suggested them.
+    """
     if not isinstance(domain, Range):
         return CategoricalDistribution(list(map(_plain, domain.values)))
     if domain.integers:
@@ -154,7 +157,7 @@ def _parameter(domain: Domain, value: Any) -> object:
 
 
 def _counts_steps(domain: Range) -> bool:
-    """Optuna has no steps on a logarithmic scale, but integers."""
+    """Whether the parameter is the number of steps: on a logarithmic scale Optuna has integers, but no steps."""
     return domain.log and domain.q is not None
 
 
@@ -164,7 +167,7 @@ def _plain(value: object) -> Any:
 
 
 def picks(space: SearchSpace, cell: TrialConfig) -> dict[str, tuple[object, BaseDistribution]] | None:
-    """The parameters, each with its distribution, that make this cell; None if it is not of this space."""
+    """Optuna's parameters that make this cell, each with its distribution; None if the space has no such cell."""
     for case in range(len(space.cases)):
         picked: dict[str, tuple[object, BaseDistribution]] = {}
 

@@ -1,6 +1,7 @@
-"""The one door to CSV: texts that begin like formulas, which spreadsheets compute, get an apostrophe before them.
+"""CSV that is safe to open in a spreadsheet, and the only code of ours that writes CSV.
 
-Numbers stay numbers.
+A spreadsheet computes a text that begins like a formula, such as `=HYPERLINK(…)`, and a name in a table may come from
+anybody. Such texts get an apostrophe before them, which makes them texts again. Numbers stay as they are.
 """
 
 import re
@@ -11,17 +12,17 @@ import pyarrow as pa
 from pandas.api.types import is_numeric_dtype
 from pyarrow import compute
 
-_FORMULA = r"^([=+\-@\t\r\n＝＋－＠])"
+_FORMULA = r"^([=+\-@\t\r\n＝＋－＠])"  # how a formula may begin, also in full-width characters
 
 
 def as_csv(frame: pd.DataFrame) -> str:
-    """The frame's rows under their names."""
+    """The frame as CSV: a line of column names, then its rows, without the index."""
     plain = frame.apply(lambda values: values if is_numeric_dtype(values) else values.map(_text))
     return str(plain.rename(columns=_text).to_csv(index=False))
 
 
 def texts(table: pa.Table) -> pa.Table:
-    """The table as it may be written to CSV."""
+    """The table with its texts made safe, to be written to CSV."""
     columns = {_text(name): _texts(values) for name, values in zip(table.column_names, table.columns, strict=True)}
     return pa.table(columns)
 

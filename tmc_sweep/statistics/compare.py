@@ -1,4 +1,4 @@
-"""Two sweeps cell by cell: what each has, and the difference over the seeds that both have."""
+"""Two sweeps compared cell by cell: each one's mean, and the difference over the seeds that both have."""
 
 from pathlib import Path
 
@@ -10,19 +10,25 @@ from tmc_sweep.statistics.paired import differences, of_common_seeds
 from tmc_sweep.statistics.summary import summary_of
 from tmc_sweep.statistics.windows import Runs, read_runs
 
-_OF_SIDE = ("mean", "std_seeds", "last_epoch", "seeds_only", "reason")
+_OF_SIDE = ("mean", "std_seeds", "last_epoch", "seeds_only", "reason")  # columns of either sweep, with a_ or b_ before
 
 
 def compare(first: str | Path, second: str | Path, last: int, metric: str) -> pd.DataFrame:
-    """One row per cell of either sweep, by their epoch tables' folders, in the order of the cells' fields.
+    """One row per cell that either of two sweeps has, in the order of the cells' fields.
 
-    Columns: `cell_id` and its fields, `metric`, `last`; `a_mean`, `a_std_seeds`, `a_last_epoch` and `a_reason`, as the
-    first's summary has them, `a_seeds_only`, the seeds that only the first has, and the same of the second from `b_`
-    on; `mean_difference`, the second less the first over the seeds that both have, and `std_difference`, `low`, `high`,
-    `n_seeds`, `first_epoch`, `last_epoch` and `reason`, as `paired_differences` has them.
+    The sweeps are given by the folders that are their epoch tables, the window by its length `last` in epochs.
+
+    Columns:
+
+    - `cell_id` and the cell's fields, `metric`, `last`
+    - `a_mean`, `a_std_seeds`, `a_last_epoch`, `a_reason`: as the first sweep's summary has them, in nats per image
+    - `a_seeds_only`: the seeds that only the first sweep has
+    - `b_mean` to `b_seeds_only`: the same of the second sweep
+    - `mean_difference`: the second less the first, mean over the seeds that both have
+    - `std_difference`, `low`, `high`, `n_seeds`, `first_epoch`, `last_epoch`, `reason`: as in `paired_differences`
 
     Cells of earlier numerics are left out, and a warning is logged. InputError if a table or the metric does not exist,
-    both are the same, or `last` is out of bounds.
+    both sweeps are the same, or `last` is out of bounds.
     """
     names = [SweepPaths.of_table(path).name for path in (first, second)]
     if Path(first).resolve() == Path(second).resolve():
@@ -44,7 +50,7 @@ def compare(first: str | Path, second: str | Path, last: int, metric: str) -> pd
 
 
 def _side_by_side(runs: list[Runs], names: list[str]) -> Runs:
-    """The runs of both sweeps' common seeds, cell by cell."""
+    """The runs of the seeds that both sweeps have, with `sign` -1 for the first sweep's and 1 for the second's."""
     n_first = len(runs[0].trials)
     trials = pd.concat(
         [

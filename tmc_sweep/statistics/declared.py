@@ -1,4 +1,4 @@
-"""What a sweep's search space, as last run, says of it."""
+"""What a sweep's search space, as it was last run, says: commands use its statistic unless told another one."""
 
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.space import SearchSpace
@@ -8,15 +8,15 @@ from tmc_sweep.store.manifest import read_manifest
 
 
 def last_run(paths: SweepPaths) -> SearchSpace | None:
-    """The search space as last run; None if it cannot be known."""
+    """The search space as last run; None if there is no manifest, or this version cannot read the text in it."""
     manifest = read_manifest(paths)
     return parse_stored(manifest.search_space, str(paths.manifest)) if manifest else None
 
 
 def declared_statistic(paths: SweepPaths, last: int | None = None, metric: str | None = None) -> Statistic:
-    """The statistic that the search space declares, but for what is given here, unchecked.
+    """The statistic that the search space declares, with `last` and `metric` in place of its own if they are given.
 
-    The default one if it cannot be known.
+    They are not checked here. Without a known search space it is the default statistic.
     """
     space = last_run(paths)
     given = {name: value for name, value in (("last", last), ("metric", metric)) if value is not None}

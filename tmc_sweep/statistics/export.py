@@ -1,4 +1,8 @@
-"""A sweep's tables for other programs: CSV, TensorBoard's event files, or a file store of MLflow."""
+"""A sweep's tables for other programs: CSV, TensorBoard's event files, or a file store of MLflow.
+
+To add a format, write a function such as `_csv` and enter it in `_WRITERS`. Packages that few need are imported inside
+of the functions.
+"""
 
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -23,34 +27,36 @@ from tmc_sweep.store.read import find, stored_trials
 _NAMES = [column.name for column in MEASURED_COLUMNS]
 _SCALARS = [name for name in _NAMES if name not in ("epoch", "attempt", "time")]
 _TAGS = ("trial_id", "cell_id", "status", "reason", "host", "device", "engine", "versions", "git_commit")
-_POINTS = 1_000  # MLflow takes so many at once
+_POINTS = 1_000  # of a metric, that MLflow takes at once
 _ENDED = {Status.DONE: "FINISHED", Status.DIVERGED: "FAILED", Status.FAILED: "FAILED", Status.STOPPED: "KILLED"}
 
 
 class Run(NamedTuple):
-    """One trial that has epochs, as other programs have runs."""
+    """One trial that has epochs: what other programs call a run."""
 
     name: str
-    row: Mapping[str, Any]  # of the trial table
-    epochs: list[dict[str, Any]]  # null as None
+    row: Mapping[str, Any]  # its row of the trial table
+    epochs: list[dict[str, Any]]  # MEASURED_COLUMNS of each, null as None
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """Its hyperparameters."""
+        """Its hyperparameters: the fields of its configuration, by column."""
         return {column.name: self.row[column.name] for column in CONFIG_COLUMNS}
 
     def scalars(self) -> Iterator[tuple[int, float, dict[str, float]]]:
-        """Of each epoch its number, when it ended in seconds since 1970, and what was measured in it."""
+        """For each epoch: its number, when it ended in seconds since 1970, and what was measured in it, by column."""
         for epoch in self.epochs:
             measured = {name: float(epoch[name]) for name in _SCALARS if epoch[name] is not None}
             yield epoch["epoch"], epoch["time"].timestamp(), measured
 
 
 def export(path: str | Path, to: str, folder: Path) -> int:
-    """Write the sweep whose epoch table is the folder `path` into a new folder, and how many trials have epochs.
+    """Write the sweep whose epoch table is the folder `path` into a new folder; returns how many trials have epochs.
 
-    `to` is csv, tensorboard or mlflow; in the latter two each trial with epochs is a run.
-    InputError if there is no such sweep or format, or the folder holds something; CannotRunError without the package.
+    `to` is csv, tensorboard or mlflow; in the last two each trial with epochs is a run.
+
+    InputError if there is no such sweep or format, or the folder holds something; CannotRunError if the format's
+    package is missing; StorageError if the tables are damaged or the folder cannot be written.
     """
     if to not in _WRITERS:
         hint = did_you_mean(to, _WRITERS) or ": choose one of them"
@@ -73,14 +79,14 @@ def _runs(paths: SweepPaths) -> Iterator[Run]:
     for part in part_files(paths):
         table = read_rows(part)
         for trial_id in table["trial_id"].unique().to_pylist():
-            if trial_id in rows:  # one that was just begun may not be there yet
+            if trial_id in rows:  # the trial table was read before, and may lack a trial that began since
                 epochs = table.filter(compute.equal(table["trial_id"], trial_id)).select(_NAMES).to_pylist()
-                name = f"{file_name(label(rows[trial_id], names))} {trial_id}"  # also of a folder
+                name = f"{file_name(label(rows[trial_id], names))} {trial_id}"  # TensorBoard's folder is called so too
                 yield Run(name, rows[trial_id], epochs)
 
 
 def _csv(paths: SweepPaths, folder: Path) -> Iterator[str]:
-    """Both tables as they are, but for texts that begin like formulas: null is an empty field, not finite is nan."""
+    """The trial table and the epoch table as they are: null is an empty field, and what is not finite is nan."""
     folder.mkdir(parents=True, exist_ok=True)
     csv.write_csv(texts(read_table(paths.trials, TRIAL_COLUMNS)), folder / f"{paths.name}.trials.csv")
     with csv.CSVWriter(folder / f"{paths.name}.epochs.csv", arrow_schema(EPOCH_COLUMNS)) as writer:
@@ -109,7 +115,7 @@ def _tensorboard(paths: SweepPaths, folder: Path) -> Iterator[str]:
 
 def _mlflow(paths: SweepPaths, folder: Path) -> Iterator[str]:
     """An experiment of the sweep's name: hyperparameters as parameters, a step for each epoch, tags for the rest."""
-    os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # by default it wants a data base
+    os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # by default MLflow wants a data base
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     from mlflow.entities import Metric, Param, RunTag
     from mlflow.tracking import MlflowClient
@@ -134,6 +140,6 @@ def _mlflow(paths: SweepPaths, folder: Path) -> Iterator[str]:
         yield run.name
 
 
-_Writer = Callable[[SweepPaths, Path], Iterator[str]]  # of a sweep into an empty folder, trial by trial
+_Writer = Callable[[SweepPaths, Path], Iterator[str]]  # writes a sweep into a folder, and yields once for each trial
 _WRITERS: Mapping[str, _Writer] = MappingProxyType({"csv": _csv, "tensorboard": _tensorboard, "mlflow": _mlflow})
 _PACKAGES = MappingProxyType({"tensorboard": "tensorboardX", "mlflow": "mlflow-skinny"})

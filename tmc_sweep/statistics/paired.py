@@ -1,7 +1,8 @@
-"""Differences between cells that differ in one field, seed by seed.
+"""Paired differences: cells that differ in one field, compared seed by seed.
 
-Runs of one seed share initial values, data order and noise as far as their settings allow, so much of what varies from
-seed to seed is gone from their difference, and the interval is narrower than that of two independent means.
+Trials with one seed share initial values, the order of the data and the noise, as far as their settings allow. Much of
+what varies from seed to seed thus cancels in their difference, and the interval is narrower than that of two
+independent means.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +28,7 @@ _DIFFERENCES = ["first_epoch", "last_epoch", "mean_difference", "std_difference"
 
 
 class _Pair(NamedTuple):
-    """Two cells that agree in every field but one."""
+    """Two cells that agree in every field but one, by field; the difference is `other` less `baseline`."""
 
     baseline: Mapping[str, Any]
     other: Mapping[str, Any]
@@ -36,20 +37,30 @@ class _Pair(NamedTuple):
 def paired_differences(
     path: str | Path, by: str = "objective", last: int | None = None, metric: str | None = None
 ) -> pd.DataFrame:
-    """One row per pair of cells of the sweep in the epoch table `path` that agree in every field but `by`.
+    """One row per pair of cells that agree in every field but `by`, of the sweep in the epoch table `path`.
 
-    Of cells that agree, the baseline of all others is the one with the article's value of `by` (std of dregs), else
-    with the least (iwae of tmc, 5 of 20). What follows from another field need not agree: `eval_k` where it is K
-    throughout, all images of a data set.
+        paired_differences("results/grid", by="objective")        # tmc less iwae, for each K and lr
 
-    Columns: the other fields of a cell (null where they do not agree), `by`, `baseline` and `value`, `metric`, `last`;
-    `first_epoch` and `last_epoch`, the window: the `last` epochs up to the last one that all compared runs have;
-    `mean_difference`, in nats per image: mean over the seeds that both cells have of `value`'s mean over the window
-    less the baseline's; `std_difference`, its std (ddof 1) over them; `low` and `high`, the 95 % interval of Student's
-    t for the mean; `n_seeds`; `reason`: why the last four or the last three are null, else null.
+    In a group of cells that agree, all are compared with one baseline: the cell with the article's value of `by`, if it
+    has one (`std` for gradient), else with the least value (iwae before tmc, 5 before 20). A field that follows from
+    another need not agree: `eval_k` where it is K throughout, the images where all of a data set are used.
 
-    `last` and `metric` are as in the search space where they are not given. Cells of earlier numerics are left out, and
-    a warning is logged. InputError if there is no such table, field or metric, or `last` is out of bounds.
+    `last` is the window's length in epochs, and `metric` a column of the epoch table; where they are not given they are
+    as in the search space.
+
+    Columns:
+
+    - the other fields of a cell, null where the two do not agree; `by`, `baseline` and `value`; `metric`, `last`
+    - `first_epoch`, `last_epoch`: the window, which ends with the last epoch that all compared runs have
+    - `mean_difference`, in nats per image: mean over the seeds that both cells have of `value`'s mean over the window
+      less the baseline's
+    - `std_difference`: its std (ddof 1) over these seeds
+    - `low`, `high`: the 95 % interval of Student's t for the mean
+    - `n_seeds`: how many seeds both cells have
+    - `reason`: why differences or interval are null, in one sentence; else null
+
+    Cells of earlier numerics are left out, and a warning is logged. InputError if there is no such table, field or
+    metric, or `last` is out of bounds; StorageError if the tables are damaged.
     """
     paths = SweepPaths.of_table(path)
     fields = [column.name for column in columns_of(paths)]
@@ -62,7 +73,7 @@ def paired_differences(
 
 
 def differences_of(runs: Runs, by: str, last: int, metric: str) -> pd.DataFrame:
-    """`paired_differences` of runs that were read with this `last` and `metric`."""
+    """What `paired_differences` gives, of runs that were read with this `last` and `metric`."""
     cells = runs.trials.drop_duplicates("cell_id").sort_values([*runs.fields, "cell_id"])
     pairs = _pairs(plain_rows(cells[["cell_id", *runs.fields]]), runs.fields, by)
     sides = {
@@ -75,7 +86,7 @@ def differences_of(runs: Runs, by: str, last: int, metric: str) -> pd.DataFrame:
 
 
 def differences_to_first(runs: Runs, cells: Sequence[str], last: int, metric: str) -> pd.DataFrame:
-    """What `paired_differences` has of each of the cells less the first, by cell_id; of the first nothing is known."""
+    """Each of the cells less the first of them: the columns of _DIFFERENCES by cell_id, without the first cell."""
     sides = {cell: [(cells[0], " of the first"), (cell, f" of {cell}")] for cell in cells[1:]}
     return differences(_compared(runs, sides), pd.Index(list(sides), dtype="str"), last, metric)
 
@@ -91,7 +102,7 @@ def _pairs(cells: Sequence[Mapping[str, Any]], fields: Sequence[str], by: str) -
 
 
 def half_width(std: Any, n: Any) -> Any:
-    """Half of Student's interval of a mean of `n` values with this std (ddof 1); numbers, or columns of them."""
+    """Half the width of Student's 95 % interval of a mean of `n` values with this std (ddof 1); numbers or columns."""
     return stdtrit(n - 1, (1 + CONFIDENCE) / 2) * std / np.sqrt(n)
 
 
@@ -101,9 +112,10 @@ def _agreed(pair: _Pair, by: str) -> dict[str, Any]:
 
 
 def _compared(runs: Runs, sides: Mapping[Any, Sequence[tuple[str, str]]]) -> Runs:
-    """The runs of common seeds by group, whose sides are a baseline and another: cell_id, and what its runs are called.
+    """The runs to compare, in groups of two cells, less those of seeds that only one of the two has.
 
-    `sign` is -1 for the baseline's, else 1.
+    `sides` has for each group the baseline and the other cell, each as its cell_id and what follows "seed 0" in the
+    name of its runs. In the result, `sign` is -1 for the baseline's runs and 1 for the other's.
     """
     told = [
         (group, sign, cell_id, of)
@@ -116,7 +128,10 @@ def _compared(runs: Runs, sides: Mapping[Any, Sequence[tuple[str, str]]]) -> Run
 
 
 def of_common_seeds(runs: Runs) -> Runs:
-    """The runs of the seeds that both sides of a group have; `trials` name their position in `rows` as `stored`."""
+    """The runs of the seeds that both sides of a group have.
+
+    `trials` must have a column `stored` with the position by which `rows` names the trial, and a column `sign`.
+    """
     trials = runs.trials
     trials = trials[trials.groupby(["group", "seed"])["sign"].transform("size") == 2].reset_index(drop=True)
     rows = trials[["stored"]].reset_index(names="member").merge(runs.rows, left_on="stored", right_on="trial")
@@ -124,7 +139,7 @@ def of_common_seeds(runs: Runs) -> Runs:
 
 
 def differences(runs: Runs, groups: "pd.Index[Any]", last: int, metric: str) -> pd.DataFrame:
-    """_DIFFERENCES by group, of runs whose `sign` is -1 on the side that is subtracted and 1 on the other."""
+    """The columns of _DIFFERENCES by group, of runs whose `sign` is -1 on the subtracted side and 1 on the other."""
     window = windows(runs.trials, last)
     rows = in_window(runs, window)
     unknown = reasons(runs.trials, rows, last, metric)

@@ -1,8 +1,9 @@
-"""Which processes trained what, and in which turn, from the attempt table: what a comparison of seconds rests on.
+"""Which process trained which trial, and in which turn: whether seconds of cells may be compared.
 
-Seconds differ between processes that do the same, by more than between the epochs of one. So they are compared between
-processes that trained one trial each, of which those of the cells compared took turns, round by round: what a machine
-does meanwhile then meets all cells alike.
+Two processes that do the same differ more in their seconds than the epochs of one process do, and a machine may be
+busier later. Seconds of cells are therefore compared only between processes that trained one trial each, and took turns
+round by round: one of each cell, then again one of each. What the machine does meanwhile then meets all cells alike.
+`resources.alone` trains a sweep so.
 """
 
 import math
@@ -15,15 +16,18 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class Process:
-    """What trained a trial, in its last attempt."""
+    """The process that trained a trial in its last attempt."""
 
     name: str
-    turn: int  # of the trial's attempt among all of the sweep, in the order in which they began
-    trials: int  # that it trained in all
+    turn: int  # the attempt's position among all of the sweep, in the order in which they began
+    trials: int  # how many trials the process trained in all
 
 
 def processes(attempts: pd.DataFrame) -> dict[str, Process]:
-    """By trial; none of those whose process is not on record."""
+    """The process of each trial's last attempt, by trial_id; trials whose process is not on record are left out.
+
+    `attempts` is the attempt table, in the order in which attempts began.
+    """
     last = attempts.loc[attempts["attempt"] == attempts.groupby("trial_id")["attempt"].transform("max")]
     trials = attempts.groupby("process")["trial_id"].nunique()
     known = last[last["process"].notna()]
@@ -34,7 +38,7 @@ def processes(attempts: pd.DataFrame) -> dict[str, Process]:
 
 
 def unproven(rounds: Sequence[Sequence[Process | None]]) -> str:
-    """Why the seconds of these rounds, a process of each cell in each, cannot be compared; empty if they can."""
+    """Why seconds cannot be compared between these rounds, each with one process per cell; "" if they can."""
     known = [[each for each in of_round if each] for of_round in rounds]
     if any(len(some) < len(all_) for some, all_ in zip(known, rounds, strict=True)):
         return "not on record which processes trained"
@@ -47,10 +51,10 @@ def unproven(rounds: Sequence[Sequence[Process | None]]) -> str:
 
 
 def at_once(trials: pd.DataFrame, epochs: pd.DataFrame) -> dict[str, int]:
-    """By trial_id, of the trials that have epochs: the most processes that trained on its host at once while it did.
+    """How many processes, at most, trained on a trial's host while it trained, its own included.
 
-    Its own is one of them. A process trains a pack, from the beginning of its first epoch in the last attempt to the
-    end of its last.
+    By trial_id, for the trials that have epochs. A process counts from the beginning of a trial's first epoch in its
+    last attempt to the end of its last epoch; the members of a pack are one process.
     """
     if epochs.empty:
         return {}
@@ -62,7 +66,7 @@ def at_once(trials: pd.DataFrame, epochs: pd.DataFrame) -> dict[str, int]:
 
 
 def _most(spans: pd.DataFrame) -> "pd.Series[int]":
-    """Of one host; each member of a pack counts for its part of a process."""
+    """The same for the trials of one host; each of n members of a pack counts as the n-th part of a process."""
     shares = 1.0 / spans["pack_size"].fillna(1).astype(float)
     changes = pd.concat([shares.set_axis(spans["began"]), -shares.set_axis(spans["ended"])])
     load = changes.groupby(level=0).sum().cumsum().round(6)

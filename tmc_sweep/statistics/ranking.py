@@ -1,4 +1,4 @@
-"""Cells in the order of a sweep's statistic. One whose statistic is unknown is never ranked."""
+"""Cells in the order of a sweep's statistic. A cell whose mean is unknown, since a seed diverged, say, has no rank."""
 
 from pathlib import Path
 from typing import Literal
@@ -16,9 +16,9 @@ _NO_ROWS = dict.fromkeys(("first_epoch", "last_epoch", "n_seeds", "n_epochs", "n
 
 
 def ranked(summary: pd.DataFrame, mode: Literal["max", "min"]) -> pd.DataFrame:
-    """The summary with each cell's `rank`, 1 for the best; those of unknown mean have none and come last.
+    """The summary in the order of its means, with each cell's `rank`, 1 for the best.
 
-    Of cells with equal means the one that the summary has first is ranked first.
+    Cells without a mean have no rank (NA) and come last. Of equal means the one that the summary has first is first.
     """
     known = summary[summary["mean"].notna()].sort_values("mean", ascending=mode == "min", kind="stable")
     frame = pd.concat([known, summary[summary["mean"].isna()]], ignore_index=True)
@@ -27,10 +27,10 @@ def ranked(summary: pd.DataFrame, mode: Literal["max", "min"]) -> pd.DataFrame:
 
 
 def ranking(path: str | Path, last: int, metric: str, mode: Literal["max", "min"]) -> pd.DataFrame:
-    """All cells of the sweep whose epoch table is `path`, ranked, also those without epochs. Errors as `summarize`.
+    """All cells of the sweep whose epoch table is `path`, in the order of the statistic; also those without epochs.
 
-    Columns: those of the summary, `rank`, and what `paired_differences` has of each ranked cell less the first one:
-    `mean_difference`, `low`, `high`, `std_difference`, and `n_common`, over how many seeds.
+    Columns: those of the summary; `rank`; and each ranked cell less the first one, as `paired_differences` would have
+    it: `mean_difference`, `low`, `high`, `std_difference`, and `n_common`, the number of seeds. Errors as `summarize`.
     """
     runs = read_runs(path, last, metric).told()
     summary = summary_of(runs, last, metric)
