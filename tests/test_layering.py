@@ -24,6 +24,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "registry": ({"errors", "explain"}, set()),
     "text": (set(), set()),
     "input_file": (set(), set()),
+    "gpus": (set(), {"pynvml"}),
     "supervision": ({"errors", "text"}, set()),
     "exchange": (set(), {"aiohttp"}),
     "config": ({"errors", "explain", "registry"}, {"pydantic"}),
@@ -33,12 +34,12 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "objectives": ({"config", "errors", "registry"}, {"jaxtyping", "torch"}),
     "models": ({"config", "errors", "objectives", "registry"}, {"jaxtyping", "numpy", "torch"}),
     "shapes": ({"config", "models", "registry"}, set()),
-    "costs": ({"config", "input_file"}, {"pydantic", "torch"}),
+    "costs": ({"config", "gpus", "input_file"}, {"pydantic", "torch"}),
     "testing": ({"config", "models", "objectives"}, {"torch"}),
     "images": ({"errors", "exchange", "input_file", "registry"}, {"numpy", "torchvision"}),
     "data": ({"config", "images"}, {"jaxtyping", "torch"}),
     "training": (
-        {*(MATHS - {"objectives"}), "config", "costs", "errors", "records", "registry"},
+        {*(MATHS - {"objectives"}), "config", "costs", "errors", "gpus", "records", "registry"},
         {"pydantic", "pydantic_core", "safetensors", "torch"},
     ),
     "store": (
@@ -58,7 +59,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {"numpy", "pandas", "pydantic"},
     ),
     "sweep": (
-        {*BASE, "costs", "data", "images", "search", "shapes", "space", "statistics", "store", "training"},
+        {*BASE, "costs", "data", "gpus", "images", "search", "shapes", "space", "statistics", "store", "training"},
         {"grpc", "joblib", "pandas", "ray", "ruamel", "torch"},
     ),
     "cluster": ({*BASE, "data", "exchange", "space", "store", "sweep"}, {"aiohttp", "ray", "ruamel", "torch"}),

@@ -1,4 +1,7 @@
-"""What packs cost on this machine, as measured before and kept on file. It loads torch only to name a GPU."""
+"""What packs cost on this machine, as measured before and kept on file.
+
+It loads torch only to name a GPU of which the driver tells nothing.
+"""
 
 import hashlib
 import json
@@ -14,6 +17,7 @@ from pydantic import Field, TypeAdapter
 
 from tmc_sweep import input_file
 from tmc_sweep.config import TrialConfig, fields_of
+from tmc_sweep.gpus import first_gpu, mps_user
 
 _MOST_BYTES = 2**16  # of a cost on file
 _RATE = 1e-6  # nothing diverges at it, which would end the epoch
@@ -26,13 +30,13 @@ _Bytes = Annotated[int, Field(ge=0)]
 
 @dataclass(frozen=True)
 class Cost:
-    """What a pack costs: seconds of a training step, how many of them the device computes, and bytes on a GPU."""
+    """What a pack costs: seconds of a training step, and bytes on a GPU."""
 
     step_seconds: _Seconds
-    busy_seconds: _Seconds  # on a CPU all of them
-    memory_bytes: _Bytes  # most that torch held on the GPU, evaluation included; 0 on a CPU
-    device_bytes: _Bytes  # what the GPU has; 0 on a CPU
     evaluation_seconds: _Seconds  # of one batch, all bounds
+    memory_bytes: _Bytes = 0  # most that torch held on the GPU, evaluation included; 0 on a CPU
+    context_bytes: _Bytes = 0  # what CUDA took of the GPU beside that; 0 on a CPU
+    device_bytes: _Bytes = 0  # what the GPU has; 0 on a CPU
 
     def epoch_seconds(self, config: TrialConfig) -> float:
         """An epoch of this configuration, evaluation included."""
@@ -46,6 +50,7 @@ class Means(NamedTuple):
     engine: Engine
     threads: int
     tf32: bool
+    at_once: int = 1  # processes that train such packs on one GPU, this one among them
 
 
 _COST = TypeAdapter(Cost)  # of a file; one that does not fit into memory costs without end, and has none
@@ -84,7 +89,8 @@ def remember(config: TrialConfig, members: int, means: Means, cost: Cost) -> Non
 
 def _file(config: TrialConfig, members: int, means: Means) -> Path:
     on = _gpu() if means.device.startswith("cuda") else platform.node()
-    settings = [members, means.engine, on, means.threads, means.tf32]
+    sharing = [means.at_once, mps_user() is not None] if means.at_once > 1 else []
+    settings = [members, means.engine, on, means.threads, means.tf32, *sharing]
     versions = [version("tmc-sweep"), version("torch")]
     text = json.dumps([shape(config).model_dump(mode="json"), *settings, *versions], sort_keys=True)
     key = hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -92,6 +98,9 @@ def _file(config: TrialConfig, members: int, means: Means) -> Path:
 
 
 def _gpu() -> str:
+    """Its model: by the driver, where that can be asked, else by torch, which begins CUDA."""
+    if gpu := first_gpu():
+        return gpu.name
     import torch
 
     return torch.cuda.get_device_name()

@@ -80,7 +80,7 @@ def paths(tmp_path: Path) -> SweepPaths:
 def measured(config: TrialConfig, members: int, *_: object) -> Cost:
     """Packs gain a lot; evaluating a batch takes a tenth of a step."""
     seconds = 1.0 + 0.01 * members
-    return Cost(seconds, seconds, 0, 0, seconds / 10)
+    return Cost(seconds, seconds / 10)
 
 
 def test_plan_counts_parameters_without_reading_the_data(file, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -185,7 +185,7 @@ def test_what_does_not_fit_into_this_machine_takes_unknown_time_and_is_named(fil
 
 
 def test_measuring_leaves_torch_as_it_was(file, tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(probe, "measure", lambda *_: Cost(float(torch.get_num_threads()), 0.0, 0, 0, 0.0))
+    monkeypatch.setattr(probe, "measure", lambda *_: Cost(float(torch.get_num_threads()), 0.0))
     asked = ("--results", tmp_path, "--set", "resources.cpu=2", "--set", "resources.pack=1", "--probe", "--json")
     before = torch.get_num_threads()
     cell = command("plan", file(), *asked).json["cells"][0]
@@ -246,7 +246,8 @@ def test_a_share_of_a_gpu_is_as_on_record_or_else_a_whole_one(file, paths, clust
     table.ensure(space.trials())
     table.update(space.trials()[0].trial_id, gpu=share)
     table.commit()
-    asked = ("plan", file(("epochs: 4", "epochs: 10")), "--results", paths.results, "--on", cluster, "--json")
+    more = file(("epochs: 4", "epochs: 10"), ("seeds: 2", "seeds: 6"))
+    asked = ("plan", more, "--results", paths.results, "--on", cluster, "--json")
     plan = command(*asked).json
     assert (plan["time"]["slots"], plan["n_packs"], plan["cells"][1]["gpu"]) == (slots, None, share)
 
@@ -382,7 +383,7 @@ def test_what_a_search_is_yet_to_choose_is_taken_to_be_as_a_random_one_would(tmp
 
 
 def test_under_a_scheduler_cells_take_turns_as_in_a_run_and_train_to_their_ends(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(probe, "measure", lambda config, *_: Cost(float(config.K), 0.0, 0, 0, 0.0))
+    monkeypatch.setattr(probe, "measure", lambda config, *_: Cost(float(config.K), 0.0))
     file = tmp_path / "grid.yaml"
 
     def asked(values: Sequence[int], more: str = "") -> tuple[object, ...]:

@@ -1,7 +1,8 @@
 """What `auto` comes to: pack sizes, shares of a GPU and engines, from given costs."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import pytest
 from twin import small
@@ -19,15 +20,26 @@ GIB = 2**30
 
 
 def measuring(
-    first: float, each: float, *, busy: float = 0.001, memory: int = GIB, compiled: float | None = None
+    first: float,
+    each: float,
+    *,
+    memory: int = GIB,
+    context: int = 0,
+    gains: Mapping[int, float] = MappingProxyType({}),
+    compiled: float | None = None,
 ) -> Callable[..., Cost]:
-    """Steps of `first` seconds plus `each` per member; on a GPU of 80 GiB, `memory` a member."""
+    """Steps of `first` seconds plus `each` per member; on a GPU of 80 GiB, `memory` a member beside the `context`.
+
+    `gains`: how much more processes get done together than one; where it does not say, as much.
+    """
 
     def measure(config: TrialConfig, members: int, gpu: float, engine: Engine) -> Cost:
         if engine == "compiled" and compiled is None:
             raise CannotRunError("no compiler")
         seconds = compiled if engine == "compiled" and compiled is not None else first + each * members
-        return Cost(seconds, busy * members, members * memory, 80 * GIB, seconds)
+        processes = round(1 / gpu) if 0 < gpu < 1 else 1
+        seconds *= processes / gains.get(processes, 1.0)
+        return Cost(seconds, seconds, members * memory, context, 80 * GIB)
 
     return measure
 
@@ -64,16 +76,15 @@ def test_packs_are_as_small_as_nearly_the_fastest(first: float, each: float, n: 
 def test_a_few_members_measured_faster_than_one_do_not_make_many_free_of_cost():
     def measure(config: TrialConfig, members: int, gpu: float, engine: Engine) -> Cost:
         seconds = 1.0 if members == 1 else 0.9
-        return Cost(seconds, seconds, 0, 0, seconds)
+        return Cost(seconds, seconds)
 
     assert sizes(Packer(Resources(), TWO_CORES, measure).plan(trials(250))) == [125, 125]
 
 
 @pytest.mark.parametrize("head", [{"GPU": 8.0}, {"CPU": 0.0, "GPU": 8.0}])
 def test_a_node_without_cores_is_left_aside(head: dict[str, float]):
-    measure = measuring(1.0, 0.0, busy=0.5, memory=0)
-    (plan,) = Packer(Resources(), [head, *ONE_GPU], measure).plan(trials(1, epochs=1))
-    assert plan.gpu == 0.5
+    (plan,) = Packer(Resources(), [head, *ONE_GPU], measuring(1.0, 0.0)).plan(trials(1, epochs=1))
+    assert plan.gpu == 1.0
     (plan,) = Packer(Resources(), [head, *TWO_CORES], never).plan(trials(1, epochs=1))
     assert plan.gpu == 0.0
 
@@ -102,7 +113,7 @@ def test_a_shape_is_measured_once_for_one_member_and_once_for_a_few():
 
     def measure(config: TrialConfig, members: int, gpu: float, engine: Engine) -> Cost:
         asked.append((config.K, members))
-        return Cost(1.0, 1.0, 0, 0, 1.0)
+        return Cost(1.0, 1.0)
 
     configs = [small(K=K, seed=seed, lr=lr) for K in (1, 2) for seed in (0, 1, 2) for lr in (1e-3, 1e-2)]
     Packer(Resources(), TWO_CORES, measure).plan(configs)
@@ -116,42 +127,94 @@ def test_recorded_packs_stay_whole_unless_smaller_ones_are_asked_for():
     assert sizes(Packer(Resources(pack=2), TWO_CORES, never).plan(configs, recorded)) == [2, 1, 2, 1]
 
 
+@pytest.mark.parametrize("gains", [{}, {2: 2.0, 4: 4.0, 8: 8.0}])
+@pytest.mark.parametrize("share", [0.07, 0.25, 0.3, 1, 2])
+def test_a_share_that_is_asked_for_is_given_exactly_whatever_packs_cost(share: float, gains: dict[int, float]):
+    for memory in (0, 10 * GIB, 70 * GIB):
+        measure = measuring(0.9, 0.1, memory=memory, gains=gains, compiled=0.1)
+        for resources in (Resources(gpu=share), Resources(gpu=share, alone=True), Resources(gpu=share, pack=3)):
+            plans = Packer(resources, [{"CPU": 16.0, "GPU": 2.0}], measure).plan(trials(9))
+            assert {plan.gpu for plan in plans} == {share}
+            plans = Packer(resources, ONE_GPU, measure, cells_apart=True).plan(trials(9))
+            assert {plan.gpu for plan in plans} == {share}
+
+
 @pytest.mark.parametrize(
-    ("busy", "memory", "cpu", "expected"),
+    ("gains", "expected"),
     [
-        (0.4, 0, 1.0, 0.5),  # of its time: two of them, not two and a half
-        (0.26, 0, 1.0, 0.3333),
-        (1.0, 0, 1.0, 1.0),
-        (0.0, 20 * GIB, 1.0, 0.3333),  # of its memory: 0.5 + 1.2 × 20 GiB of 80
-        (0.0, 90 * GIB, 1.0, 1.0),
-        (0.0, 0, 4.0, 0.25),  # of its host's cores
-        (0.0, 0, 1.0, 0.0625),
+        ({}, 1.0),  # processes that take turns, as without MPS
+        ({2: 0.96, 4: 0.9}, 1.0),
+        ({2: 1.09, 4: 3.0}, 1.0),  # what two do not gain, four are not asked for
+        ({2: 1.1}, 0.5),
+        ({2: 1.2, 4: 1.3}, 0.5),  # 1.08 of it is not worth half the memory
+        ({2: 1.9, 4: 3.5, 8: 3.6}, 0.25),
+        ({2: 1.9, 4: 3.5, 8: 6.0}, 0.125),
     ],
 )
-def test_the_share_of_a_gpu_is_the_largest_of_three(busy: float, memory: int, cpu: float, expected: float):
-    measure = measuring(1.0, 0.0, busy=busy, memory=memory)
-    (plan,) = Packer(Resources(cpu=cpu), ONE_GPU, measure).plan(trials(1, epochs=1))
-    assert (plan.cpu, plan.gpu, plan.engine) == (cpu, expected, "eager")
+def test_a_gpu_is_shared_only_by_as_many_as_were_measured_to_gain_by_it(gains: dict[int, float], expected: float):
+    resources = Resources(pack=1)
+    plans = Packer(resources, ONE_GPU, measuring(1.0, 0.0, gains=gains)).plan(trials(40, epochs=1))
+    assert {plan.gpu for plan in plans} == {expected}
 
 
-def test_on_a_gpu_packs_grow_where_its_hosts_cores_are_what_binds():
-    """A pack of n takes 0.9 + 0.1 n seconds, a tenth of them per member on the GPU."""
-    measure, configs = measuring(0.9, 0.1, busy=0.1, memory=0), trials(40, epochs=1)
-    few_cores = Packer(Resources(cpu=4.0), ONE_GPU, measure).plan(configs)
-    assert sizes(few_cores) == [*13 * [3], 1]  # four at once: 4 × 1.2 s, against 10 × 1.0 s of single ones
-    assert few_cores[0].gpu == 0.25
-    many_cores = Packer(Resources(cpu=1.0), ONE_GPU, measure).plan(configs)
-    assert sizes(many_cores) == [1] * 40  # ten at once
-    assert many_cores[0].gpu == 0.1
+@pytest.mark.parametrize(
+    ("n", "memory", "context", "cpu", "expected"),
+    [
+        (1, 0, 0, 1.0, 1.0),  # nobody waits
+        (2, 0, 0, 1.0, 0.5),
+        (4, 0, 0, 1.0, 0.25),
+        (40, 30 * GIB, 0, 1.0, 0.5),  # of its memory: 1.2 × 30 GiB of 80
+        (40, 30 * GIB, 5 * GIB, 1.0, 1.0),  # and the context
+        (40, 0, 0, 4.0, 0.25),  # of its host's 16 cores
+        (40, 0, 0, 9.0, 1.0),
+        (40, 0, 0, 1.0, 0.125),
+    ],
+)
+def test_no_more_share_a_gpu_than_wait_for_it_and_it_holds(
+    n: int, memory: int, context: int, cpu: float, expected: float
+):
+    measure = measuring(1.0, 0.0, memory=memory, context=context, gains={2: 2.0, 4: 4.0, 8: 8.0})
+    plans = Packer(Resources(cpu=cpu, pack=1), ONE_GPU, measure).plan(trials(n, epochs=1))
+    assert {(plan.cpu, plan.gpu) for plan in plans} == {(cpu, expected)}
+    alone = Packer(Resources(cpu=cpu, alone=True), ONE_GPU, measure).plan(trials(n, epochs=1))
+    assert {plan.gpu for plan in alone} == {1.0}
+
+
+def test_cells_of_a_search_share_a_gpu_though_they_come_one_by_one():
+    measure = measuring(1.0, 0.0, memory=0, gains={2: 2.0})
+    (plan,) = Packer(Resources(), ONE_GPU, measure, cells_apart=True).plan(trials(3, epochs=1))
+    assert (len(plan.trials), plan.gpu) == (3, 0.5)
+
+
+def test_on_a_gpu_packs_grow_before_it_is_shared_and_as_far_as_its_memory_goes():
+    """A pack of n takes 0.9 + 0.1 n seconds, and two processes get twice as much done: forty in one get 8 times."""
+    configs = trials(40, epochs=1)
+    assert sizes(Packer(Resources(), ONE_GPU, measuring(0.9, 0.1, gains={2: 2.0})).plan(configs)) == [40]
+    (of_ten, *_) = plans = Packer(Resources(), ONE_GPU, measuring(0.9, 0.1, memory=6 * GIB)).plan(configs)
+    assert (sizes(plans), of_ten.gpu) == ([10] * 4, 1.0)  # 1.2 × 60 GiB of 80
+    with_context = measuring(0.9, 0.1, memory=6 * GIB, context=16 * GIB)
+    assert max(sizes(Packer(Resources(), ONE_GPU, with_context).plan(configs))) == 8
+
+
+def test_the_size_of_packs_follows_from_the_engine_that_will_run():
+    """Eager members cost nothing more, compiled ones as much as the first."""
+
+    def measure(config: TrialConfig, members: int, gpu: float, engine: Engine) -> Cost:
+        return Cost(1.0 if engine == "eager" else 0.1 * members, 0.0, 0, 0, 80 * GIB)
+
+    for epochs, engine, size in ((1, "eager", 4), (10_000, "compiled", 1)):
+        plans = Packer(Resources(), ONE_GPU, measure).plan(trials(4, epochs=epochs))
+        assert {(plan.engine, len(plan.trials)) for plan in plans} == {(engine, size)}
 
 
 def test_a_pack_whose_probe_ran_out_of_memory_is_not_made():
     def measure(config: TrialConfig, members: int, gpu: float, engine: Engine) -> Cost:
-        return (
-            Cost(1.0, 1.0, GIB, 80 * GIB, 1.0) if members == 1 else Cost(math.inf, math.inf, 2**62, 80 * GIB, math.inf)
-        )
+        return Cost(1 / gpu, 1.0, GIB, 0, 80 * GIB) if members == 1 else Cost(math.inf, math.inf)
 
-    assert sizes(Packer(Resources(), ONE_GPU, measure).plan(trials(4, epochs=1))) == [1] * 4
+    plans = Packer(Resources(), ONE_GPU, measure).plan(trials(4, epochs=1))
+    assert (sizes(plans), {plan.gpu for plan in plans}) == ([1] * 4, {1.0})
+    plans = Packer(Resources(pack=2), ONE_GPU, measure).plan(trials(4, epochs=1))
+    assert (sizes(plans), {plan.gpu for plan in plans}) == ([2] * 2, {1.0})
 
 
 @pytest.mark.parametrize(

@@ -1,26 +1,16 @@
 """Costs measured by Ray, where trials will train."""
 
 import pytest
-import torch
 from twin import small
 
 from tmc_sweep.errors import CannotRunError
 from tmc_sweep.space.schema import Resources
 from tmc_sweep.sweep.measuring import measuring
-from tmc_sweep.sweep.worker import prepare
-
-
-def test_threads_follow_from_the_cpu_share(monkeypatch: pytest.MonkeyPatch):
-    asked = []
-    monkeypatch.setattr(torch, "set_num_threads", asked.append)
-    assert [prepare(cpu, 0, tf32=True) for cpu in (0.25, 1.0, 3.5)] == ["cpu"] * 3
-    assert asked == [1, 1, 3]
-    assert torch.get_float32_matmul_precision() == "highest"
 
 
 @pytest.mark.usefixtures("local_ray")
 def test_a_cost_is_measured_in_a_process_of_ray_and_one_that_cannot_be_is_refused_in_a_sentence():
-    measure = measuring(Resources(gpu=0), lambda: None)
+    measure = measuring(Resources(gpu=0), [], lambda: None)
     assert 0 < measure(small(), 1, 0.0, "eager").step_seconds < 10
     with pytest.raises(CannotRunError) as error:
         measure(small(), 0, 0.0, "eager")
@@ -34,4 +24,4 @@ def test_measuring_asks_whether_to_go_on():
         raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        measuring(Resources(gpu=0, cpu=2.0), stop)(small(), 200, 0.0, "eager")
+        measuring(Resources(gpu=0, cpu=2.0), [], stop)(small(), 200, 0.0, "eager")

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from invented_gpus import Card, install
 from runs import configured
 
-from tmc_sweep.costs import Cost, Engine, shape
+from tmc_sweep import costs
+from tmc_sweep.costs import Cost, shape
 from tmc_sweep.training import probe
 from tmc_sweep.training.probe import cost
 
@@ -19,7 +21,7 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def measuring(monkeypatch: pytest.MonkeyPatch, step_seconds: float) -> Cost:
     """Let this be measured from now on."""
-    known = Cost(step_seconds, 1.0, 2, 3, 4.0)
+    known = Cost(step_seconds, 4.0, 2, 1, 3)
     monkeypatch.setattr(probe, "measure", lambda *_: known)
     return known
 
@@ -28,24 +30,10 @@ def forbid_measuring(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe, "measure", lambda *_: pytest.fail("measured again"))
 
 
-def test_a_step_takes_time_all_of_it_computing_on_a_cpu():
+def test_a_step_takes_time_and_on_a_cpu_none_of_a_gpu():
     measured = cost(configured(), members=2)
-    assert 0 < measured.step_seconds == measured.busy_seconds < 10
-    assert (measured.memory_bytes, measured.device_bytes) == (0, 0)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@pytest.mark.parametrize("engine", ["eager", "compiled"])
-def test_on_a_gpu_it_also_takes_memory_and_computes_part_of_the_time(engine: Engine):
-    measured = cost(configured(), 2, "cuda", engine)
-    assert 0 < measured.busy_seconds <= measured.step_seconds < 10
-    assert 2**20 < measured.memory_bytes < measured.device_bytes
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_memory_that_the_process_held_before_does_not_count():
-    torch.empty(2**30, dtype=torch.uint8, device="cuda")
-    assert cost(configured(), 1, "cuda").memory_bytes < 2**30
+    assert 0 < measured.step_seconds < 10
+    assert (measured.memory_bytes, measured.context_bytes, measured.device_bytes) == (0, 0, 0)
 
 
 def test_a_rate_at_which_training_would_diverge_does_not_matter():
@@ -75,6 +63,25 @@ def test_another_number_of_threads_is_measured_anew(monkeypatch: pytest.MonkeyPa
     assert cost(configured(), members=1).step_seconds == 1.0
 
 
+def test_what_processes_do_that_share_a_gpu_is_remembered_with_how_many_and_whether_by_mps(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    def measured(at_once: int) -> Cost:
+        found.append(at_once)
+        return Cost(float(len(found)), 1.0)
+
+    def seconds(at_once: int) -> float:
+        return cost(configured(), 1, "cuda", "eager", at_once, lambda *_: measured(at_once)).step_seconds
+
+    found: list[int] = []
+    install(monkeypatch, Card())
+    monkeypatch.setattr(costs, "mps_user", lambda: None)
+    assert [seconds(k) for k in (1, 2, 4, 1, 2, 4)] == [1.0, 2.0, 3.0] * 2
+    monkeypatch.setattr(costs, "mps_user", lambda: "ray")
+    assert [seconds(k) for k in (1, 2, 4, 1, 2, 4)] == [1.0, 4.0, 5.0] * 2  # one process is alone with MPS too
+    assert found == [1, 2, 4, 2, 4]
+
+
 def test_a_batch_is_no_larger_than_the_training_images():
     config = configured(batch_size=100_000)
     assert shape(config).batch_size == config.train_images
@@ -90,7 +97,7 @@ def test_where_nothing_can_be_noted_it_is_measured_each_time(monkeypatch: pytest
     assert cost(configured(), members=1).step_seconds > 0
 
 
-NOTE = '{"step_seconds": SECONDS, "busy_seconds": 1.0, "memory_bytes": 0, "device_bytes": 0, "evaluation_seconds": 1.0}'
+NOTE = '{"step_seconds": SECONDS, "evaluation_seconds": 1.0, "memory_bytes": 0, "context_bytes": 0, "device_bytes": 0}'
 ODD = ('"soon"', "-1.0", "NaN", "Infinity", "null", "true", "[" * 100_000)
 
 

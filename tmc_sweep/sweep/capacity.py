@@ -93,6 +93,14 @@ def room(node: Capacity, cpu: float, gpu: float) -> int:
     return min([int(node.get("CPU", 0) / cpu), *([int(node.get("GPU", 0) / gpu)] if gpu else [])])
 
 
+def on_one_gpu(nodes: Sequence[Capacity], cpu: float, gpu: float) -> int:
+    """How many processes with so many cores and such a share are on one GPU at most, where the nodes hold most."""
+    if not 0 < gpu < 1:
+        return 1
+    per_gpu = [{"CPU": node.get("CPU", 0) / node["GPU"], "GPU": 1.0} for node in nodes if has_gpu(node)]
+    return max([1, *(room(node, cpu, gpu) for node in per_gpu)])
+
+
 def has_gpu(node: Capacity) -> bool:
     """Whether it has one."""
     return node.get("GPU", 0) > 0

@@ -9,7 +9,7 @@ from tmc_sweep.costs import Cost, Engine, Means, remembered, shape, threads_of
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.space.schema import Resources
 from tmc_sweep.store.trials import TrialRow, config_of
-from tmc_sweep.sweep.capacity import Capacity
+from tmc_sweep.sweep.capacity import Capacity, on_one_gpu
 from tmc_sweep.sweep.packing import Packer, PackPlan
 
 _NO_LIMIT = 2**62  # bytes
@@ -42,15 +42,15 @@ def forecast(
     `here`: the only node is this machine, so that what was measured on it counts; `probe` measures what was not.
     """
     resources, shares = space.resources, _shares(rows)
-    known = _Known(resources, shares, here=here, probe=probe)
+    known = _Known(resources, shares, nodes, here=here, probe=probe)
     packer = Packer(resources, nodes, known, cells_apart=space.chooses)
     packs = packer.plan(configs, recorded)
     guessed = set(known.guessed)
     seconds: dict[str, float] = {}
     too_large: set[str] = set()
     for pack in packs:
+        cost = packer.cost_of(pack)
         for config in pack.trials:
-            cost = packer.cost(config, len(pack.trials))
             if math.isinf(cost.step_seconds):
                 too_large.add(config.cell_id)
             elif shape(config) not in known.guessed:
@@ -69,9 +69,18 @@ def forecast(
 class _Known:
     """What a pack costs: measured on this machine, or else a guess by which packing gains nothing."""
 
-    def __init__(self, resources: Resources, shares: Mapping[TrialConfig, float], *, here: bool, probe: bool) -> None:
+    def __init__(
+        self,
+        resources: Resources,
+        shares: Mapping[TrialConfig, float],
+        nodes: Sequence[Capacity],
+        *,
+        here: bool,
+        probe: bool,
+    ) -> None:
         self._resources = resources
         self._shares = shares
+        self._nodes = nodes
         self._here = here
         self._probe = probe
         self.guessed: set[TrialConfig] = set()  # shapes
@@ -80,17 +89,19 @@ class _Known:
         if self._here and (known := self._measured(config, members, gpu, engine)):
             return known
         self.guessed.add(config)
-        return Cost(members, members * self._shares.get(config, 1.0), 0, _NO_LIMIT, members)
+        had = gpu >= self._shares.get(config, 1.0)  # less than it once had gains nothing
+        return Cost(members * (1.0 if had or not gpu else 1 / gpu), members, 0, 0, _NO_LIMIT)
 
     def _measured(self, config: TrialConfig, members: int, gpu: float, engine: Engine) -> Cost | None:
         resources = self._resources
+        at_once = on_one_gpu(self._nodes, resources.cpu, gpu)
         if self._probe:
             from tmc_sweep.sweep.worker import measured_cost, settings_kept  # they load torch
 
             with settings_kept():
-                return measured_cost(config, members, gpu, engine, resources)
-        means = Means("cuda" if gpu else "cpu", engine, threads_of(resources.cpu), bool(gpu) and resources.tf32)
-        return remembered(config, members, means)
+                return measured_cost(config, members, gpu, engine, resources, at_once)
+        device, tf32 = ("cuda", resources.tf32) if gpu else ("cpu", False)
+        return remembered(config, members, Means(device, engine, threads_of(resources.cpu), tf32, at_once))
 
 
 def _shares(rows: Mapping[str, TrialRow]) -> dict[TrialConfig, float]:

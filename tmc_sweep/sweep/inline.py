@@ -80,7 +80,7 @@ class Inline:
         self._stop.check()
         try:
             with settings_kept():
-                return measured_cost(config, members, gpu, engine, self._resources)
+                return measured_cost(config, members, gpu, engine, self._resources, 1)
         except (TmcSweepError, BdbQuit):
             raise
         except Exception as error:

@@ -1,6 +1,8 @@
 """Which trials train together, and what their process gets: `auto` is decided from what packs cost here.
 
-A pack's cost is measured for one member and for a few, and taken to be affine between and beyond.
+A pack's cost is measured for one member and for a few, by the engine that will train it, and taken to be affine between
+and beyond. What several processes get done that share a GPU follows from nothing: it is measured, at the size of the
+packs that would share it.
 """
 
 import math
@@ -14,17 +16,16 @@ from tmc_sweep.costs import Cost, Engine, shape
 from tmc_sweep.errors import CannotRunError
 from tmc_sweep.shapes import pack_key
 from tmc_sweep.space.schema import Resources
-from tmc_sweep.sweep.capacity import Capacity, has_gpu, room
+from tmc_sweep.sweep.capacity import Capacity, has_gpu, on_one_gpu, room
 from tmc_sweep.text import last_line
 
-Measure = Callable[[TrialConfig, int, float, Engine], Cost]  # of so many members, on this share of a GPU
+Measure = Callable[[TrialConfig, int, float, Engine], Cost]  # of so many members, on a share of a GPU, its rest in use
 
 _A_FEW = 3
-_MARGIN = 1.1  # a larger pack must gain this much: an interruption loses the epoch of every member
-_CONTEXT_BYTES = 2**29  # what CUDA takes beside torch's tensors
+_MARGIN = 1.1  # a larger pack must gain this much: an interruption loses the epoch of every member; so must sharing
 _FRAGMENTATION = 1.2
 _WORTH_COMPILING_SECONDS = 600.0  # of eager training; compiling takes about one
-_RAY_STEPS = 10_000  # Ray divides a GPU into ten-thousandths
+_PROCESSES = (2, 4, 8)  # that may share a GPU
 
 
 @dataclass(frozen=True)
@@ -53,83 +54,122 @@ class Packer:
     def plan(self, configs: Sequence[TrialConfig], recorded: Sequence[Sequence[str]] = ()) -> list[PackPlan]:
         """The trials in packs, those `recorded` together still so, each with its share and engine."""
         asked = 1 if self._resources.alone else None if self._resources.pack == "auto" else self._resources.pack
+        alike: defaultdict[TrialConfig, list[TrialConfig]] = defaultdict(list)
+        for config in configs:
+            alike[shape(config)].append(config)
+        engines = {of: self._engine(group) for of, group in alike.items()}
 
         def size(group: Sequence[TrialConfig]) -> int:
-            return asked or (len(group) if self._cells_apart else self._size(group, len(configs)))
+            all_seeds = len(group) if self._cells_apart else None
+            return asked or all_seeds or self._size(group, engines[shape(group[0])], len(configs))
 
         def key(config: TrialConfig) -> str:
             return f"{pack_key(config)} {config.cell_id}" if self._cells_apart else pack_key(config)
 
-        return [self._plan(pack) for pack in packs(configs, size, key, recorded, asked)]
-
-    def _size(self, group: Sequence[TrialConfig], n_trials: int) -> int:
-        """The smallest size at which these trials, on their part of the slots, end nearly as early as at any."""
-        if len(group) == 1 or n_trials <= self.slots(self._gpu(group[0], 1)):
-            return 1
-
-        def seconds(size: int) -> float:
-            part = max(1, self.slots(self._gpu(group[0], size)) * len(group) // n_trials)
-            return math.ceil(math.ceil(len(group) / size) / part) * self.cost(group[0], size).step_seconds
-
-        makespans = [seconds(size) for size in range(1, len(group) + 1)]
-        return 1 + next(i for i, makespan in enumerate(makespans) if makespan <= _MARGIN * min(makespans))
-
-    def _plan(self, pack: tuple[TrialConfig, ...]) -> PackPlan:
-        engine = self._engine(pack)
-        return PackPlan(pack, self._resources.cpu, self._gpu(pack[0], len(pack), engine), engine)
-
-    def _engine(self, pack: Sequence[TrialConfig]) -> Engine:
-        if self._resources.engine != "auto":
-            return self._resources.engine
-        if not self._on_gpu:
-            return "eager"  # compiled steps are no faster on a CPU
-        eager = self.cost(pack[0], len(pack)).step_seconds
-        if max(eager * config.steps_per_epoch * config.epochs for config in pack) < _WORTH_COMPILING_SECONDS:
-            return "eager"
-        try:
-            compiled = self._measure(pack[0], len(pack), "compiled").step_seconds
-        except CannotRunError:  # a GPU or a machine that torch cannot compile for
-            return "eager"
-        return "compiled" if compiled < eager else "eager"
-
-    def _gpu(self, config: TrialConfig, members: int, engine: Engine = "eager") -> float:
-        """The share of a GPU for a pack: of its memory, of its time or of its host's cores, whichever is largest."""
-        if not self._on_gpu:
-            return 0.0
-        if self._resources.gpu != "auto":
-            return float(self._resources.gpu)
-        if self._resources.alone:
-            return 1.0
-        cost = self.cost(config, members) if engine == "eager" else self._measure(config, members, engine)
-        of_memory = (_CONTEXT_BYTES + _FRAGMENTATION * cost.memory_bytes) / cost.device_bytes
-        of_time = cost.busy_seconds / cost.step_seconds
-        of_cores = self._resources.cpu * max(node["GPU"] / node["CPU"] for node in filter(has_gpu, self._nodes))
-        share = max(of_memory, of_time, of_cores)
-        return math.floor(_RAY_STEPS / max(1, math.floor(1 / share))) / _RAY_STEPS
+        made = packs(configs, size, key, recorded, asked)
+        return [
+            PackPlan(pack, self._resources.cpu, self._gpu(pack, engine, len(made)), engine)
+            for pack in made
+            for engine in [engines[shape(pack[0])]]
+        ]
 
     def slots(self, gpu: float) -> int:
         """How many packs can train at once."""
         return 1 if self._resources.alone else sum(room(node, self._resources.cpu, gpu) for node in self._nodes)
 
-    def cost(self, config: TrialConfig, members: int) -> Cost:
-        """Of an eager pack, measured for one member and a few."""
-        one = self._measure(config, 1, "eager")
+    def cost_of(self, plan: PackPlan) -> Cost:
+        """What a pack costs, as it is planned."""
+        shared = self._resources.gpu == "auto" and 0 < plan.gpu < 1
+        return (self._measure if shared else self._cost)(plan.trials[0], len(plan.trials), plan.gpu, plan.engine)
+
+    def _size(self, group: Sequence[TrialConfig], engine: Engine, n_trials: int) -> int:
+        """The smallest size at which these trials, on their part of the slots, end nearly as early as at any."""
+        slots = self.slots(self._share)
+        if len(group) == 1 or n_trials <= slots:
+            return 1
+        part = max(1, slots * len(group) // n_trials)
+
+        def seconds(size: int) -> float:
+            cost = self._cost(group[0], size, self._share, engine)
+            fits = not self._on_gpu or _bytes(cost) <= min(1.0, self._share) * cost.device_bytes
+            return math.ceil(math.ceil(len(group) / size) / part) * cost.step_seconds if fits else math.inf
+
+        makespans = [seconds(size) for size in range(1, len(group) + 1)]
+        return 1 + next(i for i, makespan in enumerate(makespans) if makespan <= _MARGIN * min(makespans))
+
+    def _engine(self, group: Sequence[TrialConfig]) -> Engine:
+        """The one that trains these trials, of one shape."""
+        if self._resources.engine != "auto":
+            return self._resources.engine
+        if not self._on_gpu:
+            return "eager"  # compiled steps are no faster on a CPU
+        eager = self._measure(group[0], 1, self._share, "eager").step_seconds
+        if max(eager * config.steps_per_epoch * config.epochs for config in group) < _WORTH_COMPILING_SECONDS:
+            return "eager"
+        try:
+            compiled = self._measure(group[0], 1, self._share, "compiled").step_seconds
+        except CannotRunError:  # a GPU or a machine that torch cannot compile for
+            return "eager"
+        return "compiled" if compiled < eager else "eager"
+
+    @property
+    def _share(self) -> float:
+        """Of a GPU, as asked for; a whole one where that is still to be decided, 0 where none is used."""
+        if not self._on_gpu:
+            return 0.0
+        return 1.0 if self._resources.gpu == "auto" else float(self._resources.gpu)
+
+    def _gpu(self, pack: Sequence[TrialConfig], engine: Engine, n_packs: int) -> float:
+        """The share of a GPU for one of so many packs.
+
+        Where `auto`, a whole one; but where packs wait for one, as many share it as were measured to get more done by
+        that, tried by twice as many each time.
+        """
+        if self._resources.gpu != "auto" or not self._on_gpu:
+            return self._share
+        waiting = math.inf if self._cells_apart else n_packs / self.slots(1.0)
+        best = 1
+        for processes in _PROCESSES:
+            if self._resources.alone or processes >= waiting + 1 or not self._hold(pack, engine, processes):
+                break
+            alone, shared = (
+                self._measure(pack[0], len(pack), 1 / number, engine).step_seconds / number
+                for number in (best, processes)
+            )
+            if alone < _MARGIN * shared:
+                break
+            best = processes
+        return 1 / best
+
+    def _hold(self, pack: Sequence[TrialConfig], engine: Engine, processes: int) -> bool:
+        """Whether a GPU, and its host's cores, hold so many processes with such a pack each."""
+        if on_one_gpu(self._nodes, self._resources.cpu, 1 / processes) < processes:
+            return False
+        cost = self._measure(pack[0], len(pack), 1.0, engine)
+        return math.isfinite(cost.step_seconds) and processes * _bytes(cost) <= cost.device_bytes
+
+    def _cost(self, config: TrialConfig, members: int, gpu: float, engine: Engine) -> Cost:
+        """Measured for one member and a few."""
+        one = self._measure(config, 1, gpu, engine)
         if members == 1:
             return one
-        few = self._measure(config, _A_FEW, "eager")
+        few = self._measure(config, _A_FEW, gpu, engine)
 
         def at(name: str) -> float:
             first, other = getattr(one, name), getattr(few, name)
             return float(first + max(0.0, other - first) * (members - 1) / (_A_FEW - 1))
 
         return Cost(
-            at("step_seconds"), at("busy_seconds"), int(at("memory_bytes")), one.device_bytes, at("evaluation_seconds")
+            at("step_seconds"), at("evaluation_seconds"), int(at("memory_bytes")), one.context_bytes, one.device_bytes
         )
 
-    def _measure(self, config: TrialConfig, members: int, engine: Engine) -> Cost:
-        """Alone on a GPU where its share is still to be decided."""
-        gpu = 0.0 if not self._on_gpu else 1.0 if self._resources.gpu == "auto" else float(self._resources.gpu)
+    def _measure(self, config: TrialConfig, members: int, gpu: float, engine: Engine) -> Cost:
         return self._measured(shape(config), members, gpu, engine)
+
+
+def _bytes(cost: Cost) -> float:
+    """What a pack's process takes of a GPU; nothing on a CPU."""
+    return cost.context_bytes + _FRAGMENTATION * cost.memory_bytes
 
 
 def cannot_measure(members: int, error: Exception) -> CannotRunError:

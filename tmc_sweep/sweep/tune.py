@@ -56,7 +56,7 @@ class RayTune:
         scratch: Path,
     ) -> None:
         self.nodes = nodes
-        self.measure = measuring(resources, stop.check)
+        self.measure = measuring(resources, nodes, stop.check)
         self._resources = resources
         self._images = images
         self._stop = stop

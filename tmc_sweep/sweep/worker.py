@@ -3,18 +3,21 @@
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 
 from tmc_sweep.config import TrialConfig
-from tmc_sweep.costs import Cost, Engine, threads_of
+from tmc_sweep.costs import Cost, Engine
 from tmc_sweep.data import Images
 from tmc_sweep.space.schema import Resources
 from tmc_sweep.store.messages import Channel
 from tmc_sweep.sweep.memory import fits
 from tmc_sweep.sweep.pack_run import PackRun
 from tmc_sweep.sweep.packing import PackPlan
+from tmc_sweep.sweep.together import together
 from tmc_sweep.training import cost, threads
+from tmc_sweep.training.device import prepare, set_up
 
 
 @contextmanager
@@ -30,16 +33,6 @@ def settings_kept() -> Iterator[None]:
             torch.cuda.set_per_process_memory_fraction(1.0)
 
 
-def prepare(cpu: float, gpu: float, tf32: bool) -> str:
-    """Threads from the CPU share, and no more of a GPU's memory than its share; the device to train on."""
-    torch.set_num_threads(threads_of(cpu))
-    if not gpu:
-        return "cpu"
-    torch.set_float32_matmul_precision("high" if tf32 else "highest")
-    torch.cuda.set_per_process_memory_fraction(min(gpu, 1.0))
-    return "cuda"
-
-
 def begin(plan: PackPlan, images: Mapping[str, Images], channel: Channel, resources: Resources) -> PackRun:
     """The pack, begun in this process with what it gets."""
     device = prepare(plan.cpu, plan.gpu, resources.tf32)
@@ -47,10 +40,16 @@ def begin(plan: PackPlan, images: Mapping[str, Images], channel: Channel, resour
     return PackRun(plan.trials, of_pack, channel, device, resources.checkpoint_seconds, plan.engine, plan.gpu)
 
 
-def measured_cost(config: TrialConfig, members: int, gpu: float, engine: Engine, resources: Resources) -> Cost:
-    """The cost of so many trials of one shape in this process; without end if they do not fit into its memory."""
-    device = prepare(resources.cpu, gpu, resources.tf32)
+def measured_cost(
+    config: TrialConfig, members: int, gpu: float, engine: Engine, resources: Resources, at_once: int
+) -> Cost:
+    """The cost of so many trials of one shape; without end if they do not fit into the memory there is.
+
+    On a GPU while `at_once` processes in all train such packs on it; they are made for it, and this one begins no CUDA.
+    """
+    device = set_up(resources.cpu, gpu, resources.tf32)
+    measured = partial(together, share=gpu, processes=at_once) if device == "cuda" else None
     found: list[Cost] = []
-    if fits(lambda: found.append(cost(config, members, device, engine))):
+    if fits(lambda: found.append(cost(config, members, device, engine, at_once, measured))):
         return found[0]
-    return Cost(math.inf, math.inf, 2**62, torch.cuda.mem_get_info()[1] if gpu else 0, math.inf)
+    return Cost(math.inf, math.inf)

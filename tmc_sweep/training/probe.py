@@ -1,49 +1,68 @@
 """What a pack costs on this device, measured on random images in a few steps and remembered for the next run."""
 
+import statistics
+import time
+from collections.abc import Callable
+
 import torch
-from torch.profiler import ProfilerActivity, profile
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.costs import Cost, Engine, Means, remember, remembered, shape
 from tmc_sweep.data import Split
+from tmc_sweep.records import EpochRecord
 from tmc_sweep.training.pack import Pack
 from tmc_sweep.training.state import TrialState
 
-_STEPS = 4  # of training in an epoch of the probe
-_EPOCHS = 3  # after the one that warms up
+_STEPS = {"cpu": 4, "cuda": 32}  # of training in an epoch of the probe
+_EPOCHS = 3  # at least, after the one that warms up
+_SECONDS = {"cpu": 0.0, "cuda": 1.5}  # at least: processes that share a GPU take turns of milliseconds
+
+Measured = Callable[[TrialConfig, int, str, Engine], Cost]  # of so many members on a device
 
 
-def cost(config: TrialConfig, members: int, device: str = "cpu", engine: Engine = "eager") -> Cost:
-    """The cost of `members` trials of this one's shape together, as remembered, or measured now and kept."""
-    means = Means(device, engine, torch.get_num_threads(), torch.get_float32_matmul_precision() == "high")
+def cost(
+    config: TrialConfig,
+    members: int,
+    device: str = "cpu",
+    engine: Engine = "eager",
+    at_once: int = 1,
+    measured: Measured | None = None,
+) -> Cost:
+    """The cost of `members` trials of this one's shape together, as remembered, or else `measured` now and kept.
+
+    `at_once`: while as many processes in all train such packs on the same GPU.
+    """
+    tf32 = torch.get_float32_matmul_precision() == "high"
+    means = Means(device, engine, torch.get_num_threads(), tf32, at_once)
     if known := remembered(config, members, means):
         return known
-    measured = measure(shape(config), members, device, engine)
-    remember(config, members, means, measured)
-    return measured
+    found = (measured or measure)(shape(config), members, device, engine)
+    remember(config, members, means, found)
+    return found
 
 
 def measure(config: TrialConfig, members: int, device: str, engine: Engine) -> Cost:
-    """The cost, measured now: the fastest of a few epochs of a few steps."""
-    n_images = config.batch_size * _STEPS
-    states = [TrialState.initial(config.model_copy(update={"seed": seed})) for seed in range(members)]
-    images = torch.randint(0, 256, (n_images, config.n_features), dtype=torch.uint8, device=device)
-    pack = Pack(states, Split(images, images[:0], images[: config.batch_size]), device, engine=engine)
-    if device.startswith("cuda"):  # what this process measured before is no part of it
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
-    pack.train_epoch()
-    records = [pack.train_epoch()[0] for _ in range(_EPOCHS)]
-    seconds = min(record.epoch_seconds - record.eval_seconds for record in records) / _STEPS
-    evaluation = min(record.eval_seconds for record in records)
-    if not device.startswith("cuda"):
-        return Cost(seconds, seconds, 0, 0, evaluation)
-    busy = min(seconds, _computing_seconds(pack) / _STEPS)
-    return Cost(seconds, busy, torch.cuda.max_memory_reserved(), torch.cuda.mem_get_info()[1], evaluation)
+    """The cost in this process, measured now."""
+    return Rehearsal(config, members, device, engine).cost()
 
 
-def _computing_seconds(pack: Pack) -> float:
-    """Of an epoch's kernels; its evaluation, one batch, is counted too."""
-    with profile(activities=[ProfilerActivity.CUDA]) as profiler:
-        pack.train_epoch()
-    return float(sum(event.self_device_time_total for event in profiler.key_averages())) / 1e6
+class Rehearsal:
+    """A pack on random images that has trained one short epoch: what is done once is done."""
+
+    def __init__(self, config: TrialConfig, members: int, device: str, engine: Engine) -> None:
+        self._on = "cuda" if device.startswith("cuda") else "cpu"
+        n_images = config.batch_size * _STEPS[self._on]
+        states = [TrialState.initial(config.model_copy(update={"seed": seed})) for seed in range(members)]
+        images = torch.randint(0, 256, (n_images, config.n_features), dtype=torch.uint8, device=device)
+        self._pack = Pack(states, Split(images, images[:0], images[: config.batch_size]), device, engine=engine)
+        self._pack.train_epoch()
+
+    def cost(self) -> Cost:
+        """The fastest of a few more epochs on a CPU; on a GPU the median of a second or two, memory not looked at."""
+        typical = min if self._on == "cpu" else statistics.median
+        began = time.perf_counter()
+        records: list[EpochRecord] = []
+        while len(records) < _EPOCHS or time.perf_counter() - began < _SECONDS[self._on]:
+            records.append(self._pack.train_epoch()[0])
+        step = typical([record.epoch_seconds - record.eval_seconds for record in records]) / _STEPS[self._on]
+        return Cost(step, typical([record.eval_seconds for record in records]))
