@@ -1,4 +1,7 @@
-"""Reconstructions and two-dimensional latents of a sweep's trials, stored as the tables that figures are drawn from."""
+"""Reconstructions and two-dimensional latents of a sweep's trials, kept up to date in two tables.
+
+Figures are drawn from these tables, so drawing needs neither a model nor the data set.
+"""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -18,21 +21,23 @@ _ByTrial = dict[str, pd.DataFrame]  # an artefact table's rows
 
 
 class Analysed(NamedTuple):
-    """What the tables have of one trial now."""
+    """What the tables now have of one trial."""
 
     config: TrialConfig
-    epoch: int
-    samples: int
+    epoch: int  # of the checkpoint
+    samples: int  # of each latent, that were averaged over
     n_reconstructions: int  # 0 where they are not finite
-    accuracy: float | None  # of the neighbours' vote; None without finite latents in a plane
+    accuracy: float | None  # share of images whose neighbours vote for their class; None without latents in a plane
 
 
 def analyse(chosen: Chosen, samples: int | None = None, images: int = 20, device: str = "auto") -> Iterator[Analysed]:
     """Bring each trial's rows up to its newest checkpoint, and yield the trial once they are stored.
 
-    `samples` of each latent are averaged over, the trial's `eval_k` if None; `images` are reconstructed. Rows of the
-    same epoch, samples and number of images are not computed again. May run beside the sweep. InputError if a model
-    cannot draw samples or decode them, StorageError if a checkpoint is not its trial's.
+    `samples` of each latent are averaged over, the trial's `eval_k` if None; `images` is how many are reconstructed.
+    Rows of the same epoch, samples and number of images are not computed again. May run while the sweep runs.
+
+    InputError if a model cannot draw samples or decode them, or there is no such device or data set; CannotRunError if
+    the device is not here; StorageError if a checkpoint cannot be used.
     """
     device = device_named(device)
     for config in chosen.epochs:

@@ -1,13 +1,15 @@
-"""Bounds of the test images with far more samples than in training, in blocks that bound the memory.
+"""Bounds of the test images with far more samples than in training, in blocks that limit the memory.
 
 With S samples of each latent, per image: ELBO is the mean of S log w, IWAE the log of the mean of S w, TMC the log of
 the mean over all Sⁿ combinations (objectives/bounds.py). The means inside of the logarithms are unbiased estimates of
-p(x), so IWAE and TMC are expected below log p(x), by ever less as S grows. ELBO and IWAE pass over their samples in
-blocks; TMC pairs all samples of two latents, so its memory grows with S². A bound of one's own is
-given all samples at once, since nothing is known of how it may be taken apart; if it needs pairs, so does its memory.
+p(x), so IWAE and TMC are expected below log p(x), by ever less as S grows.
+
+ELBO and IWAE go through their samples in blocks. TMC pairs all samples of two latents, so its memory grows with S². A
+bound of one's own is given all samples at once, since nothing is known of how it may be taken apart; if it needs pairs,
+its memory grows with S² too.
 
 Blocks follow from the configuration, the bound and S alone, and their noise is drawn one after the other from one
-generator: a value depends on no machine's memory. Trials of one seed, shape and epoch see the same noise.
+generator, so a value does not depend on a machine's memory. Trials of one seed, shape and epoch see the same noise.
 """
 
 import math
@@ -33,21 +35,21 @@ from tmc_sweep.registry import BOUNDS, loaded
 from tmc_sweep.store.artefacts import EVALUATIONS, read_artefact, upsert
 from tmc_sweep.training.randomness import Purpose
 
-_LOGITS = 2**23  # at a time: 32 MiB, and about four times that with what is made of them
-_SAMPLES = 256  # of an image at a time, for ELBO and IWAE
-_PAIRED_SAMPLES = 50  # the same, where a model pairs them nevertheless
-_JOINED = ("elbo", "iwae")  # means over samples, inside or outside of a logarithm
-_PAIR_BYTES = 2**28  # of TMC's pairs at a time, where one image's are no more
-_MOST_PAIR_BYTES = 2**32  # of one image
+_LOGITS = 2**23  # pixel logits at a time: 32 MiB, and about four times that with what is made of them
+_SAMPLES = 256  # samples of an image at a time, for ELBO and IWAE
+_PAIRED_SAMPLES = 50  # the same, for a model that pairs them nevertheless
+_JOINED = ("elbo", "iwae")  # bounds that can be put together from blocks of samples
+_PAIR_BYTES = 2**28  # of TMC's pairs at a time, unless those of one image are more
+_MOST_PAIR_BYTES = 2**32  # of TMC's pairs of one image
 
 
 class EvaluationProgress(NamedTuple):
     """How far an evaluation is."""
 
-    config: TrialConfig  # of the trial it is at
-    position: int  # of that trial, from 1
-    trials: int  # to evaluate
-    share: float  # of that trial done
+    config: TrialConfig  # the trial that is being evaluated
+    position: int  # that trial's, from 1
+    trials: int  # how many are to be evaluated
+    share: float  # of that trial's images, how many are done
 
 
 Listener = Callable[[EvaluationProgress], None]
@@ -56,16 +58,19 @@ Listener = Callable[[EvaluationProgress], None]
 def evaluate(
     chosen: Chosen, bound: str, samples: int, device: str = "auto", listener: Listener = lambda _: None
 ) -> pd.DataFrame:
-    """EVALUATION_COLUMNS of the trials, at their newest checkpoints; each one's row is stored as soon as it is there.
+    """A frame of EVALUATION_COLUMNS, a row per trial: the bound with this many samples, at its newest checkpoint.
 
-    Rows of the same epoch, bound and number of samples are not computed again. May run beside the sweep. InputError if
-    there is no such bound or device, or a trial needs too much memory; StorageError if a checkpoint is not its trial's.
+    Each row is stored as soon as it is computed. Rows of the same epoch, bound and number of samples are not computed
+    again. `listener` is called as images are done. May run while the sweep runs.
+
+    InputError if there is no such bound or device, or a trial would need too much memory; CannotRunError if the device
+    is not here; StorageError if a checkpoint cannot be used. All but the last are raised before anything is computed.
     """
     _check(bound, samples)
     device = device_named(device)
     known = set(read_artefact(EVALUATIONS, chosen.paths)[list(EVALUATIONS.key)].itertuples(index=False, name=None))
     left = [config for config, epoch in chosen.epochs.items() if (config.trial_id, epoch, bound, samples) not in known]
-    for config in left:  # before hours of work, not after
+    for config in left:  # what is wrong with a trial is said before hours of work, not after
         block_shape(config, bound, samples)
         chosen.trained(config, "cpu")
     epochs = {config.trial_id: epoch for config, epoch in chosen.epochs.items()}
@@ -92,11 +97,11 @@ def bounds_of(
     samples: int,
     told: Callable[[float], None] = lambda _: None,
 ) -> NDArray[np.float64]:
-    """The bound of each image, in nats; `told` is given the share that is done, now and then."""
+    """The bound of each image with this many samples, [n], in nats; `told` is called with the share that is done."""
     random = trained.generator(Purpose.EVALUATION_NOISE)
     scored = _scored(trained.config, bound)
     n_images, n_samples = block_shape(trained.config, bound, samples)
-    pixels = trained.pixels(images, Purpose.EVALUATION_PIXELS)  # before blocks, which follow from the samples
+    pixels = trained.pixels(images, Purpose.EVALUATION_PIXELS)  # of all images: else they would depend on the blocks
     found, done = [], 0
     for x in pixels.split(n_images, dim=1):
         noise = (
@@ -114,9 +119,10 @@ def score(
     noise: Iterable[Sequence[Float[Tensor, "member batch k _"]]],
     bound: str,
 ) -> Float64[Tensor, "member batch"]:
-    """The bound of each image on all the noise, which comes in blocks of samples; all but ELBO and IWAE take one.
+    """The bound of each image, in nats, on all the noise, which comes in blocks of samples of every latent.
 
-    Equal, less rounding, to the bound on the blocks concatenated; they are put together in float64.
+    ELBO and IWAE take any number of blocks and put them together in float64: the result is, but for rounding, that of
+    one block with all samples. Other bounds take one block.
     """
     model, parameters = trained.model, trained.parameters
     if bound not in _JOINED:
@@ -134,7 +140,10 @@ def score(
 
 
 def block_shape(config: TrialConfig, bound: str, samples: int) -> tuple[int, int]:
-    """Images, and samples of each, to score at a time; InputError if pairs would take too much memory for one image."""
+    """How many images, and how many samples of each, are scored at a time.
+
+    InputError if the bound pairs all samples, and the pairs of one image would take too much memory.
+    """
     bound, model = _scored(config, bound), outline(config)
     if bound in _JOINED:
         samples = min(samples, _SAMPLES if model.gives_diagonals else _PAIRED_SAMPLES)
@@ -152,12 +161,12 @@ def block_shape(config: TrialConfig, bound: str, samples: int) -> tuple[int, int
 
 
 def _pair_bytes(config: TrialConfig, samples: int) -> int:
-    """TMC's memory for the pairs of one image: 2 (n - 1) factors in float32, one in float64 and what is made of it."""
+    """Bytes of TMC's pairs of one image: 2 (n − 1) factors in float32, one in float64, and what is made of that."""
     return (8 * (len(outline(config).latents) - 1) + 20) * samples**2
 
 
 def _scored(config: TrialConfig, bound: str) -> str:
-    """TMC of one latent is IWAE, whose samples may come in blocks."""
+    """The bound to compute in its place: TMC of one latent is IWAE, whose samples may come in blocks."""
     return "iwae" if bound == "tmc" and len(outline(config).latents) == 1 else bound
 
 

@@ -14,18 +14,18 @@ from tmc_sweep.analysis.trained import Examples, Trained
 from tmc_sweep.registry import DATA_SETS
 from tmc_sweep.training.randomness import Purpose
 
-_LOGITS = 2**23  # at a time
+_LOGITS = 2**23  # pixel logits at a time
 
 
 def first_of_each_class(labels: NDArray[np.int64], n: int) -> NDArray[np.int64]:
-    """Positions of n images, or of all if there are fewer: the first of each class, then the second, …, by class."""
+    """Positions of n images, or of all if there are fewer: the first of each class in order, then the second, …."""
     rank = pd.Series(labels).groupby(labels).cumcount().to_numpy()
     return np.lexsort((labels, rank))[:n]
 
 
 @torch.no_grad()
 def reconstructions(trained: Trained, examples: Examples, n_images: int, samples: int) -> list[dict[str, object]]:
-    """RECONSTRUCTION_COLUMNS of some images of each class; none if the model gives values that are not finite."""
+    """Rows of RECONSTRUCTION_COLUMNS for `n_images`, of each class alike; none if a pixel's mean is not finite."""
     chosen = first_of_each_class(examples.labels, n_images)
     originals = examples.images[torch.from_numpy(chosen).to(trained.device)]
     random = trained.generator(Purpose.ANALYSIS_NOISE)

@@ -1,4 +1,9 @@
-"""Trials of a sweep as their newest checkpoints have them, and the images to score. Needs no Ray, changes no file."""
+"""Trained models, made of a sweep's newest checkpoints, and the images to score. Changes no file.
+
+chosen = choose(SweepPaths(results, "grid"))          # trials that have a checkpoint
+for config in chosen.epochs:
+    trained = chosen.trained(config, "cpu")           # its model, with parameters
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,32 +38,32 @@ _load = lru_cache(load)
 
 @dataclass(frozen=True)
 class Trained:
-    """One trial's model after `epoch` epochs, on its device and without gradients."""
+    """One trial's model after `epoch` epochs, with its parameters on a device and without gradients."""
 
     config: TrialConfig
     epoch: int
     model: Model
-    parameters: Parameters  # of one member
-    device: str
+    parameters: Parameters  # with a leading dimension of one member
+    device: str  # torch's name
 
     @classmethod
     def of(cls, state: TrialState, device: str = "cpu") -> Self:
-        """The model in a state; the two share no memory."""
+        """The model of a trial's state, on a device; the two share no memory."""
         values = {name: value.detach().unsqueeze(0).to(device, copy=True) for name, value in state.parameters.items()}
         return cls(state.config, state.epoch, build(state.config), values, device)
 
     def row(self) -> dict[str, object]:
-        """What every row of an artefact table begins with."""
+        """The columns that every row of an artefact table begins with: the trial's, and the checkpoint's epoch."""
         return {**fixed_values(self.config), "epoch": self.epoch}
 
     def generator(self, purpose: Purpose) -> Generator:
-        """Random numbers that depend on the seed, the epoch and the purpose: trials of one seed share them."""
+        """A generator that depends on the trial's seed, the epoch and the purpose: trials of one seed share it."""
         return generator(self.config.seed, purpose, self.epoch, self.device)
 
     def pixels(self, images: UInt8[Tensor, "n features"], purpose: Purpose) -> Float[Tensor, "1 n features"]:
-        """The images as the model is shown them, binarised where it was trained so.
+        """The images as the model sees them, in [0, 1], binarised if it was trained so.
 
-        To be asked for once: what an image is shown as depends on the images with it.
+        Binarised pixels are drawn for all of these images together, so ask once for all images that belong together.
         """
         x = batch(images, torch.arange(len(images), device=self.device).unsqueeze(0))
         return binarized(x, self.config.binarize, [self.generator(purpose)])
@@ -77,15 +82,18 @@ class Examples(NamedTuple):
 
 @dataclass(frozen=True)
 class Chosen:
-    """Trials of one sweep, and what there is of them."""
+    """Trials of one sweep, and their newest checkpoints."""
 
     paths: SweepPaths
-    epochs: Mapping[TrialConfig, int]  # of the newest checkpoint that is whole
-    without: tuple[TrialConfig, ...]  # those that have none
-    left_out: str = ""  # why some trials, of earlier numerics, are not among them; empty if all are
+    epochs: Mapping[TrialConfig, int]  # by trial: the epoch of its newest whole checkpoint
+    without: tuple[TrialConfig, ...]  # trials that were asked for and have no checkpoint
+    left_out: str = ""  # a sentence about trials of earlier numerics, which are in neither; "" if there are none
 
     def trained(self, config: TrialConfig, device: str) -> Trained:
-        """One of them, from its newest checkpoint; StorageError if that is another's or cannot be used."""
+        """The model of one of these trials, from its newest checkpoint.
+
+        StorageError if the checkpoint is gone, is another trial's, or cannot be used.
+        """
         found = CheckpointFiles(self.paths).latest(config.trial_id)
         if found is None:
             raise StorageError(
@@ -95,9 +103,10 @@ class Chosen:
 
 
 def choose(paths: SweepPaths, trial_ids: Sequence[str] = ()) -> Chosen:
-    """The named trials of a sweep, all without a name, in the order of the trial table, less those of earlier numerics.
+    """The trials of a sweep with these names, or all of them if none is named, in the order of the trial table.
 
-    InputError if there is no such sweep or trial, or none of them has a checkpoint.
+    Those of earlier numerics are left out. InputError if there is no such sweep or trial, or none of them has a
+    checkpoint; StorageError if the tables are damaged.
     """
     rows = stored_trials(find(paths.epochs))
     for name in trial_ids:
@@ -125,7 +134,7 @@ def choose(paths: SweepPaths, trial_ids: Sequence[str] = ()) -> Chosen:
 
 
 def examples(config: TrialConfig, device: str = "cpu") -> Examples:
-    """The trial's test images, as `training` splits them; InputError if the data set cannot be had."""
+    """The trial's test images on a device, as training has them; InputError if the data set cannot be had."""
     images = _load(config.data)
     test_only = config.model_copy(update={"train_images": 1, "validation_images": 0})
     labels = images.test_labels[: config.test_images].astype(np.int64)
@@ -133,7 +142,10 @@ def examples(config: TrialConfig, device: str = "cpu") -> Examples:
 
 
 def device_named(name: str) -> str:
-    """`auto` is the GPU if torch sees one; InputError if there is no such device, CannotRunError if none is here."""
+    """Torch's device for one of DEVICES: `auto` is the GPU if torch sees one, else the CPU.
+
+    InputError if there is no such name, CannotRunError for `cuda` without a GPU.
+    """
     if name not in DEVICES:
         raise InputError(f"device must be one of {', '.join(DEVICES)}, but got {name!r}: choose one of them")
     if name == "cuda" and not torch.cuda.is_available():

@@ -1,6 +1,8 @@
-"""Mending a sweep: what is broken is set aside, and its rows come back from the histories in the checkpoints.
+"""Mending a sweep: broken files are set aside, and their rows come back from the histories in the checkpoints.
 
-Every step leaves files that the next call goes on from, as it does from those of any crash. Nothing is deleted.
+A checkpoint has all epochs of its trial up to its own, so what the tables lost is often still there. Nothing is
+deleted: broken files go to the sweep's folder `quarantine`. A repair that is killed at any point leaves files from
+which the next call goes on.
 """
 
 from collections.abc import Iterable, Iterator
@@ -29,16 +31,17 @@ from tmc_sweep.training import history
 
 @dataclass(frozen=True)
 class Mended:
-    """What was done, and what the next run has to train again, a sentence each."""
+    """What `repair` did, and what was lost so that the next run trains it again; a sentence each."""
 
     done: tuple[str, ...]
     to_train: tuple[str, ...]
 
 
 def repair(paths: SweepPaths) -> Mended:
-    """Mend the sweep; SweepBusyError if it runs.
+    """Mend the sweep; what was done, nothing if nothing was broken.
 
-    StorageError, and nothing is changed, if a file cannot be read or a newer version wrote it.
+    SweepBusyError if the sweep runs, InputError if it was renamed and its tables are under another name. StorageError,
+    and nothing is changed, if a file cannot be read or a newer version wrote it.
     """
     if later := later_name(paths):
         mend = command(f"repair {later.name}", paths.results)
@@ -84,7 +87,7 @@ def repair(paths: SweepPaths) -> Mended:
 
 
 def _why_never_again(row: TrialRow, config: TrialConfig | None) -> str | None:
-    """Why no run trains what a trial has lost; None if the next one does."""
+    """Why no run will train again what a trial has lost; None if the next one will."""
     if isinstance(config, EarlierConfig):
         return WHY
     return "the trial was stopped, and at which epoch is not on record" if row["status"] == Status.STOPPED else None
@@ -100,7 +103,7 @@ def _set_aside(paths: SweepPaths, findings: Findings) -> Iterator[str]:
 
 
 def _fill(paths: SweepPaths, findings: Findings) -> Iterator[str]:
-    """Make anew what must be there before a sweep can be opened."""
+    """Make the manifest and empty parts anew where they are missing: without them a sweep cannot be opened."""
     if not paths.manifest.exists():
         open_manifest(paths, sweep_id=findings.sweep_id)
         yield (
@@ -112,7 +115,7 @@ def _fill(paths: SweepPaths, findings: Findings) -> Iterator[str]:
 
 
 def _restore_attempts(paths: SweepPaths, rows: Iterable[TrialRow]) -> Iterator[str]:
-    """Let the attempt table have what the trial table still knows of it: each trial's last attempt."""
+    """Enter in the attempt table what the trial table still knows: each trial's last attempt."""
     attempts = AttemptTable.open(paths)
     for row in rows:
         if row["processor"] is not None and not attempts.get(row["trial_id"], row["attempts"]):
@@ -128,7 +131,7 @@ def _restore_attempts(paths: SweepPaths, rows: Iterable[TrialRow]) -> Iterator[s
 
 
 def _configs(paths: SweepPaths) -> dict[str, TrialConfig]:
-    """The trials that are on record anywhere, by name."""
+    """The configurations of all trials that are on record anywhere: in tables, checkpoints or the search space."""
     rows = list(TrialTable.open(paths))
     known = [config for row in rows if (config := config_of(row))]
     if not rows:
@@ -154,7 +157,7 @@ def _of_checkpoint(checkpoints: CheckpointFiles, trial_id: str) -> list[TrialCon
 
 
 def _of_rows(epochs: EpochTable, trial_id: str) -> list[TrialConfig]:
-    """The configuration that a trial's rows name; it asks for the epochs that there are."""
+    """The configuration in a trial's rows of the epoch table, asking for as many epochs as there are."""
     if trial_id not in epochs.epochs_done:
         return []
     config = config_by_columns(epochs.columns(trial_id), epochs.epochs_done[trial_id])
@@ -170,7 +173,7 @@ def _mend(recorder: Recorder, checkpoints: CheckpointFiles, config: TrialConfig)
 
 
 def _history(checkpoints: CheckpointFiles, config: TrialConfig, known: int) -> list[EpochRecord]:
-    """The rows in the trial's newest checkpoint, if that knows more than this many."""
+    """The epochs in the trial's newest checkpoint, if those are more than `known`; else none."""
     for epoch, path in checkpoints.stored(config.trial_id)[:1]:
         payload = checkpoints.read(path) if epoch > known else None
         return history(payload, config) if payload else []

@@ -1,4 +1,8 @@
-"""Training a stored trial again, from its first epoch, and whether every value comes out as it is on record."""
+"""A stored trial, trained again from its first epoch: does every value come out as it is on record, to the bit?
+
+On a CPU with the same processor, threads, engine and versions it must; `Reproduction` says what differs and what is
+doubtful, so that an unequal value can be judged. Nothing is written.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,43 +19,44 @@ from tmc_sweep.store.parts import same
 from tmc_sweep.training import threads, train
 from tmc_sweep.training.provenance import of_this_process
 
-Listener = Callable[[int, int], None]  # epochs done, of so many
+Listener = Callable[[int, int], None]  # called with the epochs done and those to do
 
 
 class Difference(NamedTuple):
-    """The first value that did not come out as stored."""
+    """The first value that did not come out as it is stored."""
 
     epoch: int
     column: str
-    recorded: float | None
+    recorded: float | None  # NaN: not finite; None: not evaluated
     here: float | None
 
 
 class Means(NamedTuple):
-    """One of the means of a training that is not what it was."""
+    """One of the means of training, such as the processor, that is not the one on record."""
 
-    what: str
+    what: str  # a column of the trial table
     recorded: object
     here: object
 
 
 @dataclass(frozen=True)
 class Reproduction:
-    """What came of it."""
+    """What came of training a trial again."""
 
     trial: StoredTrial
-    epochs: int  # to compare
-    n_equal: int  # before the first that differs
-    difference: Difference | None
-    means: tuple[Means, ...]  # those on record that differ
+    epochs: int  # that were to be compared
+    n_equal: int  # epochs before the first that differs
+    difference: Difference | None  # None: all values are equal
+    means: tuple[Means, ...]  # those that are on record and differ here
     doubts: tuple[str, ...]  # why equality is not promised, a sentence each
 
 
 def reproduce(trial: StoredTrial, epochs: int | None = None, listener: Listener = lambda *_: None) -> Reproduction:
-    """Train the trial's first epochs again, all that are stored if None, until one differs.
+    """Train the trial's first epochs again, all that are stored if `epochs` is None, until one differs.
 
-    It trains with as many threads as recorded, on a GPU if that was one and there is one, alone and eagerly.
-    InputError if `epochs` is not positive or the data set cannot be had.
+    It trains alone and eagerly, with the recorded number of threads, and on a GPU if the trial was trained on one and
+    there is one here. `listener` is called after each equal epoch. InputError if `epochs` is not positive, or the data
+    set is not here and cannot be downloaded.
     """
     if epochs is not None and epochs < 1:
         raise InputError(f"epochs must be a positive integer, but got {epochs}: leave it out to compare all")

@@ -1,4 +1,4 @@
-"""One trial, found by its name in all sweeps of a results folder, and all that is stored of it."""
+"""One trial, found by the beginning of its name in all sweeps of a results folder, with all that its tables hold."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from tmc_sweep.store.present import part_files, sweep_names
 from tmc_sweep.store.read import find, stored_trials
 from tmc_sweep.store.trials import TrialRow, known_config
 
-_ANY = "NAME"  # of a sweep
-_Found = dict[str, TrialRow]  # by sweep
+_ANY = "NAME"  # in an advice: of whichever sweep
+_Found = dict[str, TrialRow]  # the rows of one trial, by the name of the sweep
 
 
 @dataclass(frozen=True)
 class StoredTrial:
-    """A trial's row of the trial table, and its rows of the epoch table."""
+    """A trial's configuration, its row of the trial table, and its rows of the epoch table, one at least."""
 
     paths: SweepPaths
     config: TrialConfig
@@ -30,10 +30,10 @@ class StoredTrial:
 
 
 def find_trial(results: Path, name: str, sweep: str | None = None) -> StoredTrial:
-    """The trial whose name begins so, in this sweep or in any; what is read of it is checked to the bit.
+    """The trial whose trial_id begins with `name`, in this sweep or in any; its rows are checked to the bit.
 
-    InputError unless one trial of one sweep is meant, and it has an epoch. StorageError if it cannot be read, or if
-    this version reads another configuration from it.
+    InputError unless exactly one trial of one sweep is meant, and it has an epoch. StorageError if its tables cannot be
+    read, or if this version reads another configuration from them than the trial had.
     """
     sweeps, trial_id = _named(_candidates(results, sweep), name, results)
     if len(sweeps) > 1:
@@ -48,7 +48,7 @@ def find_trial(results: Path, name: str, sweep: str | None = None) -> StoredTria
 
 
 def _candidates(results: Path, sweep: str | None) -> Mapping[str, Mapping[str, TrialRow]]:
-    """The trial tables to look into, by sweep; of several, those that can be read."""
+    """The trial tables to look into, by sweep: that of `sweep`, or of all sweeps those that can be read."""
     if sweep is not None:
         return {sweep: stored_trials(find(SweepPaths(results, sweep).epochs))}
     tables: dict[str, Mapping[str, TrialRow]] = {}
@@ -64,7 +64,7 @@ def _candidates(results: Path, sweep: str | None) -> Mapping[str, Mapping[str, T
 
 
 def _named(tables: Mapping[str, Mapping[str, TrialRow]], name: str, results: Path) -> tuple[_Found, str]:
-    """The one trial whose name begins so: its row in each sweep that has it."""
+    """The one trial whose name begins so: its row in each sweep that has it, and its whole name. Else InputError."""
     found: dict[str, _Found] = {}
     for sweep, rows in tables.items():
         for trial_id, row in rows.items():

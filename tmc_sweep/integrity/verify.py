@@ -1,4 +1,8 @@
-"""Whether all that is stored of a sweep is as it was written, and agrees. Reads only, also while the sweep runs."""
+"""Verifying a sweep: every stored file is checked to the bit, and against the others. Nothing is changed.
+
+May run while the sweep runs: what it was just changing is looked at again. `repair` begins with the same inspection,
+and mends the problems that it finds.
+"""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -36,35 +40,38 @@ from tmc_sweep.training import history, stated
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is not as it should be."""
+    """One file that is missing, broken, or does not agree with others."""
 
     file: Path
-    sentence: str  # names the file
+    sentence: str  # names the file, and says what is wrong and how to mend it
     remove: bool = False  # whether mending begins with moving the file away
-    mendable: bool = True  # not so what a newer version wrote, or what the system cannot read
+    mendable: bool = True  # False for a file that a newer version wrote, or that the system cannot read
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What was looked at, and every problem."""
+    """What an inspection found: how much there is, and every problem."""
 
-    parts: int = 0
+    parts: int = 0  # of the epoch table
     trials: int = 0
-    epochs: int = 0
-    checkpoints: int = 0
+    epochs: int = 0  # rows of the epoch table
+    checkpoints: int = 0  # that are as they were written
     problems: tuple[Problem, ...] = ()
-    sweep_id: str = ""  # of most of the files that are whole; empty if none is
-    is_copy: bool = False  # which has no checkpoints
+    sweep_id: str = ""  # the id that most of the whole files have; "" if none is whole
+    is_copy: bool = False  # a copy has no checkpoints, and misses none
 
 
 def known_sweep(results: Path, name: str) -> SweepPaths:
-    """The paths of a sweep of which there is something; InputError if there is nothing."""
+    """The paths of a sweep of which there is something, however damaged; InputError if there is nothing."""
     paths = SweepPaths(results, name)
     return paths if is_there(paths) else find(paths.epochs)
 
 
 def verify(paths: SweepPaths) -> Findings:
-    """The sweep inspected, twice if need be: what a running sweep was just changing is no lasting problem."""
+    """What `inspect` finds; if it finds problems, a second look tells which of them last.
+
+    The others were files that a running sweep was just changing.
+    """
     findings = inspect(paths)
     if findings.problems:
         lasting = set(inspect(paths).problems)
@@ -73,22 +80,24 @@ def verify(paths: SweepPaths) -> Findings:
 
 
 def inspect(paths: SweepPaths) -> Findings:
-    """The sweep as it is at this moment."""
+    """The sweep as it is at this moment: every file read and checked, whatever is wrong with others."""
     return _Inspection(paths).findings()
 
 
 def config_in(payload: bytes) -> TrialConfig | None:
-    """The configuration that a checkpoint states; None if that is not the trial it names."""
+    """The configuration in a checkpoint's content; None if it is not that of the trial which the checkpoint names."""
     says = stated(payload)
     return config_of({"config": says.get("config"), "trial_id": says.get("trial_id")})
 
 
 @dataclass
 class _Inspection:
+    """One inspection of a sweep: notes problems as it goes from file to file."""
+
     paths: SweepPaths
     problems: list[Problem] = field(default_factory=list)
     checkpoints: int = 0
-    is_copy: bool = False  # without checkpoints
+    is_copy: bool = False
 
     def findings(self) -> Findings:
         self._missing()
@@ -125,7 +134,7 @@ class _Inspection:
         self.problems.append(Problem(file, str(error), remove=broken, mendable=broken))
 
     def _sweep_id(self) -> str:
-        """The sweep that most of the whole files belong to; the manifest and others of other sweeps are problems."""
+        """The id of the sweep that most of the whole files belong to; a manifest with another id is a problem."""
         stated_ids: dict[Path, str] = {}
         try:
             if manifest := read_manifest(self.paths):
@@ -155,7 +164,7 @@ class _Inspection:
                 self.problems.append(Problem(path, str(gone(self.paths, path))))
 
     def _strays(self) -> None:
-        """What lies where only parts or checkpoints may."""
+        """Note files that lie where only parts or checkpoints may."""
         parts = {self.paths.part(number) for number in self._part_numbers()}
         for path in (path for path in part_files(self.paths) if path not in parts):
             self._failed(path, damaged(path, "another program put it there"))
@@ -174,7 +183,10 @@ class _Inspection:
         return {} if table is None else {row["trial_id"]: row for row in table.to_pylist()}
 
     def _attempts(self, sweep_id: str, trials: Mapping[str, TrialRow]) -> None:
-        """A trial whose processor is on record has its last attempt there too; those of 0.1.0 are unknown."""
+        """Check the attempt table: it must have the last attempt of each trial, but for those that 0.1.0 trained.
+
+        Those can be told by their processor, which is not on record.
+        """
         path = self.paths.attempts
         table = self._checked(path, ATTEMPT_COLUMNS, sweep_id)
         if table is None or self._is_broken(path):
@@ -206,7 +218,10 @@ class _Inspection:
         return any(problem.file == path for problem in self.problems)
 
     def _check_trials(self, trials: Mapping[str, TrialRow], rows: Mapping[str, EpochRecord]) -> None:
-        """Rows and checkpoints are durable before the trial table speaks of them: what is not there was lost."""
+        """Check that the rows and checkpoints of which the trial table speaks are there.
+
+        They were durable before it spoke of them, so what is not there now was lost.
+        """
         for trial_id, row in trials.items():
             counted = row["epochs_done"]
             last = rows.get(trial_id)
@@ -219,9 +234,10 @@ class _Inspection:
                 self._report(self.paths.checkpoints / trial_id / named.name, "it is missing")
 
     def _is_gone(self, checkpoint: PurePath, row: TrialRow) -> bool:
-        """Whether a checkpoint is missing; of a running trial it may have made place for newer ones.
+        """Whether a checkpoint that the trial table names is missing.
 
-        It is looked for by its name: the sweep may have been given another by renaming its files.
+        Of a running trial it may have been replaced by newer ones since. Only its own name is looked for, and not its
+        whole path: the sweep's files may have been renamed.
         """
         stored = [path.name for _, path in self._stored(row["trial_id"])]
         return checkpoint.name not in stored and not (stored and row["status"] == Status.RUNNING)
@@ -238,7 +254,7 @@ class _Inspection:
                 self._failed(path, error)
 
     def _stored(self, trial_id: str) -> list[tuple[int, Path]]:
-        """None behind a link in its folder's place, which is a stray."""
+        """The trial's checkpoints; none if its folder is a link, which is a problem of its own."""
         is_link = (self.paths.checkpoints / trial_id).is_symlink()
         return [] if is_link else CheckpointFiles(self.paths).stored(trial_id)
 
@@ -262,10 +278,13 @@ class _Inspection:
         if len(records) != epoch:
             raise damaged(path, f"its history is not epochs 1 to {epoch}")
         other = rows.disagrees(records) if rows else None
-        if other and rows and other.attempt <= rows.record(other.epoch).attempt:  # else it is about to replace the row
+        if other and rows and other.attempt <= rows.record(other.epoch).attempt:  # a later one is to replace the row
             raise damaged(path, f"its epoch {other.epoch} is not as it is in the epoch table")
 
 
 def _is_of_a_later_attempt(last: EpochRecord, row: TrialRow) -> bool:
-    """Whether the epoch may be one that came out differently when trained again, which takes those after it away."""
+    """Whether a trial may have fewer rows than counted since a later attempt trained an epoch again.
+
+    If that came out differently, it replaced the stored epoch and all after it.
+    """
     return last.attempt == row["attempts"] and last.attempt != 1
