@@ -1,7 +1,9 @@
 """Which part of the package may import which, what must stay light, and what must never be called."""
 
 import ast
+import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +13,8 @@ from pathlib import Path
 import pytest
 
 import tmc_sweep
+from tmc_sweep import costs
+from tmc_sweep.config import TrialConfig
 
 ROOT = Path(tmc_sweep.__file__).parent
 
@@ -301,14 +305,17 @@ PROCESSES = {  # (statement, what neither it nor any before it loads): a process
 }
 
 
-def loaded_after(*statements: str) -> list[set[str]]:
+def loaded_after(*statements: str, **environment: str) -> list[set[str]]:
     """What a new process has loaded once it has run each statement: packages, and parts of ours."""
     shown = (
         "\nimport sys\nprint(*{'.'.join(name.split('.')[: 2 if name.startswith('tmc_sweep.') else 1])"
         " for name in sys.modules})\n"
     )
     script = "".join(statement + shown for statement in statements)
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], env={**os.environ, **environment}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
     return [set(line.split()) for line in done.stdout.splitlines()]
 
 
@@ -317,6 +324,60 @@ def test_a_room_loads_only_what_it_needs(steps: list[tuple[str, set[str]]]):
     loaded = loaded_after(*(statement for statement, _ in steps))
     found = {statement: names & heavy for (statement, heavy), names in zip(steps, loaded, strict=True)}
     assert {statement: names for statement, names in found.items() if names} == {}
+
+
+GOLDEN = Path(__file__).parent / "golden" / "v2"
+BOTH = ("--results", "both")
+MATHS_OR_RAY = {"ray", "sklearn", "torch", "torchvision"}
+VERBS: list[tuple[tuple[str, ...], set[str]]] = [  # what neither it nor any before it loads, light ones first
+    (("--help",), {"numpy", "pandas", "pyarrow", "ruamel", "tmc_sweep.space", "tmc_sweep.records"}),
+    (("validate", "sweep.yaml"), {"optuna", "pandas", "pyarrow", "scipy", *MATHS_OR_RAY}),
+    (("plan", "sweep.yaml"), {"matplotlib", "optuna", "scipy", *MATHS_OR_RAY}),
+    (("status", "golden", *BOTH), {"matplotlib", "optuna", "scipy", *MATHS_OR_RAY}),
+    (("summary", "golden", *BOTH), {"matplotlib", "optuna", "scipy", *MATHS_OR_RAY}),
+    (("best", "golden", *BOTH), {"matplotlib", "optuna", *MATHS_OR_RAY}),
+    (("compare", "golden", "other", *BOTH), {"matplotlib", "optuna", *MATHS_OR_RAY}),
+    (("differences", "golden", *BOTH), {"matplotlib", "optuna", *MATHS_OR_RAY}),
+    (
+        ("export", "golden", "--to", "csv", "-o", "exported", *BOTH),
+        {"matplotlib", "optuna", *MATHS_OR_RAY},
+    ),
+    (("report", "golden", "-o", "page.html", *BOTH), {"optuna", *MATHS_OR_RAY}),
+]
+
+
+COMMAND = """
+import contextlib, io, sys
+from tmc_sweep.cli import main
+
+def command(*words):
+    sys.argv = ["tmc-sweep", *words]
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        try:
+            main()
+        except SystemExit as left:
+            assert not left.code, (words, left.code)
+    return said.getvalue()
+"""
+
+
+def test_a_verb_loads_only_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("golden", "other"):
+        for path in sorted(GOLDEN.rglob("*")):
+            copy = tmp_path / "both" / str(path.relative_to(GOLDEN)).replace("golden", name)
+            copy.mkdir(parents=True, exist_ok=True) if path.is_dir() else shutil.copyfile(path, copy)
+    (tmp_path / "sweep.yaml").write_text("{name: small, base: {K: 2, epochs: 3}, seeds: 999, resources: {gpu: 0}}")
+    for members in (1, 3):
+        costs.remember(
+            TrialConfig.parse({"K": 2}), members, costs.Means("cpu", "eager", 1, False), costs.Cost(1.0, 1.0)
+        )
+    known = "assert 'as measured on this machine' in command('plan', 'sweep.yaml')"
+    statements = [f"{COMMAND if number == 0 else ''}\ncommand{words}" for number, (words, _) in enumerate(VERBS)]
+    *loaded, _ = loaded_after(*statements, known, PYTHONPATH=str(ROOT.parent))
+    found = {" ".join(words): names & heavy for (words, heavy), names in zip(VERBS, loaded, strict=True)}
+    assert {verb: names for verb, names in found.items() if names} == {}
 
 
 def test_what_an_import_loads_is_seen():

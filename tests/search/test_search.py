@@ -16,8 +16,8 @@ from test_early_stopping import epoch
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.search.cells import CellSearch, following, known_trials
-from tmc_sweep.search.curves import Curves
-from tmc_sweep.search.study import Outcome, Study, picks
+from tmc_sweep.search.curves import Curves, Outcome
+from tmc_sweep.search.study import Study, picks
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.space.load import parse
 from tmc_sweep.store.lock import sweep_lock

@@ -7,21 +7,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import Progress, TaskID
 
 from tmc_sweep.cli.app import Csv, Json, Last, Metric, Name, Quiet, Results, app, check_one_format
 from tmc_sweep.cli.forward import forward, on_cluster
 from tmc_sweep.cli.terminal import bar, messages, show, tell
-from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.registry import BOUNDS
-from tmc_sweep.statistics.labels import label, telling_fields
 from tmc_sweep.text import visible
 
-if TYPE_CHECKING:  # they load torch
+if TYPE_CHECKING:  # what they load is not for every command
+    from rich.progress import Progress, TaskID
+
     from tmc_sweep.analysis.analyse import Analysed
     from tmc_sweep.analysis.evaluation import EvaluationProgress, Listener
     from tmc_sweep.analysis.trained import Chosen
+    from tmc_sweep.config import TrialConfig
 
 Trials = Annotated[
     list[str] | None,
@@ -110,9 +110,13 @@ class _Names:
     """What a line calls each trial: the fields in which those chosen differ."""
 
     def __init__(self, chosen: "Chosen") -> None:
+        from tmc_sweep.statistics.labels import telling_fields
+
         self._fields = [*telling_fields([config.row() for config in chosen.epochs]), "seed"]
 
-    def of(self, config: TrialConfig) -> str:
+    def of(self, config: "TrialConfig") -> str:
+        from tmc_sweep.statistics.labels import label
+
         return label(config.row(), self._fields)
 
 
@@ -129,7 +133,7 @@ def _progress(chosen: "Chosen", quiet: bool) -> "Iterator[Listener]":
             yield partial(_advance, drawn, drawn.add_task("reading checkpoints"), names)
 
 
-def _advance(drawn: Progress, task: TaskID, names: _Names, progress: "EvaluationProgress") -> None:
+def _advance(drawn: "Progress", task: "TaskID", names: _Names, progress: "EvaluationProgress") -> None:
     drawn.update(
         task,
         description=visible(f"{progress.position}/{progress.trials} {names.of(progress.config)}"),

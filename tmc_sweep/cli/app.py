@@ -16,7 +16,6 @@ from tmc_sweep.cli.terminal import console, messages, show, tell, warnings
 from tmc_sweep.commands import RESULTS, command
 from tmc_sweep.errors import CannotRunError, InputError, StorageError, TmcSweepError
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.registry import is_own
 from tmc_sweep.supervision import supervised
 
 MAX_TRIALS = 100_000
@@ -205,6 +204,7 @@ def plan(
 def validate(file: File, assignments: Set = None, max_trials: MaxTrials = MAX_TRIALS) -> None:
     """Check a search space and the data sets it names. Trains nothing."""
     from tmc_sweep.images import load as load_data
+    from tmc_sweep.registry import is_own
     from tmc_sweep.text import counted
 
     space = load_space(file, max_trials, assignments)

@@ -13,10 +13,11 @@ from tmc_sweep.commands import command
 from tmc_sweep.errors import InputError, StorageError
 from tmc_sweep.input_file import at_once
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.space.schema import Resources, Statistic
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from tmc_sweep.space.schema import Statistic
 
 _LONGEST = 64 - len("-best")  # of a name that leaves room for it
 
@@ -73,8 +74,9 @@ def _written(file: Path, text: str, paths: SweepPaths) -> str:
     )
 
 
-def _search_space(paths: SweepPaths, frame: "pd.DataFrame", statistic: Statistic) -> str:
+def _search_space(paths: SweepPaths, frame: "pd.DataFrame", statistic: "Statistic") -> str:
     """The best cell's trials as a search space; InputError if none is the best, or its name says another trial now."""
+    from tmc_sweep.space.schema import Resources
     from tmc_sweep.space.write import one_cell
     from tmc_sweep.statistics.declared import last_run
     from tmc_sweep.store.read import plain_rows, stored_trials

@@ -1,7 +1,7 @@
 """The command that lays two sweeps beside each other."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,7 +9,9 @@ from tmc_sweep.cli.app import Csv, Json, Last, Metric, Results, app, check_one_f
 from tmc_sweep.cli.forward import forward, on_cluster
 from tmc_sweep.cli.terminal import tell
 from tmc_sweep.paths import SweepPaths
-from tmc_sweep.space.schema import Statistic
+
+if TYPE_CHECKING:
+    from tmc_sweep.space.schema import Statistic
 
 
 @app.command()
@@ -40,5 +42,5 @@ def compare(
     show_comparison(frame, (first, second), as_json=as_json, as_csv=as_csv)
 
 
-def _described(statistic: Statistic) -> str:
+def _described(statistic: "Statistic") -> str:
     return f"{statistic.metric} of the last {statistic.last} epochs ({statistic.mode})"

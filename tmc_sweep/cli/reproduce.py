@@ -11,8 +11,6 @@ import typer
 
 from tmc_sweep.cli.app import Json, Quiet, Results, app
 from tmc_sweep.cli.terminal import bar, messages, show, tell
-from tmc_sweep.records import CONFIG_COLUMNS
-from tmc_sweep.statistics.labels import label, telling_fields
 
 if TYPE_CHECKING:  # they load torch
     from tmc_sweep.integrity.reproduce import Difference, Listener, Reproduction
@@ -50,6 +48,9 @@ def reproduce(
 
 
 def _lines(found: "Reproduction") -> Iterator[str]:
+    from tmc_sweep.records import CONFIG_COLUMNS
+    from tmc_sweep.statistics.labels import label, telling_fields
+
     row = found.trial.row
     names = [*telling_fields([{column.name: row[column.name] for column in CONFIG_COLUMNS}]), "seed"]
     head = f"{row['trial_id']} of {found.trial.paths.name} ({label(row, names)})"

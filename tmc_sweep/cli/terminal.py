@@ -6,14 +6,17 @@ are. What is meant as one line stays one line.
 
 import logging
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console, JustifyMethod
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 from rich.text import Text
 
 from tmc_sweep.text import visible
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+    from rich.table import Table
 
 
 def console(*, stderr: bool = False, soft_wrap: bool = False) -> Console:
@@ -46,8 +49,10 @@ def line(text: object) -> Text:
     return Text(visible(text))
 
 
-def table(headers: Sequence[str], rows: Sequence[Sequence[str]], texts: Sequence[str]) -> Table:
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]], texts: Sequence[str]) -> "Table":
     """A table to be drawn; `texts` are the columns that begin at the left."""
+    from rich.table import Table
+
     drawn = Table(box=None, pad_edge=False, header_style="bold")
     for name in headers:
         side: JustifyMethod = "left" if name in texts else "right"
@@ -57,8 +62,10 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], texts: Sequence
     return drawn
 
 
-def bar(text: str, on: Console) -> Progress:
+def bar(text: str, on: Console) -> "Progress":
     """A bar that goes away at its end, after a text such as `{task.description}`."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
     return Progress(TextColumn(text, markup=False), BarColumn(), TimeRemainingColumn(), console=on, transient=True)
 
 

@@ -6,18 +6,21 @@ trial whose training is over.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import ENDED, EpochRecord, Status
-from tmc_sweep.search.curves import Curves
+from tmc_sweep.search.curves import Curves, Outcome
 from tmc_sweep.search.early_stopping import EarlyStopping
-from tmc_sweep.search.study import Outcome, Study, picks
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.store.manifest import Decision
 from tmc_sweep.store.read import read_curves
 from tmc_sweep.store.recorder import OnRows, Recorder
 from tmc_sweep.store.trials import TrialRow, config_of
+
+if TYPE_CHECKING:  # it loads Optuna
+    from tmc_sweep.search.study import Study
 
 Statuses = Callable[[str], object]  # a trial's status in the trial table, by its trial_id
 
@@ -25,7 +28,7 @@ Statuses = Callable[[str], object]  # a trial's status in the trial table, by it
 class CellSearch:
     """The cells of one sweep, in the order in which they were chosen."""
 
-    def __init__(self, space: SearchSpace, study: Study, curves: Curves, status: Statuses) -> None:
+    def __init__(self, space: SearchSpace, study: "Study", curves: Curves, status: Statuses) -> None:
         self._space = space
         self._study = study
         self._curves = curves
@@ -79,6 +82,8 @@ def known_trials(space: SearchSpace, stored: Mapping[str, TrialRow]) -> list[Tri
     """
     if not space.adaptive:
         return space.trials()
+    from tmc_sweep.search.study import picks
+
     epochs = space.cells[0].epochs
     cells = (_cell(config, epochs=epochs) for row in stored.values() if (config := config_of(row)))
     return [trial for cell in dict.fromkeys(cells) if picks(space, cell) for trial in space.trials_of(cell)]
@@ -102,6 +107,8 @@ def choosing(
     recorder.decide_by(following(curves, stopping))
     if not space.adaptive:
         return None
+    from tmc_sweep.search.study import Study
+
     search = CellSearch(space, Study(space, paths), curves, lambda trial_id: recorder.row(trial_id)["status"])
     search.resume(configs, left)
     return search

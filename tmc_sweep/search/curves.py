@@ -6,9 +6,17 @@ The writer's thread adds rows while the main thread may be reading.
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
+from typing import NamedTuple
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.records import EpochRecord
+
+
+class Outcome(NamedTuple):
+    """What became of a cell."""
+
+    value: float | None  # its statistic, or its value at the epoch where it was stopped; None: it diverged or failed
+    stopped_at: int | None = None  # that epoch
 
 
 class Curves:

@@ -5,7 +5,7 @@ A search that goes on thus makes the suggestions that an uninterrupted one would
 in the private folder, is written for users to look at, as with optuna-dashboard, and never read.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -16,6 +16,7 @@ from optuna.trial import Trial, TrialState, create_trial
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.paths import SweepPaths
+from tmc_sweep.search.curves import Outcome
 from tmc_sweep.search.samplers import sampler
 from tmc_sweep.space.domains import Domain, Range
 from tmc_sweep.space.mistakes import SpaceError
@@ -24,13 +25,6 @@ from tmc_sweep.store import files
 
 _TRIES = 100  # to find a cell that is new; the second half at random, should the sampler suggest known cells only
 _SEEDS = 2**32  # what Optuna takes
-
-
-class Outcome(NamedTuple):
-    """What became of a cell."""
-
-    value: float | None  # its statistic, or its value at the epoch where it was stopped; None: it diverged or failed
-    stopped_at: int | None = None  # that epoch
 
 
 class Study:

@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-from scipy.special import stdtrit
 
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.store.manifest import read_manifest
@@ -76,6 +75,8 @@ class Paces(defaultdict[str, Pace]):
         freedom = sum(pace.epochs - 1 for pace in self.values())
         if not freedom:
             return None
+        from scipy.special import stdtrit
+
         squares = sum(pace.squared_logs - pace.logs**2 / pace.epochs for pace in self.values())
         t: float = stdtrit(freedom, (1 + CONFIDENCE) / 2)
         return math.exp(t * math.sqrt(max(0.0, squares) / freedom))
