@@ -27,7 +27,7 @@ _CITED = (
 
 
 def appendix(sweeps: Sequence[SweepTables]) -> tuple[Appendix, ...]:
-    """The appendix of a page of these sweeps: about those with cells of the article, and none if no sweep has any."""
+    """The appendix for a page of these sweeps, about those with cells of the article; () if none has any."""
     own = [sweep for sweep in sweeps if has_cells(sweep)]
     if not own:
         return ()
@@ -62,7 +62,7 @@ def _names(own: Sequence[SweepTables], sweeps: Sequence[SweepTables]) -> str:
 
 
 def _tables(sweep: SweepTables) -> dict[str, Table]:
-    """The published numbers beside the sweep's, by table or section of the article."""
+    """The published numbers beside the sweep's, a table for each table or section of the article."""
     found: dict[str, list[Comparison]] = {}
     for each in compare_published(sweep):
         found.setdefault(each.number.source, []).append(each)
@@ -70,7 +70,7 @@ def _tables(sweep: SweepTables) -> dict[str, Table]:
 
 
 def beside(source: str, comparisons: Sequence[Comparison]) -> Table:
-    """The numbers of one table or section of the article beside ours, all of one metric."""
+    """A table of the numbers of one table or section of the article beside ours; all are of one metric."""
     timed = comparisons[0].number.metric == "epoch_seconds"
     digits, spreads = (2, QUARTILES) if timed else (3, STATISTICS[1:])
     what = "seconds of an epoch" if timed else "nats per image"

@@ -1,4 +1,8 @@
-"""The article's claims, from claims.yaml: claim → measurement → verdict."""
+"""The article's claims, read from claims.yaml, and their verdicts: claim → readings → verdict.
+
+`judgements` is where `tmc-sweep claims` and the report's appendix enter. A claim's measure makes readings of the
+trials. Readings in the article's own setting decide; others are shown as measured elsewhere.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,28 +20,28 @@ from tmc_sweep.report.tables import SweepTables
 
 
 class Claim(DataFile):
-    """One thing that the article asserts."""
+    """One thing that the article asserts, and how it is held against trials."""
 
     id: str
     sentence: str
-    source: str
-    where: Condition
-    epochs: int | None = None  # null: they do not matter
+    source: str  # section, figure or table of the article
+    where: Condition  # the setting; of several values of a field, each must be measured
+    epochs: int | None = None  # how many; null: they do not matter
     measure: Measure
     rule: Rule
-    sweep: str  # of search_spaces/: what measures it
-    also: str = ""  # a command that is needed besides
+    sweep: str  # the search space of search_spaces/ that measures it
+    also: str = ""  # a command that is needed after it, if any
 
 
 class Claims(DataFile):
-    """The whole file."""
+    """The content of claims.yaml."""
 
     claims: tuple[Claim, ...] = Field(min_length=1)
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A reading, its verdict, and where it is not like for like."""
+    """A reading, its verdict, and its departures: sentences about where it is not like for like."""
 
     reading: Reading
     verdict: Verdict
@@ -46,23 +50,23 @@ class Judged:
 
 @dataclass(frozen=True)
 class Judgement:
-    """A claim, what was measured of it, and the verdict of that."""
+    """A claim, all readings of it, and the verdict that follows."""
 
     claim: Claim
     verdict: Verdict
-    readings: tuple[Judged, ...]  # that decide: in the article's setting
-    elsewhere: tuple[Judged, ...]
-    missing: tuple[Mapping[str, object], ...]  # settings of which none decides
+    readings: tuple[Judged, ...]  # in the article's setting: these decide
+    elsewhere: tuple[Judged, ...]  # in other settings
+    missing: tuple[Mapping[str, object], ...]  # the article's settings in which nothing is measured
 
 
 @cache
 def claims() -> tuple[Claim, ...]:
-    """What the article asserts."""
+    """All claims of the article, in the order of the file."""
     return load(Claims, "claims.yaml").claims
 
 
 def judgements(sweeps: Iterable[SweepTables]) -> list[Judgement]:
-    """What these sweeps say together about each claim, those that are measured first."""
+    """What these sweeps together say about each claim; claims that are measured come first."""
     trials = [trial for sweep in sweeps for trial in evidence(sweep)]
     return sorted((judge(claim, trials) for claim in claims()), key=lambda each: each.verdict == Verdict.UNMEASURED)
 
@@ -82,7 +86,7 @@ def judge(claim: Claim, trials: Sequence[Trial]) -> Judgement:
 
 
 def _departed(claim: Claim, reading: Reading) -> tuple[str, ...]:
-    """Where a reading is not of the claim's setting."""
+    """Where a reading is not in the claim's setting, or not at its number of epochs; a text each."""
     departed = list(departures(claim.where, reading.where).values())
     last = reading.epochs[1] if claim.epochs and reading.epochs else claim.epochs
     return (*departed, *([] if last == claim.epochs else [f"{last} of {claim.epochs} epochs"]))

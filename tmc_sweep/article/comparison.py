@@ -1,4 +1,4 @@
-"""Ours beside the article's: for each published number the cells that come nearest to its setting."""
+"""Published numbers beside ours: for each the cells that come nearest to its setting, and every departure from it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,27 +16,27 @@ from tmc_sweep.records import ENDED_EARLY, OPEN
 from tmc_sweep.report.tables import SweepTables
 from tmc_sweep.statistics.summary import statistics
 
-QUARTILES = ("lower quartile", "upper quartile")  # spreads of seconds, over epochs
-_SAME = {"data", "objective", "architecture"}  # a cell in which one differs is not compared at all
-_NO_MATTER = fields_of("member")  # for seconds
-_TIMED_ON = ("device", "threads", "engine", "pack_size", "gpu")
+QUARTILES = ("lower quartile", "upper quartile")  # what stands for the spread of seconds, over epochs
+_SAME = {"data", "objective", "architecture"}  # fields: a cell that differs in one of them is not compared at all
+_NO_MATTER = fields_of("member")  # fields on which seconds do not depend
+_TIMED_ON = ("device", "threads", "engine", "pack_size", "gpu")  # columns on which seconds depend
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One published number and the same of ours."""
+    """One published number beside ours."""
 
     number: Number
     where: Mapping[str, Any]  # the fields that our trials share
-    value: float | None  # None: `why`
-    difference: float | None  # ours less theirs, or less the nearest end of their range
-    spreads: dict[str, float | None]  # by name
-    departures: tuple[str, ...]  # where it is not like for like
-    why: str = ""
+    value: float | None  # ours, in the number's unit; None: `why` says so
+    difference: float | None  # ours less the published one, or less the nearest end of its range
+    spreads: dict[str, float | None]  # of ours, by the name of the statistic
+    departures: tuple[str, ...]  # texts: where it is not like for like
+    why: str = ""  # why there is no value
 
 
 def compare_published(sweep: SweepTables) -> list[Comparison]:
-    """Every published number that this sweep has a counterpart of."""
+    """Every published number of which this sweep has a counterpart, beside each cell that comes nearest."""
     trials = evidence(sweep)
     left = sweep.trials[sweep.trials["status"].isin(OPEN)]
     unfinished = left["cell_id"].value_counts().to_dict()
@@ -48,7 +48,10 @@ def compare_published(sweep: SweepTables) -> list[Comparison]:
 
 
 def comparison(number: Number, trials: Sequence[Trial], unfinished: int = 0) -> Comparison:
-    """This number beside that of these trials, all of one cell or, for seconds, of several; some may be unfinished."""
+    """A published number beside that of these trials, which are of one cell or, for seconds, of several.
+
+    `unfinished` is how many trials of these cells are not finished.
+    """
     found = {name: text for trial in trials for name, text in departures(number.cell, trial.fields).items()}
     epochs = window(trials, LAST)
     texts = (*found.values(), *_circumstances(number, trials, epochs, unfinished))
@@ -63,10 +66,11 @@ def comparison(number: Number, trials: Sequence[Trial], unfinished: int = 0) -> 
 
 
 def _nearest(number: Number, trials: Sequence[Trial]) -> list[list[Trial]]:
-    """The trials, cell by cell, that differ in the fewest of the fields that the number's setting names, then of all.
+    """The trials, cell by cell, of the cells that come nearest to the number's setting.
 
-    For seconds none of these may differ, and the others count: cells that agree in all on which seconds depend, and
-    were timed alike, are taken together.
+    Nearest are those that differ in the fewest fields that the setting names and, of these, in the fewest of all. For
+    seconds, none of the named fields may differ; cells that agree in all fields on which seconds depend, and were timed
+    alike, are taken together.
     """
     groups: dict[tuple[Any, ...], list[Trial]] = {}
     distance: dict[tuple[Any, ...], tuple[int, int]] = {}
@@ -88,7 +92,7 @@ def _timed_alike(trial: Trial) -> tuple[Any, ...]:
 
 
 def _objective(trials: Sequence[Trial], first: int, last: int) -> tuple[float, dict[str, float | None]]:
-    """Mean and spreads over these epochs, as `summarize` has them."""
+    """The mean and the spreads over these epochs, as `summarize` computes them."""
     frames = [
         pd.DataFrame(
             {"cell_id": "", "trial": i, "epoch": range(first, last + 1), "value": t.objective[first - 1 : last]}
@@ -111,7 +115,7 @@ def _difference(number: Number, value: float) -> float:
 
 
 def _circumstances(number: Number, trials: Sequence[Trial], epochs: tuple[int, int], unfinished: int) -> list[str]:
-    """What else is not as in the article."""
+    """What, beside fields of the cells, is not as in the article: epochs, seeds, devices, packs."""
     first, last = epochs
     devices = sorted({str(trial.machine["device"] or "an unknown device") for trial in trials})
     packs = sorted({int(trial.machine["pack_size"] or 1) for trial in trials})

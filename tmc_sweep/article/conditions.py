@@ -1,4 +1,8 @@
-"""Settings of the article: fields of a trial with the values that are meant, and how our cells differ from them."""
+"""Settings of the article: which values of a trial's fields are meant, and how our cells depart from them.
+
+In the data files a setting is a mapping such as `{data: mnist, objective: tmc, K: [5, 20]}`. Fields and values follow
+the rules of a search space; a list means any of its values.
+"""
 
 from collections.abc import Iterator, Mapping
 from itertools import product
@@ -15,7 +19,7 @@ from tmc_sweep.space.source import YamlNode
 from tmc_sweep.text import plain
 
 _IMAGES = {"train_images": "training images", "test_images": "test images"}
-_HERE = Mark("a setting", 1, 1)
+_HERE = Mark("a setting", 1, 1)  # what an error calls it
 
 
 def _choices(fields: object) -> object:
@@ -29,7 +33,7 @@ def _listed(value: object) -> list[object]:
 
 
 def _column(name: str, value: Any) -> object:
-    """The value as tables have it; ValueError if there is no such field or it is none of its values."""
+    """The value as a table's column has it; ValueError if there is no such field, or it breaks the field's rule."""
     try:
         check_field(name, _HERE, "a setting")
         resolved = setting(name, YamlNode(_HERE, value))
@@ -38,28 +42,29 @@ def _column(name: str, value: Any) -> object:
     return resolved.name if isinstance(resolved, Architecture) else resolved
 
 
-Condition = Annotated[dict[str, tuple[Any, ...]], BeforeValidator(_choices)]  # values by field, any of which is meant
+Condition = Annotated[dict[str, tuple[Any, ...]], BeforeValidator(_choices)]  # by field: the values, each of them meant
 
 
 def matches(meant: Condition, row: Mapping[str, object]) -> bool:
-    """Whether a cell has one of the setting's values in each of its fields that the cell has."""
+    """Whether a cell's row has one of the setting's values in each of its fields; those that it lacks do not count."""
     return all(row[name] in values for name, values in meant.items() if name in row)
 
 
 def combinations(meant: Condition) -> Iterator[Condition]:
-    """The setting with each choice made, in order."""
+    """The settings with one value for each field, all combinations in order."""
     for values in product(*meant.values()):
         yield {name: (value,) for name, value in zip(meant, values, strict=True)}
 
 
 def departures(meant: Condition, row: Mapping[str, Any]) -> dict[str, str]:
-    """How a cell differs from the setting and, where that says nothing, from the article's protocol, by field.
+    """By field, a text about how a cell departs from the setting, such as "lr 0.01, not 0.001".
 
-    A row may lack fields: those are not compared.
+    Fields that the setting does not name must be as in the article's protocol, the defaults of `TrialConfig`. Fields
+    that the row lacks are not compared.
     """
     given = ("data", "K", *(("train_images", "test_images") if is_own(row.get("data", "")) else ()))
     protocol = TrialConfig.parse({name: row[name] for name in given if name in row}).row()
-    swept = {*NAMING, *fields_of("run")}  # without a protocol: only what a setting names counts
+    swept = {*NAMING, *fields_of("run")}  # fields that have no protocol: they count only if the setting names them
     whole = {name: (value,) for name, value in protocol.items() if name not in swept} | meant
     return {
         name: _departure(name, row, values)

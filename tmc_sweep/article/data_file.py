@@ -1,4 +1,4 @@
-"""The package's own data files: YAML read like a user's, checked by a model."""
+"""The article's data files, claims.yaml and published.yaml: read like a user's YAML, and checked by pydantic models."""
 
 from pathlib import Path
 from typing import TypeVar
@@ -10,7 +10,7 @@ from tmc_sweep.space.source import read, tree
 
 
 class DataFile(BaseModel):
-    """A part of a data file."""
+    """Base class of the models of data files and their parts; unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -19,7 +19,7 @@ _DataFile = TypeVar("_DataFile", bound=DataFile)
 
 
 def load(model: type[_DataFile], name: str) -> _DataFile:
-    """The data file beside this module; InputError, naming the place in it, if it is not as the model says."""
+    """The data file of this name beside this module; InputError, with the place in it, if it does not fit the model."""
     node = tree(read(Path(__file__).with_name(name)), name)
     try:
         return model.model_validate(node.plain())

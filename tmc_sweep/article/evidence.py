@@ -1,4 +1,4 @@
-"""What sweeps have measured, trial by trial: what claims and published numbers are held against."""
+"""Evidence: what sweeps have measured, trial by trial. Claims and published numbers are held against it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ from tmc_sweep.store.read import plain_rows
 
 Array = NDArray[np.float64]
 
-LAST = 50  # epochs of the article's statistic
-_FAMILY = "vae"
+LAST = 50  # the window of the article's statistic, in epochs
+_FAMILY = "vae"  # the article's family of models
 _CELL = [column.name for column in CELL_COLUMNS]
 _CURVES = ["test_objective", *(f"test_{bound}" for bound in BOUNDS), "epoch_seconds"]
 _MACHINE = ["device", "host", "processor", "threads", "engine", "pack_size", "gpu"]
@@ -26,40 +26,40 @@ _MACHINE = ["device", "host", "processor", "threads", "engine", "pack_size", "gp
 
 @dataclass(frozen=True)
 class Accuracy:
-    """How many of a trial's latents have the class of their nearest neighbours."""
+    """How well the latents of a trial separate the classes: the vote of their nearest neighbours."""
 
-    value: float  # share of the images
+    value: float  # the share of test images whose neighbours vote for their class
     images: int
-    epoch: int
+    epoch: int  # of the checkpoint
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One trial, as far as it is."""
+    """What was measured of one trial so far."""
 
     sweep: str
     cell_id: str
     fields: Mapping[str, Any]  # CELL_COLUMNS; eval_k is None where it follows K
     seed: int
     status: Status
-    asked: int  # epochs
-    machine: Mapping[str, Any]  # what its seconds depend on, of its last attempt
-    process: Process | None  # of its last attempt; None: not on record
-    beside: int  # processes that trained on its host at once, its own included
+    asked: int  # epochs asked for
+    machine: Mapping[str, Any]  # columns on which seconds depend, of its last attempt
+    process: Process | None  # that trained its last attempt; None: not on record
+    beside: int  # how many processes trained on its host at once, its own included
     objective: Array  # test_objective [epochs], nats per image
-    bounds: Mapping[str, Array]  # test_elbo, test_iwae and test_tmc [epochs] by bound, of the same samples
+    bounds: Mapping[str, Array]  # by bound: test_elbo, test_iwae and test_tmc [epochs], of the same samples
     seconds: Array  # epoch_seconds [epochs of its last attempt]
-    accuracy: Accuracy | None
-    evaluations: Mapping[tuple[str, int], float]  # nats per image by bound and samples, of the newest epoch evaluated
+    accuracy: Accuracy | None  # None: no latents were computed
+    evaluations: Mapping[tuple[str, int], float]  # by bound and samples: nats per image at the newest epoch evaluated
 
     @property
     def last_epoch(self) -> int:
-        """Epochs it has."""
+        """How many epochs it has."""
         return len(self.objective)
 
 
 def evidence(sweep: SweepTables) -> list[Trial]:
-    """Every trial of the article's family of models in the sweep that has an epoch or has ended."""
+    """The sweep's trials of the article's family of models that have an epoch, or ended without one."""
     curves = _by_trial(sweep.epochs.sort_values(["trial_id", "epoch"]))
     latents, evaluations = _by_trial(_newest(sweep.latents)), _by_trial(_newest(sweep.evaluations))
     process = processes(sweep.attempts)
@@ -89,7 +89,7 @@ def _trial(
         cell_id=row["cell_id"],
         fields={name: row[name] for name in _CELL} | {"eval_k": None if follows("eval_k", row) else row["eval_k"]},
         seed=row["seed"],
-        # rows tell of a divergence before the trial table does
+        # the epoch table tells of a divergence some seconds before the trial table does
         status=Status(row["status"]) if np.isfinite(objective).all() else Status.DIVERGED,
         asked=row["epochs"],
         machine={name: row[name] for name in _MACHINE},
@@ -113,7 +113,7 @@ def _by_trial(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def _newest(artefacts: pd.DataFrame) -> pd.DataFrame:
-    """An artefact table's rows of each trial's newest epoch."""
+    """An artefact table's rows at the newest epoch of each trial."""
     if artefacts.empty:
         return artefacts
     return artefacts[artefacts["epoch"] == artefacts.groupby("trial_id")["epoch"].transform("max")]
@@ -125,6 +125,6 @@ def _values(evaluations: pd.DataFrame) -> dict[tuple[str, int], float]:
 
 
 def window(trials: Sequence[Trial], last: int) -> tuple[int, int]:
-    """First and last epoch of the last epochs that all of these trials have: `last` of them, or all there are."""
+    """The window of these trials: first and last of the `last` epochs that all of them have, or of all there are."""
     end = min(trial.last_epoch for trial in trials)
     return max(end - last, 0) + 1, end

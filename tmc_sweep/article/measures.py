@@ -1,8 +1,11 @@
 """How claims are measured: each measure turns trials into readings.
 
-A reading of seeds is the mean over those that all of its cells have, each seed's cells compared with each other (their
-random numbers are the same). All cells of one are taken at the same epochs. Cells of two sweeps, which may have been
-trained on other machines, are not compared.
+A measure is a class here, named by `measure.name` in claims.yaml. Its method `readings(trials, epochs)` yields one
+reading for each set of cells that can be compared; `epochs` is the claim's number of epochs, if it has one.
+
+Where cells are compared, they are compared seed by seed, since trials with one seed share their random numbers, and at
+the same epochs. Seeds count that all of the cells have. Cells of two sweeps are never compared: they may have been
+trained on different machines.
 """
 
 import math
@@ -28,7 +31,7 @@ _NATS = "nats per image"
 
 
 class Contrast(DataFile):
-    """A quantity of the cells `plus` less that of the cells `minus`, everything else being equal."""
+    """The sum of a quantity over the cells `plus`, less that over the cells `minus`, everything else being equal."""
 
     name: Literal["contrast"]
     quantity: Literal["objective", "accuracy"] = "objective"
@@ -36,7 +39,7 @@ class Contrast(DataFile):
     minus: tuple[Condition, ...]
 
     def readings(self, trials: Sequence[Trial], epochs: int | None) -> Iterator[Reading]:
-        """One for each set of cells that differ in nothing else."""
+        """One for each set of cells, one per term, that differ in nothing else."""
         terms = (*self.plus, *self.minus)
         signs = (1,) * len(self.plus) + (-1,) * len(self.minus)
         measured = _accuracies if self.quantity == "accuracy" else _objectives
@@ -45,9 +48,9 @@ class Contrast(DataFile):
 
 
 class SecondsRatio(DataFile):
-    """Seconds of an epoch of the cell `plus` over those of `minus`, everything else being equal.
+    """The seconds of an epoch of the cell `plus`, divided by those of the cell `minus`, everything else being equal.
 
-    Of each process the median over its epochs counts; a seed's two processes are a pair.
+    Each seed gives a pair of processes, of each of which the median over its epochs counts.
     """
 
     name: Literal["seconds_ratio"]
@@ -65,7 +68,7 @@ class SecondsRatio(DataFile):
 
 
 def _untimed(pairs: Sequence[tuple[Trial, ...]]) -> str:
-    """Why the seconds of these pairs decide nothing; empty if they may."""
+    """Why the seconds of these pairs cannot decide; "" if they can."""
     trials = [trial for pair in pairs for trial in pair]
     if len({tuple(trial.machine.values()) for trial in trials}) > 1:
         return "timed on other machines, or in packs of other sizes"
@@ -75,13 +78,13 @@ def _untimed(pairs: Sequence[tuple[Trial, ...]]) -> str:
 
 
 class Change(DataFile):
-    """The last epochs' mean objective less that of the epochs `since`."""
+    """The mean objective over the last 50 epochs, less that over the epochs `since`."""
 
     name: Literal["change"]
-    since: tuple[int, int]
+    since: tuple[int, int]  # first and last
 
     def readings(self, trials: Sequence[Trial], epochs: int | None) -> Iterator[Reading]:
-        """One for each cell whose last epochs lie after."""
+        """One for each cell whose last epochs all lie after those."""
         first, last = self.since
         for where, seeds in _alike(trials, ({},)):
             begin, end = window([trial for (trial,) in seeds], LAST)
@@ -91,7 +94,7 @@ class Change(DataFile):
 
 
 class DivergedShare(DataFile):
-    """How many of a cell's trials diverged."""
+    """The share of a cell's trials that diverged."""
 
     name: Literal["diverged_share"]
 
@@ -110,13 +113,13 @@ class DivergedShare(DataFile):
 
 
 class Distance(DataFile):
-    """How far two bounds are apart at most, of the same weights and samples, over all epochs."""
+    """The greatest distance of two bounds, on the same weights and samples, over all epochs and seeds."""
 
     name: Literal["distance"]
     between: tuple[Objective, Objective]
 
     def readings(self, trials: Sequence[Trial], epochs: int | None) -> Iterator[Reading]:
-        """One for each cell; it is known exactly."""
+        """One for each cell that has epochs; its value has no error."""
         for where, seeds in _alike(trials, ({},)):
             _, end = window([trial for (trial,) in seeds], LAST)
             if end:
@@ -131,7 +134,7 @@ class Distance(DataFile):
 
 
 class Growth(DataFile):
-    """What a bound of the same trained model gains from one number of samples to the next larger one evaluated."""
+    """What a bound of the same trained model gains from one evaluated number of samples to the next larger one."""
 
     name: Literal["growth"]
     bound: Objective
@@ -153,7 +156,10 @@ Measure = Annotated[Contrast | SecondsRatio | Change | DivergedShare | Distance 
 def _alike(
     trials: Iterable[Trial], terms: Sequence[Condition]
 ) -> Iterator[tuple[dict[str, Any], list[tuple[Trial, ...]]]]:
-    """A sweep's trials that differ only in the fields of the terms: what they share, and one trial per term by seed."""
+    """Groups of trials of one sweep that differ only in the fields that the terms name.
+
+    Of each group the fields that its trials share, and for each seed that has all terms one trial per term.
+    """
     named = {name for term in terms for name in term}
     groups: dict[tuple[tuple[str, Any], ...], dict[int, dict[int, Trial]]] = defaultdict(lambda: defaultdict(dict))
     for trial in trials:
@@ -179,7 +185,7 @@ def _objectives(
 def _accuracies(
     where: Mapping[str, Any], seeds: Sequence[tuple[Trial, ...]], signs: Sequence[int]
 ) -> Iterator[Reading]:
-    """Of the seeds whose latents were computed, if there are any, and all at one epoch."""
+    """A reading over the seeds whose latents were computed, if there are any; they must be of one epoch."""
     known = [[trial.accuracy for trial in cells if trial.accuracy] for cells in seeds]
     whole = [cells for cells in known if len(cells) == len(signs)]
     if whole:
@@ -192,12 +198,12 @@ def _accuracies(
 
 
 def _mean(trial: Trial, first: int, last: int) -> float:
-    """The mean objective of these epochs; NaN where they are not all there and finite."""
+    """The mean objective of these epochs; NaN if there are none, or one is not finite."""
     values = trial.objective[first - 1 : last]
     return float(np.mean(values)) if len(values) else math.nan
 
 
 def _ended(seeds: Iterable[tuple[Trial, ...]]) -> str:
-    """Why there is no value: the first trial that ended early."""
+    """Why there is no value, if a trial ended early: the first that did; else ""."""
     ended = [trial for cells in seeds for trial in cells if trial.status in ENDED_EARLY]
     return f"seed {ended[0].seed} of {ended[0].fields['objective']} {ended[0].status}" if ended else ""

@@ -1,4 +1,4 @@
-"""A reading: one measured value, where it was measured, and how sure it is."""
+"""Readings: a reading is one measured value, with where it was measured and how sure it is."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,27 +13,27 @@ from tmc_sweep.statistics.paired import CONFIDENCE
 
 @dataclass(frozen=True)
 class Reading:
-    """One measured value; without an estimate of its error it decides nothing."""
+    """One measured value. Without an estimate of its error it decides nothing."""
 
     where: Mapping[str, Any]  # the fields that its trials share
-    value: float | None  # None: `why`
+    value: float | None  # None: `why` says so
     unit: str
-    n: int  # what it is the mean of
-    estimate: Estimate | None = None  # None: `why`
-    interval: str = ""  # what its interval is
-    epochs: tuple[int, int] | None = None  # first and last that count
-    why: str = ""  # no value or no estimate
-    counted: str = "seed"  # what `n` counts
-    beside: int = 1  # processes that trained at once on the machine, where seconds are measured
+    n: int  # how many seeds, or whatever `counted` says, it is the mean of
+    estimate: Estimate | None = None  # None: `why` says so
+    interval: str = ""  # what kind of interval it has, such as "95% over seeds"; "" without one
+    epochs: tuple[int, int] | None = None  # the first and the last that count; None: any
+    why: str = ""  # why there is no value, or no estimate
+    counted: str = "seed"  # the noun for what `n` counts
+    beside: int = 1  # for seconds: how many processes trained at once on the machine
 
     @property
     def low(self) -> float | None:
-        """The interval's lower end."""
+        """The lower end of the interval; None without an estimate."""
         return self.estimate.interval[0] if self.estimate else None
 
     @property
     def high(self) -> float | None:
-        """Its upper end."""
+        """The upper end of the interval; None without an estimate."""
         return self.estimate.interval[1] if self.estimate else None
 
 
@@ -45,7 +45,11 @@ def over_seeds(
     why: str = "",
     known: float = 0.0,
 ) -> Reading:
-    """The mean over seeds; `known` is a variance besides that seeds share."""
+    """A reading of the mean over seeds, one value each.
+
+    `known` is a variance that all seeds share, added to that over seeds. With `why`, or a value that is not finite, the
+    reading has no value.
+    """
     n = len(values)
     why = why or ("" if np.isfinite(values).all() else "not finite")
     if why:
@@ -57,7 +61,10 @@ def over_seeds(
 
 
 def over_processes(where: Mapping[str, Any], ratios: Sequence[float], why: str, beside: int) -> Reading:
-    """The geometric mean of ratios of seconds, one of each round of processes; `why` it decides nothing, if so."""
+    """A reading of the geometric mean of ratios of seconds, one from each pair of processes.
+
+    With `why`, it has a value, but no estimate, and decides nothing.
+    """
     logarithms, n = np.log(ratios), len(ratios)
     why = why or too_few(n, "process pair")
     mean = None if why else mean_of(list(logarithms))
@@ -75,5 +82,5 @@ def over_processes(where: Mapping[str, Any], ratios: Sequence[float], why: str, 
 
 
 def too_few(n: int, counted: str) -> str:
-    """Why so many decide nothing; empty if they may."""
+    """Why `n` seeds, say, are too few to decide; "" if they are enough."""
     return "" if n >= LEAST else f"a verdict needs {LEAST} {counted}s"

@@ -1,4 +1,4 @@
-"""What is shown of published numbers, rules and readings."""
+"""Published numbers, rules and readings as text, for the report's appendix and `tmc-sweep claims`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from tmc_sweep.text import counted, decimals, minus
 
 
 def printed(number: Number) -> str:
-    """A published number, as the article has it."""
+    """A published number as the article prints it: `-97.52 ± 0.03`, or `5 to 6`."""
     digits = 2 if number.metric == "test_objective" else 0
     value = decimals(number.value, digits)
     if number.to is not None:
@@ -21,7 +21,7 @@ def printed(number: Number) -> str:
 
 
 def bounds(rule: Rule) -> str:
-    """What a rule asks of the measured value."""
+    """What a rule asks of the measured value: `above 0`, `at least 0.5, at most 2`."""
     known = {"above": rule.above, "at least": rule.at_least, "at most": rule.at_most, "below": rule.below}
     asked = ", ".join(f"{words} {minus(f'{bound:g}')}" for words, bound in known.items() if bound is not None)
     return f"{asked}, shown to within {rule.margin:g}" if rule.margin else asked
@@ -34,7 +34,7 @@ def location(where: Mapping[str, Any]) -> str:
 
 
 def with_interval(reading: Reading) -> str:
-    """A reading with its interval."""
+    """A reading's value with its interval: `+0.123 nats per image [+0.100, +0.146]`; "" without a value."""
     if reading.value is None:
         return ""
     low, high = reading.low, reading.high
@@ -55,12 +55,12 @@ def with_interval(reading: Reading) -> str:
 
 
 def side_by_side(processes: int) -> str:
-    """That others trained on the same machine, which may slow each."""
+    """A remark that this many processes trained at once on a machine, which may have slowed each."""
     return f"up to {processes} processes at once on a machine"
 
 
 def basis(reading: Reading) -> str:
-    """What a reading rests on."""
+    """What a reading rests on: seeds, epochs, the kind of interval, and why it decides nothing, if so."""
     parts = [counted(reading.n, reading.counted)]
     if reading.epochs:
         first, last = reading.epochs

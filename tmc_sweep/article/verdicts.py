@@ -1,8 +1,10 @@
-"""From estimates to verdicts: what a rule asks, and when that is shown.
+"""From estimates to verdicts: what a rule asks of a value, and when the measurements show it.
 
-A claim holds if each of its readings lies inside of its rule, so each is tested at CHANCE and no more is needed. One
-that lies outside is enough to refute it, and of many one may by chance: these tests are Holm's, over all readings. With
-a bound on either side, inside means beyond both: two one-sided tests, of equivalence.
+A claim *holds* if every reading lies inside of its rule. Each reading is tested at the level CHANCE; since all must
+pass, nothing needs to be corrected for their number. A claim *does not hold* if one reading lies outside of the rule.
+Of many readings one may do so by chance, so these tests are corrected by Holm's method over all readings. If a rule has
+bounds on both sides, inside means beyond both: two one-sided tests, a test of equivalence. What shows neither is
+*undecided*.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,28 +24,28 @@ class Verdict(StrEnum):
 
 
 class Rule(DataFile):
-    """The values for which a claim holds."""
+    """The values for which a claim holds: bounds, in the unit of its readings."""
 
     above: float | None = None
     at_least: float | None = None
     at_most: float | None = None
     below: float | None = None
-    margin: float = 0.0  # how far outside the true value may be where the claim is said to hold
-    why: str = ""  # where a number comes from that the article does not give
+    margin: float = 0.0  # a claim also holds if the true value may lie this far outside
+    why: str = ""  # where a bound or margin comes from, if not from the article
 
     def inside(self, estimate: Estimate) -> float:
-        """The chance of such a value if the true one were outside by more than the margin."""
+        """The p-value against "the true value is outside by more than the margin": small if it lies inside."""
         lower = [estimate.above(bound - self.margin) for bound in (self.above, self.at_least) if bound is not None]
         upper = [estimate.below(bound + self.margin) for bound in (self.at_most, self.below) if bound is not None]
         return max(lower + upper)
 
     def outside(self, estimate: Estimate) -> Iterator[float]:
-        """Of each bound the chance of such a value if the true one did not break it."""
+        """For each bound the p-value against "the true value keeps it": small if the value breaks the bound."""
         yield from (estimate.below(bound) for bound in (self.above, self.at_least) if bound is not None)
         yield from (estimate.above(bound) for bound in (self.at_most, self.below) if bound is not None)
 
     def verdicts(self, estimates: Sequence[Estimate | None]) -> list[Verdict]:
-        """Of each reading of one claim; without an estimate there is none."""
+        """The verdict of each reading of one claim, by its estimate; undecided without one."""
         chances = [(i, chance) for i, each in enumerate(estimates) if each for chance in self.outside(each)]
         shown = {i for (i, _), rejected in zip(chances, holm([c for _, c in chances]), strict=True) if rejected}
         return [
@@ -57,7 +59,7 @@ class Rule(DataFile):
 
 
 def together(verdicts: Sequence[Verdict], *, whole: bool) -> Verdict:
-    """One verdict: a claim holds where it holds in every setting, all of them measured."""
+    """One verdict of those of a claim's readings: it holds if all hold, and its settings are `whole`, all measured."""
     for verdict in (Verdict.FAILS, Verdict.UNDECIDED):
         if verdict in verdicts:
             return verdict

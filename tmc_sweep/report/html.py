@@ -1,4 +1,4 @@
-"""HTML from templates: whatever is put in comes out escaped."""
+"""HTML from Jinja templates. Whatever is put into one is escaped, and a name that is not given is an error."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ _HERE = Path(__file__).parent
 
 
 def render(template: Path, **values: object) -> str:
-    """The template with these values in it; it may import the macros of report/macros.html.j2."""
+    """The HTML of a template file with these values in it; it may import the macros of report/macros.html.j2."""
     environment = Environment(
         loader=FileSystemLoader([template.parent, _HERE]),
         autoescape=True,

@@ -1,7 +1,8 @@
-"""The report: one HTML page that holds all it shows, and fetches nothing.
+"""The report: one HTML file that holds all it shows, and fetches nothing from anywhere.
 
-Its content policy admits only its own style and script, by their hashes, and images that are data. Everything from
-tables, names and reasons included, is escaped by the template. The same tables give the same page.
+Its content policy, which a browser obeys, admits only its own style and script, by their hashes, and images that are in
+the page. Everything from tables, names and reasons included, is escaped by the template. The same tables give the same
+page, to the byte.
 """
 
 import base64
@@ -23,10 +24,10 @@ from tmc_sweep.store import files
 from tmc_sweep.store.read import epochs_to_have
 from tmc_sweep.text import moment
 
-MAX_SVG_BYTES = 400_000  # a figure whose SVG takes more is embedded as PNG
+MAX_SVG_BYTES = 400_000  # a figure whose SVG is larger is on the page as PNG
 
 _HERE = Path(__file__).parent
-_PROVENANCE = {
+_PROVENANCE = {  # columns of the trial table, and what the page calls them
     "versions": "Versions",
     "host": "Hosts",
     "device": "Devices",
@@ -39,7 +40,7 @@ _PROVENANCE = {
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure and its image as a data URI."""
+    """A figure on the page, its image as a data URI."""
 
     title: str
     caption: str
@@ -51,21 +52,24 @@ class Section:
     """One sweep on the page."""
 
     name: str
-    counts: dict[str, int]  # trials by status, those that there are
+    counts: dict[str, int]  # how many trials have each status, where any has
     epochs_done: int
-    epochs: int
+    epochs: int  # to be done
     last_row: str  # when the newest epoch ended; empty before the first
-    left_out: str  # why some trials are not on the page; empty if none are
+    left_out: str  # a sentence about trials that are not on the page; "" if there are none
     pictures: tuple[Picture, ...]
     tables: tuple[views.Table, ...]
     trials: views.Table
-    provenance: dict[str, tuple[str, ...]]
-    search_space: str
+    provenance: dict[str, tuple[str, ...]]  # what the trials were trained with and on: by title, each value once
+    search_space: str  # YAML
 
 
 @dataclass(frozen=True)
 class Appendix:
-    """What others say of the sweeps, at the page's end: HTML, safe as it stands, in elements with ids of its own."""
+    """What another room says of the sweeps, at the page's end.
+
+    `head` and `body` are HTML that is put on the page as it is, so they must be safe, and use ids of their own.
+    """
 
     head: str  # beneath the page's title
     body: str
@@ -76,9 +80,10 @@ class Appendix:
 def write_page(
     path: Path, sweeps: Sequence[SweepTables], appendix: Sequence[Appendix] = (), refresh_seconds: int | None = None
 ) -> bool:
-    """Write the report of these sweeps atomically; whether there is something left to train.
+    """Write the report of these sweeps, atomically; returns whether there is something left to train.
 
-    With `refresh_seconds`, and while there is, a browser reloads it so often. StorageError if it cannot be written.
+    As long as there is, a browser reloads the page every `refresh_seconds`, if given. StorageError if it cannot be
+    written, or `path` is no regular file.
     """
     left = any(sweep.trials["status"].isin(OPEN).any() for sweep in sweeps)
     text = page(sweeps, appendix, refresh_seconds if left else None)
@@ -89,7 +94,7 @@ def write_page(
 
 
 def page(sweeps: Sequence[SweepTables], appendix: Sequence[Appendix] = (), refresh_seconds: int | None = None) -> str:
-    """The report of these sweeps; with `refresh_seconds` a browser reloads it so often."""
+    """The report of these sweeps as HTML; with `refresh_seconds` a browser reloads it as often."""
     style, script = ((_HERE / name).read_text() for name in ("report.css", "report.js"))
     style = "\n".join((style, *(each.style for each in appendix)))
     return render(
@@ -145,7 +150,7 @@ def _distinct(values: "pd.Series[Any]") -> tuple[str, ...]:
 
 
 def _policy(style: str, script: str) -> str:
-    """The content policy: nothing from anywhere, but this style, this script and images that are data."""
+    """The content policy: nothing from anywhere but this style, this script and images that are data URIs."""
     return (
         f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
         "base-uri 'none'; form-action 'none'"

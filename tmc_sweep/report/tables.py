@@ -1,4 +1,7 @@
-"""Everything that a report of one sweep reads: the one door to figures and pages, which show texts as `visible`."""
+"""Everything that a report of one sweep shows, read at once. Figures and pages read no file themselves.
+
+Texts of the tables are made `visible` here, so that no control character reaches a figure or a page.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,31 +30,31 @@ from tmc_sweep.text import visible
 
 @dataclass(frozen=True)
 class SweepTables:
-    """The tables of one sweep, as they are now; columns as in `tmc_sweep.records`.
+    """The tables of one sweep, as they are when it is made; columns as in `tmc_sweep.records`.
 
-    A sweep that is running may have more epochs in a table that was read later.
+    The tables are read one after another, so of a running sweep a later one may have more epochs.
     """
 
     name: str
     epochs: pd.DataFrame
     trials: pd.DataFrame
-    attempts: pd.DataFrame  # no rows where none are on record, as in 0.1.0
+    attempts: pd.DataFrame  # without rows for a sweep of 0.1.0
     summary: pd.DataFrame  # of `statistic`
-    statistic: Statistic  # what the search space declares
-    searched: bool  # whether it draws cells, or chooses them one by one
-    search_space: str  # YAML as last run; empty if the sweep was not run from one
-    evaluations: pd.DataFrame  # no rows where none were computed, as the next two
+    statistic: Statistic  # as the search space declares it
+    searched: bool  # whether cells are drawn, or chosen one by one, and not all those of a grid
+    search_space: str  # YAML as last run; "" if the sweep was not run from one
+    evaluations: pd.DataFrame  # like the next two without rows where none were computed
     reconstructions: pd.DataFrame
     latents: pd.DataFrame
     differences: pd.DataFrame  # of `statistic`, paired, by each field that varies
-    beside: Mapping[str, int]  # by trial_id: processes that trained on its host at once, its own included
-    left_out: str  # why some trials are in no table here; empty if none are
+    beside: Mapping[str, int]  # by trial_id: how many processes trained on its host at once, its own included
+    left_out: str  # a sentence about trials of earlier numerics, which are in no table here; "" if there are none
 
     @classmethod
     def read(cls, results: Path, name: str) -> Self:
-        """The tables of the sweep `name`, less what is of earlier numerics.
+        """The tables of the sweep `name`, without trials of earlier numerics.
 
-        InputError if there is no such sweep, StorageError if a file is damaged or names data that are not known here.
+        InputError if there is no such sweep, StorageError if a file is damaged or names a data set that is not known.
         """
         paths = SweepPaths(results, name)
         manifest = read_manifest(paths)
@@ -83,7 +86,7 @@ class SweepTables:
 
 
 def _check_data(path: Path, rows: pd.DataFrame) -> None:
-    """StorageError if a trial's data set is neither ours nor one's own: nothing is known of its images."""
+    """StorageError if a trial's data set is neither built in nor of one's own: nothing is known of its images."""
     for name in sorted(set(rows["data"])):
         if name not in DATA_SETS and not is_own(name):
             raise StorageError(
@@ -93,7 +96,7 @@ def _check_data(path: Path, rows: pd.DataFrame) -> None:
 
 
 def _visible(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame as figures and pages may show its texts."""
+    """The frame with its texts made visible."""
     for name in frame.columns:
         values = () if is_numeric_dtype(frame[name]) else frame[name].unique()
         if odd := {value: visible(value) for value in values if isinstance(value, str) and not value.isprintable()}:

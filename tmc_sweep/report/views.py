@@ -1,4 +1,8 @@
-"""A sweep's tables as a page shows them: columns with their meaning, cells with the key that sorts them."""
+"""A sweep's tables as the page shows them: headers with the columns' meanings, and cells with keys to sort by.
+
+Each function here makes one table of the page. "Cell" alone means a cell of the sweep; a cell of a table on the page is
+a `TableCell`.
+"""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,10 +29,10 @@ from tmc_sweep.store.artefacts import over_seeds
 from tmc_sweep.store.read import plain_rows
 from tmc_sweep.text import decimals, shown
 
-MAX_ROWS = 1_000  # of one table: a page of more is no page
+MAX_ROWS = 1_000  # of one table; the others are counted
 
 _PER_IMAGE = "nats per image"
-_DIGITS = {_PER_IMAGE: 3, "seconds": 2}  # by unit
+_DIGITS = {_PER_IMAGE: 3, "seconds": 2}  # decimals by unit
 _SIGNED = set(DIFFERENCES) - {"std_difference"}
 _INTERVAL = f"of the {CONFIDENCE:.0%} interval of Student's t"
 _DIFFERENCE_COLUMNS = (
@@ -56,31 +60,31 @@ class Header:
     """A column's header."""
 
     title: str
-    meaning: str = ""
+    meaning: str = ""  # shown when the mouse rests on it
     numeric: bool = False
 
 
 @dataclass(frozen=True)
 class TableCell:
-    """One cell; `key` sorts it, as a number where all keys of its column are."""
+    """One cell of a table; its column is sorted by `key`, as numbers if all keys of the column are numbers."""
 
     text: str
-    key: str = ""
-    flags: tuple[str, ...] = ()
+    key: str = ""  # "": sorted last
+    flags: tuple[str, ...] = ()  # short remarks beside the text
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table; `left_out` rows are not in it."""
+    """A table of the page."""
 
     title: str
     heads: tuple[Header, ...]
     rows: tuple[tuple[TableCell, ...], ...]
-    left_out: int = 0
+    left_out: int = 0  # rows beyond MAX_ROWS
 
 
 def summary(sweep: SweepTables) -> Table:
-    """The declared statistic, a row per cell; of a search the best first."""
+    """The declared statistic, a row per cell; the best first if cells were searched."""
     rows = plain_rows(ranked(sweep.summary, sweep.statistic.mode) if sweep.searched else sweep.summary)
     names = [*(telling_fields(rows) if rows else ()), *STATISTICS, *COUNTS]
     order = ", the best first" if sweep.searched else ""
@@ -89,7 +93,7 @@ def summary(sweep: SweepTables) -> Table:
 
 
 def trials(sweep: SweepTables) -> Table:
-    """Every trial and where it stands; of its fields those in which they differ."""
+    """Every trial with its status; of its fields those in which trials differ."""
     rows = plain_rows(sweep.trials)
     reasons = ["reason"] if any(row["reason"] for row in rows) else []
     fields = differing_fields(rows) if rows else ()
@@ -99,7 +103,7 @@ def trials(sweep: SweepTables) -> Table:
 
 
 def evaluations(sweep: SweepTables) -> Table:
-    """What `tmc-sweep evaluate` computed, a row per cell."""
+    """What `tmc-sweep evaluate` computed: a row per cell, epoch, bound and number of samples."""
     groups = sweep.evaluations.groupby(["cell_id", "epoch", "bound", "samples"], sort=False)
     rows = [over_seeds(seeds) for _, seeds in groups] if len(sweep.evaluations) else []
     fields = telling_fields(rows) if rows else ()
@@ -108,7 +112,7 @@ def evaluations(sweep: SweepTables) -> Table:
 
 
 def differences(sweep: SweepTables) -> Table:
-    """Paired differences between cells, by each field that varies."""
+    """Paired differences between cells that differ in one field, by each field that varies."""
     rows = plain_rows(sweep.differences)
     fields = [name for name in CELL_FIELDS if len({row.get(name) for row in rows} - {None}) > 1]
     if all(row["eval_k"] is None or follows("eval_k", row) for row in rows):
@@ -124,7 +128,10 @@ def table(
     rows: Sequence[Mapping[str, Any]],
     explained: Sequence[str] = (),
 ) -> Table:
-    """These columns of these rows, the first MAX_ROWS; a row's reason stands for the first of `explained` it lacks."""
+    """The columns `names` of the first MAX_ROWS rows, each a mapping by column.
+
+    In a row that lacks one of the columns `explained`, its `reason` stands in the first of these.
+    """
     by_name = {column.name: column for column in columns}
     known = [by_name[name] for name in names]
     cells = tuple(_row(known, row, explained) for row in rows[:MAX_ROWS])
@@ -132,7 +139,7 @@ def table(
 
 
 def number_cell(value: object, text: str) -> TableCell:
-    """A cell that shows this text and sorts by the number, or last where there is none."""
+    """A cell that shows this text and sorts by the number; last if there is none."""
     unknown = value is None or (isinstance(value, float) and math.isnan(value))
     return TableCell(text, "" if unknown else str(value))
 

@@ -1,4 +1,9 @@
-"""What a sweep's tables show: a file per kind of figure."""
+"""The figures of a sweep, drawn from its tables: a file per kind of figure.
+
+A kind is a function of (SweepTables, Cells) that gives a Figure, or None where it would show nothing. To add one, write
+its file and enter the function in `_KINDS`; the order there is that of the page. `cells` decides labels, colours and
+panels once for all figures, and `style` how they look.
+"""
 
 from tmc_sweep.report.figures.cells import cells_of
 from tmc_sweep.report.figures.curves import curves
@@ -17,6 +22,6 @@ _KINDS = (search, curves, heatmap, timing, reconstructions, latents, model)
 
 
 def of(sweep: SweepTables) -> list[Figure]:
-    """The figures that make sense for what the sweep varies and has."""
+    """The figures that have something to show for this sweep, in the page's order."""
     cells = cells_of(sweep)
     return [figure for kind in _KINDS if (figure := kind(sweep, cells))]

@@ -1,4 +1,9 @@
-"""Curves averaged over seeds, and how much of an axis shows them."""
+"""Curves averaged over seeds, and which part of the metric's axis shows them.
+
+Objectives start far below where they end, and one bad cell may end far below all others. An axis that showed all would
+show the interesting part as a line. `Limits.around` chooses the part that shows the bodies of the curves, and counts
+what it leaves out, so that the caption can say it.
+"""
 
 import math
 from collections.abc import Collection, Sequence
@@ -14,23 +19,25 @@ from tmc_sweep.report.tables import SweepTables
 
 Array = NDArray[np.float64]
 
-_BEGINNING = 0.1  # of the epochs: what the axis need not show
-_FAR = 8, 0.25  # an end is far below if by so many times a typical body's depth, and such a part of a whole curve's
+_BEGINNING = 0.1  # the part of the epochs that the axis need not show
+# A curve's end is far below the others if it is more than 8 times a typical body's depth below the highest value, and
+# more than a quarter of a typical whole curve's.
+_FAR = 8, 0.25
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One cell's curve over the epochs that all its seeds have and in which all are finite."""
+    """One cell's curve: the mean over its seeds in the epochs that all of them have with finite values."""
 
     epoch: Array
     mean: Array
     std: Array | None  # over seeds, ddof 1; None for one seed
     n_seeds: int
-    diverged_epoch: int | None  # the first in which a seed diverged
-    stopped: bool = False  # by a scheduler, before its last epoch
+    diverged_epoch: int | None  # the first epoch in which a seed diverged
+    stopped: bool = False  # whether a scheduler stopped the cell
 
     def after(self, epoch: float) -> Array:
-        """The mean in the epochs after this one, or at least in the last."""
+        """The mean in the epochs after this one; that of the last epoch if there are none."""
         return self.mean[min(int(np.searchsorted(self.epoch, epoch, "right")), len(self.mean) - 1) :]
 
 
@@ -40,14 +47,14 @@ class Limits:
 
     low: float
     high: float
-    cut_epoch: int  # until this epoch a curve lies below, whose end does not; 0: none does
+    cut_epoch: int  # the last epoch in which a curve, whose end is shown, lies below; 0 if none does
     n_below: int  # curves that lie below to their end
 
     @classmethod
     def around(cls, curves: Collection[Curve]) -> Self:
-        """Every curve's end and half of the curves from a tenth on, but no end that is far below all others.
+        """Limits that show every curve's end, and half of the curves whole from a tenth of the epochs on.
 
-        Curves that were stopped early do not count if there are others.
+        Ends that are far below all others are left out. Curves that were stopped do not count if there are others.
         """
         curves = [curve for curve in curves if len(curve.epoch)]
         if not curves:
@@ -71,14 +78,17 @@ class Limits:
 
 
 def foot(values: Sequence[float], times: int = _FAR[0]) -> float:
-    """The least of the values that are at most so many times as far below the best as the median."""
+    """The least of these values, at least one, but for outliers.
+
+    An outlier is more than `times` as far below the highest value as the median is.
+    """
     high = max(values)
     far = times * (high - float(np.median(values))) or math.inf
     return min(value for value in values if high - value <= far)
 
 
 def seed_averages(sweep: SweepTables) -> dict[str, Curve]:
-    """The curve of each cell that has rows, by cell_id."""
+    """The curve of the declared metric of each cell that has epochs, by cell_id."""
     diverged = sweep.trials[sweep.trials["status"] == Status.DIVERGED].groupby("cell_id")["epochs_done"].min()
     stopped = set(sweep.trials.loc[sweep.trials["status"] == Status.STOPPED, "cell_id"])
     return {

@@ -1,4 +1,7 @@
-"""The cells of a sweep as all of its figures show them: names, colours, panels."""
+"""The cells of a sweep as all of its figures show them: labels, colours, panels.
+
+What is decided once here holds for every figure: the same cell has the same colour and the same name everywhere.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,35 +20,35 @@ from tmc_sweep.store.read import plain_rows
 from tmc_sweep.text import span
 
 _MAX_PANELS = 30
-_MAX_CELLS = 12  # whose pictures are shown
-_FEW = 3  # fields that a label may name, whatever their values
+_MAX_CELLS = 12  # in a figure of pictures, or of latents
+_FEW = 3  # fields: where more vary, a label names only those that are not at the article's value
 
 
 @dataclass(frozen=True)
 class DrawnCell:
-    """One cell; `fields` has all of CELL_COLUMNS."""
+    """One cell as figures show it."""
 
     cell_id: str
-    fields: Mapping[str, Any]
-    label: str  # where it differs from the sweep's other cells
+    fields: Mapping[str, Any]  # by column: all of CELL_COLUMNS
+    label: str  # the fields in which it differs from the sweep's other cells
     colour: str
 
 
 @dataclass(frozen=True)
 class Cells:
-    """Every cell that the sweep's trials have, in the order of their fields, and what tells them apart.
+    """All cells of a sweep's trials, in the order of their fields, and what tells them apart.
 
-    Where cells are points of a grid, colour shows one field, the same in all figures, and panels the others. Where
-    they are not, each has its own colour, or the best ones have and the others are pale.
+    If the cells are points of a grid, colour shows one field, and panels show the others. If not, there is one panel,
+    and each cell has a colour of its own; of many cells only the best ones have, and the others are pale.
     """
 
     all: tuple[DrawnCell, ...]
-    varying: tuple[str, ...]
-    hue: str | None  # the field that colour shows; None: cells
+    varying: tuple[str, ...]  # the fields in which the cells differ
+    hue: str | None  # the field that colour shows; None if colour shows cells
 
     @cached_property
     def panel_fields(self) -> tuple[str, ...]:
-        """The fields that panels show."""
+        """The fields that panels show: all that vary but the hue; none if colour shows cells."""
         return tuple(name for name in self.varying if name != self.hue) if self.hue else ()
 
     @cached_property
@@ -58,18 +61,21 @@ class Cells:
 
     @property
     def columns(self) -> int | None:
-        """How many panels make a row if columns show the values of the last panel fields; None where they cannot."""
+        """How many panels are in a row, so that each column of panels shows one value of the last panel fields.
+
+        None if the panels are no grid of rows and columns, or would be too many in a row.
+        """
         known = [None, *(self._columns(fields) for fields in range(1, len(self.panel_fields)))]
         return next((number for number in reversed(known) if number), None)
 
     def _columns(self, fields: int) -> int | None:
-        """The same for so many fields."""
+        """The same if the last `fields` panel fields make the columns."""
         rows, columns = {key[:-fields] for key in self.panels}, {key[-fields:] for key in self.panels}
         whole = len(self.panels) == len(rows) * len(columns)
         return len(columns) if whole and len(rows) > 1 and len(columns) <= MAX_COLUMNS else None
 
     def shared(self) -> Iterator[str]:
-        """What a caption says of the fields that all cells share, such as `All cells: mnist tmc small K=20.`"""
+        """A caption's sentence about what all cells share, such as `All cells: mnist tmc small K=20.`, if anything."""
         rows = [cell.fields for cell in self.all]
         names = [name for name in ["data", *telling_fields(rows)] if name not in self.varying] if rows else []
         if names:
@@ -77,7 +83,7 @@ class Cells:
 
 
 def cells_of(sweep: SweepTables) -> Cells:
-    """The sweep's cells, from its trials."""
+    """The cells of a sweep's trials, with or without epochs."""
     names = [column.name for column in CELL_COLUMNS]
     frame = sweep.trials.drop_duplicates("cell_id").sort_values([*names, "cell_id"])
     rows = plain_rows(frame[["cell_id", *names]])
@@ -90,7 +96,7 @@ def cells_of(sweep: SweepTables) -> Cells:
 
 
 def labels(rows: Sequence[Mapping[str, Any]], varying: Sequence[str]) -> list[str]:
-    """The name of each by the fields that vary, numbers with three digits where these tell them apart."""
+    """A name for each of these rows, made of the fields that vary; numbers have three digits where these suffice."""
     short = [_label({name: _rounded(value) for name, value in row.items()}, varying) for row in rows]
     return short if len(set(short)) == len(rows) else [_label(row, varying) for row in rows]
 
@@ -100,7 +106,7 @@ def _rounded(value: Any) -> Any:
 
 
 def _label(row: Mapping[str, Any], varying: Sequence[str]) -> str:
-    """What tells the cell from the others; of many fields, only those that are not as usual."""
+    """The label of a cell; of many varying fields it names only those that are not at their identity default."""
     names = varying or telling_fields([row])
     if len(varying) > _FEW:
         names = [name for name in varying if row[name] != IDENTITY_DEFAULTS.get(name)]
@@ -124,7 +130,7 @@ def _by_value(rows: Sequence[Mapping[str, Any]], hue: str) -> list[str]:
 
 
 def _by_rank(rows: Sequence[Mapping[str, Any]], ranking: Sequence[str]) -> list[str]:
-    """A colour each if there are enough, else for the best."""
+    """A colour for each cell; if there are too few colours, for the best cells in this ranking, the others pale."""
     ids = [row["cell_id"] for row in rows]
     coloured = ids if len(ids) <= len(COLOURS) else ranking[: len(COLOURS) - 2]
     colours = dict(zip(coloured, COLOURS, strict=False))
@@ -132,41 +138,41 @@ def _by_rank(rows: Sequence[Mapping[str, Any]], ranking: Sequence[str]) -> list[
 
 
 def ranking(sweep: SweepTables) -> list[str]:
-    """The cells that have a statistic, the best first."""
+    """The cell_ids of the cells that have a statistic, the best first."""
     cells = ranked(sweep.summary, sweep.statistic.mode)
     return cells.loc[cells["rank"].notna(), "cell_id"].tolist()
 
 
 def mean_of(epochs: pd.DataFrame, row: Mapping[Any, Any]) -> float:
-    """The statistic of a summary's row whose window is shorter than the one asked for."""
+    """The mean over the window in a summary's row, also where the window is too short for the row to have a mean."""
     window = epochs["epoch"].between(row["first_epoch"], row["last_epoch"]) & (epochs["cell_id"] == row["cell_id"])
     return float(epochs[window].groupby("trial_id")[row["metric"]].mean().mean())
 
 
 @dataclass(frozen=True)
 class Pictured:
-    """Cells, and of each the rows of its first seed."""
+    """The cells that a figure of reconstructions or latents shows, and the rows of the first seed of each."""
 
     cells: Sequence[DrawnCell]
-    rows: pd.DataFrame
-    n_cells: int  # that the table has
+    rows: pd.DataFrame  # of the artefact table
+    n_cells: int  # how many cells the table has
 
     @property
     def epochs(self) -> str:
-        """After how many epochs: `60`, or `7–60` where cells differ."""
+        """The epochs of the checkpoints that were used: `60`, or `7–60` where cells differ."""
         return span(self.rows["epoch"])
 
     def left_out(self) -> Iterator[str]:
-        """What a caption must say where cells are not shown."""
+        """A caption's sentence that says that cells are not shown, if some are not."""
         if self.n_cells > len(self.cells):
             best = f"{len(self.cells)} best" if len(self.cells) > 1 else "best"
             yield f"The {best} of {self.n_cells} cells."
 
 
 def pictured(sweep: SweepTables, cells: Cells, artefacts: pd.DataFrame) -> Pictured | None:
-    """The cells that the table has, in their order, or the best by the statistic if they are many; None if none is.
+    """The cells of an artefact table, in their order; of many the best by the statistic. None if it has none.
 
-    Those whose first seed diverged are left out: they would tell nothing, on axes that others need.
+    Cells whose first seed diverged are left out: they would show nothing, and stretch the axes that all share.
     """
     rows = artefacts[artefacts["seed"] == artefacts.groupby("cell_id")["seed"].transform("min")]
     diverged = sweep.trials.loc[sweep.trials["status"] == Status.DIVERGED, "trial_id"]

@@ -18,11 +18,11 @@ from tmc_sweep.report.tables import SweepTables
 from tmc_sweep.statistics.labels import label
 from tmc_sweep.text import counted, span, wrapped
 
-_MANY = 200  # epochs: more need a thinner line
+_MANY = 200  # epochs, of which the line is thinner
 
 
 def curves(sweep: SweepTables, cells: Cells) -> Figure:
-    """The declared metric by epoch: colour shows one field of the cells, panels the others."""
+    """The figure of the declared metric by epoch, a line per cell; also without epochs, which it then says."""
     metric = sweep.statistic.metric
     averaged = seed_averages(sweep)
     limits = _limits(cells, averaged)
@@ -31,7 +31,7 @@ def curves(sweep: SweepTables, cells: Cells) -> Figure:
 
 
 def _limits(cells: Cells, averaged: Mapping[str, Curve]) -> list[Limits]:
-    """Those of each column of panels, or of all panels."""
+    """The limits of the metric's axis: one for each column of panels, or one for all panels."""
     panels, step = list(cells.panels.values()), cells.columns or 1
     columns = [chain(*panels[first::step]) for first in range(step)]
     return [

@@ -1,4 +1,4 @@
-"""What a figure is, and how it becomes a file: the same tables give the same bytes."""
+"""What a figure is, and how it becomes a file. The same tables give the same bytes: no dates, no random ids."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ _NO_DATE: dict[str, dict[str, str | None]] = {"svg": {"Date": None, "Creator": N
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure of a sweep; nothing is drawn before `draw` is called."""
+    """One figure of a sweep; it is drawn when `draw` is called, as `svg`, `png` and `write` do."""
 
-    name: str  # file stem
+    name: str  # the stem of its files
     title: str
     caption: str  # plain sentences
     draw: Callable[[], matplotlib.figure.Figure]
@@ -34,7 +34,7 @@ def png(figure: Figure) -> bytes:
 
 
 def write(figures: Iterable[Figure], folder: Path) -> list[Path]:
-    """Each figure as PNG and SVG in `folder`, which is made; StorageError if a file cannot be written."""
+    """Write each figure as PNG and SVG into `folder`, which is made; the paths. StorageError if that fails."""
     with files.explained("made", folder):
         folder.mkdir(parents=True, exist_ok=True)
     written = []

@@ -1,4 +1,4 @@
-"""The statistic over two searched numbers, K and lr first, as a heat map (article, Figure 2)."""
+"""A heat map: the statistic of each cell over two numeric fields, K and lr if they vary (article, Figure 2)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,10 +24,10 @@ from tmc_sweep.report.tables import SweepTables
 from tmc_sweep.statistics.labels import label
 from tmc_sweep.text import counted, decimals, short, wrapped
 
-Kind = Literal["known", "short", "diverged", "stopped", "missing"]
+Kind = Literal["known", "short", "diverged", "stopped", "missing"]  # whether a cell has a mean, or why not
 
-_FIRST = ("K", "lr")
-_MAX_VALUES = 12  # of either number
+_FIRST = ("K", "lr")  # the fields for y and x, if they vary
+_MAX_VALUES = 12  # of either field
 _MAX_MAPS = 6
 _COLOURS = "cividis"
 _KINDS: dict[Status, Kind] = {Status.DIVERGED: "diverged", Status.FAILED: "missing", Status.STOPPED: "stopped"}
@@ -39,25 +39,25 @@ class Entry:
 
     text: str
     kind: Kind
-    value: float | None = None  # for the colour; None: no colour
+    value: float | None = None  # that its colour shows; None: white
 
 
 @dataclass(frozen=True)
 class Heatmap:
-    """Cells by the values of two numeric fields; one map for each combination of the other fields."""
+    """The cells over two numeric fields, in one map for each combination of the other fields that vary."""
 
     y: str
     x: str
-    maps: Mapping[tuple[Any, ...], list[DrawnCell]]
+    maps: Mapping[tuple[Any, ...], list[DrawnCell]]  # by the values of `others`
     others: tuple[str, ...]
 
     def values(self, name: str) -> list[Any]:
-        """The field's values, ascending."""
+        """All values of the field y or x, ascending."""
         return sorted({cell.fields[name] for cells in self.maps.values() for cell in cells})
 
 
 def heatmap(sweep: SweepTables, cells: Cells) -> Figure | None:
-    """The heat map; None unless the sweep is a grid over two numbers and has epochs."""
+    """The figure; None unless the sweep is a grid over two numbers and has epochs."""
     grid = heatmap_of(cells)
     if grid is None or sweep.epochs.empty:
         return None
@@ -68,7 +68,7 @@ def heatmap(sweep: SweepTables, cells: Cells) -> Figure | None:
 
 
 def heatmap_of(cells: Cells) -> Heatmap | None:
-    """The grid, over K and lr where these vary; None if two numbers do not vary, or not as a grid."""
+    """The grid to draw; None if fewer than two numbers vary, or the cells fill less than half of a grid."""
     numeric = [name for name in cells.varying if all(is_number(cell.fields[name]) for cell in cells.all)]
     numeric.sort(key=lambda name: _FIRST.index(name) if name in _FIRST else len(_FIRST))
     if len(numeric) < 2:
@@ -85,7 +85,7 @@ def heatmap_of(cells: Cells) -> Heatmap | None:
 
 
 def entries(sweep: SweepTables, cells: Cells) -> dict[str, Entry]:
-    """What is shown of each cell, by cell_id: its statistic, or why it has none."""
+    """What the map shows of each cell, by cell_id: its statistic, or why it has none."""
     rows = {str(row["cell_id"]): row for row in sweep.summary.to_dict("records")}
     any_known = bool(sweep.summary["mean"].notna().any())
     statuses = sweep.trials.groupby("cell_id")["status"].agg(list)
@@ -116,7 +116,7 @@ def _entry(sweep: SweepTables, row: Mapping[Any, Any] | None, statuses: Sequence
 
 
 def spread_column(sweep: SweepTables) -> str:
-    """`std_seeds` where any cell has it, else `std_epochs`."""
+    """The summary's column for the spread: `std_seeds` if any cell has it, else `std_epochs`."""
     return "std_seeds" if sweep.summary["std_seeds"].notna().any() else "std_epochs"
 
 
@@ -146,7 +146,7 @@ def _draw(sweep: SweepTables, grid: Heatmap, shown: Mapping[str, Entry]) -> matp
 
 
 def _colours(values: Sequence[float]) -> ScalarMappable:
-    """Values to colours; those far below the others get the lowest one's, to which the bar then has an arrow."""
+    """The map from values to colours. Values far below the others get the lowest colour; the bar then has an arrow."""
     low, high = (foot(values), max(values)) if values else (0.0, 1.0)
     colours = mpl.colormaps[_COLOURS]
     colours.colorbar_extend = "min" if min(values, default=low) < low else "neither"  # type: ignore[assignment]

@@ -1,4 +1,4 @@
-"""The two-dimensional last latent, coloured by class (article, Figure 6)."""
+"""The two-dimensional last latent of each test image, coloured by the image's class (article, Figure 6)."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -18,11 +18,11 @@ from tmc_sweep.report.tables import SweepTables
 _CLASSES = (  # Petroff, Accessible color sequences for data visualization (2021)
     "#3F90DA", "#FFA90E", "#BD1F01", "#94A4A2", "#832DB6", "#A96B59", "#E76300", "#B9AC70", "#717581", "#92DADD",
 )  # fmt: skip
-_OUTSIDE = 0.005  # of the points on each side that the axes need not show
+_OUTSIDE = 0.005  # the share of points on each side that the axes need not show
 
 
 def latents(sweep: SweepTables, cells: Cells) -> Figure | None:
-    """A panel per cell, a point per test image; None where no last latent is two-dimensional or was computed."""
+    """The figure, a panel per cell and a point per test image; None if no latents in a plane were computed."""
     shown = pictured(sweep, cells, sweep.latents)
     if shown is None:
         return None
@@ -31,7 +31,7 @@ def latents(sweep: SweepTables, cells: Cells) -> Figure | None:
 
 
 def accuracies(rows: pd.DataFrame) -> pd.Series:
-    """Of each trial of a table of latents, the share of images whose neighbours vote for their class."""
+    """The share of images whose neighbours vote for their class, by (cell_id, seed), in a table of latents."""
     return (rows["label"] == rows["predicted"]).groupby([rows["cell_id"], rows["seed"]]).mean()
 
 
@@ -48,7 +48,7 @@ def _draw(shown: Pictured) -> matplotlib.figure.Figure:
 
 
 def _draw_points(axes: Axes, rows: pd.DataFrame) -> None:
-    """Classes in turn, so that none lies under all others, and each one's number at its middle."""
+    """Draw the points in the table's order, so that no class lies under all others, and each class's number."""
     size = float(np.clip(3000 / len(rows), 1.0, 12.0))
     colours = rows["label"].map(_colour)
     axes.scatter(rows["x"], rows["y"], s=size, c=colours, linewidths=0, alpha=0.7, rasterized=True)

@@ -1,4 +1,4 @@
-"""The model drawn from its configuration (article, Figure 4)."""
+"""A drawing of the model, made from its configuration (article, Figure 4)."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,14 +19,14 @@ from tmc_sweep.report.tables import SweepTables
 from tmc_sweep.text import counted, span
 
 _MAX_MODELS = 8
-_FAMILY = "vae"
-_Q, _P = COLOURS[2], COLOURS[3]  # the first two are iwae and tmc in most reports
+_FAMILY = "vae"  # the family of models that this can draw
+_Q, _P = COLOURS[2], COLOURS[3]  # the first two colours stand for iwae and tmc in most reports
 _STEP, _RISE = 1.08, 0.52  # inches from one stochastic layer to the next, and up or down to the hidden layers
 _HEIGHT = 1.75  # inches of one model
 
 
 def model(sweep: SweepTables, cells: Cells) -> Figure | None:
-    """A drawing for each architecture of the sweep; None without trials of the family that it draws."""
+    """The figure, a drawing for each architecture of the sweep; None without trials of the family that it draws."""
     drawn = sweep.trials[sweep.trials["model"] == _FAMILY]
     trials = drawn.drop_duplicates("cell_id")[["config", "n_parameters"]]
     configs = [(TrialConfig.stored(json.loads(text)), size) for text, size in trials.itertuples(index=False)]
@@ -39,7 +39,7 @@ def model(sweep: SweepTables, cells: Cells) -> Figure | None:
 
 
 def _name(config: TrialConfig) -> str:
-    """What tells one drawing of a sweep from another."""
+    """The title of a drawing: what tells it from another drawing of the sweep."""
     parts = [config.architecture.name, config.data]
     parts += ["factorised proposal"] * (config.proposal == "factorised")
     parts += ["learned prior"] * (config.prior == "learned")
@@ -76,7 +76,7 @@ class Drawing:
         axes.set(xlim=(middle - WIDTH / 2, middle + WIDTH / 2), ylim=(-_RISE - 0.3, _RISE + 0.3))
 
     def draw(self) -> None:
-        """Layers, hidden layers, and the arrows of q and p."""
+        """Draw the stochastic layers, the hidden layers, and the arrows of q and p."""
         config, architecture = self.config, self.config.architecture
         known = DATA_SETS.get(config.data)  # one's own is not imported here
         layers = [self._layer(0, f"x\n{known.n_features}" if known else "x", "#E6E6E6")]

@@ -19,25 +19,25 @@ from tmc_sweep.text import wrapped
 
 Pixels = NDArray[np.uint8]
 
-_MAX_ROWS = 16  # with more, ten images of each cell must do
+_MAX_ROWS = 16  # if there are more, only the first ten images are shown
 _COLUMNS = 10
-_NAMES_WIDTHS = {1.3: 18, 2.2: 32}  # inches of the rows' names, and characters that these have room for
-_LINES = 3  # of a name beside its row
+_NAMES_WIDTHS = {1.3: 18, 2.2: 32}  # inches for the rows' names, and how many characters these have room for
+_LINES = 3  # that a name may take beside its row
 _BETWEEN = 0.15  # inches from block to block
-_GAP = 0.12  # between images, of one's width
+_GAP = 0.12  # between two images, in widths of one
 
 
 @dataclass(frozen=True)
 class Block:
-    """Rows of at most ten images, the originals first: [row, column, height, width], or with a last axis of colours."""
+    """Rows of at most ten images: the originals, and below them the reconstructions of some cells."""
 
     names: tuple[str, ...]  # of the rows
-    images: Pixels
-    number: int  # 0: the first ten images of these cells
+    images: Pixels  # [row, column, height, width] or [row, column, height, width, colours]
+    number: int  # 0 for the first ten images of these cells, 1 for the next ten, …
 
 
 def reconstructions(sweep: SweepTables, cells: Cells) -> Figure | None:
-    """The originals, and below them what each cell makes of them; None where none were computed."""
+    """The figure, originals above what each cell makes of them; None if no reconstructions were computed."""
     shown = pictured(sweep, cells, sweep.reconstructions)
     if shown is None:
         return None
@@ -49,7 +49,7 @@ def reconstructions(sweep: SweepTables, cells: Cells) -> Figure | None:
 
 
 def blocks(rows: pd.DataFrame, cells: Sequence[DrawnCell]) -> Iterator[Block]:
-    """Ten images a block, the first of each class, then the second, …; cells that have the same images together."""
+    """Blocks of ten images, the first of each class, then the second, …; cells with the same images share blocks."""
     together: dict[tuple[object, ...], list[tuple[DrawnCell, pd.DataFrame]]] = {}
     for cell in cells:
         own = rows[rows["cell_id"] == cell.cell_id].sort_values(["label", "image"])
@@ -65,7 +65,7 @@ def blocks(rows: pd.DataFrame, cells: Sequence[DrawnCell]) -> Iterator[Block]:
 
 
 def _shape(data: str, stored: str | None) -> tuple[int, ...]:
-    """Of one image; rows of before it was stored are of data sets that are built in."""
+    """The shape of one image, as stored; of an older row, which has none, that of its data set, which is built in."""
     shape = tuple(map(int, stored.split("-"))) if stored else DATA_SETS[data].shape
     return shape if len(shape) > 1 else (1, *shape)
 
@@ -85,7 +85,7 @@ def _draw(blocks: Sequence[Block]) -> matplotlib.figure.Figure:
 
 
 def _names_width(names: Sequence[str]) -> float:
-    """The least with which none takes too many lines, or the greatest."""
+    """Inches for the rows' names: the least width at which no name takes too many lines, else the greatest."""
     fitting = (
         width
         for width, characters in _NAMES_WIDTHS.items()
@@ -95,7 +95,7 @@ def _names_width(names: Sequence[str]) -> float:
 
 
 def _draw_block(axes: Axes, block: Block, characters: int) -> None:
-    """Dark on white, as ink on paper."""
+    """Draw a block; images without colours are dark on white, as ink on paper."""
     n_rows, n_columns = block.images.shape[:2]
     axes.imshow(
         mosaic(block.images),
@@ -113,7 +113,7 @@ def _draw_block(axes: Axes, block: Block, characters: int) -> None:
 
 
 def mosaic(images: Pixels) -> Pixels:
-    """[row, column, height, width, …] as one image, with blank gaps."""
+    """Images [row, column, height, width, …] as one image, with blank gaps between them."""
     gap = max(1, round(_GAP * images.shape[3] / 2))
     colours = images.ndim == 5
     around = [(0, 0), (0, 0), (gap, gap), (gap, gap), (0, 0)][: images.ndim]

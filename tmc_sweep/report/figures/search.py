@@ -1,4 +1,4 @@
-"""What a search came to: cell after cell in the order in which they were chosen, and by each field that it searched."""
+"""What a search found: its cells in the order in which they were chosen, and again over each field that it searched."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,8 +29,8 @@ Array = NDArray[np.float64]
 Kind = Literal["known", "stopped", "lost"]
 
 _MAX_FIELDS = 12
-_SPREAD = 0.6  # of a category's room, which its points take from left to right
-_FAR = 4  # times as far below the best as the median: below the axis
+_SPREAD = 0.6  # the part of a category's room that its points take
+_FAR = 4  # a cell this many times as far below the best as the median is drawn at the axis's lower end
 _MARKERS = {"known": "o", "stopped": "o", "below": "v", "lost": "X"}
 _NAMES = {"known": "cell", "stopped": "stopped early", "below": "below the axis", "lost": "diverged or failed"}
 _BEST: dict[str, Any] = {
@@ -44,36 +44,36 @@ _BEST: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class DrawnOutcome:
-    """What a cell came to: its statistic, or its value where a scheduler stopped it; none where a seed was lost."""
+    """What became of a cell."""
 
     cell: DrawnCell
-    kind: Kind
-    value: float = math.nan
+    kind: Kind  # known: it has a statistic; stopped: by a scheduler; lost: a seed diverged or failed
+    value: float = math.nan  # the statistic, or the same over fewer epochs where it was stopped; NaN if it was lost
 
 
 @dataclass(frozen=True)
 class Marks:
-    """Outcomes as every panel shows them, in the order in which cells were chosen."""
+    """The outcomes as every panel shows them."""
 
-    found: Sequence[DrawnOutcome]
-    low: float  # where the axis begins, and what is below is shown
+    found: Sequence[DrawnOutcome]  # in the order in which cells were chosen
+    low: float  # where the axis begins; values below are drawn there, with another marker
     high: float
-    best: int  # position
+    best: int  # the best one's position
 
     @property
     def markers(self) -> list[str]:
-        """The key of each one's marker."""
+        """For each outcome, the key of its marker in _MARKERS."""
         return ["below" if outcome.value < self.low else outcome.kind for outcome in self.found]
 
     @property
     def heights(self) -> Array:
-        """The y of each."""
+        """For each outcome, its y: its value, or `low` if that is below or unknown."""
         values: Array = np.array([outcome.value for outcome in self.found])
         return np.fmax(values, self.low, dtype=np.float64)
 
 
 def search(sweep: SweepTables, cells: Cells) -> Figure | None:
-    """The statistic by cell and by field; None unless cells were drawn or chosen, and two have a statistic."""
+    """The figure, the statistic by cell and by field; None unless cells were searched and two have a statistic."""
     found = outcomes(sweep, cells) if sweep.searched else []
     if sum(outcome.kind == "known" for outcome in found) < 2:
         return None
@@ -84,7 +84,7 @@ def search(sweep: SweepTables, cells: Cells) -> Figure | None:
 
 
 def outcomes(sweep: SweepTables, cells: Cells) -> list[DrawnOutcome]:
-    """Of the cells that have one, in the order in which they were chosen: that of the trial table."""
+    """What became of the cells that are finished, in the order in which they were chosen: that of the trial table."""
     by_id = {cell.cell_id: cell for cell in cells.all}
     epochs = {str(name): own for name, own in sweep.epochs.groupby("cell_id")}
     rows = {row["cell_id"]: row for row in plain_rows(sweep.summary)}
@@ -106,7 +106,7 @@ def _outcome(
 
 
 def _marks(sweep: SweepTables, found: Sequence[DrawnOutcome]) -> Marks:
-    """The axis shows all but what is far below the others."""
+    """The marks of these outcomes, on an axis that shows all but what is far below the others."""
     values = [outcome.value for outcome in found if outcome.kind != "lost"]
     low, high = foot(values, _FAR) if sweep.statistic.mode == "max" else min(values), max(values)
     margin = 0.06 * (high - low) or 0.5
@@ -133,7 +133,7 @@ def _draw(sweep: SweepTables, fields: Sequence[str], marks: Marks) -> matplotlib
 
 
 def _draw_order(sweep: SweepTables, axes: Axes, marks: Marks) -> None:
-    """Cell by cell, and the best statistic so far."""
+    """Draw the outcomes cell by cell, with a line of the best statistic so far."""
     known = [outcome.value if outcome.kind == "known" else math.nan for outcome in marks.found]
     best = np.fmax if sweep.statistic.mode == "max" else np.fmin
     at = np.arange(1.0, len(known) + 1)
@@ -144,7 +144,7 @@ def _draw_order(sweep: SweepTables, axes: Axes, marks: Marks) -> None:
 
 
 def _draw_points(axes: Axes, at: Array, marks: Marks) -> None:
-    """A mark per cell, those chosen late darker and above the others."""
+    """Draw a mark per cell at these x; marks of cells chosen late are darker, and lie above the others."""
     axes.grid(axis="y")
     colours = mpl.colormaps["cividis_r"](np.linspace(0.1, 1, len(at)))
     faces = np.where([[outcome.kind == "stopped"] for outcome in marks.found], 1.0, colours)
@@ -157,7 +157,7 @@ def _draw_points(axes: Axes, at: Array, marks: Marks) -> None:
 
 
 def _scale(axes: Axes, field: str, marks: Marks, width: int) -> Array:
-    """Set the x-axis up for the field, whose labels have room for so many characters; x of each cell."""
+    """Set up the x-axis for a field; the x of each cell. Its labels have room for `width` characters together."""
     axes.set_xlabel(field)
     values = [outcome.cell.fields[field] for outcome in marks.found]
     if all(map(is_number, values)):
@@ -187,7 +187,7 @@ def _numbers(axes: Axes, values: Array, most_ticks: int) -> Array:
 
 
 def _power(value: float) -> str:
-    """Short: `1e-4`."""
+    """A small number as a power of ten: `1e-4`."""
     return f"{value:.0e}".replace("e-0", "e-")
 
 

@@ -11,12 +11,12 @@ from matplotlib.figure import Figure
 
 from tmc_sweep.text import wrapped
 
-WIDTH = 6.5  # inches: the text of a printed page; on a screen of 600 pixels letters are still 11 pixels high
+WIDTH = 6.5  # inches, as the text of a printed page; on a screen 600 pixels wide letters are still 11 pixels high
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31")  # Okabe and Ito
 DARK = "#333333"
 MAX_COLUMNS = 4
 _TITLE_WIDTHS = 78, 38, 27, 20  # characters over a panel, by the number of columns
-PALE = "#D4D4D4"  # what stands back
+PALE = "#D4D4D4"  # of what is shown, but behind all others
 
 _STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
@@ -53,7 +53,10 @@ _STYLE: dict[Any, Any] = {
 
 @contextmanager
 def style(name: str) -> Iterator[None]:
-    """Draw and save in our style inside, whatever the user's matplotlib is set to; `name` seeds the SVG's ids."""
+    """Figures drawn and saved inside are in our style, whatever the user's matplotlib is set to.
+
+    `name` seeds the ids in an SVG: two figures on one page must not share them.
+    """
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update({**_STYLE, "svg.hashsalt": name})
@@ -61,7 +64,7 @@ def style(name: str) -> Iterator[None]:
 
 
 def canvas(height: float, layout: Literal["constrained"] | None = "constrained") -> Figure:
-    """An empty figure of so many inches; without a layout it is placed by hand."""
+    """An empty figure of WIDTH by this height, in inches; without a layout its axes are placed by hand."""
     figure = Figure(figsize=(WIDTH, height))
     figure.set_layout_engine(layout or "none")
     return figure
@@ -70,9 +73,10 @@ def canvas(height: float, layout: Literal["constrained"] | None = "constrained")
 def panel_grid(
     titles: Sequence[str], xlabel: str, ylabel: str, *, columns: int | None = None, ratio: float = 0.0
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of panels of the same size, row by row, with these titles. All have the same axes.
+    """A figure of panels of one size, row by row, one for each title; and its panels.
 
-    Where `columns` are given, only panels of one column have the same y-axis. `ratio` is height by width, if any.
+    All panels have the same axes; if `columns` is given, the y-axis is shared by the panels of a column alone. `ratio`
+    is a panel's height by its width, 0 for a height that suits the number of columns.
     """
     number = len(titles)
     sharey: Literal["all", "col"] = "col" if columns else "all"
@@ -100,7 +104,7 @@ def panel_grid(
 
 
 def legend_below(figure: Figure, handles: Sequence[Artist]) -> None:
-    """The figure's legend, row by row, in as many columns as there is room for and its rows need."""
+    """Put a legend below the panels, filled row by row, in as many columns as there is room for."""
     longest = max(len(line) for handle in handles for line in str(handle.get_label()).splitlines())
     rows = -(-len(handles) // max(1, int(WIDTH / (0.45 + 0.07 * longest))))  # from inches
     columns = -(-len(handles) // rows)
@@ -109,6 +113,6 @@ def legend_below(figure: Figure, handles: Sequence[Artist]) -> None:
 
 
 def note(axes: Axes, text: str) -> None:
-    """Only this sentence where there is nothing to draw."""
+    """Show only this sentence on the axes: there is nothing to draw."""
     axes.set_axis_off()
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color="#4D4D4D")

@@ -18,7 +18,7 @@ _MAX_CELLS = 40
 
 
 def timing(sweep: SweepTables, cells: Cells) -> Figure | None:
-    """A bar per cell, the median over its epochs, and the middle half of them; None before the first epoch."""
+    """The figure, a bar per cell: the median over its epochs, and the middle half as a line; None without epochs."""
     if sweep.epochs.empty:
         return None
     seconds = quartiles(sweep, cells)
@@ -41,7 +41,7 @@ def quartiles(sweep: SweepTables, cells: Cells) -> pd.DataFrame:
 
 
 def _packs(sweep: SweepTables) -> dict[str, str]:
-    """By cell_id, how many trials shared the time, where that is not the same for all."""
+    """By cell_id, a remark with how many trials shared an epoch's time; none if that is the same for all cells."""
     sizes = sweep.trials.dropna(subset="pack_size").groupby("cell_id")["pack_size"]
     known = {str(cell_id): f" (pack\u00a0of\u00a0{span(size)})" for cell_id, size in sizes}
     return known if len(set(known.values())) > 1 else {}
