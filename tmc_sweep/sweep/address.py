@@ -1,4 +1,4 @@
-"""Where the cluster is, and whether anything answers there: within seconds, where Ray would wait for minutes."""
+"""Where a Ray cluster is, and whether anything answers there: known in seconds, where Ray would wait for minutes."""
 
 import os
 import socket
@@ -18,10 +18,11 @@ def cluster_address() -> str | None:
 
 
 def running_here() -> str | None:
-    """Address of the cluster that this user, or root, last left on this machine by `ray start`, if it still answers.
+    """Address of the cluster that this user, or root, last started here by `ray start`; None if it does not answer.
 
-    Ray's own search would also find the private cluster of another run, and even one that is just dying. Nobody else's
-    note is believed, nor an answer in its place: our token goes to this address.
+    Ray's own search would also find the private cluster of another run, even one that is just dying. The address is
+    read from a file that `ray start` leaves. It is believed only if the file, and whoever listens at the address, is
+    this user's or root's, since our token goes there.
     """
     address = own_text(temporary_root() / "ray" / "ray_current_cluster")
     with suppress(ValueError):
@@ -40,7 +41,10 @@ def answers(address: str) -> bool:
 
 
 def as_ray_reads(address: str) -> str:
-    """Ray replaces this machine's loopback address by its other one, and waits there for many minutes."""
+    """The address with this machine's own one in place of a loopback address, as Ray would replace it.
+
+    Who asks the address that was given, where something may answer, would not notice that Ray waits at the other.
+    """
     from ray.util import get_node_ip_address
 
     host, _, port = address.rpartition(":")

@@ -1,7 +1,8 @@
-"""What a cluster's autoscaler may start, as its own description says: with no worker running, Ray reveals none of it.
+"""What a cluster's autoscaler may start: the types of nodes, what each has, and how many there may be.
 
-Ray's control service has a place for node types, but neither of its two autoscalers fills it. Both are started with a
-cluster file, which their command line names; under KubeRay the RayCluster object says it, as it does to them.
+While no worker runs, Ray's API reveals none of it: the control service has a place for node types, but neither of Ray's
+two autoscalers fills it. So this is read where the autoscalers read it: in the cluster file that their command line
+names or, under KubeRay, in the RayCluster object. Both can be read on the head only.
 """
 
 import os
@@ -25,7 +26,7 @@ _OPTION = "--autoscaling-config="
 
 @dataclass(frozen=True)
 class NodeType:
-    """Machines of one kind, and how many of them there may be."""
+    """A type of node: what one has, and how many there may be at most."""
 
     resources: Capacity
     most: int
@@ -33,15 +34,15 @@ class NodeType:
 
 @dataclass(frozen=True)
 class Autoscaler:
-    """The types of nodes that it may start, and how many there may be of all of them."""
+    """The types of nodes that an autoscaler may start, and how many workers there may be in all."""
 
     types: tuple[NodeType, ...] = ()
     most: int = 0
-    description: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)  # a cluster file's content
+    description: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)  # the cluster file, as read
 
     @classmethod
     def here(cls, gcs_port: str) -> Self:
-        """The autoscaler of the cluster whose control service has this port on this machine; one of nothing if none."""
+        """The autoscaler of the cluster whose control service has this port here; one that starts nothing if none."""
         for described in (*_described_in_files(gcs_port), _described_by_kubernetes()):
             with suppress(AttributeError, KeyError, TypeError, ValueError):
                 return cls.of(described)
@@ -49,7 +50,10 @@ class Autoscaler:
 
     @classmethod
     def of(cls, described: Any) -> Self:
-        """From a cluster file as read; types that do not say what they have are left out."""
+        """The autoscaler that a cluster file describes; node types that do not say what they have are left out.
+
+        AttributeError, KeyError, TypeError or ValueError if it is no such file.
+        """
         most = int(described["max_workers"])
         types = {name: kind for name, kind in described["available_node_types"].items() if kind.get("resources")}
         head = described["head_node_type"]
@@ -63,7 +67,7 @@ def _node_type(kind: Mapping[str, Any], most: int) -> NodeType:
 
 
 def _described_in_files(gcs_port: str) -> Iterator[Any]:
-    """What the cluster files say that autoscalers of this control service were started with."""
+    """The cluster files with which the autoscalers of this control service were started, as read."""
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError, ValueError, YAMLError):
             options = (process / "cmdline").read_bytes().decode().split("\0") if is_ours(process) else []
@@ -73,7 +77,7 @@ def _described_in_files(gcs_port: str) -> Iterator[Any]:
 
 
 def _described_by_kubernetes() -> Any:
-    """The RayCluster object of this pod, which may read it if its cluster has an autoscaler, as a cluster file."""
+    """The RayCluster object of this pod in the form of a cluster file; None outside of KubeRay or if refused."""
     name = os.environ.get("RAY_CLUSTER_NAME")
     if not name or not _NAMESPACE.is_file():
         return None

@@ -37,9 +37,10 @@ def _has_nvidias_driver() -> bool:
 
 
 def check_fits(resources: Resources, nodes: Sequence[Capacity], unjoined: int = 0) -> None:
-    """CannotRunError if none of the nodes could ever hold a trial; `gpu: auto` needs some GPU where there are any.
+    """CannotRunError if none of the nodes could ever hold a trial.
 
-    `unjoined`: how many more may come of which nothing is known.
+    With `gpu: auto`, a trial needs a GPU if any node has one. `unjoined` is how many more nodes may come of which
+    nothing is known; the error then advises to wait for them.
     """
     if not any_fits(resources, nodes):
         any_gpu = _any_gpu(resources, nodes)
@@ -54,20 +55,20 @@ def check_fits(resources: Resources, nodes: Sequence[Capacity], unjoined: int = 
 
 
 def any_fits(resources: Resources, nodes: Sequence[Capacity]) -> bool:
-    """Whether one of the nodes could ever hold a trial."""
+    """Whether one of the nodes could ever hold a trial with these resources."""
     any_gpu = _any_gpu(resources, nodes)
     return any(_holds(shape, resources) and (shape.gpu or not any_gpu) for shape in map(shape_of, nodes))
 
 
 class Shape(NamedTuple):
-    """What of a node matters to trials."""
+    """What of a node matters to trials: how many GPUs and cores it has."""
 
     gpu: float
     cpu: float
 
 
 def shape_of(node: Capacity) -> Shape:
-    """Its GPUs and cores, without what else it has."""
+    """The node's shape."""
     return Shape(node.get("GPU", 0), node.get("CPU", 0))
 
 
@@ -76,7 +77,7 @@ def _holds(shape: Shape, resources: Resources) -> bool:
 
 
 def worth(shape: Shape, resources: Resources) -> tuple[bool, Sequence[float]]:
-    """Trials can run on it, and how many, relative to other shapes."""
+    """A key that sorts shapes: those that hold a trial after those that do not, then by their GPUs or cores."""
     return _holds(shape, resources), shape if resources.gpu else shape[::-1]
 
 
@@ -102,5 +103,5 @@ def on_one_gpu(nodes: Sequence[Capacity], cpu: float, gpu: float) -> int:
 
 
 def has_gpu(node: Capacity) -> bool:
-    """Whether it has one."""
+    """Whether the node has a GPU."""
     return node.get("GPU", 0) > 0

@@ -1,7 +1,10 @@
-"""The channel between training processes and the writer: an actor that holds messages until the driver answers them.
+"""The channel between training processes and the writer, by Ray.
 
-The driver is no actor, so nobody can call it; it asks this one instead. Everything travels through Ray, so a cluster
-needs no shared disk. The actor keeps nothing that matters: if it dies, the sweep resumes from the tables.
+Training processes, on any node, must reach the writer, which is in the driver's process. The driver is no actor of Ray,
+so nobody can call it. Both therefore call an actor between them: a training process posts messages to the
+`MessageQueue` (through a `QueueChannel`), and a thread of the driver, the `Dispatcher`, collects them there, hands them
+to the writer, and answers. Everything travels through Ray, so a cluster needs no shared disk. The actor keeps nothing
+that matters: if it dies, the sweep is resumed from its tables.
 """
 
 import asyncio
@@ -20,16 +23,19 @@ from tmc_sweep.store.messages import Ack, Message, Reply, StartTrial
 from tmc_sweep.sweep.control_service import ControlService
 
 COMMIT_SECONDS = 0.5  # messages that arrive within it share a commit
-_ABANDON_SECONDS = 5.0  # a round takes about one
-_STOP_SECONDS = 0.5  # between a training process's questions whether to stop
-_UNANSWERED = 4  # posts a training process may be ahead of the writer
+_ABANDON_SECONDS = 5.0  # that an abandoned dispatcher has for its last round, which takes about one
+_STOP_SECONDS = 0.5  # between two questions of a training process whether the sweep is being stopped
+_UNANSWERED = 4  # posts by which a training process may be ahead of the writer
 
 
-Stamp = tuple[str, int]  # a sender, and the number of its post
+Stamp = tuple[str, int]  # a sender's name, and the number of its post, from 0
 
 
 class MessageQueue:
-    """Asynchronous actor. A post waits for its answer; the driver collects posts and answers them."""
+    """The actor between training processes and the driver: a post waits here for the driver's answer.
+
+    It is asynchronous: thousands of posts may wait at the same time.
+    """
 
     def __init__(self) -> None:
         self._waiting: dict[Stamp, asyncio.Future[list[Reply]]] = {}
@@ -42,9 +48,10 @@ class MessageQueue:
         self._packs: dict[int, Any] = {}
 
     async def post(self, stamp: Stamp, messages: Sequence[Message], urgent: bool) -> list[Reply]:
-        """Replies to the messages, once the driver has acted on them.
+        """The replies to these messages, once the driver has acted on them.
 
-        Ray may deliver a large post, with checkpoints, after a small one sent later: each waits for those before it.
+        An `urgent` post does not wait for others to share its commit. Ray may deliver a large post, with checkpoints,
+        after a small one that was sent later; so each post waits here for those that its sender sent before.
         """
         answer: asyncio.Future[list[Reply]] = asyncio.get_running_loop().create_future()
         self._waiting[stamp] = answer
@@ -59,9 +66,9 @@ class MessageQueue:
         return await answer
 
     async def put_packs(self, packs: Mapping[int, Any]) -> None:
-        """Have references to these packs, by number, for the processes that will train them.
+        """Keep references to these packs, by number, for the processes that will train them.
 
-        What they hold need not be known here, which would import torch.
+        References, since the packs themselves would have to be unpickled here, for which torch would be imported.
         """
         self._packs |= packs
 
@@ -70,11 +77,14 @@ class MessageQueue:
         return self._packs[number]
 
     async def stopping(self) -> bool:
-        """Whether the driver, when it last collected, was about to stop the sweep."""
+        """Whether the driver, when it last collected, was stopping the sweep."""
         return self._stopping
 
     async def collect(self, wait_seconds: float, stopping: bool = False) -> list[tuple[Stamp, Sequence[Message]]]:
-        """The posts so far, each sender's in order; waits for one, then for others to share its commit."""
+        """The posts that have arrived, each sender's in order; none if none arrives within `wait_seconds`.
+
+        After the first, it waits for others to share its commit, unless one is urgent.
+        """
         self._stopping = stopping
         if await _within(self._arrived, wait_seconds):
             await _within(self._urgent, COMMIT_SECONDS)
@@ -84,7 +94,7 @@ class MessageQueue:
         return posts
 
     async def answer(self, replies: Mapping[Stamp, list[Reply]]) -> None:
-        """Let the posts with these stamps return."""
+        """Let the posts with these stamps return these replies."""
         for stamp, reply in replies.items():
             waiting = self._waiting.pop(stamp)
             if not waiting.done():  # its sender may be gone
@@ -100,13 +110,13 @@ async def _within(event: asyncio.Event, seconds: float) -> bool:
 
 
 def open_queue() -> Any:
-    """A queue on the driver's own node."""
+    """A new MessageQueue, as an actor on the driver's own node."""
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     return ray.remote(MessageQueue).options(num_cpus=0, max_concurrency=10_000, scheduling_strategy=here).remote()
 
 
 class QueueChannel:
-    """A training process's end of the queue."""
+    """A training process's end of the queue: the `Channel` that a PackRun is given on Ray."""
 
     def __init__(self, queue: Any) -> None:
         self._queue = queue
@@ -125,7 +135,7 @@ class QueueChannel:
 
     @property
     def stopping(self) -> bool:
-        """Whether the sweep is being stopped, known within a second or two; cheap enough to ask at every minibatch."""
+        """Whether the sweep is being stopped; known within two seconds, and cheap enough to ask at each minibatch."""
         if not self._stopping and time.monotonic() - self._asked >= _STOP_SECONDS:
             self._asked = time.monotonic()
             if self._question is None:
@@ -144,7 +154,7 @@ class QueueChannel:
         self._settle(_UNANSWERED)
 
     def flush(self) -> None:
-        """Wait until all that was sent is durable, which an empty post hurries."""
+        """Wait until all that was sent is durable. An empty post, which is urgent, hurries the writer."""
         self._unanswered.append(([], self._post([])))
         self._settle(0)
 
@@ -163,7 +173,11 @@ class QueueChannel:
 
 
 class Dispatcher(threading.Thread):
-    """The driver's end: hands each batch of messages to the writer, and answers them once they are durable."""
+    """The driver's end of the queue: a thread that hands each batch of messages to the writer, and answers them.
+
+    `deliver` is the writer's, and returns once the messages are durable. `on_error` is called at the first error, which
+    is kept as `error` and ends the thread. `stopping` says whether the sweep is being stopped.
+    """
 
     def __init__(
         self,
@@ -183,17 +197,17 @@ class Dispatcher(threading.Thread):
         self.error: BaseException | None = None
 
     def run(self) -> None:
-        """Deliver until closed and empty, or until the first error, which ends the sweep."""
+        """Deliver messages until closed and none are left, or until the first error."""
         try:
             while not self._abandoned.is_set() and (self._round() or not self._closing.is_set()):
                 pass
-        except BaseException as error:  # also SystemExit: a view may raise it, and the trials would wait for ever
+        except BaseException as error:  # also SystemExit, which a view may raise: else the trials would wait for ever
             self.error = error
             self._on_error()
-            self._end()  # who waits for an answer waits no longer
+            self._end()  # training processes that wait for an answer get an error
 
     def close(self) -> None:
-        """Deliver what has arrived, then end; raises what went wrong."""
+        """Deliver what has arrived, then end; raises the thread's error, if it had one."""
         self._closing.set()
         self.join()
         self._end()
@@ -201,13 +215,13 @@ class Dispatcher(threading.Thread):
             raise self.error
 
     def abandon(self) -> None:
-        """Leave undelivered what is; Ray is about to go, and a call after that would start another one."""
+        """End without delivering what is left: Ray is about to go, and a call after that would start another Ray."""
         self._abandoned.set()
         self.join(_ABANDON_SECONDS)
         self._end()
 
     def _end(self) -> None:
-        """No queue any more, which else would outlive the sweep in a Ray that goes on."""
+        """Kill the queue's actor, which would otherwise outlive the sweep in a Ray that goes on."""
         with suppress(Exception):
             if ray.is_initialized():
                 ray.kill(self._queue)

@@ -1,4 +1,7 @@
-"""Asks a cluster's head itself whether it is there and will have us, with a deadline: Ray would wait for minutes."""
+"""Questions to a cluster's control service (GCS), each with a deadline: is it there, and will it let us join?
+
+Ray itself, when it joins a cluster that does not answer or refuses it, waits for minutes and then says little.
+"""
 
 import os
 from typing import NoReturn
@@ -19,17 +22,17 @@ _SHOW_CURSOR = "\033[?25h\n"  # the live table hides it
 
 
 class ControlService:
-    """The control service (GCS) of the cluster at an address."""
+    """The control service (GCS) of the cluster at an address, `host:port`; nothing is asked yet."""
 
     def __init__(self, address: str) -> None:
         self._address = address
         self._channel = gcs_channel(address, _MOST_BYTES)
 
     def check_joinable(self) -> None:
-        """CannotRunError unless it answers soon, accepts our token and runs our version of Ray."""
+        """CannotRunError unless it answers within 10 s, accepts our token and runs our version of Ray."""
         try:
             version = gcs_version(self._channel, _JOIN_SECONDS)
-        except AuthenticationError:  # tokens are in use here, and there is none
+        except AuthenticationError:  # this process is to use a token, and has none
             raise _unjoinable(self._address, grpc.StatusCode.UNAUTHENTICATED) from None
         except grpc.RpcError as error:
             raise _unjoinable(self._address, error.code()) from None
@@ -40,14 +43,14 @@ class ControlService:
             )
 
     def dashboard(self) -> str | None:
-        """`host:port` of its dashboard, which takes jobs; None if it has none."""
+        """`host:port` of the cluster's dashboard, which takes jobs; None if it has none. CannotRunError as above."""
         try:
             return gcs_dashboard(self._channel, _JOIN_SECONDS) or None
         except grpc.RpcError as error:
             raise _unjoinable(self._address, error.code()) from None
 
     def is_open(self) -> bool:
-        """Whether it also answers who has no token."""
+        """Whether it also answers somebody without a token."""
         with grpc.insecure_channel(self._address) as channel:
             try:
                 gcs_version(channel, _JOIN_SECONDS)
@@ -56,9 +59,9 @@ class ControlService:
         return True
 
     def leave_if_silent(self) -> None:
-        """End this process, as after a kill, if the head is silent for longer than a busy one is.
+        """End this process, with a message, if the control service does not answer for longer than a busy one would.
 
-        Nothing less would do: the main thread is held by Ray's calls, until Ray itself ends the process with code 1.
+        No exception would do: the main thread is held by Ray's calls, until Ray itself ends the process with code 1.
         """
         try:
             gcs_version(self._channel, _SILENT_SECONDS, keep_trying=True)
@@ -73,7 +76,7 @@ def leave(error: TmcSweepError) -> NoReturn:
 
 
 def token_refused(what_needs: str) -> CannotRunError:
-    """The error of what needs a cluster's token, which ours is not."""
+    """The error of a cluster that refuses our token; `what_needs` is "joining … needs", say."""
     return CannotRunError(f"{what_needs} its token, but it refuses ours: copy the head's ~/.ray/auth_token to {TOKEN}")
 
 

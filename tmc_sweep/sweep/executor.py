@@ -1,7 +1,7 @@
-"""Where packs are trained: on Ray, one process each and many at once, or one after another in this process.
+"""The interface of an executor, which trains packs: `tune.RayTune` in processes of Ray, `inline.Inline` in this one.
 
-Whoever trains them, the same writer records them, so tables and checkpoints are alike and either goes on from the
-other's.
+Whoever trains them, the same writer records them, so tables and checkpoints are alike, and either executor goes on
+where the other stopped.
 """
 
 import re
@@ -18,40 +18,41 @@ from tmc_sweep.sweep.signals import StopSignal
 from tmc_sweep.sweep.writer import Writer
 from tmc_sweep.text import last_line
 
-Reason = tuple[PackPlan, str]  # why a pack did not come to its end
+Reason = tuple[PackPlan, str]  # a pack that did not come to its end, and a sentence that says why
 
 
 @dataclass(frozen=True)
 class Packs:
-    """The packs of one run: all known at first, or some, and more whenever one has ended and there is room."""
+    """The packs of one run: all of them, or the first ones of an adaptive search, which gives more when asked."""
 
     first: Sequence[PackPlan]
-    more: Callable[[], Sequence[PackPlan]] | None = None  # none when there are no more
-    ended: Callable[[PackPlan], None] = lambda _: None  # told of each that came to its end
-    at_once: int = 1  # how many of those asked for
+    more: Callable[[], Sequence[PackPlan]] | None = None  # called when there is room; gives [] when there are no more
+    ended: Callable[[PackPlan], None] = lambda _: None  # called with each pack that came to its end
+    at_once: int = 1  # how many packs to train at once where more are asked for
 
 
 def reason_of(said: object) -> str:
-    """One sentence of what an error's traceback says: its last line, ours without the name of its class."""
+    """One sentence of an error or its traceback: the last line, of our own errors without the name of their class."""
     return re.sub(r"^tmc_sweep\.errors\.\w+: ", "", last_line(said) or type(said).__name__)
 
 
 class Executor(Protocol):
-    """Trains packs, with room for them."""
+    """Who trains packs, for the time of one run; made by an `Open`."""
 
     @property
     def nodes(self) -> Sequence[Capacity]:
-        """What there is to train on."""
+        """The machines that there are to train on."""
 
     @property
     def measure(self) -> Measure:
-        """What a pack costs there."""
+        """The function that measures what a pack costs on them."""
 
     def train(self, packs: Packs, writer: Writer) -> Sequence[Reason]:
-        """Train the packs, whose messages go to the writer; why some did not come to their end.
+        """Train the packs, with their messages going to the writer; those that did not come to their end, and why.
 
-        Returns early when the sweep is being stopped. What the writer raises ends it.
+        Returns early when the sweep is being stopped. What the writer raises is raised here.
         """
 
 
+# Opens an executor for a run, and closes it afterwards. It is handed the data sets' images by name.
 Open = Callable[[Resources, Mapping[str, Images], StopSignal], AbstractContextManager[Executor]]

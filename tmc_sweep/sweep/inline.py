@@ -1,7 +1,8 @@
-"""Packs trained one after another in this process, without Ray: for a debugger, a notebook, a machine with one GPU.
+"""The executor `inline`: packs trained one after another in this process, without Ray.
 
-The writer is called directly where Ray would carry messages, so each epoch is durable before the next one begins. For
-an adaptive search, and for early stopping, that is what Ray gives where there is room for one pack at a time.
+It is for a debugger, a notebook, a machine with one GPU, and most tests. Messages are handed to the writer by a direct
+call, so each epoch is durable before the next one begins. An adaptive search or early stopping gives what it would give
+on Ray with room for one pack at a time.
 """
 
 import logging
@@ -28,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 class DirectChannel:
-    """The way to a writer in this process: `deliver` returns once the messages are durable."""
+    """The `Channel` to a writer in this process, whose `deliver` returns once the messages are durable."""
 
     def __init__(
         self, deliver: Callable[[list[Message]], list[Reply]], stopping: Callable[[], bool] = lambda: False
@@ -47,7 +48,7 @@ class DirectChannel:
         return self._deliver([*messages])
 
     def send(self, messages: Sequence[Message]) -> None:
-        """As `ask`; the replies are read for refusals."""
+        """Send messages; as `ask`, it returns once they are durable. Refused trials are noted."""
         for message, reply in zip(messages, self.ask(messages), strict=True):
             if isinstance(reply, Ack) and reply.refused:
                 self.refused.add(message.trial_id)
@@ -57,7 +58,7 @@ class DirectChannel:
 
 
 class _WriterFailedError(BaseException):
-    """What the writer raised, past all that handles what training raises: it ends the sweep."""
+    """Carries what the writer raised past everything that handles errors of training: it must end the sweep."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__()
@@ -65,7 +66,10 @@ class _WriterFailedError(BaseException):
 
 
 class Inline:
-    """Room for one pack: this process."""
+    """The executor of this process, with room for one pack.
+
+    CannotRunError when it is made if this machine does not have what a trial asks for.
+    """
 
     def __init__(self, resources: Resources, images: Mapping[str, Images], stop: StopSignal) -> None:
         here = capacity_here()
@@ -76,7 +80,7 @@ class Inline:
         self._stop = stop
 
     def measure(self, config: TrialConfig, members: int, gpu: float, engine: Engine) -> Cost:
-        """The cost of a pack in this process; CannotRunError if it cannot be measured."""
+        """The cost of a pack of `members` trials in this process; CannotRunError if it cannot be measured."""
         self._stop.check()
         try:
             with settings_kept():
@@ -87,7 +91,7 @@ class Inline:
             raise cannot_measure(members, error) from error
 
     def train(self, packs: Packs, writer: Writer) -> list[Reason]:
-        """Train the packs, each to its end; one that fails leaves its reason, and the next one begins."""
+        """Train the packs, one after another; if one fails, its reason is kept and the next one begins."""
 
         def deliver(messages: list[Message]) -> list[Reply]:
             try:
@@ -131,7 +135,7 @@ class Inline:
 
 
 def _in_turn(packs: Packs) -> Iterator[PackPlan]:
-    """Those known at first, then those asked for, until there are none."""
+    """The packs known at first, then those that are asked for, until there are no more."""
     plans = packs.first
     while plans:
         yield from plans
@@ -140,5 +144,5 @@ def _in_turn(packs: Packs) -> Iterator[PackPlan]:
 
 @contextmanager
 def inline(resources: Resources, images: Mapping[str, Images], stop: StopSignal) -> Iterator[Inline]:
-    """This process."""
+    """The executor `inline` for one run: an `Open`."""
     yield Inline(resources, images, stop)

@@ -1,4 +1,4 @@
-"""What packs cost, measured by Ray where trials will train."""
+"""What packs cost, measured in a process of Ray on a node where trials will train."""
 
 import math
 from collections.abc import Callable, Sequence

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import torch
 
-_SAYS_SO = (  # errors that no class of their own tells from others
+_SAYS_SO = (  # texts of errors that have no class of their own
     "DefaultCPUAllocator: can't allocate memory",
     "CUDA out of memory",  # within torch.compile it comes wrapped
     "CUDA error: out of memory",
@@ -14,7 +14,10 @@ _SAYS_SO = (  # errors that no class of their own tells from others
 
 
 def fits(work: Callable[[], None]) -> bool:
-    """Whether the work ran in the memory there is; if it did not, all that it held is free again."""
+    """Whether the work could be done in the memory there is; if not, all that it held is free again.
+
+    Whatever else the work raises is raised.
+    """
     try:
         work()
     except (MemoryError, RuntimeError) as error:
@@ -22,12 +25,12 @@ def fits(work: Callable[[], None]) -> bool:
             raise
     else:
         return True
-    free_memory()  # only here: until its handler ends, the error holds every frame it passed through
+    free_memory()  # only here: inside of the handler, the error still holds every frame that it passed through
     return False
 
 
 def free_memory() -> None:
-    """Let go of what nothing refers to any more, on the GPU too."""
+    """Give back the memory of objects that nothing refers to any more, on the GPU too."""
     gc.collect()
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()

@@ -1,4 +1,4 @@
-"""The nodes of a cluster: those that run, and those that its autoscaler may add."""
+"""The nodes of the cluster that Ray is connected to: those that run, and those that its autoscaler may add."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ _HEAD = "node:__internal_head__"  # a resource that only the head has
 
 @dataclass(frozen=True)
 class Nodes:
-    """What runs, and what may be added."""
+    """The head and the workers of a cluster, and its autoscaler."""
 
     head: Capacity
-    workers: tuple[Capacity, ...]
-    autoscaler: Autoscaler
+    workers: tuple[Capacity, ...]  # that run
+    autoscaler: Autoscaler  # one that starts nothing if there is none, or it cannot be known
 
     @classmethod
     def of_cluster(cls) -> Self:
-        """Of the cluster that Ray is connected to; what may be added is known only on its head."""
+        """The nodes of the cluster that Ray is connected to; what may be added is known only on its head."""
         import ray
 
         context = ray.get_runtime_context()
@@ -34,22 +34,28 @@ class Nodes:
 
     @property
     def kinds(self) -> list[Capacity]:
-        """All that run, and one of each type that may ever be added, once others have gone."""
+        """All nodes that run, and one of each type that may ever be added, if only once others have gone."""
         types = self.autoscaler.types if self.autoscaler.most > 0 else ()
         return [self.head, *self.workers, *(kind.resources for kind in types if kind.most > 0)]
 
     @property
     def unjoined(self) -> int:
-        """Machines of the cluster's file that do not run yet, where it does not say what they have: one's own."""
+        """How many machines of the cluster's file do not run yet, if it does not say what they have.
+
+        A file for one's own machines does not say it.
+        """
         return 0 if self.autoscaler.types else max(0, self.autoscaler.most - len(self.workers))
 
     def fitting(self, resources: Resources) -> list[Capacity]:
-        """Those `at_once`; CannotRunError if none of all kinds could ever hold a trial."""
+        """As `at_once`; CannotRunError if no node, of whichever kind, could ever hold a trial."""
         check_fits(resources, self.kinds, self.unjoined)
         return self.at_once(resources)
 
     def at_once(self, resources: Resources) -> list[Capacity]:
-        """All that run and may be added to them at once: where not all may, those that hold a trial, largest first."""
+        """All nodes that run, and those that may be added to them at the same time.
+
+        If not all types can be added up to their limits, those come first that hold a trial, the largest before others.
+        """
         running, may_be = Counter(map(shape_of, self.workers)), Counter[Shape]()
         for kind in self.autoscaler.types:
             may_be[shape_of(kind.resources)] += kind.most

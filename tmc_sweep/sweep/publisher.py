@@ -1,4 +1,4 @@
-"""Keeps a sweep's published copy up to date, in a thread of its own: what fails there is said, and stops no sweep."""
+"""A sweep's published copy, kept up to date by a thread while the sweep runs. An error there never stops the sweep."""
 
 import logging
 import threading
@@ -10,30 +10,33 @@ from tmc_sweep.errors import TmcSweepError
 from tmc_sweep.store.publish import Publication
 
 INTERVAL_SECONDS = 60.0
-_FIRST_SECONDS = 1.0
-_LAST_TRIES = 3
-_PAUSE_SECONDS = 5.0  # between the last tries
-_SILENT_SECONDS = 120.0  # for one file at the end
-_HURRY_SECONDS = 10.0  # for all of them after a signal or an error
+_FIRST_SECONDS = 1.0  # before the first update, soon: what is wrong with the place should be known early
+_LAST_TRIES = 3  # at the end of the sweep
+_PAUSE_SECONDS = 5.0  # between these
+_SILENT_SECONDS = 120.0  # that one file may take at the end
+_HURRY_SECONDS = 10.0  # that all files may take at the end, after a signal or an error
 _log = logging.getLogger(__name__)
 
 
 class Publisher:
-    """Updates the copy every minute, and at the end."""
+    """A thread that updates a copy every minute, and once more at the end."""
 
     def __init__(self, publication: Publication) -> None:
-        self.problem: str | None = None  # why the copy is behind
+        self.problem: str | None = None  # why the copy is not up to date; None if it is
         self._publication = publication
         self._ending = threading.Event()
         self._left = threading.Event()
         self._thread = threading.Thread(target=self._work, name="tmc-sweep-publisher", daemon=True)
 
     def start(self) -> None:
-        """Begin, soon: what is wrong with the place should be known early."""
+        """Start the thread."""
         self._thread.start()
 
     def finish(self, hurry: bool) -> None:
-        """Update it a last time, and let go of it if that lasts too long; `problem` tells how that went."""
+        """Update the copy a last time; `problem` says afterwards how that went.
+
+        It is given up if it takes too long, in a `hurry` after ten seconds.
+        """
         self._ending.set()
         copied, since = self._publication.n_copied, time.monotonic()
         limit = _HURRY_SECONDS if hurry else _SILENT_SECONDS
@@ -71,7 +74,10 @@ class Publisher:
 
 @contextmanager
 def publishing(publication: Publication | None) -> Iterator[Callable[[], str | None]]:
-    """Keep the copy up to date inside, if one is wanted, and once more at the end; yields what says why it is not."""
+    """The copy is kept up to date while inside, and once more at the end; nothing is done without a publication.
+
+    Yields a function that says, at any time, why the copy is not up to date; None if it is.
+    """
     if publication is None:
         yield lambda: None
         return

@@ -1,7 +1,7 @@
-"""What we need of Ray that is none of its public interface: each piece is one function here, and imported nowhere else.
+"""All that we need of Ray beyond its public interface: each piece is a function here, and nothing else imports any.
 
-A new release of Ray may move any of it. tests/sweep/test_ray_internals.py says what we rely on, and fails first.
-What a sweep does not need is imported inside of its function.
+A new release of Ray may move or change any of it. tests/sweep/test_ray_internals.py says what we rely on, and fails
+first. What a sweep does not need is imported inside of its function.
 """
 
 import json
@@ -22,44 +22,47 @@ from ray.exceptions import AuthenticationError
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
 
-Request = Callable[..., tuple[int, str]]  # of (method, URL, headers=, cookies=, data=, json=): status and text
+Request = Callable[..., tuple[int, str]]  # from (method, URL, headers=, cookies=, data=, json=) to status and text
 
-VERSION_PATH = "/api/version"  # of a job server's URLs
+VERSION_PATH = "/api/version"  # the path at which a job server says its version
 _DASHBOARD = b"dashboard"  # Ray's name for the key and for its namespace
 
 
 def gcs_channel(address: str, most_bytes: int) -> grpc.Channel:
-    """The way to the control service (GCS) of a cluster, which takes our token along where tokens are in use."""
+    """A gRPC channel to a cluster's control service (GCS), which sends our token where tokens are in use.
+
+    Answers of more than `most_bytes` are errors.
+    """
     return init_grpc_channel(address, [*GLOBAL_GRPC_OPTIONS, ("grpc.max_receive_message_length", most_bytes)])
 
 
 def gcs_version(channel: grpc.Channel, seconds: float, *, keep_trying: bool = False) -> str:
-    """The version of Ray that a control service runs; grpc.RpcError unless it says so in time.
+    """The version of Ray that a control service runs; grpc.RpcError unless it answers within these seconds.
 
-    Ray itself, when it joins a cluster, waits for minutes. `keep_trying`: also while nobody listens.
+    `keep_trying`: connect again and again until then, also if nobody listens at first.
     """
     check_alive = NodeInfoGcsServiceStub(channel).CheckAlive
     return str(check_alive(CheckAliveRequest(), timeout=seconds, wait_for_ready=keep_trying).ray_version)
 
 
 def gcs_dashboard(channel: grpc.Channel, seconds: float) -> str:
-    """`host:port` of a cluster's dashboard, empty if it has none, without joining it; grpc.RpcError likewise."""
+    """`host:port` of a cluster's dashboard, "" if it has none; grpc.RpcError unless it answers within these seconds."""
     wanted = InternalKVGetRequest(namespace=_DASHBOARD, key=_DASHBOARD)
     return str(InternalKVGcsServiceStub(channel).InternalKVGet(wanted, timeout=seconds).value.decode())
 
 
 def read_token_anew() -> None:
-    """Let Ray look for its token again, which it otherwise does once in a process."""
+    """Let Ray read its token again, which it otherwise does once in a process."""
     AuthenticationTokenLoader.instance().reset_cache()
 
 
 def read_environment_anew() -> None:
-    """Let Ray read its settings, RAY_AUTH_MODE among them, again, which it otherwise does when it is imported."""
+    """Let Ray read its settings from the environment again, which it otherwise does when it is imported."""
     Config.initialize("")
 
 
 def ray_cluster(namespace: str, name: str) -> Any:
-    """A RayCluster object of Kubernetes, asked for from one of its pods, in the form of a cluster file."""
+    """A RayCluster object of Kubernetes in the form of a cluster file; for use in one of the cluster's pods."""
     from ray.autoscaler._private.kuberay.autoscaling_config import _derive_autoscaling_config_from_ray_cr
     from ray.autoscaler._private.kuberay.node_provider import KubernetesHttpApiClient
 
@@ -67,9 +70,10 @@ def ray_cluster(namespace: str, name: str) -> Any:
 
 
 def running_head(config: dict[str, Any], file: str) -> str:
-    """Its provider's name for the head of the cluster of `ray up`; RuntimeError if it is not up.
+    """The provider's name for the head of a cluster of `ray up`; RuntimeError if it is not up.
 
-    The public `get_head_node_ip` gives an address, which is not what the provider reaches it by.
+    `config` is the content of the cluster file `file`. The public `get_head_node_ip` gives an address, which is not
+    what a provider needs to reach the head.
     """
     from ray.autoscaler._private.commands import _get_running_head_node
 
@@ -77,24 +81,25 @@ def running_head(config: dict[str, Any], file: str) -> str:
 
 
 def node_provider(config: dict[str, Any]) -> Any:
-    """The provider of a bootstrapped config, which knows how to reach its machines."""
+    """The node provider of a bootstrapped config: it knows how to reach the cluster's machines."""
     from ray.autoscaler._private.providers import _get_node_provider
 
     return _get_node_provider(config["provider"], config["cluster_name"])
 
 
 def use_terminal(wanted: bool) -> None:
-    """Let Ray's commands over SSH have a terminal and a login shell, or neither."""
+    """Let the SSH commands that Ray composes from now on have a terminal and a login shell, or neither."""
     from ray.autoscaler._private.command_runner import set_using_login_shells
 
     set_using_login_shells(wanted)
 
 
 def job_client(url: str, request: Request) -> "JobSubmissionClient":
-    """Ray's quiet client of the job server at a URL, which asks nothing yet; later, all is asked by `request`.
+    """Ray's client of the job server at a URL, which sends all its requests by `request`, and logs nothing.
 
-    Made in the public way, it would prefer RAY_ADDRESS to the URL, and ask twice, without a deadline.
-    AuthenticationError, now or later, if tokens are in use and there is none here, or the server refuses ours.
+    Made in the public way, it would prefer RAY_ADDRESS to the URL, ask the server at once, and have no deadline. Here
+    nothing is asked yet. AuthenticationError, now or at a request, if tokens are in use and there is none here, or the
+    server refuses ours.
     """
     from ray._private.authentication.http_token_authentication import format_authentication_http_error
     from ray.dashboard.modules.dashboard_sdk import SubmissionClient
@@ -118,13 +123,13 @@ def job_client(url: str, request: Request) -> "JobSubmissionClient":
 
 
 def job_server_version(client: "JobSubmissionClient") -> str:
-    """The version of Ray that a job server runs, of which the public `get_version` tells only the API's."""
+    """The version of Ray that a job server runs; the public `get_version` tells the version of its API."""
     return str(client._do_request("GET", VERSION_PATH).json()["ray_version"])
 
 
 @dataclass(frozen=True)
 class _Answer:
-    """What Ray's client wants to know of a response."""
+    """What Ray's client asks of a response."""
 
     status_code: int
     text: str

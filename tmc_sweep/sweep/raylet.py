@@ -1,4 +1,8 @@
-"""This node's raylet, watched: without it Ray's core worker ends our process, with code 1 and no word."""
+"""A watch on this node's raylet, the process of Ray on each machine.
+
+When the raylet ends, Ray's code in our process ends the process at its next call, with exit code 1 and no message. The
+watch notices the end at once, and ends the process itself with a sentence. What it misses, `supervision` tells.
+"""
 
 import os
 import select
@@ -18,10 +22,10 @@ _CREDENTIALS = struct.Struct("3i")  # of a peer: process, user, group
 
 @contextmanager
 def watched() -> Iterator[None]:
-    """The end of the raylet that we are connected to ends this process while inside: as a kill, with a sentence.
+    """While inside, the end of the raylet that we are connected to ends this process, with a message and its exit code.
 
-    The kernel tells at once. Nothing less than an end would do: Ray's calls, in any thread, end the process in which
-    they find its sockets closed.
+    No exception would do: Ray's calls, in any thread, end the process as soon as they find the raylet's sockets closed.
+    CannotRunError if the raylet has ended already.
     """
     left, leaving = os.pipe()
     raylet = _raylet()
@@ -37,7 +41,7 @@ def watched() -> Iterator[None]:
 
 
 def _raylet() -> int:
-    """Its process, as what becomes readable when that ends."""
+    """A file descriptor of the raylet's process, which becomes readable when the process ends."""
     us = ray.get_runtime_context().get_node_id()
     path = next(node["RayletSocketName"] for node in ray.nodes() if node["NodeID"] == us)
     try:

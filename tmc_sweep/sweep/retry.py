@@ -1,6 +1,7 @@
-"""What fails for want of room is tried again for some minutes, and storage that is slow is spoken of once.
+"""Storing is tried again for some minutes if it fails in a way that may pass, such as a full disk.
 
-Meanwhile training processes wait, a few reports ahead of the writer at most, so that no memory fills instead.
+Meanwhile training processes wait: they may be only a few reports ahead of the writer, so that no memory fills instead.
+Storage that is very slow is mentioned once.
 """
 
 import errno
@@ -11,9 +12,9 @@ from typing import TypeVar
 
 from tmc_sweep.errors import StorageError
 
-LIMIT_SECONDS = 300.0
-_PASSING = {errno.ENOSPC, errno.EDQUOT, errno.EIO}  # each try writes a fresh temporary file
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
+LIMIT_SECONDS = 300.0  # after which it is given up
+_PASSING = {errno.ENOSPC, errno.EDQUOT, errno.EIO}  # errors that may pass; each try writes a fresh temporary file
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0  # seconds between two tries
 _SLOW_SECONDS = 10.0
 _log = logging.getLogger(__name__)
 
@@ -21,14 +22,17 @@ Result = TypeVar("Result")
 
 
 class Retry:
-    """Does what writes, again if it fails in a way that may pass, unless the sweep is to stop."""
+    """Does something that stores, and again while it fails in a way that may pass, unless `stopping()` is true."""
 
     def __init__(self, stopping: Callable[[], bool]) -> None:
         self._stopping = stopping
         self._said_slow = False
 
     def until_done(self, action: Callable[[], Result]) -> Result:
-        """What `action` returns, which may be called several times; StorageError once that has been too long."""
+        """What `action` returns, which may be called several times.
+
+        Its StorageError is raised at once if it cannot pass or the sweep is being stopped, else after five minutes.
+        """
         began, pause = time.monotonic(), _FIRST_PAUSE
         while True:
             try:

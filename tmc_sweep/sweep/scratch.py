@@ -1,4 +1,4 @@
-"""A folder for what Ray and Tune write while a sweep runs: gone at its end, and after a kill with the next run."""
+"""A folder for what Ray and Tune write while a sweep runs. It is removed at the end; after a kill, by the next run."""
 
 import fcntl
 import os
@@ -16,10 +16,10 @@ _OWNER = "owner"
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """A new folder with a short name, and an end to those whose process was killed.
+    """A new folder with a short name while inside; folders of processes that were killed are removed.
 
-    The kernel tells who lives: each folder holds a file that its process has locked since before it had that name.
-    CannotRunError if no folder can be made there.
+    Whether a folder's process lives, the kernel tells: it holds a lock on a file in the folder, which it took before
+    the file had its name. CannotRunError if no folder can be made.
     """
     root = temporary_root()
     for folder in root.glob(f"{_PREFIX}*"):
@@ -36,7 +36,7 @@ def scratch_folder() -> Iterator[Path]:
 
 
 def temporary_root() -> Path:
-    """Where Ray keeps its files; short, as the paths of its sockets must be."""
+    """The folder in which Ray keeps its files: a short path, since the paths of its sockets are limited."""
     return Path(os.environ.get("RAY_TMPDIR") or "/tmp").absolute()  # noqa: S108 - Ray's own path
 
 
@@ -68,7 +68,7 @@ def _remove_if_abandoned(folder: Path) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """The owner's file last: should something withstand, the next run tries again."""
+    """Remove a folder, its owner's file last: if something cannot be removed, the next run tries again."""
     with suppress(OSError):  # others clear such folders too
         for path in folder.iterdir():
             if path.is_dir() and not path.is_symlink():

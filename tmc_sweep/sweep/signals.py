@@ -1,7 +1,7 @@
-"""SIGINT and SIGTERM: the first ends the sweep in order, the second at once, but never in the middle of a write.
+"""SIGINT and SIGTERM: the first ends the sweep in order, a second one at once, but never in the middle of a write.
 
-Who trains learns of the first by `Channel.stopping`, drops the epoch in progress and checkpoints the one before it.
-Tune gives its trials some fifteen seconds for that, so a single minibatch may take about ten.
+After the first, who trains learns of it by `Channel.stopping`, drops the epoch in progress and checkpoints the one
+before it. Tune gives its trials some fifteen seconds for that, so a single minibatch may take about ten.
 """
 
 import signal
@@ -14,24 +14,28 @@ from tmc_sweep.errors import SweepInterruptedError
 
 
 class StopSignal:
-    """The signal received, if any; while Tune runs it is passed on as SIGUSR1, at which Tune stops cleanly."""
+    """The signal that was received, if any, and what a signal does at the moment.
+
+    By default it raises SweepInterruptedError in the main thread. Inside of `tuning` the first one is passed on to Tune
+    as SIGUSR1, at which Tune stops cleanly; inside of `asked` it only sets `number`; `deferred` delays it.
+    """
 
     def __init__(self) -> None:
-        self.number: int | None = None
+        self.number: int | None = None  # of the signal received last
         self._tuning = False
         self._asked = False
-        self._deferred = 0  # how often, one within another
-        self._again = False
+        self._deferred = 0  # how many deferred blocks we are in, one within another
+        self._again = False  # whether a second signal came meanwhile
 
     def listen(self) -> None:
-        """Handle signals from now on, as after `ray.init`, which takes SIGTERM for itself; only the main thread can."""
+        """Handle signals from now on, in the main thread alone; again after `ray.init`, which takes SIGTERM."""
         if threading.current_thread() is threading.main_thread():
             for number in _HANDLED:
                 signal.signal(number, self._handle)
 
     @contextmanager
     def tuning(self) -> Iterator[None]:
-        """Tune runs inside: the first signal lets it stop by itself."""
+        """While Tune runs inside, the first signal lets it stop by itself."""
         self._tuning = True
         try:
             yield
@@ -40,7 +44,10 @@ class StopSignal:
 
     @contextmanager
     def asked(self) -> Iterator[None]:
-        """What runs inside asks `check` by itself: an exception raised within Ray's compiled code is garbled."""
+        """The code inside calls `check` by itself, and the first signal raises nothing.
+
+        An exception that a signal raised within Ray's compiled code would be garbled.
+        """
         self._asked = True
         try:
             yield
@@ -49,9 +56,9 @@ class StopSignal:
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """What runs inside is broken off by no signal; a second one ends the sweep once it is done."""
+        """No signal breaks off the code inside; after a second signal, SweepInterruptedError follows at its end."""
         if threading.current_thread() is not threading.main_thread():
-            yield  # in which no signal is handled
+            yield  # signals are handled in the main thread alone
             return
         self._deferred += 1
         try:
@@ -62,7 +69,7 @@ class StopSignal:
             raise self._interrupted()
 
     def interrupt_tune(self) -> None:
-        """Stop Tune from any thread."""
+        """Let Tune stop, if it runs; from any thread."""
         if self._tuning:
             signal.raise_signal(signal.SIGUSR1)
 
@@ -76,7 +83,7 @@ class StopSignal:
         return SweepInterruptedError(f"stopped by {signal.Signals(number).name}: run the same command to go on", number)
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
-        if number == signal.SIGUSR1 and self._tuning:  # from interrupt_tune, before Tune listens
+        if number == signal.SIGUSR1 and self._tuning:  # of interrupt_tune, while Tune does not listen yet
             raise self._interrupted()
         first = self.number is None
         self.number = number
@@ -90,7 +97,7 @@ class StopSignal:
 
 @contextmanager
 def stop_signal() -> Iterator[StopSignal]:
-    """Handle SIGINT, SIGTERM and, until Tune does, SIGUSR1 inside; only Python's main thread can."""
+    """While inside, a StopSignal handles SIGINT, SIGTERM and SIGUSR1, if this is the main thread."""
     stop = StopSignal()
     previous = [signal.getsignal(number) for number in _HANDLED]
     stop.listen()

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 class PackTrainable(tune.Trainable):
     """The thin adapter between Tune's class interface and PackRun.
 
-    A pack begins with its first step: Tune may set up a process for a trial and then give that trial to another one.
+    A pack begins with its first step, and not with `setup`: Tune may set up a process for a trial and then give the
+    trial to another process.
     """
 
     def setup(  # type: ignore[override]  # `with_parameters` passes the rest
@@ -32,7 +33,7 @@ class PackTrainable(tune.Trainable):
         queue: Any,
         resources: Resources,
     ) -> None:
-        """Be ready for the pack that the queue has by the number in `config`, on a GPU if given a share of one."""
+        """Be ready for the pack whose number is in `config`, and which the queue has."""
         from tmc_sweep.sweep.worker import begin
 
         def begun(number: int) -> "PackRun":
@@ -44,13 +45,13 @@ class PackTrainable(tune.Trainable):
         self._run: PackRun | None = None
 
     def step(self) -> dict[str, Any]:
-        """One epoch of every member."""
+        """Train one epoch of every member of the pack; Tune ends the trial when `done` is true."""
         self._run = self._run or self._begin(self._number)
         self._run.train_epoch()
         return {"done": self._run.finished}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Be ready for another pack in this process, having freed the last one's memory."""
+        """Be ready for another pack in this process, after the last one's memory was freed."""
         from tmc_sweep.sweep.memory import free_memory
 
         self._number = new_config["pack"]["number"]
@@ -59,6 +60,6 @@ class PackTrainable(tune.Trainable):
         return True
 
     def cleanup(self) -> None:
-        """Tune stops the trial: keep what it has reached."""
+        """Checkpoint what the pack has reached: Tune stops the trial."""
         if self._run is not None:
             self._run.close()

@@ -1,7 +1,8 @@
-"""What on this machine is of this user or of root. Only that is believed where all may write, and all may listen.
+"""Which files, ports and processes of this machine are this user's or root's. Only those are believed.
 
-Ray's folder of temporary files is open to everybody, and a port is whose it is who came first: a file there, or an
-answer, proves nothing. Who owns an opened file, and who a listening socket, the kernel says.
+Ray's folder of temporary files is open to everybody, and a port belongs to whoever listened there first. So a file
+there, or an answer at a port, proves nothing by itself; but the kernel says who owns an open file, a listening socket
+and a process.
 """
 
 import logging
@@ -11,20 +12,20 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-_MOST_BYTES = 300
+_MOST_BYTES = 300  # of a file that holds an address
 _log = logging.getLogger(__name__)
-_LISTENING = "0A"
+_LISTENING = "0A"  # the state in /proc/net/tcp
 
 
 def own_text(path: Path) -> str:
-    """What a short file says that nobody else can have written; "" if there is none such."""
+    """The text of a short file that nobody but this user or root can have written; "" if there is no such file."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return ""
     try:
         found = os.fstat(descriptor)
-        ours = found.st_uid in _us() and found.st_nlink == 1  # a second name may have put it here
+        ours = found.st_uid in _us() and found.st_nlink == 1  # another user may have linked a file of ours here
         if not ours or not stat.S_ISREG(found.st_mode):
             return ""
         if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
@@ -38,13 +39,19 @@ def own_text(path: Path) -> str:
 
 
 def is_anothers(address: str) -> bool:
-    """Whether another user listens at `host:port`, if that is on this machine; ValueError if it is no address."""
+    """Whether `host:port` is on this machine, and another user than this one or root listens there.
+
+    ValueError if it is no address.
+    """
     host, _, port = address.rpartition(":")
     return _is_here(host.strip("[]")) and not {*_listeners(int(port))} <= _us()
 
 
 def is_ours(process: Path) -> bool:
-    """Whether a process, a folder in /proc, is of this user or root; the folder's owner may be root for anybody's."""
+    """Whether a process, given as its folder in /proc, is this user's or root's.
+
+    The folder's owner does not say so: it may be root for any process.
+    """
     (users,) = (line for line in (process / "status").read_text().splitlines() if line.startswith("Uid:"))
     return {*map(int, users.split()[1:])} <= _us()
 
@@ -54,7 +61,7 @@ def _us() -> set[int]:
 
 
 def _is_here(host: str) -> bool:
-    """Whether an address is one of this machine: only those can be bound."""
+    """Whether an address is one of this machine: no others can be bound."""
     try:
         for family, kind, protocol, _, place in socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM):
             with socket.socket(family, kind, protocol) as probe:
@@ -66,7 +73,7 @@ def _is_here(host: str) -> bool:
 
 
 def _listeners(port: int) -> Iterator[int]:
-    """The users who listen at a port of this machine, whatever the address."""
+    """The ids of the users who listen at a port of this machine, at whatever address."""
     for table in ("tcp", "tcp6"):
         path = Path("/proc/net", table)
         for line in path.read_text().splitlines()[1:] if path.is_file() else ():

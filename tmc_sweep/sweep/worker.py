@@ -22,7 +22,7 @@ from tmc_sweep.training.device import prepare, set_up
 
 @contextmanager
 def settings_kept() -> Iterator[None]:
-    """What `prepare` sets is as before afterwards: for a process that goes on with other work."""
+    """After this block, torch's settings that `prepare` changes are as before; for a process that goes on."""
     precision = torch.get_float32_matmul_precision()
     try:
         with threads():
@@ -34,7 +34,7 @@ def settings_kept() -> Iterator[None]:
 
 
 def begin(plan: PackPlan, images: Mapping[str, Images], channel: Channel, resources: Resources) -> PackRun:
-    """The pack, begun in this process with what it gets."""
+    """The pack, begun in this process with the share of the machine that the plan gives it."""
     device = prepare(plan.cpu, plan.gpu, resources.tf32)
     of_pack = images[plan.trials[0].data]
     return PackRun(plan.trials, of_pack, channel, device, resources.checkpoint_seconds, plan.engine, plan.gpu)

@@ -1,4 +1,7 @@
-"""The one writer of a running sweep: it applies messages, commits, and shows what is durable."""
+"""The one writer of a running sweep: it lets the recorder apply messages, commits, and shows what is durable.
+
+A message's reply is given only after the commit, so whoever has a reply knows that what it sent is on disk.
+"""
 
 import logging
 import threading
@@ -21,11 +24,14 @@ Deferred = Callable[[], AbstractContextManager[None]]
 
 
 class Writer:
-    """A recorder in the hands of one thread at a time, until it is closed; and how the sweep stands.
+    """A recorder that one thread at a time may use, until it is closed; and the sweep's progress.
 
-    `check_held` raises if the sweep's lock is no longer ours. Storage that is full is waited for, unless `stopping`.
-    `expected`: how many trials there are to be, of a search that chooses them. `recorded`: the paces of earlier runs.
-    `deferred`: inside, no signal breaks off what is written.
+    - `listener` is called with a Snapshot after each commit
+    - `check_held` raises if the sweep's lock is no longer ours
+    - `stopping` says whether the sweep is being stopped; if not, full storage is waited for
+    - `expected` is how many trials there will be once an adaptive search has chosen all of them
+    - `recorded` has the paces of earlier runs
+    - `deferred` makes a block that no signal breaks off
     """
 
     def __init__(
@@ -50,7 +56,10 @@ class Writer:
         self.progress = Progress([self._trial(trial_id) for trial_id in self._configs], expected, recorded)
 
     def deliver(self, messages: list[Message]) -> list[Reply]:
-        """Apply and commit; what the replies acknowledge is durable."""
+        """Apply the messages and commit; when this returns the replies, what they acknowledge is durable.
+
+        StorageError if it cannot be stored, at once or after waiting for room.
+        """
         with self._writes():
             self._check_held()
             replies = [self._retry.until_done(partial(self.recorder.receive, message)) for message in messages]
@@ -63,19 +72,19 @@ class Writer:
         return replies
 
     def show(self) -> None:
-        """Let the listener see how the sweep stands; one that fails is told no more, and training goes on."""
+        """Let the listener see how the sweep stands; one that fails is called no more, and training goes on."""
         with self._deferred():
             try:
                 if self._listener:
                     self._listener(self.progress.snapshot())
-            except SystemExit:  # rich's, when its terminal is gone
+            except SystemExit:  # what rich raises when its terminal is gone
                 self._listener = None
             except Exception:
                 self._listener = None
                 _log.exception("The sweep goes on, but its progress is shown no more, since the listener failed:")
 
     def add(self, configs: Sequence[TrialConfig]) -> None:
-        """Put trials on record, durably, that were not known when the sweep began."""
+        """Put trials on record, durably, that an adaptive search has chosen since the sweep began."""
         with self._writes():
             self._configs |= {config.trial_id: config for config in configs}
             self.recorder.add(configs)
@@ -84,18 +93,18 @@ class Writer:
             self.progress.update(self._trial(config.trial_id))
 
     def fail(self, trial_id: str, reason: str) -> None:
-        """Record that training is over for this trial, and why it failed if it has not ended in another way."""
+        """Record, durably, that training of this trial failed, and why, unless it had ended in another way."""
         with self._writes():
             self.recorder.fail(trial_id, reason)
             self._retry.until_done(self._commit)
         self.progress.update(self._trial(trial_id))
 
     def leave(self) -> None:
-        """The sweep ends: wait for storage no longer."""
+        """Take note that the sweep ends: storage is waited for no longer."""
         self._leaving = True
 
     def close(self) -> None:
-        """Store what there is. A thread that is still at work can change nothing after this."""
+        """Store what there is, with nothing running any more. A thread that is still at work changes nothing then."""
         self.leave()
         with self._writes():
             try:
@@ -125,7 +134,7 @@ class Writer:
 
 
 def _newly_trained(message: Message) -> list[EpochRecord]:
-    """Less the history with which a resumed trial begins."""
+    """A report's epochs that its own attempt trained: without the history with which a resumed trial begins."""
     return [each for each in message.records if each.attempt == message.attempt] if isinstance(message, Report) else []
 
 
