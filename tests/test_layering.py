@@ -66,7 +66,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {*BASE, "costs", "data", "gpus", "images", "search", "shapes", "space", "statistics", "store", "training"},
         {"grpc", "joblib", "pandas", "ray", "ruamel", "torch"},
     ),
-    "cluster": ({*BASE, "data", "exchange", "space", "store", "sweep"}, {"aiohttp", "ray", "ruamel", "torch"}),
+    "cluster": ({*BASE, "data", "exchange", "gpus", "space", "store", "sweep"}, {"aiohttp", "ray", "ruamel", "torch"}),
     "cli": (
         {
             *BASE,

@@ -5,11 +5,11 @@ Without nvidia-ml-py (the extra `gpu`) or a driver, nothing is known.
 
 import os
 import pwd
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 _COMPUTE_MODES = {0: "default", 2: "prohibited", 3: "exclusive"}
 _MPS_FOLDER = "/tmp/nvidia-mps"  # noqa: S108 - the daemon's own, unless told otherwise
@@ -25,6 +25,11 @@ class Gpu:
     total_bytes: int
     used_bytes: int  # of whomever
     processes: dict[int, int]  # bytes by number of the process, of those that can be seen from here
+
+    @classmethod
+    def of_json(cls, fields: Mapping[str, Any]) -> Self:
+        """The GPU whose fields were sent as JSON, in which numbers of processes are texts."""
+        return cls(**{**fields, "processes": {int(number): used for number, used in fields["processes"].items()}})
 
 
 def gpus() -> list[Gpu] | None:

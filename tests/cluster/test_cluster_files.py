@@ -8,6 +8,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 from ray.autoscaler._private.util import prepare_config, validate_config
+from ruamel.yaml import YAML
 
 from tests.cluster.files import CLOUD, CLUSTER, RAY_UP, load, starts
 
@@ -44,6 +45,17 @@ def test_the_token_comes_from_a_file_that_only_its_owner_reads(config: dict[str,
     (target,) = [target for target, source in config["file_mounts"].items() if source == "~/.ray/auth_token"]
     assert target.endswith("/.ray/auth_token")
     assert config["setup_commands"][0].startswith("chmod 600 ~/.ray/auth_token")
+
+
+@pytest.mark.parametrize("name", RAY_UP)
+def test_mps_where_it_is_asked_for_is_started_before_ray_and_sees_every_gpu(name: str) -> None:
+    asked_for = re.sub(r"^  # (?=- .*mps)", "  ", (CLUSTER / name).read_text(), flags=re.M)
+    commands = YAML(typ="safe").load(asked_for)["worker_start_ray_commands"]
+    (daemon,) = [number for number, command in enumerate(commands) if "nvidia-cuda-mps-control" in command]
+    (start,) = [number for number, command in enumerate(commands) if "ray start" in command]
+    assert commands[daemon] == "env -u CUDA_VISIBLE_DEVICES nvidia-cuda-mps-control -d || true"
+    assert daemon < start
+    assert "mps" not in " ".join(load(name)["worker_start_ray_commands"])
 
 
 @pytest.mark.parametrize("name", CLOUD)

@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 from command import command
+from invented_gpus import GIB, Card, install
 
 from tmc_sweep.cluster import doctor, machine, probe
+from tmc_sweep.cluster.gpu_checks import gpu_checks
 from tmc_sweep.cluster.machine import Check, Machine, differences, gpu_problem
 from tmc_sweep.errors import CannotRunError
+from tmc_sweep.gpus import Gpu
 
 GOOD = Machine(
     host="here",
@@ -24,6 +27,11 @@ GOOD = Machine(
     cards=["A10G", "A10G"],
     gpus=["A10G", "A10G"],
     gpu_problem=None,
+    driver_gpus=[Gpu("NVIDIA A10G", "default", False, 24 * 10**9, 5 * 10**8, {}) for _ in range(2)],
+    user="ray",
+    mps_user=None,
+    compiler="/usr/bin/gcc",
+    python_header=True,
     temporary="/tmp",
     free_bytes=10**11,
     disk_bytes=2 * 10**11,
@@ -149,6 +157,125 @@ def test_a_gpu_that_torch_cannot_use():
         "install a torch whose CUDA suits the driver, or update it",
     )
     assert gpu_problem(replace(GOOD, gpus=["A10G"])) is None  # CUDA_VISIBLE_DEVICES hides one
+
+
+def test_of_a_gpu_that_can_be_shared_five_things_are_told():
+    assert [tuple(check) for check in gpu_checks(GOOD)] == [
+        (True, "compute mode", "default: several processes may be on a GPU", ""),
+        (True, "mig", "off: a GPU is one device", ""),
+        (True, "gpu memory", "; ".join(f"GPU {n} (NVIDIA A10G) has 0.5 GB of 24 GB in use" for n in (0, 1)), ""),
+        (True, "mps", "no daemon: processes that share a GPU take turns on it", ""),
+        (True, "compiler", "/usr/bin/gcc, and Python's headers: the engine compiled can be used", ""),
+    ]
+    assert list(gpu_checks(replace(GOOD, cards=[], gpus=[], driver_gpus=None))) == []
+
+
+@pytest.mark.parametrize(
+    ("of_gpu", "of_machine", "ok", "what", "found", "fix"),
+    [
+        (
+            {"compute_mode": "exclusive"},
+            {},
+            False,
+            "compute mode",
+            "GPU 1 (NVIDIA A10G) is in compute mode exclusive, in which one process has it alone",
+            "run `sudo nvidia-smi -i 1 -c DEFAULT`, or start an MPS daemon, or set resources.gpu to 1",
+        ),
+        (
+            {"compute_mode": "exclusive"},
+            {"mps_user": "ray"},
+            True,
+            "compute mode",
+            "default and exclusive: several processes may be on a GPU",
+            "",
+        ),
+        (
+            {"compute_mode": "prohibited"},
+            {"mps_user": "ray"},
+            False,
+            "compute mode",
+            "GPU 1 (NVIDIA A10G) is in compute mode prohibited, in which nothing runs on it",
+            "run `sudo nvidia-smi -i 1 -c DEFAULT`",
+        ),
+        (
+            {"mig": True},
+            {},
+            True,
+            "mig",
+            "on for GPU 1: a process uses one slice, while Ray and resources.gpu count whole GPUs",
+            "",
+        ),
+        (
+            {"used_bytes": 235 * 10**8, "processes": {7: 0, 8: 0}},
+            {},
+            False,
+            "gpu memory",
+            "GPU 1 (NVIDIA A10G) has 23.5 GB of 24 GB in use, by 2 processes",
+            "end what runs there, unless it is a sweep",
+        ),
+        (
+            {},
+            {"mps_user": "root"},
+            True,
+            "mps",
+            "a daemon of root: processes that share a GPU run at once, and fail together",
+            "",
+        ),
+        (
+            {},
+            {"mps_user": "ubuntu"},
+            False,
+            "mps",
+            "a daemon of ubuntu runs, which refuses the processes of ray",
+            "start it as ray, or let ubuntu end it",
+        ),
+        (
+            {},
+            {"compiler": None},
+            False,
+            "compiler",
+            "no C compiler, without which the engine compiled cannot be used",
+            "install gcc, or name one by CC",
+        ),
+        (
+            {},
+            {"python_header": False},
+            False,
+            "compiler",
+            "/usr/bin/gcc, but no Python.h, without which the engine compiled cannot be used",
+            "install the headers of Python 3.12.1, such as python3-dev",
+        ),
+        (
+            {},
+            {"driver_gpus": None},
+            True,
+            "compute mode",
+            "compute mode, MIG and memory in use are unknown here: `pip install nvidia-ml-py` lets them be asked",
+            "",
+        ),
+    ],
+)
+def test_what_of_a_gpu_is_in_the_way_of_sharing_it_or_compiling_for_it(
+    good, monkeypatch: pytest.MonkeyPatch, of_gpu, of_machine, ok: bool, what: str, found: str, fix: str
+):
+    first, second = GOOD.driver_gpus
+    there = replace(GOOD, **{"driver_gpus": [first, replace(second, **of_gpu)], **of_machine})
+    monkeypatch.setattr(doctor, "this_machine", lambda: there)
+    (check,) = (check for check in good() if check.what == what)
+    assert tuple(check) == (ok, what, found, fix)
+
+
+def test_the_probe_asks_the_driver_before_torch_takes_memory_and_its_json_is_the_machine(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    card = Card(mode=3, used=GIB, running={7: GIB})
+    install(monkeypatch, card)
+    monkeypatch.setattr(probe, "_usable_gpus", lambda: setattr(card, "used", 9 * GIB) or (None, [], None))
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setattr(shutil, "which", {"clang": "/bin/clang"}.get)
+    found = Machine.parse(json.dumps(probe.probe()))
+    assert found.driver_gpus == [Gpu("NVIDIA H200", "exclusive", False, 80 * GIB, GIB, {7: GIB})]
+    assert (found.compiler, found.mps_user) == ("/bin/clang", None)
 
 
 def test_a_card_that_only_the_driver_sees(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

@@ -8,6 +8,7 @@ from pathlib import Path
 import ray
 
 from tmc_sweep import input_file
+from tmc_sweep.cluster.gpu_checks import gpu_checks
 from tmc_sweep.cluster.machine import Check, Machine, disk_problem, gpu_problem, this_machine
 from tmc_sweep.cluster.nodes import check_nodes
 from tmc_sweep.cluster.server import find_server
@@ -33,6 +34,7 @@ def examine(results: Path) -> Iterator[Check]:
         return
     yield _versions(machine)
     yield _gpus(machine)
+    yield from gpu_checks(machine)
     yield _folder("results", results.expanduser().resolve())
     yield _folder("temporary", Path(machine.temporary))
     yield _shared_memory()

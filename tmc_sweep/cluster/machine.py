@@ -11,6 +11,7 @@ from typing import NamedTuple, Self
 
 from tmc_sweep.cluster import probe
 from tmc_sweep.errors import CannotRunError
+from tmc_sweep.gpus import Gpu
 from tmc_sweep.text import counted, gigabytes, last_line
 
 PROBE = Path(probe.__file__).read_text(encoding="utf-8")
@@ -41,6 +42,11 @@ class Machine:
     cards: list[str]  # GPUs that the driver sees
     gpus: list[str]  # GPUs that torch has used
     gpu_problem: str | None
+    driver_gpus: list[Gpu] | None  # as the driver has them; None where it cannot be asked
+    user: str
+    mps_user: str | None  # whose MPS daemon runs
+    compiler: str | None  # of C, which torch's compiler calls
+    python_header: bool  # which that one needs
     temporary: str
     free_bytes: int
     disk_bytes: int
@@ -48,7 +54,9 @@ class Machine:
     @classmethod
     def parse(cls, printed: str) -> Self:
         """The machine that printed this as its last line."""
-        return cls(**json.loads(printed.splitlines()[-1]))
+        said = json.loads(printed.splitlines()[-1])
+        gpus = said.pop("driver_gpus")
+        return cls(**said, driver_gpus=gpus and [Gpu.of_json(gpu) for gpu in gpus])
 
     @property
     def gpu_words(self) -> str:

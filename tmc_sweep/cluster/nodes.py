@@ -11,6 +11,7 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from tmc_sweep.cluster.gpu_checks import gpu_checks
 from tmc_sweep.cluster.machine import (
     PROBE,
     PROBE_SECONDS,
@@ -71,6 +72,7 @@ def _problems(node: Node, driver: Machine) -> Iterator[tuple[str, str]]:
     yield from filter(
         None, [gpu_problem(machine), disk_problem(machine.temporary, machine.free_bytes, machine.disk_bytes)]
     )
+    yield from ((check.found, check.fix) for check in gpu_checks(machine) if not check.ok)
     if node.gpus > len(machine.gpus) and not gpu_problem(machine):
         yield (
             f"offers {node.gpus:g} GPUs to Ray, but torch sees {len(machine.gpus)} ({machine.gpu_problem})",

@@ -8,7 +8,10 @@ import os
 import platform
 import shutil
 import subprocess
+import sysconfig
 from contextlib import suppress
+from dataclasses import asdict
+from getpass import getuser
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,6 +21,7 @@ from typing import Any
 def probe() -> dict[str, Any]:
     """The fields of `Machine`, as `machine.py` reads them."""
     driver, cards = _cards()
+    driver_gpus, mps_user = _sharing()  # before torch takes memory of one
     cuda, gpus, problem = _usable_gpus()
     temporary = os.environ.get("RAY_TMPDIR") or "/tmp"  # noqa: S108 - Ray's own path
     disk = shutil.disk_usage(_there(Path(temporary).absolute()))
@@ -31,6 +35,11 @@ def probe() -> dict[str, Any]:
         "cards": cards,
         "gpus": gpus,
         "gpu_problem": problem,
+        "driver_gpus": driver_gpus,
+        "user": getuser(),
+        "mps_user": mps_user,
+        "compiler": os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang"),
+        "python_header": Path(sysconfig.get_paths()["include"], "Python.h").is_file(),
         "temporary": temporary,
         "free_bytes": disk.free,
         "disk_bytes": disk.total,
@@ -64,6 +73,16 @@ def _cards() -> tuple[str | None, list[str]]:
         rows = [line.split(", ", 1) for line in out.splitlines() if ", " in line]
         return (rows[0][0], [_short(name) for _, name in rows]) if rows else (None, [])
     return None, []
+
+
+def _sharing() -> tuple[list[dict[str, Any]] | None, str | None]:
+    """What the driver says of each GPU, and who runs MPS; nothing where our package is missing, or nvidia-ml-py."""
+    try:
+        ours = import_module("tmc_sweep.gpus")
+        gpus = ours.gpus()
+        return gpus and [asdict(gpu) for gpu in gpus], ours.mps_user()
+    except Exception:  # missing, or broken in any way
+        return None, None
 
 
 def _usable_gpus() -> tuple[str | None, list[str], str | None]:
