@@ -18,7 +18,9 @@ from benchmarks.reference import ReferenceVAE
 from benchmarks.step import check_equal
 from benchmarks.workload import BATCH, BATCHES, configuration, module_of, random_images, training
 from tmc_sweep.config import TrialConfig
+from tmc_sweep.data import Split
 from tmc_sweep.registry import BOUNDS
+from tmc_sweep.training import Pack
 from tmc_sweep.training.randomness import Purpose, generator
 
 
@@ -42,11 +44,11 @@ def rows(
 def measure(config: TrialConfig, rounds: int) -> Row:
     """One case, both forms."""
     images = random_images(config)
-    pack = training(config, images)
+    pack = Pack(training(config, images).states, Split(images, images[:0], images))
     reference, x = ReferenceVAE(config, module_of(pack)), images.float() / 255
 
     def ours() -> dict[str, Tensor]:
-        return pack._evaluate(images, Purpose.TEST_NOISE, Purpose.TEST_PIXELS)  # what train_epoch does after training
+        return pack._evaluate(pack._evaluations["test"])  # what train_epoch does after training
 
     def theirs() -> dict[str, Tensor]:
         return separate_passes(config, reference, x)

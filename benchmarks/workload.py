@@ -36,7 +36,7 @@ def training(
 
 def module_of(pack: Pack) -> HierarchicalVAE:
     """The article's model with a copy of the pack's weights."""
-    module = HierarchicalVAE(pack.config, len(pack.members))
+    module = HierarchicalVAE(pack.config, len(pack.states))
     module.load_state_dict(dict(pack.parameters))
     return module
 

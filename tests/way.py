@@ -20,10 +20,11 @@ DOWN = {  # module and function, in the order in which they are called: what it 
     ("config", "TrialConfig.trial_id"): "one trial: K, lr and all else, and the name that follows from them",
     ("sweep.packing", "Packer.plan"): "packs: trials of equal shapes",
     ("sweep.pack_run", "PackRun.train_epoch"): "an epoch of a pack, on Ray or inline; its rows go up as messages",
-    ("training.pack", "Pack._train"): "batches and noise, and at the end the epoch's row",
+    ("training.pack", "Pack._epoch"): "one pass that trains, one that evaluates, and at the end the epoch's row",
+    ("training.step", "Training.step"): "a minibatch of images and noise, from buffers that never move",
     ("models.vae", "HierarchicalVAE.forward"): "K samples of each latent, and log p and log q of them",
     ("objectives.bounds", "tmc"): "the bound, whose gradient is taken",
-    ("training.member", "Member.step"): "a step of Adam, of size lr",
+    ("training.member", "Members.step"): "a step of Adam of each member, of size lr",
 }
 UP = {
     ("sweep.writer", "Writer.deliver"): "the reply to a message, once all of it is on disk",

@@ -71,6 +71,20 @@ def test_a_report_says_how_many_trained_together(digits: Images, paths: SweepPat
     assert {(report.records[-1].epoch, report.members) for report in reports[:5]} == {(1, 3), (2, 2)}
 
 
+def test_where_a_new_stack_costs_more_who_ends_early_stays_in_the_old_one_and_reports_no_more(
+    digits: Images, paths: SweepPaths
+):
+    configs = [small(seed=0, epochs=1), small(seed=1), small(seed=2)]
+    run = started(paths, configs, digits, epochs=0)
+    (pack,) = run._packs
+    pack.device = "as a GPU has it"
+    finish(run)
+    reports = [message for message in run._channel.sent if isinstance(message, Report)]
+    assert [report.members for report in reports] == [3] * 3 + [2] * 4
+    assert [state.epoch for state in pack._members.states] == [1, 3, 3]
+    pd.testing.assert_frame_equal(outcomes(table(paths.epochs)), expected(configs, digits), check_exact=True)
+
+
 def test_the_attempt_is_durable_before_training_begins(digits: Images, paths: SweepPaths):
     for attempt in (1, 2):
         started(paths, [small()], digits, epochs=0)

@@ -1,6 +1,8 @@
 """A pack's protocol against a naive loop, and what its members share with their solo runs: every bit, or next to it."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain, repeat
 
@@ -12,9 +14,19 @@ from runs import MULTIPLES_OF_4, SHAPES, as_table, assert_same_state, configured
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import Images, Split
+from tmc_sweep.models import Model
 from tmc_sweep.shapes import pack_key
-from tmc_sweep.training import Pack, TrialState
+from tmc_sweep.training import Pack, TrialState, randomness, step
 from tmc_sweep.training.randomness import Purpose, binarized, generator
+
+
+@contextmanager
+def watched() -> Iterator[list[torch.Tensor]]:
+    """What models are shown while inside, batch by batch: [member, image, pixel]."""
+    seen, score = [], Model.score
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Model, "score", lambda self, values, x, *rest: seen.append(x) or score(self, values, x, *rest))
+        yield seen
 
 
 def naive_epoch(config: TrialConfig, images: torch.Tensor) -> tuple[TrialState, float, float]:
@@ -130,6 +142,16 @@ def test_a_member_is_left_as_it_was_before_the_fatal_step(digits: Images):
     assert all(moments["step"] == 0 for moments in pack.state(0).adam.values())
 
 
+def test_on_a_cpu_an_epoch_ends_once_all_members_have_diverged(digits: Images):
+    config = configured(validation_images=9)
+    with watched() as seen:
+        Pack([spoiled(config), spoiled(config)], Split.of(digits, config)).train_epoch()
+    assert len(seen) == 1
+    with watched() as seen:
+        Pack([spoiled(config), TrialState.initial(config)], Split.of(digits, config)).train_epoch()
+    assert len(seen) == 6
+
+
 def test_a_gradient_that_is_not_finite_ends_a_member_whose_objective_still_is(digits: Images):
     pack = pack_of(digits, configured(seed=0), configured(seed=1))
     of_second = torch.tensor([0.0, math.nan])[:, None, None]
@@ -234,10 +256,8 @@ DYNAMIC = {"binarize": "dynamic", "validation_images": 20, "objective": "iwae"}
 
 def shown(images: Images, *configs: TrialConfig) -> list[torch.Tensor]:
     """What the members' models are shown in an epoch, batch by batch: [member, image, pixel]."""
-    pack, seen = pack_of(images, *configs), []
-    score = pack._score
-    pack._score = lambda model, x, *rest: seen.append(x) or score(model, x, *rest)
-    pack.train_epoch()
+    with watched() as seen:
+        pack_of(images, *configs).train_epoch()
     return seen
 
 
@@ -277,11 +297,12 @@ def test_pixels_of_training_validation_and_test_are_drawn_apart(digits: Images):
 
 
 def test_an_epoch_asks_for_each_purposes_numbers_once(digits: Images, monkeypatch: pytest.MonkeyPatch):
-    asked, generators = [], Pack._generators
-    monkeypatch.setattr(
-        Pack, "_generators", lambda self, purpose, *where: asked.append(purpose) or generators(self, purpose, *where)
-    )
-    pack_of(digits, configured(**DYNAMIC)).train_epoch()
+    pack, asked, seed_of = pack_of(digits, configured(**DYNAMIC)), [], randomness.seed_of
+    for module in (randomness, step):
+        monkeypatch.setattr(
+            module, "seed_of", lambda seed, purpose, epoch: asked.append(purpose) or seed_of(seed, purpose, epoch)
+        )
+    pack.train_epoch()
     uses = ("TRAINING", "VALIDATION", "TEST")
     assert sorted(asked) == sorted([Purpose.DATA_ORDER, *(Purpose[f"{use}_{of}"] for use in uses for of in OF)])
 

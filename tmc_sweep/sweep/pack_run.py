@@ -145,7 +145,7 @@ class PackRun:
             for index, state in enumerate(pack.states)
             if not state.finished and state.config.trial_id not in refused
         ]
-        if len(going) == len(pack.states):
+        if len(going) == len(pack.states) or pack.keep(going):
             self._packs.append(pack)
         else:
             self._add_pack([pack.state(index) for index in going])

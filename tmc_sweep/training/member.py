@@ -1,99 +1,84 @@
-"""The members of a pack: all their parameters are one matrix, a row each, so that an Adam step is one operation."""
+"""The members of a pack, stacked: all their parameters are one matrix, a row each, and so are their Adam's moments.
 
-from collections.abc import Mapping, Sequence
+None of these tensors ever moves: a step writes into them, and asks the device for nothing.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
-from torch.optim.adam import adam
 
 from tmc_sweep.models import Parameters
 from tmc_sweep.training.state import TrialState
 
 ADAM_BETAS = (0.9, 0.999)
-Boundary = tuple[bool, list[Tensor]]
 
 
-class Member:
-    """One member's state, with an Adam of its own (β 0.9 and 0.999)."""
+class Members:
+    """Copies of several trials' states, each with an Adam of its own (β 0.9 and 0.999)."""
 
-    def __init__(self, row: Tensor, shapes: Mapping[str, torch.Size], state: TrialState) -> None:
-        """Train `row`, which holds the state's parameters, on its device."""
-        config = state.config
-        self._lr, self._eps = config.lr, config.adam_eps
-        moments = {
-            key: _row([state.adam[name][key] for name in shapes]).to(row.device) for key in ("exp_avg", "exp_avg_sq")
+    def __init__(self, states: Sequence[TrialState], shapes: Mapping[str, torch.Size], device: str) -> None:
+        """Stack them on a device."""
+
+        def rows(of_member: Iterable[Mapping[str, Tensor]]) -> Tensor:
+            stacked = torch.stack([torch.cat([each[name].detach().flatten() for name in shapes]) for each in of_member])
+            return stacked.to(device)
+
+        def moments(key: str) -> Tensor:
+            return rows({name: state.adam[name][key] for name in shapes} for state in states)
+
+        self._values = rows(state.parameters for state in states)
+        self._exp_avg, self._exp_avg_sq = moments("exp_avg"), moments("exp_avg_sq")
+        self._steps = torch.stack([next(iter(state.adam.values()))["step"] for state in states]).to(device)
+        self.frozen = torch.zeros(len(states), device=device)  # 1: is stepped no more, as Adam's found_inf has it
+        self.parameters: Parameters = {
+            name: value.detach().requires_grad_() for name, value in _views(self._values, shapes).items()
         }
-        step = next(iter(state.adam.values()))["step"].to(row.device, copy=True)
-        self._adam = [*moments.values(), step]
-        by_name = {key: _views(values, shapes) for key, values in moments.items()}
-        self.state = TrialState(
-            config,
-            _views(row, shapes),
-            {name: {"step": step, **{key: by_name[key][name] for key in moments}} for name in shapes},
-            list(state.history),
+        self.states = [self._state(index, state, shapes) for index, state in enumerate(states)]  # sharing all this
+
+    def _state(self, index: int, of: TrialState, shapes: Mapping[str, torch.Size]) -> TrialState:
+        values, first, second = (
+            _views(rows[index], shapes) for rows in (self._values, self._exp_avg, self._exp_avg_sq)
         )
-        self._row = row
-        self.diverged = False
+        step = self._steps[index]
+        adam = {name: {"step": step, "exp_avg": first[name], "exp_avg_sq": second[name]} for name in shapes}
+        return TrialState(of.config, values, adam, list(of.history))
 
-    def boundary(self) -> Boundary:
-        """What an epoch changes, in memory of its own."""
-        return self.diverged, [tensor.clone() for tensor in self._tensors()]
+    @property
+    def buffers(self) -> list[Tensor]:
+        """All that an epoch changes."""
+        return [self._values, self._exp_avg, self._exp_avg_sq, self._steps, self.frozen]
 
-    def back_to(self, boundary: Boundary) -> None:
-        """Undo what has changed since."""
-        self.diverged, tensors = boundary
-        for tensor, value in zip(self._tensors(), tensors, strict=True):
-            tensor.copy_(value)
+    def gradients(self, loss: Tensor) -> Tensor:
+        """The loss's gradients by all parameters, [member, value]."""
+        gradients = torch.autograd.grad(loss, list(self.parameters.values()), materialize_grads=True)
+        return torch.cat([gradient.flatten(1) for gradient in gradients], 1)
 
-    def _tensors(self) -> list[Tensor]:
-        return [self._row, *self._adam]
+    def step(self, gradients: Tensor, finite: Tensor) -> None:
+        """An Adam step by these gradients [member, value]; no step ever again of a member that is not `finite`.
 
-    def step(self, gradient: Tensor, finite_objective: Tensor) -> Tensor:
-        """One Adam step, and the gradient's norm; no step ever again once objective or gradient is not finite."""
-        norm: Tensor = gradient.norm()
-        self.diverged = self.diverged or not bool(finite_objective & norm.isfinite())
-        if not self.diverged:
-            self._adam_step(gradient)
-        return norm.double().cpu()
-
-    def _adam_step(self, gradient: Tensor) -> None:
-        """As a function: torch's class would import its compiler first, two seconds in each process that trains."""
-        exp_avg, exp_avg_sq, step = self._adam
-        adam(
-            [self._row],
-            [gradient],
-            [exp_avg],
-            [exp_avg_sq],
-            [],
-            [step],
-            fused=True,
-            amsgrad=False,
-            beta1=ADAM_BETAS[0],
-            beta2=ADAM_BETAS[1],
-            lr=self._lr,
-            weight_decay=0.0,
-            eps=self._eps,
-            maximize=False,
-        )
-
-
-def stacked(
-    states: Sequence[TrialState], shapes: Mapping[str, torch.Size], device: str
-) -> tuple[Parameters, list[Member]]:
-    """The states' parameters, [member, …] by name, and their members, sharing memory of their own."""
-    rows = torch.stack([_row([state.parameters[name] for name in shapes]) for state in states]).to(device)
-    parameters = {name: value.detach().requires_grad_() for name, value in _views(rows, shapes).items()}
-    return parameters, [Member(row, shapes, state) for row, state in zip(rows, states, strict=True)]
-
-
-def gradient_rows(loss: Tensor, parameters: Parameters) -> Tensor:
-    """The loss's gradients by all parameters, [member, value]."""
-    gradients = torch.autograd.grad(loss, list(parameters.values()), materialize_grads=True)
-    return torch.cat([gradient.flatten(1) for gradient in gradients], 1)
-
-
-def _row(values: Sequence[Tensor]) -> Tensor:
-    return torch.cat([value.detach().flatten() for value in values])
+        Of torch's Adam as a kernel: its class would import torch's compiler, two seconds in each process that trains.
+        """
+        torch.maximum(self.frozen, (~finite).float(), out=self.frozen)
+        self._steps.add_(1 - self.frozen)
+        rows = (self._values, gradients, self._exp_avg, self._exp_avg_sq, self._steps, self.frozen)
+        for state, value, gradient, exp_avg, exp_avg_sq, step, frozen in zip(self.states, *rows, strict=True):
+            torch._fused_adam_(
+                [value],
+                [gradient],
+                [exp_avg],
+                [exp_avg_sq],
+                [],
+                [step],
+                lr=state.config.lr,
+                beta1=ADAM_BETAS[0],
+                beta2=ADAM_BETAS[1],
+                weight_decay=0.0,
+                eps=state.config.adam_eps,
+                amsgrad=False,
+                maximize=False,
+                found_inf=frozen,
+            )
 
 
 def _views(rows: Tensor, shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:

@@ -1,30 +1,33 @@
 """Trials of equal shapes, trained together: their parameters are stacked, and all else stays each member's own.
 
 Each member has its data order and noise, its learning rate and Adam moments, its epoch counter and its outcome. A
-member that diverges is left as it was before the fatal step; the others go on undisturbed.
+member that diverges is left as it was before the fatal step; the others go on undisturbed. An epoch is two passes of
+steps (`step.py`), at whose ends alone the device is waited for.
 """
 
 import math
 import resource
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
-from tmc_sweep.config import EarlierConfig, Gradient, TrialConfig
+from tmc_sweep.config import EarlierConfig, TrialConfig
 from tmc_sweep.costs import Engine
-from tmc_sweep.data import Split, batch
+from tmc_sweep.data import Split
 from tmc_sweep.errors import InputError
-from tmc_sweep.models import Model, build
+from tmc_sweep.models import Model, Parameters, build
 from tmc_sweep.records import EpochRecord
 from tmc_sweep.registry import BOUNDS
-from tmc_sweep.training.member import Member, gradient_rows, stacked
-from tmc_sweep.training.randomness import Purpose, binarized, generator, sample_noise
+from tmc_sweep.training.member import Members
+from tmc_sweep.training.randomness import Purpose
 from tmc_sweep.training.state import TrialState
+from tmc_sweep.training.step import Batches, Draws, Evaluation, Training
 
+Row = dict[str, float | None]  # what an epoch measures of one member, by column
 _NAN = float("nan")
 
 
@@ -62,50 +65,105 @@ class Pack:
         self.device = device
         self.attempts = list(attempts) or [1] * len(states)
         self.model = build(self.config, len(states))
-        self.parameters, self.members = stacked(states, self.model.shapes, device)
-        self._score = _compiled(self.model, device) if engine == "compiled" else self.model.score
+        self._members = Members(states, self.model.shapes, device)
+        self._here = list(range(len(states)))  # places in the stack of those that train
         self._should_stop = should_stop
+        config, score = self.config, _compiled(self.model, device) if engine == "compiled" else self.model.score
+        drawn = self._batches(data.train, config.K, Purpose.TRAINING_NOISE, Purpose.TRAINING_PIXELS)
+        self._training = Training(drawn, self._members, score, config.objective, config.gradient)
+        validation = self._batches(data.validation, config.eval_k, Purpose.VALIDATION_NOISE, Purpose.VALIDATION_PIXELS)
+        test = self._batches(data.test, config.eval_k, Purpose.TEST_NOISE, Purpose.TEST_PIXELS)
+        names = tuple(dict.fromkeys((*BOUNDS, config.objective)))
+        self._evaluations = {
+            split: Evaluation(batches, self._members, score, names)
+            for split, batches in (("val", validation), ("test", test))
+        }
+
+    def _batches(self, images: Tensor, k: int, noise: Purpose, pixels: Purpose) -> Batches:
+        draws = Draws(k, self.model.latents, self.config.binarize, noise, pixels)
+        return Batches(images, self.config.batch_size, len(self._members.states), draws)
+
+    @property
+    def parameters(self) -> Parameters:
+        """All members' parameters by name, [member, …], as they stand."""
+        return self._members.parameters
 
     @property
     def states(self) -> list[TrialState]:
-        """The members' states as they stand, sharing the pack's tensors."""
-        return [member.state for member in self.members]
+        """The states of the members that train, as they stand, sharing the pack's tensors."""
+        return [self._members.states[place] for place in self._here]
+
+    def state(self, index: int) -> TrialState:
+        """One of these states, detached from the pack's tensors."""
+        return self.states[index].copy()
+
+    def keep(self, indices: Sequence[int]) -> bool:
+        """Train only these of the `states` from now on; False, and nothing is done, where a new pack is cheaper.
+
+        Who leaves stays in the stack, frozen. A CPU would pay for it as before; on a GPU it costs little, and a new
+        stack's steps would have to be captured or compiled anew, so one is made only once half have left.
+        """
+        if self.device == "cpu" or 2 * len(indices) <= len(self._members.states):
+            return False
+        self._here, left = [self._here[index] for index in indices], set(self._here)
+        self.attempts = [self.attempts[index] for index in indices]
+        for place in left.difference(self._here):
+            self._members.frozen[place] = 1
+        return True
 
     def train_epoch(self) -> list[EpochRecord]:
-        """All training images once in random minibatches, then the others once in order; one record a member.
+        """All training images once in random minibatches, then the others once in order; one record a state.
 
         No records if the epoch was dropped; the members are then as they were before it.
         """
-        before = [member.boundary() for member in self.members]
+        before = [tensor.clone() for tensor in self._members.buffers]
         try:
             return self._epoch()
         except _DroppedError:
-            for member, boundary in zip(self.members, before, strict=True):
-                member.back_to(boundary)
+            for tensor, value in zip(self._members.buffers, before, strict=True):
+                tensor.copy_(value)
             return []
 
     def _epoch(self) -> list[EpochRecord]:
         started = time.perf_counter()
         if self.device.startswith("cuda"):
             torch.cuda.reset_peak_memory_stats()
-        train, grad_norms = self._train()
+        objective, grad_norm, diverged = self._train()
         evaluation_started = time.perf_counter()
-        validation = self._evaluate(self.data.validation, Purpose.VALIDATION_NOISE, Purpose.VALIDATION_PIXELS)
-        test = self._evaluate(self.data.test, Purpose.TEST_NOISE, Purpose.TEST_PIXELS)
+        means = {split: self._evaluate(evaluation) for split, evaluation in self._evaluations.items()}
         ended = time.perf_counter()
-        measured = [
-            _trained(train[index], grad_norms[index], member.diverged)
-            | _scores("val", validation, index, member)
-            | _scores("test", test, index, member)
-            for index, member in enumerate(self.members)
-        ]
-        return [
-            self._record(index, values, epoch_seconds=ended - started, eval_seconds=ended - evaluation_started)
-            for index, values in enumerate(measured)
-        ]
+        records = []
+        for index, place in enumerate(self._here):
+            row: Row = {"train_objective": objective[place].item(), "grad_norm": grad_norm[place].item()}
+            for split, of_split in means.items():
+                row |= _scores(split, of_split, place, self.config)
+            if diverged[place]:
+                row = {name: value if value is None else _NAN for name, value in row.items()}
+            seconds = {"epoch_seconds": ended - started, "eval_seconds": ended - evaluation_started}
+            records.append(self._record(index, row, **seconds))
+        return records
 
-    def _record(self, index: int, measured: dict[str, float | None], **seconds: float) -> EpochRecord:
-        state = self.members[index].state
+    def _train(self) -> tuple[Tensor, Tensor, Tensor]:
+        """One pass that trains: each member's mean objective and gradient norm, and whether it has diverged."""
+        self._run(self._training)
+        return self._training.read()
+
+    def _evaluate(self, evaluation: Evaluation) -> dict[str, Tensor]:
+        """Mean of every bound over the images, in order, all on the same samples; empty if there are no images."""
+        self._run(evaluation)
+        return evaluation.read()
+
+    def _run(self, steps: Training | Evaluation) -> None:
+        steps.begin()
+        for size in steps.batches.sizes:
+            if self._should_stop():
+                raise _DroppedError
+            if self.device == "cpu" and self._members.frozen.all():  # asking a GPU would be to wait for it
+                break
+            steps.step(size)
+
+    def _record(self, index: int, measured: Row, **seconds: float) -> EpochRecord:
+        state = self.states[index]
         record = EpochRecord(
             trial_id=state.config.trial_id,
             epoch=state.epoch + 1,
@@ -117,72 +175,6 @@ class Pack:
         )
         state.history.append(record)
         return record
-
-    def state(self, index: int) -> TrialState:
-        """One member's state, detached from the pack's tensors."""
-        return self.members[index].state.copy()
-
-    def _train(self) -> tuple[Tensor, Tensor]:
-        """One pass over the training images: each member's mean objective per image and mean gradient norm."""
-        images = self.data.train
-        orders = torch.stack([torch.randperm(len(images), generator=g) for g in self._generators(Purpose.DATA_ORDER)])
-        noise = self._generators(Purpose.TRAINING_NOISE, self.device)
-        pixels = self._generators(Purpose.TRAINING_PIXELS, self.device)
-        totals = torch.zeros(len(self.members), dtype=torch.float64)
-        norms = torch.zeros(len(self.members), dtype=torch.float64)
-        batches = orders.to(self.device).split(self.config.batch_size, dim=1)
-        objective = self.config.objective
-        for index in self._unless_stopped(batches):
-            x = binarized(batch(images, index), self.config.binarize, pixels)
-            bound = self._bounds(x, self.config.K, noise, (objective,), self.config.gradient)[objective]
-            gradients = gradient_rows(-bound.sum(), self.parameters)
-            total = bound.detach().double().sum(-1)
-            totals += total.cpu()
-            norms += self._step(gradients, total.isfinite())
-            if all(member.diverged for member in self.members):
-                break
-        return totals / len(images), norms / len(batches)
-
-    def _step(self, gradients: Tensor, finite_objectives: Tensor) -> Tensor:
-        """Each member's Adam step, unless it has diverged; the norms of the members' gradients."""
-        steps = zip(self.members, gradients, finite_objectives, strict=True)
-        return torch.stack([member.step(gradient, finite) for member, gradient, finite in steps])
-
-    @torch.no_grad()
-    def _evaluate(self, images: Tensor, of_noise: Purpose, of_pixels: Purpose) -> dict[str, Tensor]:
-        """Mean of every bound over the images, in order, all on the same samples; empty if there are no images."""
-        if not len(images):
-            return {}
-        noise, pixels = (self._generators(purpose, self.device) for purpose in (of_noise, of_pixels))
-        order = torch.arange(len(images), device=self.device).expand(len(self.members), -1)
-        names = tuple(dict.fromkeys((*BOUNDS, self.config.objective)))
-        totals = {name: torch.zeros(len(self.members), dtype=torch.float64) for name in names}
-        for index in self._unless_stopped(order.split(self.config.batch_size, dim=1)):
-            x = binarized(batch(images, index), self.config.binarize, pixels)
-            for name, bound in self._bounds(x, self.config.eval_k, noise, names).items():
-                totals[name] += bound.double().sum(-1).cpu()
-        return {name: total / len(images) for name, total in totals.items()}
-
-    def _bounds(
-        self,
-        x: Tensor,
-        k: int,
-        generators: Sequence[Generator],
-        names: Sequence[str],
-        gradient: Gradient = "std",
-    ) -> dict[str, Tensor]:
-        """The named bounds per image, [member, batch], on one set of samples."""
-        noise = sample_noise(x.shape[1], k, self.model.latents, generators)
-        return self._score(self.parameters, x, noise, names, gradient)
-
-    def _unless_stopped(self, batches: Sequence[Tensor]) -> Iterator[Tensor]:
-        for index in batches:
-            if self._should_stop():
-                raise _DroppedError
-            yield index
-
-    def _generators(self, purpose: Purpose, device: str = "cpu") -> list[Generator]:
-        return [generator(state.config.seed, purpose, state.epoch + 1, device) for state in self.states]
 
 
 class _DroppedError(Exception):
@@ -202,18 +194,12 @@ def _compiled(model: Model, device: str) -> Callable[..., dict[str, Tensor]]:
     return score
 
 
-def _trained(objective: Tensor, grad_norm: Tensor, diverged: bool) -> dict[str, float | None]:
+def _scores(split: str, means: dict[str, Tensor], place: int, config: TrialConfig) -> Row:
+    """One member's columns of one split; None where it has no images."""
+    columns = {**{name: name for name in BOUNDS}, "objective": config.objective}
     return {
-        "train_objective": _NAN if diverged else objective.item(),
-        "grad_norm": _NAN if diverged else grad_norm.item(),
+        f"{split}_{column}": _finite(means[name][place].item()) if means else None for column, name in columns.items()
     }
-
-
-def _scores(split: str, means: dict[str, Tensor], index: int, member: Member) -> dict[str, float | None]:
-    """One member's columns of one split; NaN where it diverged before, None where the split has no images."""
-    values = {name: _NAN if member.diverged else _finite(mean[index].item()) for name, mean in means.items()}
-    columns = {**{name: name for name in BOUNDS}, "objective": member.state.config.objective}
-    return {f"{split}_{column}": values.get(name) for column, name in columns.items()}
 
 
 def _finite(value: float) -> float:

@@ -31,8 +31,13 @@ class Purpose(StrEnum):
 
 def generator(seed: int, purpose: Purpose, epoch: int = 0, device: str = "cpu") -> Generator:
     """A generator of its own for one purpose in one epoch (0: before the first) of the trials with this seed."""
+    return Generator(device).manual_seed(seed_of(seed, purpose, epoch))
+
+
+def seed_of(seed: int, purpose: Purpose, epoch: int) -> int:
+    """The seed of such a generator."""
     digest = hashlib.sha256(f"{seed}/{purpose}/{epoch}".encode()).digest()
-    return Generator(device).manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+    return int.from_bytes(digest[:8], "big") >> 1
 
 
 def binarized(x: Tensor, binarize: str, generators: Sequence[Generator]) -> Tensor:
