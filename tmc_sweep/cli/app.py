@@ -1,4 +1,7 @@
-"""The commands. Results go to stdout, everything else to stderr; a user's mistake is one sentence and an exit code."""
+"""The entry of the command line, the options that commands share, and the commands about one sweep.
+
+Results go to stdout, everything else to stderr. A user's mistake is one sentence and an exit code, never a traceback.
+"""
 
 import logging
 import sys
@@ -55,10 +58,13 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also a line ever
 
 
 def main(*, in_process: bool = False) -> None:
-    """Run the command line; exit codes as in the README."""
+    """Run the command line, and exit with the codes that the README lists.
+
+    `run` goes on in a child process, which `supervision` explains, unless `in_process`, for tests, or without Ray.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
-            stream.reconfigure(errors="replace")  # what a terminal's encoding lacks, such as ±
+            stream.reconfigure(errors="replace")  # for characters that the terminal's encoding lacks, such as ±
     if sys.argv[1:2] == ["run"] and not (in_process or _is_inline(sys.argv)):
         supervised()
     logging.getLogger("tmc_sweep").addHandler(warnings)
@@ -68,7 +74,7 @@ def main(*, in_process: bool = False) -> None:
         first, *more = error.lines
         tell(f"tmc-sweep: {first}", *more)
         sys.exit(error.exit_code)
-    except OSError as error:  # a folder one may not enter, a name too long for the file system
+    except OSError as error:  # such as a folder that one may not enter
         tell(f"tmc-sweep: {error.filename or 'a file'}: {error.strerror or error}")
         sys.exit(StorageError.exit_code)
     except ModuleNotFoundError as error:
@@ -76,22 +82,22 @@ def main(*, in_process: bool = False) -> None:
             raise
         tell("tmc-sweep: this needs the package ray, but it is missing: run `pip install 'ray[default,tune]'`")
         sys.exit(CannotRunError.exit_code)
-    except RuntimeError as error:  # what a class that is being made at an import turns it into
+    except RuntimeError as error:  # what Ctrl-C becomes while a class is being made at an import
         if not isinstance(error.__cause__, KeyboardInterrupt):
             raise
         sys.exit(_interrupted())
     except SystemExit as leaving:
-        sys.exit(_interrupted() if leaving.code == _SIGINT else leaving.code)  # typer's, and it says nothing
+        sys.exit(_interrupted() if leaving.code == _SIGINT else leaving.code)  # after Ctrl-C typer says nothing
 
 
 def check_one_format(what: str, as_json: bool, as_csv: bool) -> None:
-    """InputError if both are asked for."""
+    """InputError if both JSON and CSV are asked for; `what` is the noun for what is shown."""
     if as_json and as_csv:
         raise InputError(f"{what} must have one format, but got --json and --csv: leave one out")
 
 
 def _is_inline(arguments: list[str]) -> bool:
-    """Whether a run is to train in this process, where a debugger may be, and where no Ray can end it."""
+    """Whether a run trains in this process: a debugger may be attached to it, and no Ray can end it."""
     return "--executor=inline" in arguments or ("--executor", "inline") in pairwise(arguments)
 
 
@@ -100,8 +106,8 @@ def _interrupted() -> int:
     return _SIGINT
 
 
-_SIGINT = 130  # the exit code
-_ANY = "NAME"  # of a sweep
+_SIGINT = 130  # the exit code after Ctrl-C
+_ANY = "NAME"  # in an advice: of whichever sweep
 
 
 @app.callback(invoke_without_command=True)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tmc_sweep.space.schema import Statistic
 
-_LONGEST = 64 - len("-best")  # of a name that leaves room for it
+_LONGEST = 64 - len("-best")  # characters of a sweep's name, to which "-best" is added
 
 
 def _there(context: typer.Context, cluster: Path) -> None:
@@ -61,7 +61,7 @@ def best(
 
 
 def _written(file: Path, text: str, paths: SweepPaths) -> str:
-    """What a run of the file trains, which is of a name of its own."""
+    """The line about the file that was written: a run of it is a sweep of its own, and trains everything again."""
     from tmc_sweep.space import parse
     from tmc_sweep.text import counted
 
@@ -75,7 +75,10 @@ def _written(file: Path, text: str, paths: SweepPaths) -> str:
 
 
 def _search_space(paths: SweepPaths, frame: "pd.DataFrame", statistic: "Statistic") -> str:
-    """The best cell's trials as a search space; InputError if none is the best, or its name says another trial now."""
+    """The best cell's trials as a search space, in YAML.
+
+    InputError if no cell has a known mean, or this version reads other configurations from the best one's trials.
+    """
     from tmc_sweep.space.schema import Resources
     from tmc_sweep.space.write import one_cell
     from tmc_sweep.statistics.declared import last_run

@@ -1,4 +1,4 @@
-"""What a search space changes about a sweep that was run before; printed, so that nothing changes unnoticed."""
+"""What a search space changes about the sweep that was run before under its name: no change goes unnoticed."""
 
 import difflib
 from collections.abc import Iterator
@@ -15,9 +15,9 @@ from tmc_sweep.text import counted
 
 
 def describe_changes(space: SearchSpace, results: Path) -> Iterator[str]:
-    """Lines that tell how the search space differs from the one last run under its name; none if it does not.
+    """Lines that say how the search space differs from the one last run under its name; none if it does not.
 
-    And one of the trials on record that it names anew.
+    Before them a line about trials of earlier numerics, if the sweep has any.
     """
     paths = SweepPaths(results, space.name)
     manifest = read_manifest(paths)
@@ -45,7 +45,7 @@ def describe_changes(space: SearchSpace, results: Path) -> Iterator[str]:
 
 
 def _lines(text: str) -> list[str]:
-    """What the YAML says, a line for each value, without its comments and layout; as it is if it is no search space."""
+    """The YAML with a line for each value, without comments and layout; as it is if it cannot be read."""
     try:
         return document(tree(text, "")).splitlines()
     except SpaceError:

@@ -38,7 +38,7 @@ def claims(
 
 
 def _lines(judgement: "Judgement", *, told: bool) -> list[str]:
-    """A claim for people; `told`: each reading names its sweep."""
+    """A claim, its verdict and its readings as lines; with `told` each reading names its sweep."""
     from tmc_sweep.article.text import bounds, location
 
     claim = judgement.claim

@@ -1,4 +1,4 @@
-"""The command that lays two sweeps beside each other."""
+"""The command that compares two sweeps."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated

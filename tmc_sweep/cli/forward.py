@@ -1,4 +1,8 @@
-"""`--cluster FILE`: the same verb, done on the head of the cluster that `ray up FILE` made."""
+"""The option `--cluster FILE`: the same command, run on the head of the cluster that `ray up FILE` made.
+
+A command gets the option by the decorator `on_cluster(elsewhere)`. Most commands give `forward`, which sends the whole
+command line to the head; `run` gives `run_there`.
+"""
 
 import inspect
 import sys
@@ -31,15 +35,15 @@ Cluster = Annotated[
 ]
 Elsewhere = Callable[[typer.Context, Path], None]
 
-_NOT_BEGUN = (InputError.exit_code, CannotRunError.exit_code, SweepBusyError.exit_code)  # a job that changed no table
-_HERE = ("cluster", "file", "assignments")  # what is done before a verb is sent
-_RUN_HERE = (*_HERE, "executor", "results", "quiet", "verbose", "as_json")
-_PAUSES = (1.0, 5.0, 15.0)  # seconds, between one broken connection and the next try
-_LASTING_SECONDS = 60.0  # of a connection after which the next break is a new one
+_NOT_BEGUN = (InputError.exit_code, CannotRunError.exit_code, SweepBusyError.exit_code)  # of a run that stored nothing
+_HERE = ("cluster", "file", "assignments")  # arguments that are not sent, since they are dealt with here
+_RUN_HERE = (*_HERE, "executor", "results", "quiet", "verbose", "as_json")  # the same of `run`
+_PAUSES = (1.0, 5.0, 15.0)  # seconds between a connection that broke and the next try, one after another
+_LASTING_SECONDS = 60.0  # a connection that lasted so long begins these pauses anew
 
 
 def on_cluster(elsewhere: Elsewhere) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a verb the option `--cluster FILE`, with which `elsewhere` is called in its place."""
+    """A decorator that gives a command the option `--cluster FILE`, with which `elsewhere` is called in its place."""
 
     def with_option(function: Callable[..., None]) -> Callable[..., None]:
         @wraps(function)
@@ -62,7 +66,10 @@ def on_cluster(elsewhere: Elsewhere) -> Callable[[Callable[..., None]], Callable
 
 
 def forward(context: typer.Context, cluster: Path) -> None:
-    """The verb with its own arguments, there, and its exit code; a search space travels with its overrides in it."""
+    """Run the command with its arguments on the head, and exit with its code.
+
+    A search space is read here, and sent with the overrides in it.
+    """
     from tmc_sweep.cluster.launcher import find_head
 
     given = context.params
@@ -75,7 +82,7 @@ def forward(context: typer.Context, cluster: Path) -> None:
 
 
 def run_there(context: typer.Context, cluster: Path) -> None:
-    """`submit -f` there, or follow what already runs, whose log ends with the summary; then bring the tables here."""
+    """Submit the sweep there, or join the job that already runs; follow its log, then bring the tables here."""
     from tmc_sweep.cli.show import show_summary
     from tmc_sweep.cluster.fetch import fetch
     from tmc_sweep.cluster.launcher import find_head
@@ -109,7 +116,7 @@ def run_there(context: typer.Context, cluster: Path) -> None:
 
 
 def _given(context: typer.Context, left_out: tuple[str, ...]) -> Iterator[str]:
-    """What the command line says, less what is left out, as words for a shell."""
+    """The arguments that the command line gave, except those to leave out, as words quoted for a shell."""
     for parameter in context.command.params:
         name = str(parameter.name)
         source = context.get_parameter_source(name)
@@ -126,7 +133,10 @@ def _script(verb: str, first: list[str], then: Iterator[str]) -> str:
 
 
 def _followed(head: "Head", script: str, out: IO[str]) -> int:
-    """The exit code of a script that may be run again where the connection breaks; CannotRunError if it stays away."""
+    """The exit code of a script that is run again when the connection breaks, and must be one that may be.
+
+    CannotRunError if the head stays away.
+    """
     from tmc_sweep.cluster.ssh import HeadLostError
 
     pauses = list(_PAUSES)
@@ -143,7 +153,7 @@ def _followed(head: "Head", script: str, out: IO[str]) -> int:
 
 
 def _quietly(head: "Head", script: str) -> int:
-    """As `_followed`; what it says is shown only if it fails."""
+    """As `_followed`, but what the script writes is shown only if it fails."""
     with tempfile.TemporaryFile("w+", errors="replace") as said:
         if code := _followed(head, f"{script} 2>&1", said):
             said.seek(0)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # they load Ray
     from tmc_sweep.cluster.jobs import Job
     from tmc_sweep.cluster.server import JobServer
 
-_LAST_LINES = 10  # of a log that was there before us, as of `tail -f`
+_LAST_LINES = 10  # of the log of a job that already runs, to begin with, as `tail -f` does
 
 Follow = Annotated[bool, typer.Option("--follow", "-f", help="Show what it says until it ends, and end as it does.")]
 
@@ -107,7 +107,7 @@ def stop(name: Name) -> None:
 
 
 def _follow(server: "JobServer", job: "Job", last: int | None = None) -> None:
-    """Show its log until it ends, from its beginning or its `last` lines, and end as it did."""
+    """Show the job's log until it ends, from its beginning or its `last` lines on, and exit with its exit code."""
     from tmc_sweep.cluster.job_log import follow
 
     try:
@@ -124,7 +124,7 @@ def _follow(server: "JobServer", job: "Job", last: int | None = None) -> None:
 
 
 def _end_of(job: "Job") -> str:
-    """How a job ended whose run did not say it in its log."""
+    """A line about how a job ended whose run could not say so in its log."""
     if job.state == "stopped":
         return f"tmc-sweep: job {job.id} was stopped: submit it again to go on"
     why = first_line(job.message).rstrip(".") or "Ray does not say why"

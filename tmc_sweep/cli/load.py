@@ -1,4 +1,4 @@
-"""The search space that a command names."""
+"""The search space that a command names, read in one way for all commands."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +10,10 @@ if TYPE_CHECKING:  # a command that needs none starts without it
 
 
 def load_space(file: Path, max_trials: int, assignments: list[str] | None) -> "SearchSpace":
-    """The search space that a command names, and a line for each search that `--set` replaces; InputError as `load`."""
+    """The search space in a file with the `--set` assignments in it; tells which searches they replace.
+
+    InputError as `space.load`.
+    """
     from tmc_sweep.space import load
 
     space = load(file, max_trials, assignments or ())

@@ -1,4 +1,4 @@
-"""What a run of a search space would train, for how long, and for how much."""
+"""What a run of a search space would train, how long that would take, and what it would cost; trains nothing."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -24,11 +24,11 @@ from tmc_sweep.sweep.forecast import Forecast, forecast
 def plan_of(
     space: SearchSpace, results: Path, *, slots: int | None = None, on: Path | None = None, probe: bool = False
 ) -> dict[str, Any]:
-    """Trials, cells and packs, what of them is left, and what that should take and cost, JSON-ready.
+    """Trials, cells and packs, what is left of them, and what that should take and cost, as JSON values.
 
-    On `slots` processes at once; else on the machines of the cluster file `on`; else where `run` would train. `probe`
-    measures a few steps of each shape of which nothing is known on this machine. InputError on a bad cluster file,
-    CannotRunError if no machine fits a trial.
+    With `slots`, that many packs train at once; else with `on`, the machines of that cluster file train them; else
+    those on which `run` would train now. `probe` measures a few steps of each shape of which nothing is known on this
+    machine. InputError on a bad cluster file, CannotRunError if no machine could hold a trial.
     """
     paths = SweepPaths(results, space.name)
     rows = stored_trials(paths)
@@ -78,7 +78,7 @@ def plan_of(
 
 
 def _to_choose(space: SearchSpace, configs: Sequence[TrialConfig]) -> list[TrialConfig]:
-    """The trials that a search is yet to choose, as if it chose at random."""
+    """The trials that an adaptive search has yet to choose, as if it chose at random."""
     known = {config.cell_id for config in configs}
     others = [cell for cell in space.cells if cell.cell_id not in known]
     return [trial for cell in others[: max(0, space.n_cells - len(known))] for trial in space.trials_of(cell)]
@@ -140,7 +140,7 @@ def _range(value: float, factor: float | None) -> dict[str, float | None]:
 
 
 def _measured_on(rows: Mapping[str, TrialRow], paces: Paces, expected: Forecast) -> list[str]:
-    """The devices whose seconds these are."""
+    """The devices on which the seconds were measured that the estimate uses."""
     trained = {row["device"] for row in rows.values() if row["device"]}
     return [*sorted(trained), *(["this machine"] if expected.epoch_seconds.keys() - paces.keys() else [])]
 
@@ -148,7 +148,7 @@ def _measured_on(rows: Mapping[str, TrialRow], paces: Paces, expected: Forecast)
 def _cost(
     fleet: Fleet, space: SearchSpace, expected: Forecast, found: Estimate | None, paces: Paces
 ) -> dict[str, Any] | None:
-    """As if all machines that the packs fill ran until the last has ended, and none before or after."""
+    """What the machines cost, as if all that the packs fill ran from the first pack to the last; None if not known."""
     if not expected.packs or found is None:
         return None
     gpu = max(pack.gpu for pack in expected.packs)

@@ -1,4 +1,7 @@
-"""What `run` shows while it trains: a live table on a terminal, lines elsewhere. Only durable epochs are shown."""
+"""What `run` shows while it trains: a live table on a terminal, lines elsewhere. Only durable epochs are shown.
+
+The views are listeners of the sweep: the writer's thread calls them with a Snapshot after each commit.
+"""
 
 import time
 from collections.abc import Iterator
@@ -14,13 +17,13 @@ from tmc_sweep.statistics.labels import label, telling_fields
 from tmc_sweep.sweep.progress import Listener, Snapshot, TrialProgress
 from tmc_sweep.text import duration
 
-_LINE_SECONDS = 15.0
-_SHOWN = 20  # running trials; a terminal has so many lines
+_LINE_SECONDS = 15.0  # between two lines about the whole sweep
+_SHOWN = 20  # running trials, since a terminal has few lines
 
 
 @contextmanager
 def progress_view(console: Console, *, quiet: bool, verbose: bool) -> Iterator[Listener | None]:
-    """A listener that shows progress while inside: None if quiet, live on a terminal, else lines."""
+    """A listener that shows progress while inside: None if quiet, a live table on a terminal, lines elsewhere."""
     if quiet:
         yield None
     elif console.is_terminal:
@@ -32,7 +35,7 @@ def progress_view(console: Console, *, quiet: bool, verbose: bool) -> Iterator[L
 
 
 class LiveView:
-    """The overall state and a row for each running trial."""
+    """A live table with a row for each running trial, and a bar and a line for the whole sweep."""
 
     def __init__(self) -> None:
         self._snapshot: Snapshot | None = None
@@ -40,13 +43,13 @@ class LiveView:
         self._started = time.monotonic()
 
     def listen(self, snapshot: Snapshot) -> None:
-        """Remember what to draw next."""
+        """Keep the snapshot, which is drawn at the next `render`."""
         if self._snapshot is None or len(snapshot.trials) > len(self._snapshot.trials):
             self._fields = _fields(snapshot)
         self._snapshot = snapshot
 
     def render(self) -> RenderableType:
-        """The view as it is now."""
+        """The table as it is now; rich calls this several times a second."""
         elapsed = time.monotonic() - self._started
         if self._snapshot is None:
             return line(f"starting Ray, {duration(elapsed)}")
@@ -69,13 +72,13 @@ class LineView:
     def __init__(self, console: Console, verbose: bool) -> None:
         self._console = console
         self._verbose = verbose
-        self._told: set[str] | None = None
+        self._told: set[str] | None = None  # trials that have ended and were told, or had ended before
         self._fields: list[str] = []
         self._known = 0  # trials
         self._last_line = time.monotonic()
 
     def listen(self, snapshot: Snapshot) -> None:
-        """Print what is new."""
+        """Print a line for each trial that has ended since, and now and then one for the whole sweep."""
         ended = snapshot.with_status(*ENDED)
         if self._told is None:
             self._told = {trial.config.trial_id for trial in ended}
@@ -100,7 +103,7 @@ class LineView:
 
 
 def _fields(snapshot: Snapshot) -> list[str]:
-    """Those in which the trials differ: more, as a search chooses."""
+    """The fields that name a trial here: those in which the trials differ, which become more as a search chooses."""
     return telling_fields([trial.config.row() for trial in snapshot.trials])
 
 

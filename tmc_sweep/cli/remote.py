@@ -1,4 +1,4 @@
-"""The command that brings a sweep here from where it was trained."""
+"""The command that brings a sweep here from where it was trained: a cluster's head, or a published copy."""
 
 from pathlib import Path
 from typing import Annotated

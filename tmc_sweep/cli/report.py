@@ -64,7 +64,7 @@ def report(
 
 
 def _write(path: Path, results: Path, names: Iterable[str], refresh_seconds: int | None) -> bool:
-    """Write the page of these sweeps, with what the article has to do with them; whether something is left to train."""
+    """Write the page of these sweeps, with the article's appendix; whether something is left to train."""
     from tmc_sweep.article.appendix import appendix
     from tmc_sweep.report.page import write_page
     from tmc_sweep.report.tables import SweepTables

@@ -98,7 +98,7 @@ def _search_space(found: "Reproduction") -> str | None:
 
 @contextmanager
 def _progress(quiet: bool) -> "Iterator[Listener]":
-    """A listener that shows how far it is: a bar on a terminal, else a line now and then."""
+    """A listener that shows how many epochs were compared: a bar on a terminal, else a line now and then."""
     if quiet:
         yield lambda *_: None
     elif not messages.is_terminal:
@@ -110,7 +110,7 @@ def _progress(quiet: bool) -> "Iterator[Listener]":
 
 
 class _Lines:
-    """A line every few seconds."""
+    """A listener that prints a line every fifteen seconds."""
 
     def __init__(self) -> None:
         self._last_line = time.monotonic()

@@ -1,4 +1,4 @@
-"""Results on stdout: a table for people, JSON or CSV for programs."""
+"""Results on stdout: a table for people, JSON or CSV for programs. One function for the result of each command."""
 
 import json
 import math
@@ -34,12 +34,12 @@ _PROGRESS = ("attempts", "epochs_done", "epochs")
 
 
 def show_json(value: object) -> None:
-    """One JSON document; NaN and NA as null."""
+    """Print a value as one JSON document; ValueError if it holds NaN, which JSON has not."""
     show_text(json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def _show_data(frame: pd.DataFrame, as_json: bool) -> None:
-    """The frame for programs: JSON, or else CSV."""
+    """Print a frame for programs: as JSON, with NaN and NA as null, or else as CSV."""
     if as_json:
         show_json(plain_rows(frame))
     else:
@@ -47,7 +47,7 @@ def _show_data(frame: pd.DataFrame, as_json: bool) -> None:
 
 
 def show_summary(frame: pd.DataFrame, mode: Literal["max", "min"], *, as_json: bool, as_csv: bool) -> None:
-    """The summary, a row per cell, and the cell whose mean is best."""
+    """Print the summary, a row per cell, and the cell with the best mean."""
     if as_json or as_csv:
         _show_data(frame, as_json)
     elif frame.empty:
@@ -62,7 +62,7 @@ def show_summary(frame: pd.DataFrame, mode: Literal["max", "min"], *, as_json: b
 
 
 def show_ranking(frame: pd.DataFrame, mode: Literal["max", "min"], *, as_json: bool) -> None:
-    """Cells by rank, with their paired differences to the first, then those without one and why, and the best one."""
+    """Print cells by rank with their paired differences to the first, those without a rank and why, and the best."""
     rows = plain_rows(frame)
     if as_json:
         show_json({"mode": mode, "best": next((row["cell_id"] for row in rows if row["rank"]), None), "cells": rows})
@@ -88,7 +88,7 @@ def _tell_best(frame: pd.DataFrame, mode: Literal["max", "min"], names: Sequence
 
 
 def show_evaluations(frame: pd.DataFrame, *, as_json: bool) -> None:
-    """Evaluations of one bound with one number of samples: a row per trial in JSON, per cell in the table."""
+    """Print evaluations of one bound with one number of samples: in JSON a row per trial, in the table per cell."""
     if as_json:
         frame = frame.drop(columns="image_values")  # bytes, which JSON has none of
         show_json(plain_rows(frame.assign(time=frame["time"].map(pd.Timestamp.isoformat))))
@@ -110,7 +110,7 @@ def _evaluated_cell(rows: pd.DataFrame) -> dict[str, Any]:
 
 
 def show_differences(frame: pd.DataFrame, by: str, *, as_json: bool, as_csv: bool) -> None:
-    """Paired differences, a row per pair of cells."""
+    """Print paired differences, a row per pair of cells; a sentence if there are none."""
     if as_json or as_csv:
         _show_data(frame, as_json)
     elif frame.empty:
@@ -124,7 +124,7 @@ def show_differences(frame: pd.DataFrame, by: str, *, as_json: bool, as_csv: boo
 
 
 def show_comparison(frame: pd.DataFrame, names: tuple[str, str], *, as_json: bool, as_csv: bool) -> None:
-    """Two sweeps, a row per cell of either; a sentence where no cell is in both."""
+    """Print two sweeps beside each other, a row per cell of either; a sentence if no cell is in both."""
     has = {side: frame[f"{side}_last_epoch"].notna() for side in "ab"}
     if as_json or as_csv:
         _show_data(frame, as_json)
@@ -142,7 +142,10 @@ def show_comparison(frame: pd.DataFrame, names: tuple[str, str], *, as_json: boo
 
 
 def _nothing_in_common(first: tuple[str, pd.DataFrame], second: tuple[str, pd.DataFrame]) -> str:
-    """Why two sweeps, by their name and cells, have none in common: the fields of which each has values of its own."""
+    """A sentence that says why two sweeps, given as name and cells, have no cell in common.
+
+    It lists the fields of which the two have different values.
+    """
     (name, ours), (other, theirs) = first, second
     if ours.empty or theirs.empty:
         return f"{name if ours.empty else other}: no epochs yet"
@@ -162,7 +165,7 @@ def _listed(values: "pd.Series[Any]") -> str:
 
 
 def show_status(status: Mapping[str, Any], *, as_json: bool) -> None:
-    """One sweep, a row per trial: of its fields those in which trials differ."""
+    """Print how far one sweep is, a row per trial, with the fields in which trials differ."""
     if as_json:
         show_json(status)
         return
@@ -172,7 +175,7 @@ def show_status(status: Mapping[str, Any], *, as_json: bool) -> None:
 
 
 def show_sweeps(sweeps: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
-    """All sweeps, a line each."""
+    """Print how far all sweeps are, a line each."""
     if as_json:
         show_json([{key: value for key, value in sweep.items() if key != "trials"} for sweep in sweeps])
     else:
@@ -180,7 +183,7 @@ def show_sweeps(sweeps: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
 
 
 def show_findings(name: str, findings: "Findings", *, as_json: bool) -> None:
-    """A line per problem, or one that says there is none."""
+    """Print a line per problem that `verify` found, or one that says that there is none."""
     counts = {count: getattr(findings, count) for count in ("parts", "trials", "epochs", "checkpoints")}
     if as_json:
         problems = [{"file": str(problem.file), "problem": problem.sentence} for problem in findings.problems]
@@ -193,7 +196,7 @@ def show_findings(name: str, findings: "Findings", *, as_json: bool) -> None:
 
 
 def show_gaps(gaps: Sequence["Gap"], head: str) -> None:
-    """A row per proposal and K, a column per bound: mean ± its standard error."""
+    """Print a row per proposal and K, with the mean of each bound's gap ± its standard error."""
     cells: dict[tuple[str, int], list[str]] = {}
     for gap in gaps:
         cells.setdefault((gap.proposal, gap.K), []).append(f"{gap.gap:.3f} ± {gap.standard_error:.3f}")
@@ -202,7 +205,7 @@ def show_gaps(gaps: Sequence["Gap"], head: str) -> None:
 
 
 def show_jobs(jobs: Sequence["Job"], *, as_json: bool) -> None:
-    """Jobs of sweeps, a line each."""
+    """Print jobs, a row each."""
     rows = [
         {
             "name": job.sweep,
@@ -223,7 +226,7 @@ def show_jobs(jobs: Sequence["Job"], *, as_json: bool) -> None:
 
 
 def status_view(status: Mapping[str, Any]) -> RenderableType:
-    """One sweep and its running trials, to be drawn again and again."""
+    """How far one sweep is, with its running trials, to be drawn on a terminal again and again."""
     running = [trial for trial in status["trials"] if trial["status"] == Status.RUNNING]
     columns = ["trial_id", *differing_fields(status["trials"]), "seed", *_PROGRESS]
     rows = [[as_text(trial[name], name) for name in columns] for trial in running[:_SHOWN]]
@@ -232,7 +235,7 @@ def status_view(status: Mapping[str, Any]) -> RenderableType:
 
 
 def headline(status: Mapping[str, Any]) -> str:
-    """One sweep in a line."""
+    """How far one sweep is, in a line."""
     counts = ", ".join(f"{status[f'n_{name}']} {name}" for name in Status if status[f"n_{name}"])
     epochs = f"{status['epochs_done']} of {status['epochs']} epochs"
     dropped = status["n_checkpoints_dropped"]
@@ -242,7 +245,7 @@ def headline(status: Mapping[str, Any]) -> str:
 
 
 def as_text(value: object, name: str) -> str:
-    """A value as a table shows it in the column of this name."""
+    """A value as a table shows it in the column of this name; "-" for None."""
     if value is None:
         return "-"
     if isinstance(value, float) and name in _DECIMALS:
@@ -253,13 +256,13 @@ def as_text(value: object, name: str) -> str:
 def print_rows(
     head: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]], told: Collection[str] = _WHERE_TOLD
 ) -> None:
-    """These columns of the rows; of those in `told`, the ones in which a row has something."""
+    """Print these columns of the rows; columns of `told` only if a row has something in them."""
     names = [name for name in columns if name not in told or any(row.get(name) for row in rows)]
     print_table(head, names, [[as_text(row[name], name) for name in names] for row in rows])
 
 
 def print_table(head: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """The table whole, never with cut values: on a narrow terminal headers and reasons stand on several lines."""
+    """Print a table under a head line. Values are never cut: on a narrow terminal, headers and reasons are broken."""
     out, shown = console(), table(columns, rows, _TEXTS)
     if out.is_terminal and _width(out, shown) > out.width:
         shown = table([name.replace("_", "_\n") for name in columns], rows, _TEXTS)

@@ -1,4 +1,4 @@
-"""A plan on stdout."""
+"""A plan, as `plan.plan_of` makes it, on stdout."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ _KNOWN = ("epoch_seconds", "peak_memory_mib", "gpu")  # columns that are shown w
 
 
 def show_plan(plan: Mapping[str, Any], *, as_json: bool) -> None:
-    """The plan, a row per cell."""
+    """Print the plan: a row per cell, then lines about time, memory and cost."""
     if as_json:
         show_json(plan)
         return
@@ -47,7 +47,7 @@ def _head(plan: Mapping[str, Any]) -> str:
 
 
 def _time_line(time: Mapping[str, Any]) -> str:
-    """How long what is left should take."""
+    """A line about how long what is left should take, and on what that estimate rests."""
     left = f"{counted(time['epochs_left'], 'epoch')} left"
     left += f", unless {time['scheduler']} stops some" if time["scheduler"] else ""
     if time["wall_seconds"] is None:
@@ -66,7 +66,7 @@ def _time_line(time: Mapping[str, Any]) -> str:
 
 
 def _cost_line(cost: Mapping[str, Any]) -> str:
-    """What the machines cost until then."""
+    """A line about what the machines cost until then."""
     whole = _span(cost["low"], cost["high"])
     hour = _span(cost["hour_low"], cost["hour_high"])
     currency = f" {cost['currency']}" if cost["currency"] else ""

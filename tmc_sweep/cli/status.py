@@ -16,9 +16,10 @@ _TRIAL_FIELDS = ("trial_id", *CELL_FIELDS, "seed", "status", "attempts", "epochs
 
 
 def sweep_status(results: Path, name: str) -> dict[str, Any]:
-    """Trials by status, epochs done and to be had, and each trial's fields and state, JSON-ready.
+    """How far a sweep is, as JSON values: trials by status, epochs done and to be done, and each trial's state.
 
-    Those of earlier numerics are counted with all others, and told apart as `earlier`.
+    Trials of earlier numerics are counted with all others, and marked as `earlier`. InputError if there is no such
+    sweep, StorageError if its tables are damaged.
     """
     paths = SweepPaths(results, name)
     trials = read_trials(paths.epochs)
@@ -43,6 +44,6 @@ def sweep_status(results: Path, name: str) -> dict[str, Any]:
 
 
 def declared_gigabytes(paths: SweepPaths) -> float:
-    """What the search space, as last run, lets checkpoints take; the default if it cannot be known."""
+    """Gigabytes that the search space, as last run, lets checkpoints take; the default if it is not known."""
     space = last_run(paths)
     return (space.resources if space else Resources()).checkpoint_gigabytes

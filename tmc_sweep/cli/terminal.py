@@ -1,7 +1,9 @@
-"""The one door to the terminal: text of a table, a file, a server or a name is shown there, and does nothing.
+"""The only code that writes to the terminal, so that no text of a table, a file or a server can do anything there.
 
-Control, bidi and zero-width characters stand there as Python writes them (`visible`); markup and emoji codes as they
-are. What is meant as one line stays one line.
+Control characters, and those that turn text round or take no room, are shown as Python escapes them (`visible`); markup
+and emoji codes are shown as they are. What is meant as one line stays one line.
+
+`show` is for results, on stdout; `tell` for everything else, on stderr.
 """
 
 import logging
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def console(*, stderr: bool = False, soft_wrap: bool = False) -> Console:
-    """One that reads no text as more than text."""
+    """A console of rich's that takes every text as text: no markup, no emoji codes, no colours for numbers."""
     return Console(stderr=stderr, soft_wrap=soft_wrap, markup=False, emoji=False, highlight=False)
 
 
@@ -28,29 +30,29 @@ messages = console(stderr=True, soft_wrap=True)
 
 
 def show(*lines: object) -> None:
-    """Each on a line of stdout."""
+    """Print each on a line of stdout."""
     for each in lines:
         typer.echo(visible(each))
 
 
 def show_text(text: str, *, err: bool = False) -> None:
-    """A text of many lines on stdout, or stderr."""
+    """Print a text of many lines on stdout or, with `err`, on stderr."""
     typer.echo(visible(text, also="\n\t"), nl=False, err=err)
 
 
 def tell(*lines: object, to: Console | None = None) -> None:
-    """Each on a line of stderr, or of a console."""
+    """Print each on a line of stderr, or of the console `to`."""
     for each in lines:
         (to or messages).print(line(each), soft_wrap=True)
 
 
 def line(text: object) -> Text:
-    """One line, to be drawn."""
+    """A line of text, to be drawn by rich."""
     return Text(visible(text))
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], texts: Sequence[str]) -> "Table":
-    """A table to be drawn; `texts` are the columns that begin at the left."""
+    """A table, to be drawn by rich; columns whose header is in `texts` are aligned left, all others right."""
     from rich.table import Table
 
     drawn = Table(box=None, pad_edge=False, header_style="bold")
@@ -63,7 +65,7 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], texts: Sequence
 
 
 def bar(text: str, on: Console) -> "Progress":
-    """A bar that goes away at its end, after a text such as `{task.description}`."""
+    """A progress bar of rich's that goes away at its end; the text before it is a format, `{task.description}`, say."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     return Progress(TextColumn(text, markup=False), BarColumn(), TimeRemainingColumn(), console=on, transient=True)
@@ -79,5 +81,5 @@ class _Warnings(logging.Handler):
         show_text(f"{self.format(record)}\n", err=True)
 
 
-warnings = _Warnings(logging.WARNING)  # of our own code
+warnings = _Warnings(logging.WARNING)  # prints warnings that our own code logs
 warnings.setFormatter(_OneLine())

@@ -1,4 +1,4 @@
-"""The command that shows what the bounds are worth where log p(x) is known."""
+"""The command that shows how far the bounds lie below log p(x), on a toy model in which that is known."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Watching a sweep's tables until it has nothing left to train."""
+"""`status --watch`: how far a sweep is, shown again and again from its tables, until nothing is left to train."""
 
 import time
 from collections.abc import Iterator
@@ -13,11 +13,11 @@ from tmc_sweep.cli.status import sweep_status
 from tmc_sweep.cli.terminal import tell
 from tmc_sweep.records import OPEN
 
-SECONDS = 2.0
+SECONDS = 2.0  # between two looks
 
 
 def watch(results: Path, name: str, console: Console) -> None:
-    """Show how far the sweep is until its trials have ended: in place on a terminal, a line per change elsewhere."""
+    """Show how far a sweep is until its trials have ended: in place on a terminal, a line per change elsewhere."""
     if not console.is_terminal:
         said = ""
         for status in _statuses(results, name):

@@ -1,4 +1,4 @@
-"""The documents in a cluster file."""
+"""The documents in a cluster file, which a user names on the command line."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ _MOST_BYTES = 2**20
 
 
 def documents(file: Path, option: str) -> list[Any]:
-    """What the file holds; InputError, naming the command's option, if it cannot be read as YAML."""
+    """The YAML documents in a file; InputError, which names the command's `option`, if it cannot be read as YAML."""
     try:
         return list(YAML(typ="safe").load_all(input_file.read(file, _MOST_BYTES)))
     except OSError as error:

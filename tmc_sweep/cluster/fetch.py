@@ -1,4 +1,4 @@
-"""A sweep's tables, brought from a cluster's head over SSH."""
+"""A sweep's tables, brought here from a cluster's head over SSH, also while the sweep runs there."""
 
 import tarfile
 import tempfile
@@ -10,11 +10,15 @@ from tmc_sweep.errors import InputError, StorageError
 from tmc_sweep.paths import SweepPaths, check_name, part_name
 from tmc_sweep.store.pull import adopt
 
-_NO_SUCH_SWEEP = 66
+_NO_SUCH_SWEEP = 66  # the exit code by which our script on the head says so
 
 
 def fetch(head: Head, name: str, results: Path) -> SweepPaths:
-    """Let `results` have the sweep as it is on the head, less its checkpoints; errors as `adopt`, and Head's."""
+    """Bring the sweep `name` from the head into the folder `results`, without its checkpoints; its paths here.
+
+    InputError if there is no such sweep there; HeadLostError or RefusedError if the head does not do it; otherwise
+    errors as `store.pull.adopt`.
+    """
     paths = SweepPaths(results, name)
     with tempfile.TemporaryDirectory(prefix="tmc_sweep-pull-") as folder:
         _unpack(head, name, Path(folder))
@@ -42,11 +46,11 @@ def _unpack(head: Head, name: str, folder: Path) -> None:
 
 
 def _packing(name: str) -> str:
-    """The shell script that writes the sweep's files: each before those it speaks of, which go on meanwhile.
+    """The shell script that writes the sweep's files to its standard output, as a tar archive.
 
-    Tables come before the epochs, and decisions last.
-
-    A file that is replaced while it is read is whole, the old one; `tar` then ends with 1.
+    The files are read one after another while the sweep goes on. So each comes before those that it speaks of: tables
+    before the epochs, and the manifest, which has decisions, last. A file that is replaced while it is read arrives
+    whole, in its old state; `tar` then ends with exit code 1.
     """
     quoted = quote(name)
     tables = " ".join(f"{quote(path.stem)}.parque[t]" for path in reversed(SweepPaths(Path(), name).tables))

@@ -1,6 +1,7 @@
-"""The machines that a sweep may train on, and what an hour of each costs, by a cluster file's own prices.
+"""The machines that a sweep may train on, and what they cost an hour, for `tmc-sweep plan`.
 
-Ray reads nothing in a cluster file's `metadata`: prices are there, by node type, as `price_per_hour` and `currency`.
+Prices are those that the cluster file itself states: by node type under `metadata.price_per_hour`, with
+`metadata.currency`. Ray does not read `metadata`.
 """
 
 import math
@@ -20,7 +21,7 @@ from tmc_sweep.sweep.nodes import Nodes
 
 
 class PriceRange(NamedTuple):
-    """What something costs at least, and at most."""
+    """The least and the most that something costs."""
 
     low: float
     high: float
@@ -28,15 +29,18 @@ class PriceRange(NamedTuple):
 
 @dataclass(frozen=True)
 class Prices:
-    """Of an hour of one machine."""
+    """What an hour of one machine costs."""
 
-    currency: str
+    currency: str  # "" if the file does not say
     head: float
-    workers: Mapping[tuple[float, float], PriceRange]  # by CPUs and GPUs: types of one size may differ, such as spot
+    workers: Mapping[tuple[float, float], PriceRange]  # by (CPUs, GPUs): types of one size may differ, such as spot
 
     @classmethod
     def of(cls, described: Mapping[str, Any], source: str) -> Self | None:
-        """Of a cluster file as read; None if it has none, InputError if a node type lacks a price."""
+        """The prices in a cluster file, as read; None if it states none.
+
+        InputError, which names `source`, if a node type lacks a price or something else has one.
+        """
         metadata = described.get("metadata")
         if not isinstance(metadata, dict) or (prices := metadata.get("price_per_hour")) is None:
             return None
@@ -48,7 +52,7 @@ class Prices:
             )
         of_size: dict[tuple[float, float], list[float]] = {}
         for name, kind in types.items():
-            if kind.get("max_workers", name != head):  # of its type some may come
+            if kind.get("max_workers", name != head):  # there may be workers of this type
                 of_size.setdefault(_size(kind.get("resources") or {}), []).append(float(prices[name]))
         workers = {size: PriceRange(min(found), max(found)) for size, found in of_size.items()}
         return cls(str(metadata.get("currency", "")), float(prices[head]), workers)
@@ -56,15 +60,18 @@ class Prices:
 
 @dataclass(frozen=True)
 class Fleet:
-    """Those that run and those that may be added, the largest first."""
+    """The machines of a run: those that run, and those that may be added, the largest first."""
 
     nodes: Sequence[Capacity]  # of a cluster, its head first
-    prices: Prices | None = None
-    here: bool = False  # this machine alone
+    prices: Prices | None = None  # None: not known
+    here: bool = False  # whether it is this machine alone
 
     @classmethod
     def of_run(cls, resources: Resources) -> Self:
-        """As `run` would find them: the cluster that it would join, else this machine; CannotRunError likewise."""
+        """The machines that `run` would train on now: the cluster that it would join, else this machine.
+
+        CannotRunError if no cluster answers where one should, or no machine could hold a trial.
+        """
         if address := cluster_address():
             from tmc_sweep.sweep.session import joined
 
@@ -75,13 +82,19 @@ class Fleet:
 
     @classmethod
     def unnamed(cls, resources: Resources) -> Self:
-        """Machines of which nothing is known but that they hold a trial, as this one if it does."""
+        """Machines of which nothing is known, as where a user says how many packs train at once.
+
+        They are taken to be like this one; `here` says whether this one could hold a trial.
+        """
         here = [capacity_here()]
         return cls(here, here=any_fits(resources, here))
 
     @classmethod
     def of_file(cls, file: Path, resources: Resources) -> Self:
-        """Of a file of `ray up`, whether its cluster is up or not; InputError if it does not say what they have."""
+        """The machines of a file of `ray up`, whether its cluster is up or not.
+
+        InputError if it does not say what they have, CannotRunError if none of them could hold a trial.
+        """
         match documents(file, "--on"):
             case [{"available_node_types": dict(types), "head_node_type": str(head)} as described] if head in types:
                 described.setdefault("max_workers", 2)  # as Ray does
@@ -97,7 +110,10 @@ class Fleet:
         return cls(fitting, Prices.of(described, source) if described else None)
 
     def hourly(self, n_packs: int, cpu: float, gpu: float) -> PriceRange | None:
-        """What an hour of the head costs, and of as many workers as hold these packs; None without a price of each."""
+        """What an hour costs of the head and of as many workers as hold this many packs at once.
+
+        `cpu` cores and `gpu` of a GPU are what one pack gets. None if the price of one of them is not known.
+        """
         if self.prices is None:
             return None
         low = high = self.prices.head

@@ -1,4 +1,4 @@
-"""A job's log, as it grows, until the job has ended; over a connection that may break and come back."""
+"""A job's log, shown as it grows until the job has ended, over a connection that may break and come back."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,20 +9,21 @@ from aiohttp import ClientError
 from tmc_sweep.cluster.jobs import Job, refreshed
 from tmc_sweep.cluster.server import JobServer, asking
 
-_SILENT_SECONDS = 15.0  # then the server is asked whether it is still there
-_AGAIN_SECONDS = 1.0
+_SILENT_SECONDS = 15.0  # without a new line, after which the server is asked whether it is still there
+_AGAIN_SECONDS = 1.0  # before a broken connection is made again
 
 
 def log_of(server: JobServer, job: Job) -> str:
-    """All that the job has said so far."""
+    """All that the job has written so far; CannotRunError as `server.asking`."""
     with asking(server):
         return str(server.get_job_logs(job.id))
 
 
 def follow(server: JobServer, job: Job, show: Callable[[str], None], last: int | None = None) -> Job:
-    """Show the log until the job has ended, from its beginning or its `last` lines; the job as it then is.
+    """Show the job's log until the job has ended, and return the job as it then is.
 
-    CannotRunError if the server is gone for longer than a request may take.
+    It is shown from its beginning, or from its `last` lines on. CannotRunError if the server is gone for longer than a
+    request may take.
     """
     skipped = [] if last is None else log_of(server, job).splitlines(keepends=True)[:-last]
     return asyncio.run(_follow(server, job, Shown(show, sum(map(len, skipped)))))
@@ -39,7 +40,7 @@ async def _follow(server: JobServer, job: Job, shown: "Shown") -> Job:
 
 
 async def _tail(server: JobServer, job: Job, shown: "Shown") -> None:
-    """One connection: it begins with the log's beginning."""
+    """Show the log over one connection, until it breaks or the job ends. Ray sends the log from its beginning."""
     shown.rewind()
     lines = server.tail_job_logs(job.id)
     while True:
@@ -53,7 +54,10 @@ async def _tail(server: JobServer, job: Job, shown: "Shown") -> None:
 
 
 class Shown:
-    """Shows a text that is read from its beginning more than once, each character once, less those skipped."""
+    """Shows a growing text that is read from its beginning more than once: each character of it is shown once.
+
+    The first `skipped` characters are not shown.
+    """
 
     def __init__(self, show: Callable[[str], None], skipped: int) -> None:
         self._show = show
@@ -61,11 +65,11 @@ class Shown:
         self._read = 0
 
     def rewind(self) -> None:
-        """What comes next is the text's beginning."""
+        """Take note that what comes next is the text's beginning."""
         self._read = 0
 
     def add(self, text: str) -> None:
-        """Show what is new of it."""
+        """Take the next piece of the text, and show what of it was not shown before."""
         new = text[max(0, self._shown - self._read) :]
         self._read += len(text)
         self._shown = max(self._shown, self._read)

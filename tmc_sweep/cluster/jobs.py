@@ -1,7 +1,8 @@
 """Sweeps as jobs of a Ray cluster: the head runs them, and goes on when we leave.
 
-The n-th job of a sweep has the id `tmc-sweep-NAME-n`. Ray gives an id once, so of two that submit at one moment one is
-refused; a number more, rather than the same id again, because Ray's log of an id is never emptied.
+The n-th job of a sweep has the id `tmc-sweep-NAME-n`. Ray accepts an id once, so of two users who submit the same sweep
+at one moment one is refused. A later job gets the next number, and not the same id again, because Ray never empties the
+log of an id.
 """
 
 import hashlib
@@ -24,40 +25,40 @@ from tmc_sweep.paths import check_name
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.store.copy_storage import copy_storage
 
-STOP_SECONDS = 120  # that a stop may take
-_DRAIN_SECONDS = STOP_SECONDS - 15  # of it, before Ray kills the job; its own 3 s are too few for checkpoints
+STOP_SECONDS = 120  # that stopping a job may take
+_DRAIN_SECONDS = STOP_SECONDS - 15  # after which Ray kills the job; by default 3 s, too few for checkpoints
 _ID = re.compile(r"tmc-sweep-(.+)-(\d+)")
 _NO_SCRIPT = (
     "tmc-sweep: a job runs `tmc-sweep` on the head, but its PATH has none: install the head's Ray and tmc-sweep "
     "together, and start it with their folder on PATH"
 )
 _ACTIVE = ("pending", "running")
-_STOPPED = 143  # as the run itself ends after SIGTERM
+_STOPPED = 143  # the exit code of a run that SIGTERM ended
 _POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
 class Job:
-    """One submission of a sweep."""
+    """One submission of a sweep to a cluster, as it was when it was asked for."""
 
     id: str
     sweep: str
-    number: int
+    number: int  # among the sweep's jobs, from 1
     state: str  # pending, running, succeeded, failed or stopped
     started: datetime | None
     ended: datetime | None
-    driver_exit_code: int | None
-    message: str
-    identity: str  # of what it runs and where its tables go
+    driver_exit_code: int | None  # of the command in it; negative: of a signal; None: it has not ended, or never ran
+    message: str  # Ray's
+    identity: str  # a hash of its search space, results folder and copy
 
     @property
     def active(self) -> bool:
-        """Whether it may still write."""
+        """Whether it runs or will run, so that it may still write tables."""
         return self.state in _ACTIVE
 
     @property
     def exit_code(self) -> int | None:
-        """What the command in it ended with; 3 if it never ran, None while it is active."""
+        """The exit code of the command in it, as a shell would have it; 3 if it never ran, None while it is active."""
         match self.state:
             case "pending" | "running":
                 return None
@@ -71,7 +72,7 @@ class Job:
 
 
 def list_jobs(server: JobServer) -> list[Job]:
-    """The newest job of every sweep, by name."""
+    """The newest job of each sweep, in the order of the sweeps' names. CannotRunError as `server.asking`."""
     newest: dict[str, Job] = {}
     with asking(server):
         details = server.list_jobs()
@@ -94,7 +95,7 @@ def find_job(server: JobServer, name: str) -> Job:
 
 
 def refreshed(server: JobServer, job: Job) -> Job:
-    """The same job as it is now."""
+    """The job as it is now; CannotRunError as `server.asking`."""
     with asking(server):
         return _job(server.get_job_info(job.id)) or job
 
@@ -108,10 +109,13 @@ def submit(
     attach: bool,
     publish: str | None = None,
 ) -> tuple[Job, bool]:
-    """Send the sweep to the cluster: its job, and whether that ran already.
+    """Send the sweep to the cluster as a job; the job, and whether it ran there already.
 
-    SweepBusyError if a job of that name is active there, unless it does the same and `attach` says that this is as
-    good. `results` is an absolute folder on the head, and `publish` where it keeps a copy of the tables.
+    `results` is an absolute folder on the head, None for its usual one; `publish` is where the head keeps a copy of the
+    tables. With `attach`, a job that is active and does the same is returned.
+
+    SweepBusyError if another job of that name is active, InputError if `results` or `publish` is no such place,
+    CannotRunError if the server does not take the job.
     """
     if results and not results.is_absolute():
         raise InputError(
@@ -126,7 +130,7 @@ def submit(
         number = last.number + 1 if last else 1
         try:
             return _send(server, space, script, identity, number), False
-        except CannotRunError:  # another was faster, or it was sent and the answer was lost
+        except CannotRunError:  # somebody else was faster, or the job was sent and only the answer was lost
             last = _last(server, space.name)
             if last is None or last.number < number:
                 raise
@@ -141,7 +145,10 @@ def submit(
 
 
 def stop(server: JobServer, job: Job) -> Job:
-    """Let the job checkpoint and end, and wait until it has; as it then is. Nothing if it is not active."""
+    """Let the job checkpoint and end, wait until it has, and return it as it then is; at once if it is not active.
+
+    CannotRunError if it does not end within STOP_SECONDS.
+    """
     if job.active:
         with asking(server):
             server.stop_job(job.id)
@@ -163,13 +170,13 @@ def _last(server: JobServer, name: str) -> Job | None:
 def _send(server: JobServer, space: SearchSpace, script: str, identity: str, number: int) -> Job:
     name = f"tmc-sweep-{space.name}-{number}"
     variables = {"RAY_JOB_STOP_WAIT_TIME_S": str(_DRAIN_SECONDS)}
-    if CLUSTER_FILE in os.environ:  # the run says commands as who asked must write them
+    if CLUSTER_FILE in os.environ:  # so that commands in the job's messages suit whoever asked
         variables[CLUSTER_FILE] = os.environ[CLUSTER_FILE]
     with tempfile.TemporaryDirectory(prefix="tmc_sweep-job-") as folder, asking(server):
         Path(folder, f"{space.name}.yaml").write_text(space.text, encoding="utf-8", newline="")
         Path(folder, "run.sh").write_text(script, encoding="utf-8")
         server.submit_job(
-            entrypoint="exec sh run.sh",  # the log begins with it
+            entrypoint="exec sh run.sh",  # short, since Ray writes it at the log's beginning
             submission_id=name,
             metadata={"tmc_sweep": identity},
             runtime_env={"working_dir": folder, "env_vars": variables},
@@ -178,10 +185,11 @@ def _send(server: JobServer, space: SearchSpace, script: str, identity: str, num
 
 
 def _script(name: str, results: Path | None, max_trials: int, publish: str | None) -> str:
-    """What the head's shell runs; `exec`, so that a stop reaches the run alone.
+    """The shell script of a job; it ends with `exec`, so that stopping the job stops the run and no shell before it.
 
-    The console script is that of the head's PATH. Where `ray start` was given by its path, its folder may not be there:
-    then the one beside ours, if the head is this machine. Relative folders of the head's variables are of its home.
+    `tmc-sweep` is looked for on the head's PATH. If somebody started Ray by its whole path, the folder of its
+    environment may not be there; if the head is this machine, the script beside our Python then serves. Relative
+    folders in the head's variables are relative to its home.
     """
     folder = shlex.quote(str(results)) if results else '"${TMC_SWEEP_RESULTS:-$HOME/tmc_sweep_results}"'
     copy = f" --publish {shlex.quote(publish)}" if publish else ""
@@ -195,7 +203,7 @@ exec tmc-sweep run "$file" --results {folder} --max-trials {max_trials}{copy}
 
 
 def _job(details: JobDetails) -> Job | None:
-    """Ours only: Ray also lists every program that joined the cluster."""
+    """The job that Ray's details describe; None if it is not ours: Ray also lists programs that joined the cluster."""
     match = _ID.fullmatch(details.submission_id or "")
     identity = (details.metadata or {}).get("tmc_sweep")
     if match is None or identity is None:

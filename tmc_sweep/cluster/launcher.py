@@ -1,7 +1,8 @@
-"""From a file of `ray up` to the head of its cluster. Ray's launcher finds it, and says how it is reached.
+"""From a file of `ray up` to the head of its cluster.
 
-Ray knows how to reach the machine, through which proxy, with which key, into which container; but its own `ray exec`
-mixes a command's two streams and drops its exit code. So Ray composes the command here, and `ssh.Head` runs it.
+Ray's launcher knows how to find the head, and how to reach it: through which proxy, with which key, into which
+container. But its own `ray exec` mixes a command's two streams and drops its exit code. So Ray composes the ssh command
+here, and `ssh.Head` runs it.
 """
 
 import logging
@@ -23,14 +24,15 @@ from tmc_sweep.sweep.ray_internals import node_provider, running_head, use_termi
 from tmc_sweep.text import first_line
 
 _FIND_SECONDS = 15.0  # for a cloud to say where the head is
-_CONNECT_SECONDS = 10
-_EXTRAS = ("aws", "gcp")  # our extras that a provider needs
+_CONNECT_SECONDS = 10  # for ssh to connect
+_EXTRAS = ("aws", "gcp")  # providers for which the package has an extra of the same name
 
 
 def find_head(file: Path) -> Head:
-    """The head of the cluster that `ray up` made from a file.
+    """The head of the cluster that `ray up` made from a file; it is found, but not yet connected to.
 
-    InputError if the file is none of `ray up`, CannotRunError if its provider does not tell us of a head.
+    InputError if the file is none of `ray up`; CannotRunError if its provider knows no head, does not answer within
+    15 s, or needs a package that is missing.
     """
     logging.getLogger("ray").setLevel(logging.CRITICAL)
     config = _read(file)
@@ -61,7 +63,7 @@ def _not_found(file: Path, kind: str, error: Exception) -> CannotRunError:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    """The file's content, if that looks like one of `ray up`."""
+    """The content of a file of `ray up`; InputError if it is none, with other advice for a file of kubectl."""
     found = documents(file, "--cluster")
     if any(isinstance(document, dict) and "apiVersion" in document for document in found):
         raise InputError(
@@ -98,9 +100,9 @@ def _within(seconds: float, file: Path, config: dict[str, Any]) -> Compose:
 
 
 def _composer(file: Path, config: dict[str, Any]) -> Compose:
-    """What turns a shell script into the command that runs it on the head."""
+    """The function that turns a shell script into the ssh command that runs it on the head."""
     node = config["provider"].get("head_ip")  # one's own machine, which no cloud knows
-    if node is None:  # asked first: what follows makes keys and roles, also for a cluster that is not there
+    if node is None:  # asked first: bootstrapping makes keys and roles, also for a cluster that is not there
         node = running_head(config, str(file))
     config = bootstrap_config(config, no_config_cache=True)  # Ray's cache is a file that anybody may have put there
     provider = config["provider"]
@@ -126,7 +128,10 @@ def _composer(file: Path, config: dict[str, Any]) -> Compose:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Ray tells each step. The streams are the whole process's, so only the main thread may take them away."""
+    """Ray prints each step; nothing of it is shown while inside.
+
+    The streams are those of the whole process, so only the main thread may do this.
+    """
     with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
         yield
 
@@ -137,7 +142,7 @@ def _with_absolute_key(auth: dict[str, Any]) -> dict[str, Any]:
 
 
 class _Composed:
-    """In place of the module subprocess in Ray's hands: keeps the command and runs nothing."""
+    """Stands in for the module subprocess where Ray runs a command: keeps the command, and runs nothing."""
 
     command: list[str]
 
@@ -147,6 +152,9 @@ class _Composed:
 
 
 def _quiet(script: str) -> str:
-    """As in a login of the head's account, whose .bashrc sets PATH where it is interactive, less what that says."""
+    """The script as in a login of the head's account, without what the login itself prints.
+
+    Its .bashrc may set PATH only for interactive shells, so the shell is made one.
+    """
     inner = f'. "$HOME"/.bashrc; exec 1>&4 2>&3 3>&- 4>&-; {script}'
     return f"bash --login -i -c {quote(inner)} 3>&2 4>&1 > /dev/null 2>&1"

@@ -1,4 +1,7 @@
-"""One machine, as `probe.py` found it: its versions, GPUs and free disk, and what is wrong with them."""
+"""One machine as `probe.py` found it, its versions, GPUs and free disk, and what is wrong with these.
+
+Functions that look for a problem return what was found and the fix, as texts; nothing if all is well.
+"""
 
 import json
 import subprocess
@@ -16,17 +19,17 @@ from tmc_sweep.text import counted, gigabytes, last_line
 
 PROBE = Path(probe.__file__).read_text(encoding="utf-8")
 PROBE_SECONDS = 60.0  # importing torch from a cold disk, and its first look at each GPU
-LEAST_FREE_BYTES = 10**9
-_FULLEST = 0.95  # beyond it Ray stores no object
+LEAST_FREE_BYTES = 10**9  # of the disk of results or temporary files
+_FULLEST = 0.95  # the part of a disk that may be used: beyond it Ray stores no object
 
 
 class Check(NamedTuple):
-    """One thing that was looked at."""
+    """One line of `doctor`: a thing that was looked at."""
 
     ok: bool
-    what: str
+    what: str  # its name, such as "gpu"
     found: str
-    fix: str = ""
+    fix: str = ""  # what to do if it is not ok
 
 
 @dataclass(frozen=True)
@@ -53,14 +56,14 @@ class Machine:
 
     @classmethod
     def parse(cls, printed: str) -> Self:
-        """The machine that printed this as its last line."""
+        """The machine whose probe printed this, as JSON, in its last line."""
         said = json.loads(printed.splitlines()[-1])
         gpus = said.pop("driver_gpus")
         return cls(**said, driver_gpus=gpus and [Gpu.of_json(gpu) for gpu in gpus])
 
     @property
     def gpu_words(self) -> str:
-        """Its GPUs, and what runs on them."""
+        """Its GPUs in words: how many, which, and what torch runs on them."""
         if not self.gpus:
             return "no GPU"
         them = "them" if len(self.gpus) > 1 else "it"
@@ -71,7 +74,7 @@ class Machine:
 
 
 def this_machine() -> Machine:
-    """The machine we are on; CannotRunError if it cannot be asked."""
+    """This machine, probed in a process of its own; CannotRunError if that fails or takes a minute."""
     try:
         asked = subprocess.run(
             [sys.executable, "-"],
@@ -93,7 +96,7 @@ def this_machine() -> Machine:
 
 
 def gpu_problem(machine: Machine) -> tuple[str, str] | None:
-    """Why torch cannot use a GPU that it should see, and the fix; nothing is wrong where there is none."""
+    """Why torch cannot use all GPUs that the driver sees, and the fix; None if it can, or there are none."""
     why = machine.gpu_problem
     if why is None or len(machine.gpus) >= len(machine.cards):
         return None
@@ -103,14 +106,14 @@ def gpu_problem(machine: Machine) -> tuple[str, str] | None:
 
 
 def disk_problem(folder: str, free: int, total: int) -> tuple[str, str] | None:
-    """What is wrong with a folder's disk, and the fix."""
+    """What is wrong with a folder's disk, of which `free` of `total` bytes are free, and the fix; None if nothing."""
     if free >= LEAST_FREE_BYTES and free >= (1 - _FULLEST) * total:
         return None
     return f"{folder} has {gigabytes(free)} of {gigabytes(total)} free", "free some space on its disk"
 
 
 def differences(machine: Machine, driver: Machine) -> Iterator[tuple[str, str]]:
-    """What of a node's versions is not as the driver's, and the fix."""
+    """Each version of a node's that is not as the driver's, and the fix."""
     if (theirs := _minor(machine.python)) != (ours := _minor(driver.python)):
         yield f"has Python {theirs}, not {ours}", f"install Python {ours} there"
     for package, ours_or_none in driver.versions.items():
@@ -131,5 +134,5 @@ def _minor(python: str) -> str:
 
 
 def _public(version: str | None) -> str | None:
-    """A version without its build: a head without GPUs may have torch for CPUs."""
+    """A version without its build, such as +cpu: the head may have another build of torch than nodes with GPUs."""
     return version.partition("+")[0] if version else None

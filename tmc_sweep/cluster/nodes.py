@@ -1,6 +1,7 @@
-"""Every node of the cluster that we have joined, asked by an actor that takes no processor: a busy one answers too.
+"""The nodes of the cluster that we have joined, each asked what it has.
 
-What runs there travels whole: no module of ours needs to be installed.
+An actor on each node runs the probe there. It takes no processor, so that a busy node answers too. What runs there is
+sent with it: a node on which our package is missing must be able to say so.
 """
 
 import time
@@ -24,18 +25,18 @@ from tmc_sweep.cluster.machine import (
 from tmc_sweep.text import gigabytes, last_line
 
 ANSWER_SECONDS = 90.0  # for all nodes together: a new process of Ray and the probe
-_CLOCK_SECONDS = 10.0
-_FARTHEST_SECONDS = 2.0
-_LOOKS = 3
+_CLOCK_SECONDS = 10.0  # for a node to tell its time
+_FARTHEST_SECONDS = 2.0  # that a clock may be off
+_LOOKS = 3  # at each clock: the quickest answer counts
 
 
 class Node(NamedTuple):
-    """A living node, and what came back from it."""
+    """A living node, and its answer."""
 
-    name: str
-    gpus: float  # that Ray offers
-    machine: Machine | None
-    clock: float  # seconds by which its clock is at least ahead of ours
+    name: str  # head or node, and its address
+    gpus: float  # how many Ray offers there
+    machine: Machine | None  # None: it did not answer
+    clock: float  # seconds by which its clock is at least ahead of ours; negative: behind
     silence: str  # why it did not answer
 
 
@@ -51,7 +52,7 @@ def check_nodes(driver: Machine) -> Iterator[Check]:
 
 
 def ask_nodes() -> list[Node]:
-    """Every living node's answer, or why there is none, within ANSWER_SECONDS and a little."""
+    """Each living node with its answer, or why there is none; takes little longer than ANSWER_SECONDS."""
     alive = sorted((node for node in ray.nodes() if node["Alive"]), key=_name)
     actors = [_actor_on(node["NodeID"]) for node in alive]
     asked = [actor.probe.remote(PROBE, PROBE_SECONDS) for actor in actors]
@@ -100,7 +101,10 @@ def _name(node: dict[str, Any]) -> str:
 
 
 def _clock_ahead(actor: Any) -> float:
-    """How far the clock there is ahead of ours at least; negative if behind, 0 within the time that asking takes."""
+    """By how many seconds the node's clock is at least ahead of ours, negative if behind.
+
+    The time that asking takes is unknown to either side: within it the two clocks may be equal, and this is 0.
+    """
     looks: list[tuple[float, float]] = []
     for _ in range(_LOOKS):
         before = time.time()
@@ -111,7 +115,7 @@ def _clock_ahead(actor: Any) -> float:
 
 
 def _actor_on(node_id: str) -> Any:
-    """An actor pinned to the node; its class is local, so that it travels by value."""
+    """An actor pinned to the node. Its class is defined in here, so that Ray sends the class and not its name."""
 
     class Onlooker:
         def probe(self, source: str, seconds: float) -> str:

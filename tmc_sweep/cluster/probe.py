@@ -1,6 +1,7 @@
-"""What a machine has, as JSON on stdout. Imports nothing of ours at first: its text also runs where we are missing.
+"""What a machine has, printed as JSON. This file's text is run by Python on whatever machine is asked.
 
-In a process of its own, which can be given up, and whose hold on a GPU ends with it.
+It imports nothing of our package, which may be missing there, except to ask for its numerics version. It is run in a
+process of its own, which can be given up, and whose hold on a GPU ends with it.
 """
 
 import json
@@ -19,7 +20,7 @@ from typing import Any
 
 
 def probe() -> dict[str, Any]:
-    """The fields of `Machine`, as `machine.py` reads them."""
+    """The fields of `machine.Machine`, by name."""
     driver, cards = _cards()
     driver_gpus, mps_user = _sharing()  # before torch takes memory of one
     cuda, gpus, problem = _usable_gpus()
@@ -86,7 +87,7 @@ def _sharing() -> tuple[list[dict[str, Any]] | None, str | None]:
 
 
 def _usable_gpus() -> tuple[str | None, list[str], str | None]:
-    """The CUDA of torch, the GPUs on which it has just computed something, and why it could not on another."""
+    """The CUDA that torch was built for, the GPUs on which it could compute something, and why not on the next."""
     cuda, names = None, []
     try:
         import torch

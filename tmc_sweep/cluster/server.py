@@ -1,4 +1,7 @@
-"""A cluster's job server: where it is, whether it will have us, and Ray's own client of it with a deadline on all."""
+"""A cluster's job server: where it is, whether it accepts us, and Ray's client of it, with a deadline on everything.
+
+Whoever asks the server does so inside of `asking`, which turns whatever fails into one sentence.
+"""
 
 import logging
 import os
@@ -19,13 +22,13 @@ from tmc_sweep.sweep.ray_internals import VERSION_PATH, job_client, job_server_v
 from tmc_sweep.sweep.trust import is_anothers
 from tmc_sweep.text import last_line
 
-_HERE = "http://127.0.0.1:8265"
-_REQUEST_SECONDS = 8.0  # to hear its version, whole
-_WORK_SECONDS = 18.0  # to hear something else: a busy head takes its time to start a job
+_HERE = "http://127.0.0.1:8265"  # where Ray's dashboard usually listens
+_REQUEST_SECONDS = 8.0  # for the whole answer to a question for its version
+_WORK_SECONDS = 18.0  # for any other answer: a busy head takes its time to start a job
 _MOST_BYTES = 2**26  # of an answer, such as a log
 
 
-JobServer = JobSubmissionClient  # the dashboard's job API; what its methods raise, `asking` makes one sentence of
+JobServer = JobSubmissionClient  # Ray's client of a dashboard's job API
 
 
 def find_server() -> JobServer:
@@ -43,7 +46,7 @@ def find_server() -> JobServer:
 def _server(url: str) -> JobServer:
     try:
         return job_client(url, _request)
-    except AuthenticationError:  # tokens are in use here, and there is none
+    except AuthenticationError:  # this process is to use a token, and has none
         raise _refused(url) from None
 
 
@@ -65,7 +68,7 @@ def _check_version(server: JobServer) -> None:
 
 
 def _url(address: str) -> str:
-    """The job server of the cluster at an address such as RAY_ADDRESS holds."""
+    """The URL of the job server of the cluster at an address, in any form that RAY_ADDRESS may have."""
     if "://" in address:
         return address
     address = running_here() or "" if address in ("", "auto", "local") else address
@@ -73,7 +76,7 @@ def _url(address: str) -> str:
 
 
 def _ours_here() -> str:
-    """The usual address of a job server on this machine; CannotRunError if it is another user's, unasked."""
+    """The usual URL of a job server on this machine; CannotRunError, before it is asked, if it is another user's."""
     if is_anothers(urlsplit(_HERE).netloc):
         raise CannotRunError(
             f"jobs, and our token, go to a job server that is ours unless another is named, but another user listens "
@@ -100,7 +103,10 @@ def _dashboard(address: str) -> str:
 
 
 def _checked(url: str) -> str:
-    """Ray would import a module that is named like an unknown scheme, so there are two."""
+    """The URL, if its scheme is http or https; else CannotRunError.
+
+    Ray would import a module that is named like an unknown scheme.
+    """
     with suppress(ValueError):  # brackets around what is no address, or a port that is no number
         parts = urlsplit(url)
         if parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port):
@@ -113,7 +119,7 @@ def _checked(url: str) -> str:
 
 @contextmanager
 def asking(server: JobServer) -> Iterator[None]:
-    """Whatever fails inside, where the server is asked, as a CannotRunError."""
+    """Whatever fails inside, where the server is asked, is raised as a CannotRunError with the server's URL."""
     url = server.get_address()
     try:
         yield

@@ -1,4 +1,8 @@
-"""A cluster's head over SSH: scripts that run there, what they write, and files that are sent."""
+"""A cluster's head over SSH: shell scripts that run there, what they write, and search spaces that are sent there.
+
+The connection is made by the system's `ssh`, by a command that `launcher` composes. What ssh itself complains about is
+kept apart from what the script writes, so that an error can say which of the two failed.
+"""
 
 import base64
 import gzip
@@ -19,21 +23,21 @@ from tmc_sweep.errors import CannotRunError, InputError, SweepInterruptedError
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.text import last_line
 
-Compose = Callable[[str, bool], list[str]]  # a shell script, whether on a terminal: the ssh command that runs it there
+Compose = Callable[[str, bool], list[str]]  # from a shell script, and whether on a terminal, to the ssh command
 
-_ANSWER_SECONDS = 18.0
-_ARGUMENT = 96 * 1024  # characters; Linux takes 128 KiB in one argument
-_SSH_FAILED = 255
-_NOT_FOUND = 127
+_ANSWER_SECONDS = 18.0  # for a short answer, connecting included
+_ARGUMENT = 96 * 1024  # characters of a search space that is sent; Linux takes 128 KiB in one argument
+_SSH_FAILED = 255  # ssh's own exit code
+_NOT_FOUND = 127  # a shell's exit code for a program that is not there
 _RESULTS = 'export TMC_SWEEP_RESULTS="${TMC_SWEEP_RESULTS:-$HOME/tmc_sweep_results}"'  # as jobs there have it
 
 
 class HeadLostError(CannotRunError):
-    """The connection to the head could not be made, or broke."""
+    """The connection to the head could not be made, broke, or took too long."""
 
 
 class RefusedError(CannotRunError):
-    """A script on the head ended with another code than 0."""
+    """A script on the head ended with another exit code than 0, which is `code`."""
 
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)
@@ -42,27 +46,31 @@ class RefusedError(CannotRunError):
 
 @dataclass(frozen=True)
 class Head:
-    """The head of the cluster of a file; nothing is asked of it yet."""
+    """The head of the cluster of a file; nothing is asked of it when this is made."""
 
     file: Path
     compose: Compose
 
     def run(self, script: str, *, terminal: bool = False, out: IO[str] | None = None) -> int:
-        """Run a shell script there on our own streams, and its exit code; HeadLostError if the connection breaks.
+        """Run a shell script there on our own streams, its output going to `out` if given; its exit code.
 
-        On a `terminal` both its streams are one, and keys such as Ctrl-C reach it.
+        On a `terminal` its two output streams are one, and keys such as Ctrl-C reach it. HeadLostError if the
+        connection breaks, SweepInterruptedError after SIGTERM.
         """
         return self._ssh(script, terminal, stdin=None if terminal else subprocess.DEVNULL, stdout=out)[0]
 
     def ask(self, script: str) -> str:
-        """What a shell script there writes; RefusedError if it fails, HeadLostError if it takes long."""
+        """What a shell script there writes, stripped; RefusedError if it fails, HeadLostError after 18 s."""
         with tempfile.TemporaryFile() as written:
             self.fetch(script, written, _ANSWER_SECONDS)
             written.seek(0)
             return written.read().decode(errors="replace").strip()
 
     def fetch(self, script: str, out: IO[bytes], seconds: float | None = None) -> None:
-        """Let `out` hold what a shell script there writes; RefusedError if it fails, HeadLostError."""
+        """Write into `out` what a shell script there writes; RefusedError if it fails.
+
+        HeadLostError if the connection breaks, or it takes longer than these seconds.
+        """
         streams = {"stdin": subprocess.DEVNULL, "stdout": out, "stderr": subprocess.PIPE}
         code, complaint = self._ssh(script, False, seconds, **streams)
         if code:
@@ -73,7 +81,7 @@ class Head:
             )
 
     def check_version(self) -> None:
-        """CannotRunError unless it has our version of tmc-sweep."""
+        """CannotRunError unless the head has our version of tmc-sweep."""
         ours = f"tmc-sweep {version('tmc-sweep')}"
         try:
             theirs = self.ask("tmc-sweep --version")
@@ -88,7 +96,7 @@ class Head:
             )
 
     def send(self, space: SearchSpace) -> str:
-        """Let a file there hold the search space; its path, quoted for a shell."""
+        """Store the search space in a file there; its path, quoted for a shell. InputError if it is too large."""
         packed = base64.b64encode(gzip.compress(space.text.encode(), mtime=0)).decode()
         if len(packed) > _ARGUMENT:
             raise InputError(
