@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+import subprocess
 import sys
 import tarfile
 from dataclasses import replace
@@ -73,6 +74,22 @@ def test_sigterm_ends_ssh_too(head: Head, tmp_path: Path, verb: str):
         signal.signal(signal.SIGTERM, before)
     assert stopped.value.exit_code == 143
     assert not (tmp_path / "done").exists()
+
+
+def test_sigterm_while_ssh_is_started_ends_it_too(head: Head, monkeypatch: pytest.MonkeyPatch):
+    started = []
+
+    class Interrupted(subprocess.Popen):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            started.append(self)
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    with pytest.raises(SweepInterruptedError):
+        head.ask(f"exec sleep {HANGS_SECONDS}")
+    assert [program.returncode for program in started] == [-signal.SIGTERM]
+    assert all(program.stderr.closed for program in started)
 
 
 def test_a_head_that_answers_late_is_lost(head: Head, monkeypatch: pytest.MonkeyPatch):

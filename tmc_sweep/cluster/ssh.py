@@ -131,18 +131,27 @@ class Head:
 
 def _ended(command: list[str], seconds: float | None, **streams: Any) -> tuple[int, str]:
     """Exit code of a program that ends when we do, also by SIGTERM, and the last line of its standard error."""
+    received: list[int] = []
+    program: subprocess.Popen[bytes] | None = None
 
-    def interrupt(number: int, _frame: FrameType | None) -> None:
-        raise SweepInterruptedError("stopped by SIGTERM", number)
+    def end(number: int, _frame: FrameType | None) -> None:
+        """Note the signal, and raise nothing: within Popen an exception would leave a program that nobody knows."""
+        received.append(number)
+        if program is not None:
+            program.terminate()
 
-    previous = signal.signal(signal.SIGTERM, interrupt)
+    previous = signal.signal(signal.SIGTERM, end)
     try:
         with subprocess.Popen(command, **streams) as program:  # noqa: S603  # composed by Ray
             try:
+                if received:  # while it was started
+                    program.terminate()
                 _, complaint = program.communicate(timeout=seconds)
             except BaseException:
                 program.terminate()  # and not `kill`, so that ssh gives the terminal back as it was
                 raise
     finally:
         signal.signal(signal.SIGTERM, previous)
+    if received:
+        raise SweepInterruptedError("stopped by SIGTERM", received[0])
     return program.returncode, last_line((complaint or b"").decode(errors="replace"))
