@@ -16,7 +16,7 @@ from tmc_sweep.records import EVALUATION_COLUMNS, LATENT_COLUMNS, RECONSTRUCTION
 from tmc_sweep.store import files
 from tmc_sweep.store.lock import artefact_lock
 from tmc_sweep.store.manifest import read_manifest
-from tmc_sweep.store.parquet import arrow_schema, read_table, to_parquet
+from tmc_sweep.store.parquet import arrow_schema, read_if_there, to_parquet
 from tmc_sweep.store.read import plain_rows
 from tmc_sweep.store.seal import damaged
 
@@ -53,7 +53,7 @@ def over_seeds(rows: pd.DataFrame) -> dict[str, Any]:
 
 def read_artefact(artefact: Artefact, paths: SweepPaths) -> pd.DataFrame:
     """The sweep's table of this kind, or an empty one with its columns; StorageError if it is damaged."""
-    frame: pd.DataFrame = _stored(artefact, paths, None).to_pandas()
+    frame: pd.DataFrame = read_if_there(artefact.file(paths), artefact.columns).to_pandas()
     return frame
 
 
@@ -67,17 +67,10 @@ def upsert(artefact: Artefact, paths: SweepPaths, rows: Iterable[Mapping[str, ob
     if manifest is None:
         raise damaged(paths.manifest, "it is missing")
     with artefact_lock(paths):
-        stored = _stored(artefact, paths, manifest.sweep_id)
+        stored = read_if_there(artefact.file(paths), artefact.columns, manifest.sweep_id)
         table = pa.concat_tables([stored.filter(~_keys(artefact, stored).isin(_keys(artefact, new))), new])
         files.write(artefact.file(paths), to_parquet(table, manifest.sweep_id), paths.artefact_temporary)
 
 
 def _keys(artefact: Artefact, table: pa.Table) -> pd.Index:
     return pd.MultiIndex.from_frame(table.select(artefact.key).to_pandas())
-
-
-def _stored(artefact: Artefact, paths: SweepPaths, sweep_id: str | None) -> pa.Table:
-    path = artefact.file(paths)
-    if not path.exists():
-        return arrow_schema(artefact.columns).empty_table()
-    return read_table(path, artefact.columns, sweep_id)

@@ -9,13 +9,11 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Self
 
-import pyarrow as pa
-
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import ATTEMPT_COLUMNS, INTERRUPTED
 from tmc_sweep.store import files
 from tmc_sweep.store.manifest import open_manifest
-from tmc_sweep.store.parquet import arrow_schema, read_table, to_parquet
+from tmc_sweep.store.parquet import read_if_there, rows_to_parquet
 
 AttemptRow = Mapping[str, Any]  # keyed by column
 ATTEMPT_KEY = ("trial_id", "attempt")
@@ -44,8 +42,7 @@ class AttemptTable:
     def open(cls, paths: SweepPaths) -> Self:
         """The stored table, or an empty one; StorageError if it is damaged, of another sweep or of a newer format."""
         sweep_id = open_manifest(paths).sweep_id
-        stored = read_table(paths.attempts, ATTEMPT_COLUMNS, sweep_id).to_pylist() if paths.attempts.exists() else []
-        return cls(paths, sweep_id, stored)
+        return cls(paths, sweep_id, read_if_there(paths.attempts, ATTEMPT_COLUMNS, sweep_id).to_pylist())
 
     def get(self, trial_id: str, attempt: int) -> AttemptRow | None:
         """The attempt's row, by column; None if it is not on record, as attempts of 0.1.0 are not."""
@@ -74,8 +71,7 @@ class AttemptTable:
 
     def commit(self) -> None:
         """Make the changes durable; after a StorageError all of them are still here, and a later commit may succeed."""
-        if not self._dirty:
-            return
-        table = pa.Table.from_pylist(list(self._rows.values()), arrow_schema(ATTEMPT_COLUMNS))
-        files.write(self._paths.attempts, to_parquet(table, self._sweep_id), self._paths.temporary)
-        self._dirty = False
+        if self._dirty:
+            content = rows_to_parquet(self._rows.values(), ATTEMPT_COLUMNS, self._sweep_id)
+            files.write(self._paths.attempts, content, self._paths.temporary)
+            self._dirty = False

@@ -6,9 +6,10 @@ columns, their values, and whether the content fits into memory: the file may co
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -66,6 +67,11 @@ def to_parquet(table: pa.Table, sweep_id: str) -> bytes:
     return sealed(bytes(sink.getvalue()), _MARK)
 
 
+def rows_to_parquet(rows: Iterable[dict[str, Any]], columns: Sequence[Column], sweep_id: str) -> bytes:
+    """The bytes of a Parquet file of these rows, each a mapping by column; otherwise as `to_parquet`."""
+    return to_parquet(pa.Table.from_pylist(list(rows), arrow_schema(columns)), sweep_id)
+
+
 @contextmanager
 def opened(
     path: Path,
@@ -106,6 +112,11 @@ def read_table(path: Path, columns: Sequence[Column], sweep_id: str | None = Non
     """
     table = read_encoded(path, columns, sweep_id=sweep_id)
     return table.cast(arrow_schema(columns))
+
+
+def read_if_there(path: Path, columns: Sequence[Column], sweep_id: str | None = None) -> pa.Table:
+    """As `read_table`; without a file an empty table with these columns."""
+    return read_table(path, columns, sweep_id) if path.exists() else arrow_schema(columns).empty_table()
 
 
 def read_encoded(

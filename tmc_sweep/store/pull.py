@@ -14,7 +14,7 @@ from tmc_sweep.records import EPOCH_COLUMNS, TRIAL_COLUMNS
 from tmc_sweep.store import files
 from tmc_sweep.store.lock import sweep_lock
 from tmc_sweep.store.manifest import of_copy
-from tmc_sweep.store.parquet import is_whole, read_sweep_id, read_table
+from tmc_sweep.store.parquet import is_whole, read_if_there, read_sweep_id
 from tmc_sweep.store.parts import read_rows
 from tmc_sweep.store.present import part_files
 from tmc_sweep.store.read import find
@@ -84,7 +84,7 @@ def _further(paths: SweepPaths, copy: SweepPaths) -> set[str]:
 
 def _on_record(paths: SweepPaths) -> set[str]:
     """The trials in the trial table; none without a table: an earlier call may have been killed before it came."""
-    return set(read_table(paths.trials, TRIAL_COLUMNS)["trial_id"].to_pylist()) if paths.trials.exists() else set()
+    return set(read_if_there(paths.trials, TRIAL_COLUMNS)["trial_id"].to_pylist())
 
 
 def _bring(copy: SweepPaths, paths: SweepPaths) -> None:

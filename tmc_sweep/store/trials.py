@@ -8,8 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Self
 
-import pyarrow as pa
-
 from tmc_sweep.config import Architecture, TrialConfig
 from tmc_sweep.errors import InputError, StorageError
 from tmc_sweep.explain import did_you_mean
@@ -17,7 +15,7 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import CONFIG_COLUMNS, OVER, TRIAL_COLUMNS, Status, fixed_values
 from tmc_sweep.store import files
 from tmc_sweep.store.manifest import open_manifest
-from tmc_sweep.store.parquet import arrow_schema, read_table, to_parquet
+from tmc_sweep.store.parquet import read_if_there, rows_to_parquet
 
 TrialRow = Mapping[str, Any]  # keyed by column
 _NAMES = tuple(column.name for column in TRIAL_COLUMNS)
@@ -40,8 +38,7 @@ class TrialTable:
         """The stored table, or an empty one; StorageError if it is damaged, of another sweep or of a newer format."""
         sweep_id = open_manifest(paths).sweep_id
         files.sync(paths.results)
-        stored = read_table(paths.trials, TRIAL_COLUMNS, sweep_id).to_pylist() if paths.trials.exists() else []
-        return cls(paths, sweep_id, stored)
+        return cls(paths, sweep_id, read_if_there(paths.trials, TRIAL_COLUMNS, sweep_id).to_pylist())
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -78,11 +75,10 @@ class TrialTable:
 
     def commit(self) -> None:
         """Make the changes durable; after a StorageError all of them are still here, and a later commit may succeed."""
-        if not self._dirty:
-            return
-        table = pa.Table.from_pylist(list(self._rows.values()), arrow_schema(TRIAL_COLUMNS))
-        files.write(self._paths.trials, to_parquet(table, self._sweep_id), self._paths.temporary)
-        self._dirty = False
+        if self._dirty:
+            content = rows_to_parquet(self._rows.values(), TRIAL_COLUMNS, self._sweep_id)
+            files.write(self._paths.trials, content, self._paths.temporary)
+            self._dirty = False
 
 
 def config_json(config: TrialConfig) -> str:
