@@ -63,7 +63,10 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {"numpy", "pandas", "pydantic"},
     ),
     "sweep": (
-        {*BASE, "costs", "data", "gpus", "images", "search", "shapes", "space", "statistics", "store", "training"},
+        {
+            *(*BASE, "costs", "data", "gpus", "images", "search", "shapes", "space", "statistics", "store"),
+            *("supervision", "training"),
+        },
         {"grpc", "joblib", "pandas", "ray", "ruamel", "torch"},
     ),
     "cluster": ({*BASE, "data", "exchange", "gpus", "space", "store", "sweep"}, {"aiohttp", "ray", "ruamel", "torch"}),

@@ -10,6 +10,7 @@ from pathlib import Path
 from shlex import quote
 
 RESULTS = "TMC_SWEEP_RESULTS"  # in the environment: the folder that holds the sweeps' tables
+INSTALL_RAY = "`pip install 'ray[default,tune]'`"
 CLUSTER_FILE = "TMC_SWEEP_CLUSTER_FILE"  # the same, on a head: the FILE of whoever asked it by `--cluster FILE`
 
 

@@ -174,7 +174,7 @@ OUTCOME_COLUMNS = (  # what follows from the configuration alone: all but when, 
     "grad_norm",
 )
 
-_PER_IMAGE = "nats per image"
+PER_IMAGE = "nats per image"  # the unit of every bound
 
 _ID = "[0-9a-f]{12}"
 TRIAL_ID = Column(
@@ -223,16 +223,16 @@ def _bound_columns(split: str, images: str, of_first: str, of_others: str) -> It
     """
     for number, (name, bound) in enumerate(BOUNDS.items()):
         meaning = f"{bound.title} of the {images}{of_others if number else of_first}"
-        yield Column(f"{split}_{name}", "float64", _PER_IMAGE, meaning)
+        yield Column(f"{split}_{name}", "float64", PER_IMAGE, meaning)
 
 
 MEASURED_COLUMNS = (
     Column("epoch", "int64", "", "1 for the first", required=True, least=1, most=MAX_EPOCHS),
-    Column("train_objective", "float64", _PER_IMAGE, "the trained bound, mean over the epoch's training batches"),
+    Column("train_objective", "float64", PER_IMAGE, "the trained bound, mean over the epoch's training batches"),
     *_bound_columns("val", "held-out images", "; null without validation_images", ""),
-    Column("val_objective", "float64", _PER_IMAGE, "the trained bound of the held-out images"),
+    Column("val_objective", "float64", PER_IMAGE, "the trained bound of the held-out images"),
     *_bound_columns("test", "test images", ", after the epoch's training", ", on the same samples"),
-    Column("test_objective", "float64", _PER_IMAGE, "the trained bound of the test images"),
+    Column("test_objective", "float64", PER_IMAGE, "the trained bound of the test images"),
     Column(
         "epoch_seconds", "float64", "seconds", "wall time of the epoch, evaluation included", required=True, least=0
     ),
@@ -256,7 +256,7 @@ MEASURED_COLUMNS = (
     Column("time", "timestamp", "UTC", "when the epoch ended", required=True),
 )
 
-METRICS = tuple(column.name for column in MEASURED_COLUMNS if column.unit == _PER_IMAGE)
+METRICS = tuple(column.name for column in MEASURED_COLUMNS if column.unit == PER_IMAGE)
 VALIDATION_METRICS = tuple(name for name in METRICS if name.startswith("val_"))  # of held-out images
 
 EPOCH_COLUMNS = (*FIXED_COLUMNS, *MEASURED_COLUMNS)
@@ -327,11 +327,11 @@ _STATISTIC_COLUMNS = (
     Column("first_epoch", "int64", "", "first epoch of the window"),
     Column("last_epoch", "int64", "", "last epoch of the window: the last that every seed has"),
     Column(
-        "mean", "float64", _PER_IMAGE, "mean over seeds of each seed's mean over the window; null where reason says why"
+        "mean", "float64", PER_IMAGE, "mean over seeds of each seed's mean over the window; null where reason says why"
     ),
-    Column("std_epochs", "float64", _PER_IMAGE, "std (ddof 0) over the window of the curve averaged over seeds"),
-    Column("std_epochs_within", "float64", _PER_IMAGE, "mean over seeds of each seed's std (ddof 0) over the window"),
-    Column("std_seeds", "float64", _PER_IMAGE, "std (ddof 1) over seeds of each seed's mean; null for one seed"),
+    Column("std_epochs", "float64", PER_IMAGE, "std (ddof 0) over the window of the curve averaged over seeds"),
+    Column("std_epochs_within", "float64", PER_IMAGE, "mean over seeds of each seed's std (ddof 0) over the window"),
+    Column("std_seeds", "float64", PER_IMAGE, "std (ddof 1) over seeds of each seed's mean; null for one seed"),
     Column("n_seeds", "int64", "", "seeds with rows in the epoch table"),
     Column("n_epochs", "int64", "", "epochs in the window"),
     Column("n_nonfinite", "int64", "", "values in the window, over all seeds, that are not finite"),
@@ -359,8 +359,8 @@ EVALUATION_COLUMNS = (
     _CHECKPOINT,
     Column("bound", "string", "", f"bound that was evaluated: {BOUNDS.rule}"),
     Column("samples", "int64", "", "samples per latent in this evaluation"),
-    Column("value", "float64", _PER_IMAGE, "the bound, mean over the test images; NaN: not finite"),
-    Column("standard_error", "float64", _PER_IMAGE, "std (ddof 1) over the test images, by the root of their number"),
+    Column("value", "float64", PER_IMAGE, "the bound, mean over the test images; NaN: not finite"),
+    Column("standard_error", "float64", PER_IMAGE, "std (ddof 1) over the test images, by the root of their number"),
     Column(
         "image_values",
         "binary",

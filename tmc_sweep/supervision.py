@@ -15,7 +15,7 @@ import signal
 from contextlib import suppress
 from typing import NoReturn
 
-from tmc_sweep.errors import cluster_lost
+from tmc_sweep.errors import TmcSweepError, cluster_lost
 from tmc_sweep.text import visible
 
 _PASSED_ON = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}
@@ -44,6 +44,11 @@ def supervised() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEARD)
 
 
+def say(error: TmcSweepError) -> None:
+    """Write what an error says to stderr, where a live table may just be: for a process that ends at once after it."""
+    os.write(2, f"{_SHOW_CURSOR if os.isatty(2) else ''}tmc-sweep: {visible(error)}\n".encode())
+
+
 def _stand_by(child: int, orderly: int) -> NoReturn:
     """Pass signals on until the child has ended, then end as it did.
 
@@ -62,7 +67,7 @@ def _stand_by(child: int, orderly: int) -> NoReturn:
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if code == 1 and not os.read(orderly, 1):
         error = cluster_lost("Ray ended the sweep's process, as it does when this machine's raylet is gone")
-        os.write(2, f"{_SHOW_CURSOR if os.isatty(2) else ''}tmc-sweep: {visible(error)}\n".encode())
+        say(error)
         code = error.exit_code
     if code < 0:
         with suppress(OSError):  # SIGKILL has no other handler

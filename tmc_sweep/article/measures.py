@@ -22,12 +22,10 @@ from tmc_sweep.article.data_file import DataFile
 from tmc_sweep.article.evidence import LAST, Trial, window
 from tmc_sweep.article.reading import Reading, over_processes, over_seeds, too_few
 from tmc_sweep.config import Objective
-from tmc_sweep.records import ENDED_EARLY, Status
+from tmc_sweep.records import ENDED_EARLY, PER_IMAGE, Status
 from tmc_sweep.statistics.inference import Mean, Share, of_proportion
 from tmc_sweep.statistics.paired import CONFIDENCE
 from tmc_sweep.statistics.processes import unproven
-
-_NATS = "nats per image"
 
 
 class Contrast(DataFile):
@@ -90,7 +88,7 @@ class Change(DataFile):
             begin, end = window([trial for (trial,) in seeds], LAST)
             if begin > last:
                 values = [_mean(trial, begin, end) - _mean(trial, first, last) for (trial,) in seeds]
-                yield over_seeds(where, values, _NATS, (begin, end), _ended(seeds))
+                yield over_seeds(where, values, PER_IMAGE, (begin, end), _ended(seeds))
 
 
 class DivergedShare(DataFile):
@@ -129,7 +127,7 @@ class Distance(DataFile):
                 few = too_few(len(seeds), "seed")
                 estimate = None if why or few else Mean(value, 0.0, math.inf)
                 yield Reading(
-                    where, None if why else value, _NATS, len(seeds), estimate, epochs=(1, end), why=why or few
+                    where, None if why else value, PER_IMAGE, len(seeds), estimate, epochs=(1, end), why=why or few
                 )
 
 
@@ -147,7 +145,7 @@ class Growth(DataFile):
                 gains = [of_seed[many] - of_seed[few] for of_seed in values if {few, many} <= of_seed.keys()]
                 if gains:
                     step = {"bound": self.bound, "samples": f"{few} to {many}"}
-                    yield over_seeds({**where, **step}, gains, _NATS, None)
+                    yield over_seeds({**where, **step}, gains, PER_IMAGE, None)
 
 
 Measure = Annotated[Contrast | SecondsRatio | Change | DivergedShare | Distance | Growth, Field(discriminator="name")]
@@ -179,7 +177,7 @@ def _objectives(
 ) -> Iterator[Reading]:
     begin, end = window([trial for cells in seeds for trial in cells], LAST)
     values = [sum(sign * _mean(trial, begin, end) for sign, trial in zip(signs, cells, strict=True)) for cells in seeds]
-    yield over_seeds(where, values, _NATS, (begin, end), _ended(seeds))
+    yield over_seeds(where, values, PER_IMAGE, (begin, end), _ended(seeds))
 
 
 def _accuracies(

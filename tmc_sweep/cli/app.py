@@ -16,7 +16,7 @@ import typer
 from tmc_sweep.cli.forward import forward, on_cluster, run_there
 from tmc_sweep.cli.load import load_space
 from tmc_sweep.cli.terminal import console, messages, show, tell, warnings
-from tmc_sweep.commands import RESULTS, command
+from tmc_sweep.commands import INSTALL_RAY, RESULTS, command
 from tmc_sweep.errors import CannotRunError, InputError, StorageError, TmcSweepError
 from tmc_sweep.paths import SweepPaths
 from tmc_sweep.supervision import supervised
@@ -80,7 +80,7 @@ def main(*, in_process: bool = False) -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "ray":
             raise
-        tell("tmc-sweep: this needs the package ray, but it is missing: run `pip install 'ray[default,tune]'`")
+        tell(f"tmc-sweep: this needs the package ray, but it is missing: run {INSTALL_RAY}")
         sys.exit(CannotRunError.exit_code)
     except RuntimeError as error:  # what Ctrl-C becomes while a class is being made at an import
         if not isinstance(error.__cause__, KeyboardInterrupt):

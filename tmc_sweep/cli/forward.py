@@ -70,12 +70,9 @@ def forward(context: typer.Context, cluster: Path) -> None:
 
     A search space is read here, and sent with the overrides in it.
     """
-    from tmc_sweep.cluster.launcher import find_head
-
     given = context.params
     space = load_space(given["file"], given["max_trials"], given["assignments"]) if "file" in given else None
-    head = find_head(cluster)
-    head.check_version()
+    head = _head(cluster)
     file = [head.send(space)] if space else []
     terminal = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
     raise typer.Exit(head.run(_script(str(context.command.name), file, _given(context, _HERE)), terminal=terminal))
@@ -85,7 +82,6 @@ def run_there(context: typer.Context, cluster: Path) -> None:
     """Submit the sweep there, or join the job that already runs; follow its log, then bring the tables here."""
     from tmc_sweep.cli.show import show_summary
     from tmc_sweep.cluster.fetch import fetch
-    from tmc_sweep.cluster.launcher import find_head
     from tmc_sweep.statistics.summary import summarize
 
     given = context.params
@@ -94,8 +90,7 @@ def run_there(context: typer.Context, cluster: Path) -> None:
             f"--cluster trains on the Ray of that cluster, but got --executor {given['executor']}: leave one out"
         )
     space = load_space(given["file"], given["max_trials"], given["assignments"])
-    head = find_head(cluster)
-    head.check_version()
+    head = _head(cluster)
     script = _script("submit", [head.send(space), "--follow"], _given(context, _RUN_HERE))
     try:
         log = sys.stderr if given["as_json"] else sys.stdout
@@ -113,6 +108,15 @@ def run_there(context: typer.Context, cluster: Path) -> None:
             show_summary(frame, space.statistic.mode, as_json=given["as_json"], as_csv=False)
         tell(f"tables, brought here: {paths.epochs} (every epoch), {paths.trials}, {paths.summary}")
     raise typer.Exit(code)
+
+
+def _head(cluster: Path) -> "Head":
+    """The head of a cluster, which has our version of tmc-sweep; errors as `find_head` and `check_version`."""
+    from tmc_sweep.cluster.launcher import find_head
+
+    head = find_head(cluster)
+    head.check_version()
+    return head
 
 
 def _given(context: typer.Context, left_out: tuple[str, ...]) -> Iterator[str]:

@@ -16,6 +16,7 @@ from tmc_sweep.records import (
     COUNTS,
     DIFFERENCES,
     EVALUATION_COLUMNS,
+    PER_IMAGE,
     STATISTICS,
     SUMMARY_COLUMNS,
     TRIAL_COLUMNS,
@@ -31,8 +32,8 @@ from tmc_sweep.text import decimals, shown
 
 MAX_ROWS = 1_000  # of one table; the others are counted
 
-_PER_IMAGE = "nats per image"
-_DIGITS = {_PER_IMAGE: 3, "seconds": 2}  # decimals by unit
+
+_DIGITS = {PER_IMAGE: 3, "seconds": 2}  # decimals by unit
 _SIGNED = set(DIFFERENCES) - {"std_difference"}
 _INTERVAL = f"of the {CONFIDENCE:.0%} interval of Student's t"
 _DIFFERENCE_COLUMNS = (
@@ -40,17 +41,17 @@ _DIFFERENCE_COLUMNS = (
     Column("value", "string", "", "its value in one cell"),
     Column("baseline", "string", "", "its value in the cell that is subtracted"),
     *CELL_COLUMNS,
-    Column("mean_difference", "float64", _PER_IMAGE, "mean over the seeds that both cells have"),
-    Column("low", "float64", _PER_IMAGE, _INTERVAL),
-    Column("high", "float64", _PER_IMAGE, _INTERVAL),
-    Column("std_difference", "float64", _PER_IMAGE, "std (ddof 1) over these seeds"),
+    Column("mean_difference", "float64", PER_IMAGE, "mean over the seeds that both cells have"),
+    Column("low", "float64", PER_IMAGE, _INTERVAL),
+    Column("high", "float64", PER_IMAGE, _INTERVAL),
+    Column("std_difference", "float64", PER_IMAGE, "std (ddof 1) over these seeds"),
     Column("n_seeds", "int64", "", "seeds that both cells have"),
 )
 _EVALUATIONS = (
     *(column for column in EVALUATION_COLUMNS if column.name != "standard_error"),
-    Column("mean", "float64", _PER_IMAGE, "mean over seeds of the bound"),
-    Column("std_seeds", "float64", _PER_IMAGE, "std (ddof 1) over seeds; null for one seed"),
-    Column("standard_error", "float64", _PER_IMAGE, "over the test images, mean over seeds"),
+    Column("mean", "float64", PER_IMAGE, "mean over seeds of the bound"),
+    Column("std_seeds", "float64", PER_IMAGE, "std (ddof 1) over seeds; null for one seed"),
+    Column("standard_error", "float64", PER_IMAGE, "over the test images, mean over seeds"),
     Column("n_seeds", "int64", "", "seeds evaluated at this epoch"),
 )
 

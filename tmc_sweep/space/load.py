@@ -15,6 +15,7 @@ from tmc_sweep.config import fields_of
 from tmc_sweep.errors import InputError
 from tmc_sweep.paths import check_name
 from tmc_sweep.records import VALIDATION_METRICS
+from tmc_sweep.registry import SAMPLERS
 from tmc_sweep.space import foreign, own
 from tmc_sweep.space.domains import Dimension, Grid, dimension
 from tmc_sweep.space.fields import check_keys, condition, read_fields, setting, settings, validate
@@ -185,7 +186,8 @@ def _check_algorithm(space: SearchSpace) -> None:
     if search.num_samples is not None:
         raise space.mark("search", "num_samples").error(
             "search.num_samples must be left out for algorithm grid, but got "
-            f"{search.num_samples}: remove it, or set algorithm: random or tpe"
+            f"{search.num_samples}: remove it, or set algorithm: "
+            f"{' or '.join(name for name in SAMPLERS if name != 'grid')}"
         )
 
     def check(dimension: Dimension) -> None:

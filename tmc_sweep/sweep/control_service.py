@@ -11,14 +11,13 @@ import ray
 from ray.exceptions import AuthenticationError
 
 from tmc_sweep.errors import CannotRunError, TmcSweepError, cluster_lost
+from tmc_sweep.supervision import say
 from tmc_sweep.sweep import TOKEN
 from tmc_sweep.sweep.ray_internals import gcs_channel, gcs_dashboard, gcs_version
-from tmc_sweep.text import visible
 
 _JOIN_SECONDS = 10.0
 _SILENT_SECONDS = 20.0
 _MOST_BYTES = 2**20  # of an answer: an address, a version
-_SHOW_CURSOR = "\033[?25h\n"  # the live table hides it
 
 
 class ControlService:
@@ -71,7 +70,7 @@ class ControlService:
 
 def leave(error: TmcSweepError) -> NoReturn:
     """End this process, as after a kill, with what the error says."""
-    os.write(2, f"{_SHOW_CURSOR if os.isatty(2) else ''}tmc-sweep: {visible(error)}\n".encode())
+    say(error)
     os._exit(error.exit_code)
 
 

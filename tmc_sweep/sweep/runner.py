@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from tmc_sweep.commands import INSTALL_RAY
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.errors import CannotRunError, InputError
 from tmc_sweep.explain import did_you_mean
@@ -122,8 +123,8 @@ def open_executor(name: str, resources: Resources) -> Open:
         return inline
     if find_spec("ray") is None:
         raise CannotRunError(
-            "the executor ray needs the package ray, but it is missing: install it with "
-            "`pip install 'ray[default,tune]'`, or train in this process with the executor inline"
+            f"the executor ray needs the package ray, but it is missing: install it with {INSTALL_RAY}, "
+            "or train in this process with the executor inline"
         )
     from tmc_sweep.sweep.tune import on_ray
 
