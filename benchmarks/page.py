@@ -28,13 +28,13 @@ DERIVED = {
 }
 
 
-def replace_section(page: str, section: str) -> str:
+def replace_section(page: str, section: str, begin: str = BEGIN, end: str = END) -> str:
     """The page with the section between its markers, and nothing else changed."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise SystemExit(f"the page must hold the lines {BEGIN.strip()} and {END.strip()} in this order: add them")
-    return f"{before}{BEGIN}\n{section}\n{END}{after}"
+    before, begun, rest = page.partition(begin)
+    _, ended, after = rest.partition(end)
+    if not (begun and ended):
+        raise SystemExit(f"the page must hold the lines {begin.strip()} and {end.strip()} in this order: add them")
+    return f"{before}{begin}\n{section}\n{end}{after}"
 
 
 def section(machine: Mapping[str, Any], measured: Mapping[str, Measured]) -> str:
@@ -43,7 +43,7 @@ def section(machine: Mapping[str, Any], measured: Mapping[str, Measured]) -> str
     for benchmark in SUITE:
         if benchmark.name in measured:
             result = measured[benchmark.name]
-            parts += [f"## {benchmark.title}", f"```sh\n{result['command']}\n```", _wrapped(benchmark.about)]
+            parts += [f"## {benchmark.title}", f"```sh\n{result['command']}\n```", wrapped(benchmark.about)]
             parts.append(table(result["rows"]))
             parts += _derived(benchmark.name, result["rows"])
     return "\n\n".join(parts) + "\n"
@@ -73,13 +73,14 @@ def _where(machine: Mapping[str, Any], measured: Mapping[str, Measured]) -> str:
     minutes = sum(result["seconds"] for result in measured.values()) / 60
     versions = f"Python {machine['python']}, torch {machine['torch']}, Ray {machine['ray']}"
     hardware = f"{machine['cores']} cores of {machine['cpu']}"
-    return _wrapped(
+    return wrapped(
         f"`python -m benchmarks` measured this in {minutes:.0f} min ({', '.join(dates)}) on {hardware}, with "
         f"{versions}, one torch thread."
     )
 
 
-def _wrapped(prose: str) -> str:
+def wrapped(prose: str) -> str:
+    """Prose in lines of a page."""
     return fill(prose, 120, break_long_words=False, break_on_hyphens=False)
 
 
