@@ -1,11 +1,11 @@
 """The article's model and bounds written down naively, for one trial: what the package must reproduce.
 
 One layer at a time with torch.nn.functional and torch.distributions, all pairs by broadcasting, bounds path by path.
+TMC so written down is shipped with the tests for models of one's own.
 `benchmarks/reference.py` is no second one: it is the article's published step, without weight normalisation, learned
 prior and factorised proposal, and with the product that underflows. It is there to be timed against.
 """
 
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 
@@ -15,6 +15,7 @@ from torch.distributions import Bernoulli, Normal
 from torch.nn.functional import leaky_relu, linear, softplus
 
 from tmc_sweep.config import TrialConfig
+from tmc_sweep.testing import enumerated_tmc as enumerated_tmc
 
 Parameters = Mapping[str, Tensor]
 
@@ -63,24 +64,6 @@ def factors(
     else:
         prior = Normal(torch.zeros(()), torch.ones(()))
     return zs, [*log_p, prior.log_prob(zs[-1]).sum(-1).unsqueeze(-2)], log_q
-
-
-def enumerated_tmc(log_p: Sequence[Tensor], log_q: Sequence[Tensor], *, mixture: bool = True) -> Tensor:
-    """The article's Eq. (3) as it stands: the mean over all paths, one after the other.
-
-    With `mixture`, each denominator is the mixture over all parents; without, the literal q(z_l | its own parent).
-    """
-    n, terms = len(log_q), []
-    for path in itertools.product(*(range(factor.shape[-1]) for factor in log_q)):
-        weight = log_p[0][..., path[0], 0] + log_p[n][..., 0, path[-1]]
-        for level in range(1, n):
-            weight = weight + log_p[level][..., path[level], path[level - 1]]
-        for level, factor in enumerate(log_q):
-            column = factor[..., path[level]]
-            parent = 0 if column.shape[-1] == 1 else path[level - 1]
-            weight = weight - (column.exp().mean(-1).log() if mixture else column[..., parent])
-        terms.append(weight)
-    return torch.stack(terms).logsumexp(0) - math.log(len(terms))
 
 
 def enumerated_log_weights(log_p: Sequence[Tensor], log_q: Sequence[Tensor]) -> Tensor:

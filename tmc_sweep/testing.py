@@ -8,6 +8,7 @@ They take a second for a small configuration. What a failure means stands in eac
 pytest: the methods may be called as they are.
 """
 
+import math
 from collections.abc import Sequence
 from itertools import product
 
@@ -45,7 +46,7 @@ class FactorModelTestCase:
     def test_the_contraction_is_the_mean_over_all_combinations_of_samples(self) -> None:
         """Else factors do not have the layout of objectives/bounds.py: one per latent and the data, [parent, child]."""
         log_p, log_q = build(self.config).factors(*self.inputs(dtype=torch.float64))
-        torch.testing.assert_close(tmc(log_p, log_q), _enumerated(log_p, log_q))
+        torch.testing.assert_close(tmc(log_p, log_q), enumerated_tmc(log_p, log_q))
 
     def test_a_sample_of_the_last_latent_moves_its_own_entries_alone(self) -> None:
         """Else parents and children are exchanged, or a sample reaches another's density."""
@@ -112,14 +113,21 @@ def _diagonal(factor: Tensor) -> Tensor:
     return factor.squeeze(-1) if factor.shape[-1] == 1 else factor.diagonal(dim1=-2, dim2=-1)
 
 
-def _enumerated(log_p: Sequence[Tensor], log_q: Sequence[Tensor]) -> Tensor:
-    """TMC without its contraction: the mean over every path, q being the mixture over parents."""
-    mixtures = [factor.logsumexp(-2) - torch.tensor(float(factor.shape[-2])).log() for factor in log_q]
-    paths = []
-    for path in product(*(range(mixture.shape[-1]) for mixture in mixtures)):
-        weight = log_p[0][..., path[0], 0] + log_p[-1][..., 0, path[-1]]
-        for level in range(1, len(path)):
+def enumerated_tmc(log_p: Sequence[Tensor], log_q: Sequence[Tensor], *, mixture: bool = True) -> Tensor:
+    """TMC as the article's Eq. (3) has it: the log of the mean weight over all Kⁿ paths, one after the other, in nats.
+
+    What `tmc`, which contracts the chain, must equal. With `mixture`, each denominator is the mixture over all parents;
+    without, it is the literal q(z_l | its own parent), whose estimate of p(x) is biased.
+    """
+    n, weights = len(log_q), []
+    for path in product(*(range(factor.shape[-1]) for factor in log_q)):
+        weight = log_p[0][..., path[0], 0] + log_p[n][..., 0, path[-1]]
+        for level in range(1, n):
             weight = weight + log_p[level][..., path[level], path[level - 1]]
-        paths.append(weight - sum(mixture[..., k] for mixture, k in zip(mixtures, path, strict=True)))
-    every = torch.stack(paths, -1)
-    return every.logsumexp(-1) - torch.tensor(float(len(paths))).log()
+        for level, factor in enumerate(log_q):
+            of_sample = factor[..., path[level]]  # by parent
+            parent = 0 if of_sample.shape[-1] == 1 else path[level - 1]
+            mixed = of_sample.logsumexp(-1) - math.log(of_sample.shape[-1])
+            weight = weight - (mixed if mixture else of_sample[..., parent])
+        weights.append(weight)
+    return torch.stack(weights).logsumexp(0) - math.log(len(weights))
