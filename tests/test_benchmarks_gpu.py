@@ -140,7 +140,7 @@ def test_mps_is_begun_without_the_choice_of_gpus_and_ended(
     daemon, said = tmp_path / sharing._DAEMON, tmp_path / "said"
     daemon.write_text(
         f'#!/bin/sh\necho "$1 ${{CUDA_VISIBLE_DEVICES-none}} $CUDA_MPS_PIPE_DIRECTORY" >> {said}\n'
-        f'[ "$1" ] || cat >> {said}\n'
+        f'[ "$1" ] && {{ touch $CUDA_MPS_PIPE_DIRECTORY/control; exec sleep 60; }}\ncat >> {said}\n'
     )
     daemon.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
@@ -151,7 +151,7 @@ def test_mps_is_begun_without_the_choice_of_gpus_and_ended(
         place = environment["CUDA_MPS_PIPE_DIRECTORY"]
         assert Path(place).is_dir()
         assert environment.get("CUDA_VISIBLE_DEVICES") == visible
-    assert said.read_text().splitlines() == [f"-d none {place}", f" none {place}", "quit"]
+    assert said.read_text().splitlines() == [f"-f none {place}", f" none {place}", "quit"]
 
 
 def rows_of(name: str) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Each engine's training against the eager one's: a graph replays the same kernels, the compiler makes other ones."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -12,7 +13,8 @@ _EPOCHS, _BATCHES = 2, 8
 
 def rows(setting: Setting) -> Iterator[Row]:
     """Each engine, a pack of three."""
-    eager = _trained(setting, Case(K=setting.k, members=3))
+    case = Case(setting.compiled_in_time, K=setting.k, members=3)
+    eager = _trained(setting, case)
 
     def compared(case: Case) -> Row:
         found = _trained(setting, case)
@@ -21,7 +23,7 @@ def rows(setting: Setting) -> Iterator[Row]:
         return {"steps": _EPOCHS * _BATCHES, "same_bits": same_bits, "parameters_off": off}
 
     engines = [*setting.quick_engines, *(engine for engine in ENGINES if engine not in setting.quick_engines)]
-    return setting.each([Case(K=setting.k, members=3, engine=engine) for engine in engines], compared)
+    return setting.each([replace(case, engine=engine) for engine in engines], compared)
 
 
 def _trained(setting: Setting, case: Case) -> list[Tensor]:

@@ -24,7 +24,7 @@ COMPILED: Engine = "compiled"
 class Case:
     """One pack: members that differ in their seed."""
 
-    architecture: str = "small"
+    architecture: str | tuple[int, ...] = "small"  # or the latents' widths
     objective: str = "tmc"
     K: int = 20
     members: int = 1
@@ -33,13 +33,15 @@ class Case:
     @property
     def config(self) -> TrialConfig:
         """Of its first member, on MNIST's shapes."""
-        return configuration(architecture=self.architecture, objective=self.objective, K=self.K)
+        named = isinstance(self.architecture, str)
+        architecture = self.architecture if named else {"latents": list(self.architecture)}
+        return configuration(architecture=architecture, objective=self.objective, K=self.K)
 
     @property
     def row(self) -> Row:
         """The columns that name it."""
         return {
-            "architecture": self.architecture,
+            "architecture": self.config.architecture.name,
             "objective": self.objective,
             "K": self.K,
             "members": self.members,
@@ -63,6 +65,11 @@ class Setting:
     def k(self) -> int:
         """Samples per latent: the article's, and on a processor what leaves time for all parts."""
         return 20 if self.on_gpu else 2
+
+    @property
+    def compiled_in_time(self) -> str | tuple[int, ...]:
+        """An architecture that is compiled in its part's time: on a processor one latent."""
+        return "small" if self.on_gpu else (4,)
 
     @property
     def quick_engines(self) -> list[Engine]:

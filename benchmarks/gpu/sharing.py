@@ -6,9 +6,9 @@
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,59 +17,51 @@ import torch
 from benchmarks.gpu.setting import COMPILED, Case, Row, Setting
 from tmc_sweep.costs import Engine, shape
 from tmc_sweep.sweep.together import together
+from tmc_sweep.text import last_line
 
 _NUMBERS = (2, 3, 4)
 _DAEMON = "nvidia-cuda-mps-control"
+_START_SECONDS = 10.0
 
 
 def rows(setting: Setting) -> Iterator[Row]:
-    """Each engine that starts at once, the quickest first: packs, processes that take turns, processes under MPS."""
-    for engine in reversed(setting.quick_engines):
+    """Each engine that starts at once, the quickest first, then the compiled one."""
+    for engine in [*reversed(setting.quick_engines), *([COMPILED] if setting.on_gpu else [])]:
         yield from of_engine(setting, engine)
-    if setting.on_gpu:
-        yield from of_engine(setting, COMPILED)
 
 
 def of_engine(setting: Setting, engine: Engine) -> Iterator[Row]:
-    """All numbers by one engine, over what one process does."""
-    measured = partial(_seconds, setting, engine)
-    one = measured(1, 1, os.environ)
-    yield _row(engine, "one process", 1, 1, None, one, 1.0)
-    for number in _NUMBERS:
-        seconds = measured(number, 1, os.environ)
-        yield _row(engine, "a pack", 1, number, None, seconds, number * one / seconds)
-    for number in _NUMBERS:
-        seconds = measured(1, number, os.environ)
-        yield _row(engine, "processes", number, number, False, seconds, number * one / seconds)
-    if not setting.on_gpu or shutil.which(_DAEMON) is None:
-        return
-    with mps() as environment:
-        for number in (1, *_NUMBERS):
-            seconds = measured(1, number, environment)
-            yield _row(engine, "processes", number, number, True, seconds, number * one / seconds)
+    """One process; packs; processes that take turns; processes under MPS."""
+    found: list[float] = []  # seconds of a step of one process with one member
 
+    def row(way: str, processes: int, members: int, by_mps: bool, environment: Mapping[str, str]) -> Row:
+        of = {"engine": engine, "way": way, "share": round(1 / processes, 2), "trials": processes * members}
+        try:
+            seconds = _seconds(setting, engine, members, processes, environment)
+        except Exception as error:
+            return {**of, "mps": by_mps, "step_ms": None, "work": None, "failed": last_line(error)}
+        found.append(seconds)
+        work = processes * members * found[0] / seconds
+        return {**of, "mps": by_mps, "step_ms": 1e3 * seconds, "work": work, "failed": None}
 
-def _row(
-    engine: Engine, way: str, processes: int, trials: int, by_mps: bool | None, seconds: float, work: float
-) -> Row:
-    return {
-        "engine": engine,
-        "way": way,
-        "processes": processes,
-        "share": round(1 / processes, 2),
-        "trials": trials,
-        "mps": by_mps,
-        "step_ms": 1e3 * seconds,
-        "work": work,
-    }
+    yield row("one process", 1, 1, False, os.environ)
+    yield from (row("a pack", 1, number, False, os.environ) for number in _NUMBERS)
+    yield from (row("processes", number, 1, False, os.environ) for number in _NUMBERS)
+    if setting.on_gpu and shutil.which(_DAEMON):
+        try:
+            with mps() as environment:
+                yield from (row("processes", number, 1, True, environment) for number in (1, *_NUMBERS))
+        except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+            yield {"engine": engine, "way": "processes", "mps": True, "failed": last_line(error)}
 
 
 def _seconds(setting: Setting, engine: Engine, members: int, processes: int, environment: Mapping[str, str]) -> float:
     torch.set_num_threads(1)
-    config = shape(Case(K=setting.k).config)
-    share = 1 / processes
-    cost = together(config, members, setting.device, engine, share=share, processes=processes, environment=environment)
-    return cost.step_seconds
+    config, share = shape(Case(K=setting.k).config), 1 / processes
+    of_all = together(
+        config, members, setting.device, engine, share=share, processes=processes, environment=environment
+    )
+    return of_all.step_seconds
 
 
 @contextmanager
@@ -81,8 +73,18 @@ def mps() -> Iterator[Mapping[str, str]]:
             Path(place).mkdir()
         environment = {**os.environ, **places}
         visible = environment.pop("CUDA_VISIBLE_DEVICES", None)
-        subprocess.run([_DAEMON, "-d"], env=environment, check=True)
-        try:
-            yield environment if visible is None else {**environment, "CUDA_VISIBLE_DEVICES": visible}
-        finally:
-            subprocess.run([_DAEMON], input="quit\n", text=True, env=environment, timeout=20, check=False)
+        with subprocess.Popen([_DAEMON, "-f"], env=environment) as daemon:  # ends with our process group at the latest
+            try:
+                _wait_for(Path(places["CUDA_MPS_PIPE_DIRECTORY"], "control"), daemon)
+                yield environment if visible is None else {**environment, "CUDA_VISIBLE_DEVICES": visible}
+            finally:
+                subprocess.run([_DAEMON], input="quit\n", text=True, env=environment, timeout=20, check=False)
+                daemon.terminate()
+
+
+def _wait_for(file: Path, daemon: "subprocess.Popen[bytes]") -> None:
+    end = time.monotonic() + _START_SECONDS
+    while not file.exists():
+        if daemon.poll() is not None or time.monotonic() > end:
+            raise RuntimeError(f"{_DAEMON} must start within {_START_SECONDS:g} s, but does not: see its output")
+        time.sleep(0.1)

@@ -46,4 +46,4 @@ def cases(setting: Setting) -> list[Case]:
     ]
     if setting.on_gpu:
         return [*quick[: len(_MEMBERS) * len(setting.quick_engines)], *compiled[:2], *quick, *compiled[2:]]
-    return [*quick[:2], Case(K=5), Case("large", K=5), Case(K=2, engine=COMPILED)]
+    return [*quick[:2], Case(K=5), Case("large", K=5), Case(setting.compiled_in_time, K=2, engine=COMPILED)]
