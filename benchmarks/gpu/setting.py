@@ -74,7 +74,7 @@ class Setting:
     @property
     def quick_engines(self) -> list[Engine]:
         """Those that start at once."""
-        return [engine for engine in ENGINES if engine != COMPILED and (self.on_gpu or engine == "eager")]
+        return [engine for engine in ENGINES if engine != COMPILED]
 
     def pack(self, case: Case, batches: int) -> Pack:
         """The case's pack on random images; its epoch is so many batches of 128, and no evaluation."""
