@@ -67,11 +67,7 @@ class Packer:
             return f"{pack_key(config)} {config.cell_id}" if self._cells_apart else pack_key(config)
 
         made = packs(configs, size, key, recorded, asked)
-        return [
-            PackPlan(pack, self._resources.cpu, self._gpu(pack, engine, len(made)), engine)
-            for pack in made
-            for engine in [engines[shape(pack[0])]]
-        ]
+        return [self._plan(pack, engines[shape(pack[0])], len(made)) for pack in made]
 
     def slots(self, gpu: float) -> int:
         """How many packs can train at once."""
@@ -81,6 +77,9 @@ class Packer:
         """What a pack costs, as it is planned."""
         shared = self._resources.gpu == "auto" and 0 < plan.gpu < 1
         return (self._measure if shared else self._cost)(plan.trials[0], len(plan.trials), plan.gpu, plan.engine)
+
+    def _plan(self, pack: tuple[TrialConfig, ...], engine: Engine, n_packs: int) -> PackPlan:
+        return PackPlan(pack, self._resources.cpu, self._gpu(pack, engine, n_packs), engine)
 
     def _size(self, group: Sequence[TrialConfig], engine: Engine, n_trials: int) -> int:
         """The smallest size at which these trials, on their part of the slots, end nearly as early as at any."""
@@ -127,7 +126,7 @@ class Packer:
         """
         if self._resources.gpu != "auto" or not self._on_gpu:
             return self._share
-        waiting = math.inf if self._cells_apart else n_packs / self.slots(1.0)
+        waiting = math.inf if self._cells_apart else n_packs / max(1, self.slots(1.0))
         best = 1
         for processes in _PROCESSES:
             if self._resources.alone or processes >= waiting + 1 or not self._hold(pack, engine, processes):
