@@ -71,7 +71,8 @@ def main() -> int:
         print(*pins(arguments.end), flush=True)
         subprocess.run([environment / "bin/pip", "freeze", "--exclude-editable"], check=True)
         began = time.monotonic()
-        ended = subprocess.run([environment / "bin/pytest", *(tests or TESTS)], cwd=ROOT, check=False)
+        pytest = [environment / "bin/pytest", "-n", "2", "-m", "not long"]
+        ended = subprocess.run([*pytest, *(tests or TESTS)], cwd=ROOT, check=False)
         print(f"{arguments.end}: exit code {ended.returncode} after {time.monotonic() - began:.0f} s")
     return ended.returncode
 

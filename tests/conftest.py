@@ -38,7 +38,6 @@ _home = tempfile.TemporaryDirectory(prefix="tmc_sweep-home-", ignore_cleanup_err
 os.environ |= {"HOME": _home.name, "OMP_NUM_THREADS": "1"}  # Ray writes a token into HOME when it is imported
 os.environ.pop("RAY_ADDRESS", None)
 os.fsync = lambda _: None  # takes milliseconds, and no power is lost here but in crash/disk.py; other processes do it
-
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it, and so its commands
