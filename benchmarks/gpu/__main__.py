@@ -78,8 +78,9 @@ def _part(options: argparse.Namespace) -> None:
 
     from benchmarks.gpu.setting import Setting
 
-    torch.set_num_threads(1)
-    for row in import_module(f"benchmarks.gpu.{options.part}").rows(Setting(options.device, options.data)):
+    setting = Setting(options.device, options.data)
+    torch.set_num_threads(setting.threads)
+    for row in import_module(f"benchmarks.gpu.{options.part}").rows(setting):
         print(json.dumps(row), file=rows, flush=True)
 
 

@@ -14,11 +14,11 @@ class Part(NamedTuple):
 PARTS = (
     Part("losses", 40, "Losses and gradients against a processor's, from the same noise"),
     Part("engines", 75, "Each engine's training against the eager one's"),
-    Part("waits", 45, "A step's waits, launches and kernels"),
+    Part("waits", 40, "A step's waits, launches and kernels"),
     Part("steps", 140, "Milliseconds of a step"),
-    Part("memory", 30, "Peak memory"),
+    Part("memory", 25, "Peak memory"),
     Part("halves", 45, "A pack too large for the memory"),
-    Part("sharing", 85, "Processes that share a GPU, and packs in their place"),
+    Part("sharing", 95, "Processes that share a GPU, and packs in their place"),
     Part("epoch", 70, "One epoch of Table 1, small, three seeds, and 1200 of them"),
 )
 ALL_SECONDS = 540.0

@@ -1,5 +1,6 @@
 """Where the parts measure: a GPU, or a processor in its place, with which all but the figures can be tried."""
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -60,6 +61,11 @@ class Setting:
     def on_gpu(self) -> bool:
         """Whether what is measured is of a GPU."""
         return self.device == "cuda"
+
+    @property
+    def threads(self) -> int:
+        """Of a process: a GPU's host compiles with as many processes."""
+        return max(1, (os.cpu_count() or 1) // 2) if self.on_gpu else 1
 
     @property
     def k(self) -> int:

@@ -50,13 +50,13 @@ def of_engine(setting: Setting, engine: Engine) -> Iterator[Row]:
     if setting.on_gpu and shutil.which(_DAEMON):
         try:
             with mps() as environment:
-                yield from (row("processes", number, 1, True, environment) for number in (1, *_NUMBERS))
+                yield from (row("processes", number, 1, True, environment) for number in (*_NUMBERS, 1))
         except (OSError, RuntimeError, subprocess.SubprocessError) as error:
             yield {"engine": engine, "way": "processes", "mps": True, "failed": last_line(error)}
 
 
 def _seconds(setting: Setting, engine: Engine, members: int, processes: int, environment: Mapping[str, str]) -> float:
-    torch.set_num_threads(1)
+    torch.set_num_threads(max(1, setting.threads // max(_NUMBERS)))  # of each
     config, share = shape(Case(K=setting.k).config), 1 / processes
     of_all = together(
         config, members, setting.device, engine, share=share, processes=processes, environment=environment

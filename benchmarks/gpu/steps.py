@@ -45,5 +45,6 @@ def cases(setting: Setting) -> list[Case]:
         Case("large", "tmc", 20, 1, COMPILED),
     ]
     if setting.on_gpu:
-        return [*quick[: len(_MEMBERS) * len(setting.quick_engines)], *compiled[:2], *quick, *compiled[2:]]
+        first = len(_MEMBERS) * len(setting.quick_engines)
+        return [*quick[:first], *compiled[:2], *quick[first:], *compiled[2:]]
     return [*quick[:2], Case(K=5), Case("large", K=5), Case(setting.compiled_in_time, K=2, engine=COMPILED)]
