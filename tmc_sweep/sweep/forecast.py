@@ -1,4 +1,4 @@
-"""How trials would be packed, and what is known of their cost beforehand: what `run` will do, without Ray."""
+"""What `run` would do with trials, for `plan`: how it would pack them, and what is known of their cost. No Ray."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,14 +17,14 @@ _NO_LIMIT = 2**62  # bytes
 
 @dataclass(frozen=True)
 class Forecast:
-    """Packs of what is left, as far as they can be known beforehand."""
+    """The packs of what is left to train, as far as they can be known beforehand. Cells go by their cell_id."""
 
     packs: tuple[PackPlan, ...]
-    packs_known: bool  # else `run` is still to measure what packing gains, and may make fewer
-    slots: int  # how many of them train at once
-    epoch_seconds: Mapping[str, float]  # of a trial, by cell: from a few steps on this machine
-    too_large: frozenset[str]  # cells whose packs do not fit into its memory
-    gpu: Mapping[str, float]  # share of a GPU, by cell, where it is known
+    packs_known: bool  # if not, `run` will first measure what packing gains, and may make fewer packs
+    slots: int  # how many packs train at once
+    epoch_seconds: Mapping[str, float]  # by cell: of a trial's epoch, from a few steps measured on this machine
+    too_large: frozenset[str]  # cells whose packs do not fit into this machine's memory
+    gpu: Mapping[str, float]  # by cell, where it is known: the share of a GPU that a pack gets
 
 
 def forecast(
@@ -37,9 +37,10 @@ def forecast(
     here: bool,
     probe: bool = False,
 ) -> Forecast:
-    """Of these trials on these nodes. `rows` are on record by trial, `recorded` the packs of earlier runs.
+    """What `run` would do with these trials on these nodes.
 
-    `here`: the only node is this machine, so that what was measured on it counts; `probe` measures what was not.
+    `rows` are those of the trial table, by trial_id, and `recorded` the packs of earlier runs. `here` says that the
+    only node is this machine, so that costs measured on it count; with `probe` those that are missing are measured.
     """
     resources, shares = space.resources, _shares(rows)
     known = _Known(resources, shares, nodes, here=here, probe=probe)
@@ -67,7 +68,7 @@ def forecast(
 
 
 class _Known:
-    """What a pack costs: measured on this machine, or else a guess by which packing gains nothing."""
+    """A `Measure` of what is known: a cost measured on this machine, or else a guess by which packing gains nothing."""
 
     def __init__(
         self,
@@ -83,7 +84,7 @@ class _Known:
         self._nodes = nodes
         self._here = here
         self._probe = probe
-        self.guessed: set[TrialConfig] = set()  # shapes
+        self.guessed: set[TrialConfig] = set()  # the shapes whose cost was guessed
 
     def __call__(self, config: TrialConfig, members: int, gpu: float, engine: Engine) -> Cost:
         if self._here and (known := self._measured(config, members, gpu, engine)):
@@ -105,6 +106,6 @@ class _Known:
 
 
 def _shares(rows: Mapping[str, TrialRow]) -> dict[TrialConfig, float]:
-    """The share of a GPU that trials of one shape last had."""
+    """The share of a GPU that trials last had, by their shape."""
     had = [(config_of(row), row["gpu"]) for row in rows.values()]
     return {shape(config): gpu for config, gpu in had if config and gpu}

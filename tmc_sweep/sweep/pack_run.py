@@ -1,7 +1,8 @@
-"""A pack's life from its messages' side: begun with the writer, trained epoch by epoch, checkpointed when due.
+"""A pack's life in the process that trains it: begun with the writer, trained epoch by epoch, checkpointed when due.
 
-A pack too large for the memory there is goes on as two halves that take turns, and so on down to single trials. Each
-half begins as any pack does, from what is on record: that is all there is to remember of it.
+`training.Pack` computes; here is what goes between it and the writer. A pack that is too large for the memory goes on
+as two halves, which take turns, and these again as halves, down to single trials. Each half begins as any pack does,
+from what is on record, so nothing of the larger pack needs to be kept.
 """
 
 import time
@@ -22,7 +23,10 @@ from tmc_sweep.training.provenance import name_of_this_process, of_this_process
 
 
 class PackRun:
-    """Trials of one pack, trained together as far as the memory allows."""
+    """The trials of one pack, trained together as far as the memory allows.
+
+    Making one asks the writer to begin the trials, and restores them from their checkpoints.
+    """
 
     def __init__(
         self,
@@ -53,10 +57,11 @@ class PackRun:
         return not self._packs
 
     def train_epoch(self) -> None:
-        """One epoch of every member, reported; members that are finished, or refused by the writer, leave their pack.
+        """Train one epoch of every member, and report it.
 
-        An epoch in whose middle the sweep is stopped is dropped. A pack that does not fit into memory is begun again in
-        halves, whose epoch comes with the next call.
+        Members that are finished, or that the writer refuses, leave their pack. If the sweep is stopped in the middle
+        of an epoch, the epoch is dropped. A pack that does not fit into memory is begun again in halves, which train
+        their epoch with the next call.
         """
         due = time.monotonic() - self._checkpointed >= self._checkpoint_seconds
         for _ in range(len(self._packs)):
@@ -69,7 +74,7 @@ class PackRun:
             self._channel.flush()
 
     def close(self) -> None:
-        """Checkpoint what is unfinished at its last epoch, and wait until everything sent is durable."""
+        """Checkpoint the members that are unfinished, at their last epoch, and wait until everything is durable."""
         for pack in self._packs:
             self._channel.send(self._reports(pack, [state.history[-1:] for state in pack.states], checkpoint=True))
         self._channel.flush()
@@ -104,18 +109,18 @@ class PackRun:
         )
 
     def _halves(self, configs: Sequence[TrialConfig]) -> list[Sequence[TrialConfig]]:
-        """Two packs in place of one that did not fit; none, and the trial has failed, if it was alone."""
+        """Two packs in place of one that did not fit into memory; if it was a single trial, none, and it has failed."""
         if len(configs) == 1:
             trial_id = configs[0].trial_id
             self._channel.send([Failed(trial_id, self._attempts[trial_id], _too_large(configs[0], self._device))])
             return []
-        self._channel.flush()  # who has lost a trial to a later attempt must not begin it again
+        self._channel.flush()  # to know which trials a later attempt has taken over: they must not be begun again
         ours = [config for config in configs if config.trial_id not in self._channel.refused]
         middle = (len(ours) + 1) // 2
         return [ours[:middle], ours[middle:]]
 
     def _state(self, config: TrialConfig, begun: Reply) -> TrialState | None:
-        """Where the trial goes on; None if it had ended before, or its checkpoint cannot be used and it has failed."""
+        """The state from which a trial goes on; None if it has ended, or fails since its checkpoint cannot be used."""
         if not isinstance(begun, Started):
             return None
         try:

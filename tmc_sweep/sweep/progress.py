@@ -1,4 +1,4 @@
-"""How far a sweep is: what is durable, and how long the rest should take. Views draw it; nothing here prints."""
+"""How far a running sweep is: its durable epochs, and how long the rest should take. Views draw it."""
 
 import math
 import threading
@@ -13,17 +13,17 @@ from tmc_sweep.statistics.pace import Paces, estimate, lasted
 
 @dataclass(frozen=True)
 class TrialProgress:
-    """One trial: its status and its last durable epoch."""
+    """How far one trial is."""
 
     config: TrialConfig
     status: Status
-    last: EpochRecord | None
-    reason: str | None = None
-    members: int = 1  # trials in its process, this one included
+    last: EpochRecord | None  # its last durable epoch
+    reason: str | None = None  # why it diverged, failed or stopped
+    members: int = 1  # trials of its pack, this one included
 
     @property
     def epochs_left(self) -> int:
-        """Epochs still to train, were it to train to its end."""
+        """Epochs still to train, if no stopping rule ends it before; 0 once it has ended."""
         return 0 if self.status in ENDED else self.config.epochs - (self.last.epoch if self.last else 0)
 
 
@@ -32,12 +32,12 @@ class Snapshot:
     """The sweep at one moment."""
 
     trials: tuple[TrialProgress, ...]
-    elapsed_seconds: float
-    remaining_seconds: float | None
-    n_to_choose: int = 0  # trials that a search has yet to choose
+    elapsed_seconds: float  # of this run
+    remaining_seconds: float | None  # an estimate; None if nothing is known
+    n_to_choose: int = 0  # trials that an adaptive search has yet to choose
 
     def with_status(self, *statuses: Status) -> tuple[TrialProgress, ...]:
-        """The trials that stand so."""
+        """The trials that have one of these statuses."""
         return tuple(trial for trial in self.trials if trial.status in statuses)
 
 
@@ -45,13 +45,13 @@ Listener = Callable[[Snapshot], None]
 
 
 class Progress:
-    """Kept by the writer's thread, read by any."""
+    """How far a sweep is, kept up to date by the writer's thread, and read by any thread."""
 
     def __init__(self, trials: Sequence[TrialProgress], expected: int = 0, recorded: Paces | None = None) -> None:
-        """Of these trials, and of those still to come until they are as many as `expected`.
+        """The progress of these trials, and of those still to come until there are `expected`.
 
-        `recorded`, the paces of earlier runs, count until this one has an epoch of the same cell: machines differ.
-        `slots` may be set to how many processes will train at once, where that is certain.
+        `recorded` has the paces of earlier runs; a cell's counts until this run has an epoch of the cell, since
+        machines differ. `slots` may be set to how many processes will train at once, when that is certain.
         """
         self.slots = 0
         self._lock = threading.Lock()
@@ -62,7 +62,7 @@ class Progress:
         self._started = time.monotonic()
 
     def update(self, trial: TrialProgress, new: Sequence[EpochRecord] = ()) -> None:
-        """Set one trial, and learn from its newly trained epochs how long one takes."""
+        """Set how far one trial is; `new` are its newly trained epochs, from which its cell's pace is learnt."""
         with self._lock:
             known = self._trials.get(trial.config.trial_id)
             before = known.last if known else None
@@ -85,9 +85,10 @@ class Progress:
         return Snapshot(trials, time.monotonic() - self._started, remaining, to_choose)
 
     def _remaining_seconds(self, trials: Sequence[TrialProgress], to_choose: int) -> float | None:
-        """On as many processes as train now, or as there are slots for, what is running first.
+        """How long the rest should take, what is running first, on as many processes as train now or will train.
 
-        What is not yet chosen is taken to be as the rest, and what a scheduler may stop to train to its end.
+        Trials that are not yet chosen are taken to be as the others, and those that a scheduler may stop to train to
+        their end.
         """
         running = [trial for trial in trials if trial.status is Status.RUNNING]
         pending = [trial for trial in trials if trial.status is Status.PENDING]
@@ -104,7 +105,7 @@ def _processes(trials: Sequence[TrialProgress]) -> int:
 
 
 def _seconds_between(before: EpochRecord | None, record: EpochRecord) -> float:
-    """From the end of the epoch before to this one's; NaN if they were not trained one after the other."""
+    """Seconds from the end of the epoch before to this one's; NaN if they were not trained one after the other."""
     if before is None or (before.attempt, before.epoch + 1) != (record.attempt, record.epoch):
         return math.nan
     return (record.time - before.time).total_seconds()

@@ -1,4 +1,4 @@
-"""Ray for one sweep: the cluster that is there, or one of our own that ends with us; and whether trials fit it."""
+"""A session of Ray for one sweep: the cluster that is there, or one of our own that ends with us."""
 
 import errno
 import logging
@@ -26,17 +26,19 @@ from tmc_sweep.sweep.scratch import scratch_folder
 from tmc_sweep.text import first_line
 
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108
-_STARTS = 3  # it waits 30 s for its own processes, which a busy machine may not give it
+_STARTS = 3  # tries to start Ray: it waits 30 s for its own processes, which may not be enough on a busy machine
 _LEAST_OPEN_FILES = 256  # with 64 Ray's head falls silent, with 128 a small sweep was trained
 OBJECT_STORE_BYTES = 500 * 2**20  # data sets and checkpoints in flight; Ray's default is 30 % of the memory
 
 
 @contextmanager
 def ray_session(resources: Resources) -> Iterator[list[Capacity]]:
-    """Ray, connected and quiet, and the nodes it has or may add; our own cluster is stopped at the end.
+    """Ray is connected while inside; yields the nodes that there are or may be added.
 
-    Joins the cluster at RAY_ADDRESS, else one that `ray start` left running here, else starts one on this machine.
-    CannotRunError if no cluster answers, or no node could ever fit a trial.
+    Joins the cluster at RAY_ADDRESS, else one that `ray start` left running here, else starts one on this machine,
+    which is stopped at the end. Within a session that somebody has begun, that one is used.
+
+    CannotRunError if no cluster answers, no node could ever hold a trial, or the cluster goes away.
     """
     logging.getLogger("ray").setLevel(logging.CRITICAL)
     if ray.is_initialized():
@@ -80,7 +82,7 @@ def _check_shared_memory() -> None:
 
 @contextmanager
 def joined(address: str) -> Iterator[None]:
-    """Ray, connected to the cluster at this address; CannotRunError if none answers there, or it goes away."""
+    """Ray is connected to the cluster at this address while inside; CannotRunError if none answers, or it goes away."""
     logging.getLogger("ray").setLevel(logging.CRITICAL)
     with _left_at_the_end():
         _connect(address)
@@ -89,7 +91,7 @@ def joined(address: str) -> Iterator[None]:
 
 @contextmanager
 def _left_at_the_end() -> Iterator[None]:
-    """CannotRunError if the cluster goes away inside."""
+    """Ray is disconnected at the end; CannotRunError if the cluster goes away inside."""
     try:
         yield
     except RayError as error:
@@ -122,7 +124,7 @@ def _connect(address: str) -> None:
 
 
 def _start(here: Capacity, folder: Path) -> None:
-    """A Ray of our own; CannotRunError if it does not start."""
+    """Start a Ray of our own, with its files in `folder`; CannotRunError if it does not start."""
     for left in reversed(range(_STARTS)):
         try:
             ray.init(
@@ -149,7 +151,10 @@ def _start(here: Capacity, folder: Path) -> None:
 
 @contextmanager
 def _own_token(folder: Path) -> Iterator[None]:
-    """A token that opens the cluster of this folder alone, unless the user names one: Ray's own would be in HOME."""
+    """A token for our own cluster, in its folder, while inside; unless the user names one.
+
+    Ray would put one into HOME, and leave it there.
+    """
     if _TOKENS & os.environ.keys():
         yield
         return

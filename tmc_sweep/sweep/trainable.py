@@ -1,6 +1,6 @@
-"""Ray Tune's trial: one pack, one epoch a step. Rows and checkpoints go to the writer, never through Tune.
+"""What Ray Tune runs: a trainable of one pack, with an epoch a step. Its rows and checkpoints go to the writer alone.
 
-Its class is made in the driver too, which loads no torch: only the processes that train do.
+The driver makes its class too, and must load no torch for that: only the processes that train do.
 """
 
 from collections.abc import Mapping

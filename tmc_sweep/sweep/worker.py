@@ -1,4 +1,4 @@
-"""A pack in the process that trains it: what is set first, the pack begun, and what it costs."""
+"""What happens first in a process that trains: torch's settings are made, the pack is begun, or its cost measured."""
 
 import math
 from collections.abc import Iterator, Mapping
