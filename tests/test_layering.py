@@ -91,7 +91,6 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
                 "cluster",
                 "images",
                 "integrity",
-                "models",
                 "objectives",
                 "report",
                 "search",

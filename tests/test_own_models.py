@@ -173,6 +173,14 @@ def test_a_model_that_cannot_be_made_of_a_cell_is_one_sentence_before_anything_r
         assert said.count("\n") == 1
 
 
+def test_factors_that_no_bound_can_take_are_one_sentence_at_validate(tmp_path: Path, write_module: Write):
+    name = write_module(PLAIN.replace("log_pz.unsqueeze(-2)", "log_pz.unsqueeze(-1)"))
+    sweep = Sweep(tmp_path, "model", "vae", f"{name}:Plain")
+    said = sweep.asked("validate", code=2).err
+    assert f"but {name}:Plain with objective tmc does not (log_p[1] must be [..., 1, 2] (K_parent, K_child)" in said
+    assert said.count("\n") == 1
+
+
 def test_an_unknown_word_is_told_the_choices_and_the_way_of_ones_own(tmp_path: Path):
     file = tmp_path / "x.yaml"
     file.write_text("name: x\nbase: {model: vea, objective: iwea}\n")

@@ -1,13 +1,13 @@
 """Shapes of a trial's parameters, and what follows from them: how many values are trained, and who can train together.
 
-Those of a built-in family are known without torch; a model of one's own is made, and asked.
+Those of a built-in family are known without torch; a model of one's own is made, and asked or tried out.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from tmc_sweep.config import TrialConfig, fields_of
-from tmc_sweep.registry import MODELS, loaded
+from tmc_sweep.registry import MODELS, is_own, loaded
 
 Shapes = Mapping[str, tuple[int, ...]]  # of one member's parameters, by name
 
@@ -25,6 +25,17 @@ def shapes(config: TrialConfig) -> Shapes:
 def count_parameters(config: TrialConfig) -> int:
     """Trained values of one member."""
     return sum(map(math.prod, shapes(config).values()))
+
+
+def try_out_own(configs: Iterable[TrialConfig]) -> None:
+    """Let models and bounds of one's own, where these trials have any, score two random images.
+
+    InputError, before anything is trained, if they cannot, or do not go together; as `models.try_out`.
+    """
+    if own := [config for config in configs if is_own(config.model) or is_own(config.objective)]:
+        from tmc_sweep.models import try_out
+
+        try_out(own)
 
 
 def pack_key(config: TrialConfig) -> str:

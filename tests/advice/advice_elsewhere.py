@@ -9,6 +9,8 @@ _LAUNCHER, _SESSION, _JOBS = "cluster/test_launcher.py::", "sweep/test_session.p
 _IMAGES, _READS, _BATCHES = "images/test_images.py::", "images/test_file_reads.py::", "images/test_batches.py::"
 
 OBEYED = {
+    "a model must give factors that bounds can take": "models/test_interface.py::"
+    "test_what_does_not_go_together_is_found_without_training_and_once_corrected_passes",
     "a model must be made of its configuration": "models/test_interface.py::"
     "test_a_module_that_cannot_be_called_so_is_refused_until_it_can_be",
     "analyse needs a model with sample and decode": "test_own_models.py::test_a_family_of_models",

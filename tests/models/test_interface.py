@@ -11,7 +11,7 @@ from torch import Tensor
 from tmc_sweep.analysis.evaluation import block_shape
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.errors import InputError
-from tmc_sweep.models import HierarchicalVAE, Model, Parameters, build, initial, outline
+from tmc_sweep.models import HierarchicalVAE, Model, Parameters, build, initial, outline, try_out
 from tmc_sweep.objectives import elbo, iwae, tmc
 from tmc_sweep.shapes import pack_key
 
@@ -128,6 +128,36 @@ def test_a_bound_of_ones_own_is_scored_beside_the_others(write_module: Write):
     scored = build(config).score(*inputs(config, 1), ("elbo", config.objective, "iwae"))
     assert (scored["elbo"] < scored[config.objective]).all()
     assert (scored[config.objective] < scored["iwae"]).all()
+
+
+LAYOUTS = {
+    "log_p[0] must be [..., 2, 1] (K_parent, K_child), but got [1, 2, 1, 2]": (
+        PLAIN.replace("[log_px.unsqueeze(-1),", "[log_px.unsqueeze(-2),"),
+        PLAIN,
+        {"model": "{}:Plain"},
+    ),
+    "mat1 and mat2 shapes cannot be multiplied": (
+        PLAIN.replace("self.encoder(x)", "self.encoder(x[:, 1:])"),
+        PLAIN,
+        {"model": "{}:Plain"},
+    ),
+    "[]": (RENYI.replace("/ 2, -1)", "/ 2, -1).mean()"), RENYI, {"objective": "{}:renyi"}),
+}
+
+
+@pytest.mark.parametrize("why", LAYOUTS)
+def test_what_does_not_go_together_is_found_without_training_and_once_corrected_passes(write_module: Write, why: str):
+    wrong, right, fields = LAYOUTS[why]
+    name = write_module(wrong)
+    fields = {field: value.format(name) for field, value in fields.items()}
+    config = TrialConfig.parse({"architecture": [8], "K": 3, **fields})
+    with pytest.raises(InputError) as refused:
+        try_out([config])
+    said = str(refused.value)
+    assert said.startswith("a model must give factors that bounds can take, but ")
+    assert (f" with objective {config.objective} does not (" in said, why in said) == (True, True)
+    write_module(right)
+    try_out([config, config.model_copy(update={"lr": 0.1, "K": 1})])
 
 
 MISTAKES = {

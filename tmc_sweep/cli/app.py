@@ -210,15 +210,11 @@ def plan(
 def validate(file: File, assignments: Set = None, max_trials: MaxTrials = MAX_TRIALS) -> None:
     """Check a search space and the data sets it names. Trains nothing."""
     from tmc_sweep.images import load as load_data
-    from tmc_sweep.registry import is_own
+    from tmc_sweep.shapes import try_out_own
     from tmc_sweep.text import counted
 
     space = load_space(file, max_trials, assignments)
-    if own := [cell for cell in space.cells if is_own(cell.model)]:
-        from tmc_sweep.models import outline
-
-        for cell in own:
-            outline(cell)
+    try_out_own(space.cells)
     data = sorted({cell.data for cell in space.cells})
     for name in data:
         load_data(name)

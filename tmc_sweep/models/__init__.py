@@ -1,6 +1,6 @@
 """Models: images and noise to log-probability factors, by pure functions of the parameters."""
 
-from tmc_sweep.models.interface import Model, Parameters, build, initial, outline
+from tmc_sweep.models.interface import Model, Parameters, build, initial, outline, try_out
 from tmc_sweep.models.vae import HierarchicalVAE, Proposal
 
 __all__ = [
@@ -11,4 +11,5 @@ __all__ = [
     "build",
     "initial",
     "outline",
+    "try_out",
 ]

@@ -27,7 +27,7 @@ search space may set those that its entry names, which is `architecture` unless 
 
 import inspect
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -238,3 +238,31 @@ def outline(config: TrialConfig) -> Model:
 @lru_cache
 def _outline(config: TrialConfig) -> Model:
     return build(config)
+
+
+def try_out(cells: Iterable[TrialConfig]) -> None:
+    """Let the bounds of these cells score two random images, as training will: for models and bounds of one's own.
+
+    InputError if a model cannot be made or called, its factors are not laid out as the bounds need them, or a bound
+    does not give one value for each image. Cells that differ in no shape are tried once.
+    """
+    for config in dict.fromkeys(
+        cell.model_copy(update={**_NO_SHAPE, "objective": cell.objective, "K": min(cell.K, 2)}) for cell in cells
+    ):
+        _try_out(config)
+
+
+def _try_out(config: TrialConfig) -> None:
+    model, generator = build(config), Generator().manual_seed(0)
+    parameters = {name: value.unsqueeze(0) for name, value in initial(config, generator).items()}
+    x = torch.rand(1, 2, config.n_features, generator=generator)
+    noise = [torch.randn(1, 2, config.K, width, generator=generator) for width in model.latents]
+    try:
+        for name, value in model.score(parameters, x, noise, (*BOUNDS, config.objective)).items():
+            if value.shape != x.shape[:2]:
+                raise ValueError(f"{name} has shape {list(value.shape)} for [member, batch] of {list(x.shape[:2])}")
+    except Exception as error:  # whatever a model or a bound of others does
+        raise InputError(
+            f"a model must give factors that bounds can take, but {config.model} with objective {config.objective} "
+            f"does not ({' '.join(str(error).split()) or type(error).__name__}): correct the one of your own"
+        ) from error

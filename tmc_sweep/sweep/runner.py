@@ -16,6 +16,7 @@ from tmc_sweep.paths import SweepPaths
 from tmc_sweep.records import Status
 from tmc_sweep.search.cells import CellSearch, choosing, known_trials
 from tmc_sweep.search.early_stopping import in_turn
+from tmc_sweep.shapes import try_out_own
 from tmc_sweep.space import SearchSpace
 from tmc_sweep.space import load as load_space
 from tmc_sweep.space.schema import Resources
@@ -77,7 +78,8 @@ def run(
     stored = stored_trials(paths)
     configs = known_trials(space, stored)
     to_train = [*missing(configs, stored), *(space.cells[:1] if space.adaptive else [])]
-    images = _images(to_train)  # before anything is written
+    try_out_own(to_train)  # this and what follows: before anything is written
+    images = _images(to_train)
     with sweep_lock(paths) as check_held, stop_signal() as stop, publishing(publication) as behind:
         open_manifest(paths, space.text)
         recorder = Recorder.open(paths, configs, space.resources.checkpoint_gigabytes)
