@@ -43,7 +43,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "images": ({"errors", "exchange", "input_file", "registry"}, {"numpy", "torchvision"}),
     "data": ({"config", "images"}, {"jaxtyping", "torch"}),
     "training": (
-        {*(MATHS - {"objectives"}), "config", "costs", "errors", "gpus", "records", "registry"},
+        {*(MATHS - {"objectives"}), "config", "costs", "errors", "gpus", "records", "registry", "text"},
         {"pydantic", "pydantic_core", "safetensors", "torch"},
     ),
     "store": (

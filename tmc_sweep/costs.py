@@ -22,7 +22,7 @@ from tmc_sweep.gpus import first_gpu, mps_user
 _MOST_BYTES = 2**16  # of a cost on file
 _RATE = 1e-6  # nothing diverges at it, which would end the epoch
 
-Engine = Literal["eager", "compiled"]
+Engine = Literal["eager", "graph", "compiled"]
 
 _Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _Bytes = Annotated[int, Field(ge=0)]
@@ -37,6 +37,9 @@ class Cost:
     memory_bytes: _Bytes = 0  # most that torch held on the GPU, evaluation included; 0 on a CPU
     context_bytes: _Bytes = 0  # what CUDA took of the GPU beside that; 0 on a CPU
     device_bytes: _Bytes = 0  # what the GPU has; 0 on a CPU
+    agrees: bool = (
+        True  # whether the engine was seen to give eager's numbers: the same bits, or to rounding if compiled
+    )
 
     def epoch_seconds(self, config: TrialConfig) -> float:
         """An epoch of this configuration, evaluation included."""

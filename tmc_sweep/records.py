@@ -234,7 +234,12 @@ MEASURED_COLUMNS = (
     *_bound_columns("test", "test images", ", after the epoch's training", ", on the same samples"),
     Column("test_objective", "float64", PER_IMAGE, "the trained bound of the test images"),
     Column(
-        "epoch_seconds", "float64", "seconds", "wall time of the epoch, evaluation included", required=True, least=0
+        "epoch_seconds",
+        "float64",
+        "seconds",
+        "wall time of the epoch, evaluation included, compiling not",
+        required=True,
+        least=0,
     ),
     Column("eval_seconds", "float64", "seconds", "wall time of its evaluation"),
     Column(
@@ -278,7 +283,7 @@ TRIAL_COLUMNS = (
     Column("host", "string", "", "machine of the last attempt"),
     Column("device", "string", "", "cpu, or the GPU's name"),
     Column("threads", "int64", "", "torch threads of the last attempt", least=1),
-    Column("engine", "string", "", "eager or compiled, in the last attempt; with tf32 where that was allowed"),
+    Column("engine", "string", "", "eager, graph or compiled, in the last attempt; with tf32 where that was allowed"),
     Column("pack_size", "int64", "trials", "trials trained together in the last attempt, this one included", least=1),
     Column("data_checksum", "string", "", "SHA-256 of the data set's arrays, first 16 hex digits"),
     Column("versions", "string", "", "tmc_sweep, torch, ray and python of the last attempt"),
@@ -306,7 +311,7 @@ ATTEMPT_COLUMNS = (
     Column("device", "string", "", "cpu, or the GPU's name"),
     Column("gpu", "float64", "GPUs", "what the process had: below 1 a share of one, 0 on a CPU", least=0),
     Column("threads", "int64", "", "torch threads", least=1),
-    Column("engine", "string", "", "eager or compiled; with tf32 where that was allowed"),
+    Column("engine", "string", "", "eager, graph or compiled; with tf32 where that was allowed"),
     Column("versions", "string", "", "of tmc_sweep, torch, ray and python"),
     Column("git_commit", "string", "", "commit of the checkout that tmc_sweep was run from; null outside one"),
     Column("git_dirty", "bool", "", "whether its files differed from that commit"),

@@ -24,6 +24,8 @@ OBEYED = {
     "test_a_module_that_cannot_be_called_so_is_refused_until_it_can_be",
     "a model must keep nothing but parameters": "models/test_interface.py::"
     "test_a_module_that_cannot_be_called_so_is_refused_until_it_can_be",
+    "a GPU must be able to replay a step": "training/test_engine.py::"
+    "test_a_step_that_cannot_be_captured_is_called_if_one_asks_for_that",
     "must be said where data is of one's own": _ADDITIONS + "test_sizes_are_said_where_they_cannot_be_looked_up",
     "images/load.py:{} must be readable here": _ADDITIONS + "test_a_reader_that_is_none_is_corrected",
     "must be read as four arrays of uint8": _ADDITIONS + "test_a_reader_that_is_none_is_corrected",

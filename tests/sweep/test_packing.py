@@ -1,7 +1,8 @@
 """What `auto` comes to: pack sizes, shares of a GPU and engines, from given costs."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
 import pytest
@@ -200,7 +201,7 @@ def test_the_size_of_packs_follows_from_the_engine_that_will_run():
     """Eager members cost nothing more, compiled ones as much as the first."""
 
     def measure(config: TrialConfig, members: int, gpu: float, engine: Engine) -> Cost:
-        return Cost(1.0 if engine == "eager" else 0.1 * members, 0.0, 0, 0, 80 * GIB)
+        return Cost(0.1 * members if engine == "compiled" else 1.0, 0.0, 0, 0, 80 * GIB)
 
     for epochs, engine, size in ((1, "eager", 4), (10_000, "compiled", 1)):
         plans = Packer(Resources(), ONE_GPU, measure).plan(trials(4, epochs=epochs))
@@ -229,6 +230,39 @@ def test_on_a_gpu_a_long_training_is_compiled_where_that_is_faster(epochs: int, 
     assert plan.engine == "eager"
     (plan,) = Packer(Resources(engine="eager"), ONE_GPU, measure).plan(trials(1, epochs=epochs))
     assert plan.engine == "eager"
+
+
+@pytest.mark.parametrize(
+    ("epochs", "seconds", "disagrees", "expected"),
+    [
+        (1, {"graph": 0.3, "compiled": 0.1}, (), "eager"),  # 2 seconds: nothing is tried
+        (100, {"graph": 0.3, "compiled": 0.1}, (), "graph"),  # too short to compile
+        (1000, {"graph": 0.3, "compiled": 0.1}, (), "compiled"),
+        (1000, {"graph": 0.3, "compiled": 0.4}, (), "graph"),
+        (1000, {"graph": 0.3, "compiled": 0.1}, ("compiled",), "graph"),
+        (1000, {"graph": 0.3, "compiled": 0.1}, ("graph", "compiled"), "eager"),
+        (1000, {"graph": 0.3}, (), "graph"),
+        (1000, {"compiled": 0.1}, (), "compiled"),
+        (1000, {}, (), "eager"),
+    ],
+)
+def test_on_a_gpu_the_fastest_engine_that_gives_eagers_numbers_there_is_used(
+    epochs: int, seconds: dict[Engine, float], disagrees: Sequence[Engine], expected: str
+):
+    def measure(config: TrialConfig, members: int, gpu: float, engine: Engine) -> Cost:
+        if engine != "eager" and engine not in seconds:
+            raise CannotRunError("it cannot be captured")
+        cost = Cost(seconds.get(engine, 1.0), 0.0, GIB, 0, 80 * GIB)
+        return replace(cost, agrees=engine not in disagrees)
+
+    (plan,) = Packer(Resources(), ONE_GPU, measure).plan(trials(1, epochs=epochs))
+    assert plan.engine == expected
+
+
+def test_a_processor_has_no_graphs_and_compiles_only_if_asked_to():
+    for asked, used in (("auto", "eager"), ("graph", "eager"), ("compiled", "compiled")):
+        (plan,) = Packer(Resources(engine=asked), TWO_CORES, never).plan(trials(1, epochs=10_000))
+        assert plan.engine == used
 
 
 def test_packs_hold_equal_shapes_up_to_their_size_in_the_order_of_their_first_members():

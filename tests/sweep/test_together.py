@@ -1,5 +1,7 @@
 """Processes let go at one moment: what each gets done, and what comes of one that cannot."""
 
+import shutil
+
 import pytest
 import torch
 from twin import small
@@ -13,6 +15,15 @@ def test_two_processes_train_at_once_on_a_processor_and_the_cost_is_of_one_besid
     cost = together(shape(small()), 2, "cpu", "eager", processes=2)
     assert 0 < cost.step_seconds < 10
     assert cost.memory_bytes == cost.device_bytes == 0
+
+
+@pytest.mark.long
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
+def test_the_compiled_engine_agrees_with_the_eager_one_on_a_processor():
+    """In a process of its own: here every call is checked for its shapes, which cannot be compiled."""
+    cost = together(shape(small(objective="tmc")), 2, "cpu", "compiled")
+    assert cost.step_seconds > 0
+    assert cost.agrees
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")

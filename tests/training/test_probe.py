@@ -1,5 +1,6 @@
 """What a pack costs here: measured once for a shape, then remembered."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,10 @@ from runs import configured
 
 from tmc_sweep import costs
 from tmc_sweep.costs import Cost, shape
-from tmc_sweep.training import probe
+from tmc_sweep.models import Model
+from tmc_sweep.training import pack, probe
 from tmc_sweep.training.probe import cost
+from tmc_sweep.training.step import Score
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +37,27 @@ def test_a_step_takes_time_and_on_a_cpu_none_of_a_gpu():
     measured = cost(configured(), members=2)
     assert 0 < measured.step_seconds < 10
     assert (measured.memory_bytes, measured.context_bytes, measured.device_bytes) == (0, 0, 0)
+
+
+def test_an_engine_agrees_by_bits_and_a_compiled_one_to_rounding():
+    assert cost(configured(), 2, "cpu", "graph").agrees  # there it is eager
+    numbers = [torch.tensor([1.0, 2.0]), torch.tensor(3.0)]
+    near = [numbers[0] * (1 + 1e-6), numbers[1]]
+    for engine, as_near in (("graph", False), ("compiled", True)):
+        assert probe.agree(engine, numbers, numbers)
+        assert probe.agree(engine, numbers, near) is as_near
+        assert not probe.agree(engine, numbers, [numbers[0] * 1.01, numbers[1]])
+        assert not probe.agree(engine, numbers, [numbers[0] * math.nan, numbers[1]])
+
+
+def test_an_engine_whose_numbers_are_others_does_not_agree(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pack, "score_of", lambda model, engine: spoiled(model) if engine == "graph" else model.score)
+    assert not cost(configured(), 1, "cpu", "graph").agrees
+    assert cost(configured(), 1, "cpu", "eager").agrees
+
+
+def spoiled(model: Model) -> Score:
+    return lambda *given: {name: bound * 1.001 for name, bound in model.score(*given).items()}
 
 
 def test_a_rate_at_which_training_would_diverge_does_not_matter():

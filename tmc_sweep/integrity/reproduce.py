@@ -92,7 +92,7 @@ def _doubts(trial: StoredTrial) -> Iterator[str]:
     row = trial.row
     if row["device"] not in ("cpu", None):
         yield f"it was trained on a GPU ({row['device']}), whose rounding depends on the pack and the libraries"
-    if row["engine"] not in ("eager", None):
+    if row["engine"] not in ("eager", "graph", None):
         yield f"it was trained with engine {row['engine']}, which rounds in another order than eager here"
     if (row["pack_size"] or 1) > 1 and pack_key(trial.config) == trial.config.trial_id:
         yield f"it was trained in a pack of {row['pack_size']}, and has widths that are not multiples of 4"

@@ -93,7 +93,7 @@ class Resources(_Section):
     gpu: Annotated[Literal["auto"] | int | float, PlainValidator(_gpus)] = "auto"  # below 1: a share of one GPU
     pack: Annotated[Literal["auto"] | int, PlainValidator(_members)] = "auto"  # trials trained together
     alone: bool = False  # one trial at a time, each a fresh process
-    engine: Literal["auto", "eager", "compiled"] = "auto"
+    engine: Literal["auto", "eager", "graph", "compiled"] = "auto"
     tf32: bool = False
     checkpoint_seconds: float = Field(60.0, ge=0, json_schema_extra={"of": "seconds"})
     checkpoint_gigabytes: float = Field(20.0, ge=0, json_schema_extra={"of": "gigabytes"})

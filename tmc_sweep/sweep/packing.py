@@ -8,6 +8,7 @@ packs that would share it.
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 
@@ -24,7 +25,7 @@ Measure = Callable[[TrialConfig, int, float, Engine], Cost]  # of so many member
 _A_FEW = 3
 _MARGIN = 1.1  # a larger pack must gain this much: an interruption loses the epoch of every member; so must sharing
 _FRAGMENTATION = 1.2
-_WORTH_COMPILING_SECONDS = 600.0  # of eager training; compiling takes about one
+_WORTH_SECONDS: dict[Engine, float] = {"graph": 60.0, "compiled": 600.0}  # of eager training, to try an engine for
 _PROCESSES = (2, 4, 8)  # that may share a GPU
 
 
@@ -97,19 +98,19 @@ class Packer:
         return 1 + next(i for i, makespan in enumerate(makespans) if makespan <= _MARGIN * min(makespans))
 
     def _engine(self, group: Sequence[TrialConfig]) -> Engine:
-        """The one that trains these trials, of one shape."""
-        if self._resources.engine != "auto":
-            return self._resources.engine
-        if not self._on_gpu:
-            return "eager"  # compiled steps are no faster on a CPU
-        eager = self._measure(group[0], 1, self._share, "eager").step_seconds
-        if max(eager * config.steps_per_epoch * config.epochs for config in group) < _WORTH_COMPILING_SECONDS:
-            return "eager"
-        try:
-            compiled = self._measure(group[0], 1, self._share, "compiled").step_seconds
-        except CannotRunError:  # a GPU or a machine that torch cannot compile for
-            return "eager"
-        return "compiled" if compiled < eager else "eager"
+        """The one that trains these trials, of one shape: the fastest of those that give eager's numbers there."""
+        asked = self._resources.engine
+        if not self._on_gpu:  # which alone replays; and compiled steps are no faster on a CPU
+            return "compiled" if asked == "compiled" else "eager"
+        if asked != "auto":
+            return asked
+        seconds: dict[Engine, float] = {"eager": self._measure(group[0], 1, self._share, "eager").step_seconds}
+        longest = max(seconds["eager"] * config.steps_per_epoch * config.epochs for config in group)
+        for engine in (engine for engine, worth in _WORTH_SECONDS.items() if longest >= worth):
+            with suppress(CannotRunError):  # a GPU or a machine that torch cannot capture or compile for
+                cost = self._measure(group[0], 1, self._share, engine)
+                seconds |= {engine: cost.step_seconds} if cost.agrees else {}
+        return min(seconds, key=lambda engine: seconds[engine])
 
     @property
     def _share(self) -> float:

@@ -72,6 +72,7 @@ def together(
         max(costs, key=lambda cost: cost.memory_bytes),
         step_seconds=harmonic_mean([cost.step_seconds for cost in costs]),
         evaluation_seconds=harmonic_mean([cost.evaluation_seconds for cost in costs]),
+        agrees=all(cost.agrees for cost in costs),
     )
 
 

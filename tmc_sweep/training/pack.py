@@ -10,7 +10,6 @@ import resource
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,9 +18,10 @@ from tmc_sweep.config import EarlierConfig, TrialConfig
 from tmc_sweep.costs import Engine
 from tmc_sweep.data import Split
 from tmc_sweep.errors import InputError
-from tmc_sweep.models import Model, Parameters, build
+from tmc_sweep.models import Parameters, build
 from tmc_sweep.records import EpochRecord
 from tmc_sweep.registry import BOUNDS
+from tmc_sweep.training.engine import DroppedError, runner, score_of
 from tmc_sweep.training.member import Members
 from tmc_sweep.training.randomness import Purpose
 from tmc_sweep.training.state import TrialState
@@ -55,8 +55,8 @@ class Pack:
     ) -> None:
         """Stack copies of the states; `attempts` number the current start of each trial's training (default: 1).
 
-        `should_stop` is asked before each minibatch whether to drop the epoch in progress. InputError if one of them is
-        of earlier numerics.
+        `should_stop` is asked before each minibatch, or each launch of some, whether to drop the epoch in progress.
+        InputError if one of them is of earlier numerics.
         """
         for state in states:
             check_trainable(state.config)
@@ -68,7 +68,7 @@ class Pack:
         self._members = Members(states, self.model.shapes, device)
         self._here = list(range(len(states)))  # places in the stack of those that train
         self._should_stop = should_stop
-        config, score = self.config, _compiled(self.model, device) if engine == "compiled" else self.model.score
+        config, score = self.config, score_of(self.model, engine)
         drawn = self._batches(data.train, config.K, Purpose.TRAINING_NOISE, Purpose.TRAINING_PIXELS)
         self._training = Training(drawn, self._members, score, config.objective, config.gradient)
         validation = self._batches(data.validation, config.eval_k, Purpose.VALIDATION_NOISE, Purpose.VALIDATION_PIXELS)
@@ -78,6 +78,7 @@ class Pack:
             split: Evaluation(batches, self._members, score, names)
             for split, batches in (("val", validation), ("test", test))
         }
+        self._runner = runner(engine, [self._training, *self._evaluations.values()], device)
 
     def _batches(self, images: Tensor, k: int, noise: Purpose, pixels: Purpose) -> Batches:
         draws = Draws(k, self.model.latents, self.config.binarize, noise, pixels)
@@ -119,12 +120,13 @@ class Pack:
         before = [tensor.clone() for tensor in self._members.buffers]
         try:
             return self._epoch()
-        except _DroppedError:
+        except DroppedError:
             for tensor, value in zip(self._members.buffers, before, strict=True):
                 tensor.copy_(value)
             return []
 
     def _epoch(self) -> list[EpochRecord]:
+        self._runner.ready()
         started = time.perf_counter()
         if self.device.startswith("cuda"):
             torch.cuda.reset_peak_memory_stats()
@@ -145,22 +147,13 @@ class Pack:
 
     def _train(self) -> tuple[Tensor, Tensor, Tensor]:
         """One pass that trains: each member's mean objective and gradient norm, and whether it has diverged."""
-        self._run(self._training)
+        self._runner.run(self._training, self._should_stop)
         return self._training.read()
 
     def _evaluate(self, evaluation: Evaluation) -> dict[str, Tensor]:
         """Mean of every bound over the images, in order, all on the same samples; empty if there are no images."""
-        self._run(evaluation)
+        self._runner.run(evaluation, self._should_stop)
         return evaluation.read()
-
-    def _run(self, steps: Training | Evaluation) -> None:
-        steps.begin()
-        for size in steps.batches.sizes:
-            if self._should_stop():
-                raise _DroppedError
-            if self.device == "cpu" and self._members.frozen.all():  # asking a GPU would be to wait for it
-                break
-            steps.step(size)
 
     def _record(self, index: int, measured: Row, **seconds: float) -> EpochRecord:
         state = self.states[index]
@@ -169,29 +162,12 @@ class Pack:
             epoch=state.epoch + 1,
             **measured,  # type: ignore[arg-type]
             **seconds,
-            peak_memory_bytes=_peak_memory_bytes(self.device),
+            peak_memory_bytes=max(_peak_memory_bytes(self.device), self._runner.peak_bytes),
             attempt=self.attempts[index],
             time=datetime.now(UTC),
         )
         state.history.append(record)
         return record
-
-
-class _DroppedError(Exception):
-    """The epoch in progress is to be dropped."""
-
-
-def _compiled(model: Model, device: str) -> Callable[..., dict[str, Tensor]]:
-    """The model's `score` through torch.compile, on a GPU replayed as CUDA graphs: one launch, not hundreds."""
-    torch.compiler.reset()  # graphs of a larger pack would keep their memory
-    torch._dynamo.config.recompile_limit = 64  # beyond it torch goes on eagerly; each shape of a batch needs a graph
-    compiled = torch.compile(model.score, dynamic=False, mode="reduce-overhead" if device.startswith("cuda") else None)
-
-    def score(*arguments: Any) -> dict[str, Tensor]:
-        torch.compiler.cudagraph_mark_step_begin()  # the graphs may take back the last step's memory
-        return compiled(*arguments)
-
-    return score
 
 
 def _scores(split: str, means: dict[str, Tensor], place: int, config: TrialConfig) -> Row:

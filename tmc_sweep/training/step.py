@@ -4,6 +4,7 @@ So a step may be called, or captured once and replayed. All images once in such 
 by writing seeds and orders, and reads its sums at the end, which alone waits for the device.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -46,7 +47,7 @@ class Batches:
 
     @property
     def buffers(self) -> list[Tensor]:
-        """All that a step changes, but for the generators."""
+        """All that a minibatch changes, but for the generators."""
         return [self._cursor]
 
     @property
@@ -54,9 +55,13 @@ class Batches:
         """All that a step draws from."""
         return [*self._noise, *self._pixels]
 
+    def rewind(self) -> None:
+        """Go back to the first images."""
+        self._cursor.zero_()
+
     def begin(self, states: Sequence[TrialState]) -> None:
         """Go back to the first images, with the numbers of the members' next epochs."""
-        self._cursor.zero_()
+        self.rewind()
         for generators, purpose in ((self._noise, self._draws.noise), (self._pixels, self._draws.pixels)):
             for state, each in zip(states, generators, strict=True):
                 each.manual_seed(seed_of(state.config.seed, purpose, state.epoch + 1))
@@ -69,24 +74,49 @@ class Batches:
         return x, sample_noise(size, self._draws.k, self._draws.widths, self._noise)
 
 
-class Training:
-    """Steps that train."""
+class Pass(ABC):
+    """All images of a part of the data once, in minibatches: begun by the host, then one step for each of the sizes."""
 
-    def __init__(self, batches: Batches, members: Members, score: Score, objective: str, gradient: Gradient) -> None:
+    def __init__(self, batches: Batches, members: Members, score: Score) -> None:
         self.batches = batches
         self._members = members
         self._score = score
+
+    @property
+    @abstractmethod
+    def buffers(self) -> list[Tensor]:
+        """All that a step changes, but for the generators."""
+
+    @abstractmethod
+    def begin(self) -> None:
+        """Write what the members' next epochs begin with."""
+
+    @abstractmethod
+    def step(self, size: int) -> None:
+        """The next minibatch's work."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether no member trains any more; waits for the device."""
+        return bool(self._members.frozen.all())
+
+
+class Training(Pass):
+    """A pass that trains, each member on its own order of the images."""
+
+    def __init__(self, batches: Batches, members: Members, score: Score, objective: str, gradient: Gradient) -> None:
+        super().__init__(batches, members, score)
         self._objective = objective
         self._gradient: Gradient = gradient
         self._sums = torch.zeros(2, len(members.states), dtype=torch.float64, device=batches.images.device)
 
     @property
     def buffers(self) -> list[Tensor]:
-        """All that a step changes, but for the generators."""
+        """The members' values and moments too."""
         return [*self.batches.buffers, *self._members.buffers, self._sums]
 
     def begin(self) -> None:
-        """Begin the members' next epochs."""
+        """Write orders and seeds; the sums are 0."""
         states = self._members.states
         self.batches.begin(states)
         numbers = [generator(state.config.seed, Purpose.DATA_ORDER, state.epoch + 1) for state in states]
@@ -99,7 +129,7 @@ class Training:
         self.learn(*self.batches.next(size))
 
     def learn(self, x: Tensor, noise: Sequence[Tensor]) -> None:
-        """Train on these images."""
+        """Train on these images [member, batch, feature] and noise [member, batch, k, width] by latent."""
         scored = self._score(self._members.parameters, x, noise, (self._objective,), self._gradient)
         bound = scored[self._objective]
         gradients = self._members.gradients(-bound.sum())
@@ -109,28 +139,26 @@ class Training:
         self._members.step(gradients, totals.isfinite() & norms.isfinite())
 
     def read(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Each member's mean objective per image, mean gradient norm, and whether it is frozen."""
+        """Each member's mean objective per image in nats, mean gradient norm, and whether it is frozen, once done."""
         objective, norm, frozen = torch.cat([self._sums, self._members.frozen.double().unsqueeze(0)]).cpu()
         return objective / len(self.batches.images), norm / len(self.batches.sizes), frozen.bool()
 
 
-class Evaluation:
-    """Steps that evaluate some bounds on the same samples."""
+class Evaluation(Pass):
+    """A pass that evaluates some bounds on the same samples, the images in order."""
 
     def __init__(self, batches: Batches, members: Members, score: Score, names: Sequence[str]) -> None:
-        self.batches = batches
-        self._members = members
-        self._score = score
+        super().__init__(batches, members, score)
         self._names = tuple(names)
         self._totals = torch.zeros(len(names), len(members.states), dtype=torch.float64, device=batches.images.device)
 
     @property
     def buffers(self) -> list[Tensor]:
-        """All that a step changes, but for the generators."""
+        """The sums; nothing of the members."""
         return [*self.batches.buffers, self._totals]
 
     def begin(self) -> None:
-        """Begin with the first images."""
+        """Write seeds; the sums are 0."""
         self.batches.begin(self._members.states)
         self._totals.zero_()
 
@@ -142,7 +170,7 @@ class Evaluation:
         self._totals.add_(torch.stack([scored[name].double().sum(-1) for name in self._names]))
 
     def read(self) -> dict[str, Tensor]:
-        """The members' mean bounds per image, by name; none if there are no images."""
+        """The members' mean bounds per image in nats, by name, once done; none if there are no images."""
         if not len(self.batches.images):
             return {}
         return dict(zip(self._names, self._totals.cpu() / len(self.batches.images), strict=True))
