@@ -1,4 +1,4 @@
-"""The only code that writes to the terminal, so that no text of a table, a file or a server can do anything there.
+"""The only code by which commands write to the terminal: no text of a table, a file or a server does anything there.
 
 Control characters, and those that turn text round or take no room, are shown as Python escapes them (`visible`); markup
 and emoji codes are shown as they are. What is meant as one line stays one line.

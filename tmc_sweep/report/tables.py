@@ -1,4 +1,4 @@
-"""Everything that a report of one sweep shows, read at once. Figures and pages read no file themselves.
+"""Everything that a report of one sweep shows, read at once. Figures and pages read no table themselves.
 
 Texts of the tables are made `visible` here, so that no control character reaches a figure or a page.
 """

@@ -42,7 +42,7 @@ class SearchSpace:
     """One validated search space.
 
     Two are equal if they say the same: `text` and `positions`, which tell where in the file a value stands, do not
-    count. What of the file is needed after reading is here; no other code reads the YAML.
+    count.
     """
 
     name: str

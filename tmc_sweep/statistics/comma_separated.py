@@ -1,4 +1,4 @@
-"""CSV that is safe to open in a spreadsheet, and the only code of ours that writes CSV.
+"""CSV that is safe to open in a spreadsheet: all CSV that we write passes through here.
 
 A spreadsheet computes a text that begins like a formula, such as `=HYPERLINK(…)`, and a name in a table may come from
 anybody. Such texts get an apostrophe before them, which makes them texts again. Numbers stay as they are.

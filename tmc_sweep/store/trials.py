@@ -89,7 +89,7 @@ def config_json(config: TrialConfig) -> str:
 def config_of(row: TrialRow) -> TrialConfig | None:
     """The configuration of a trial, by its row of the trial table.
 
-    None if this version reads one from it that has another name than the row, or none at all: a later version wrote it.
+    None if this version cannot read it, or reads a configuration from it that has another name than the row.
     """
     try:
         return TrialConfig.stored(json.loads(row["config"])).named(row["trial_id"])
