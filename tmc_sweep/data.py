@@ -1,4 +1,8 @@
-"""A data set's images on a device: split, binarised once if so asked, and indexed per batch."""
+"""A data set's images on a device: split into training, validation and test images, and indexed for each batch.
+
+split = Split.of(load("digits"), config, device)
+x = batch(split.train, index)                    # [member, batch, features], in [0, 1]
+"""
 
 from dataclasses import dataclass
 
@@ -14,7 +18,7 @@ __all__ = ["Images", "Split", "batch", "data_root", "is_here", "load"]
 
 @dataclass(frozen=True)
 class Split:
-    """Training, validation and test images of one configuration on one device, uint8 [n, features]."""
+    """The training, validation and test images of one configuration, on one device: uint8 [n, features] each."""
 
     train: UInt8[Tensor, "n features"]
     validation: UInt8[Tensor, "n_validation features"]
@@ -22,7 +26,11 @@ class Split:
 
     @classmethod
     def of(cls, images: Images, config: TrialConfig, device: torch.device | str = "cpu") -> "Split":
-        """The first `train_images`, the last `validation_images` of them held out, and the first `test_images`."""
+        """The split that a configuration asks for, binarised once and for all if it says `binarize: static`.
+
+        Of the first `train_images` the last `validation_images` are held out; the test images are the first
+        `test_images`.
+        """
         train, test = (
             _binarized(torch.tensor(array), config.binarize, seed).to(device)
             for seed, array in enumerate((images.train[: config.train_images], images.test[: config.test_images]))
@@ -32,7 +40,10 @@ class Split:
 
 
 def _binarized(images: Tensor, binarize: str, seed: int) -> Tensor:
-    """Static binarisation: each pixel drawn once, by a generator of the training or test images, never of a run."""
+    """The images, statically binarised if so asked: each pixel is drawn once, with its value as its chance to be 255.
+
+    The seed is that of the training or the test images, and not a trial's: all trials see the same pixels.
+    """
     if binarize != "static":
         return images
     generator = torch.Generator().manual_seed(seed)
@@ -43,5 +54,5 @@ def _binarized(images: Tensor, binarize: str, seed: int) -> Tensor:
 def batch(
     images: UInt8[Tensor, "n features"], index: Int[Tensor, "member batch"]
 ) -> Float[Tensor, "member batch features"]:
-    """The indexed images, scaled to [0, 1]."""
+    """The images at these positions, one batch for each member of a pack, scaled to [0, 1]."""
     return images[index].float() / 255

@@ -58,7 +58,7 @@ class OneOf:
 
     @property
     def rule(self) -> str:
-        """What a value must be, worded to follow "must be"."""
+        """What a value must be, in words that follow "must be"."""
         return f"one of {', '.join(self.words)}{f', or {self.others}' if self.others else ''}"
 
     def __get_pydantic_core_schema__(self, _: object, __: object) -> CoreSchema:

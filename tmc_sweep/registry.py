@@ -56,7 +56,7 @@ def loaded(code: Code) -> Any:
 
 
 def _takes(code: Any, **arguments: object) -> bool:
-    """Whether it can be called with these arguments."""
+    """Whether an object can be called with these arguments, by its signature."""
     try:
         signature(code).bind(**arguments)
     except (TypeError, ValueError):

@@ -1,11 +1,13 @@
-"""Tests that every family of models should pass, for pytest and whoever has one of their own.
+"""Tests that every family of models should pass, for whoever has one of their own.
+
+Derive a class from `FactorModelTestCase` and name a configuration; pytest then runs all tests on it:
 
     # test_mine.py
     class TestPlain(FactorModelTestCase):
         config = TrialConfig.parse({"model": "mine:Plain", "architecture": [3]})
 
-They take a second for a small configuration. What a failure means stands in each test's docstring. This module needs no
-pytest: the methods may be called as they are.
+They take a second for a small configuration. Each test's docstring says what is wrong if the
+test fails. This module needs no pytest: the methods may be called as they are.
 """
 
 import math
@@ -23,12 +25,19 @@ _IMAGES, _SAMPLES = 2, 2
 
 
 class FactorModelTestCase:
-    """The tests. A subclass says of which `config`, whose own K and data are not used beyond shapes."""
+    """The tests of one family of models, on the model of `config`, which a subclass names.
+
+    Of the configuration only shapes are used: images are random, and there are few samples.
+    """
 
     config: TrialConfig
 
     def inputs(self, members: int = 1, dtype: torch.dtype = torch.float32) -> tuple[Parameters, Tensor, list[Tensor]]:
-        """Initial values, images and noise of as many members, each with numbers of its own."""
+        """What `Model.factors` is called with, for as many members, each with random numbers of its own.
+
+        Parameters, which require gradients; images [member, 2, features] in [0, 1]; and noise [member, 2, 2, width] for
+        each latent.
+        """
         generators = [torch.Generator().manual_seed(member) for member in range(members)]
         alone = [initial(self.config, generator) for generator in generators]
         parameters = {name: torch.stack([each[name] for each in alone]).to(dtype) for name in alone[0]}

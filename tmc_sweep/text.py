@@ -76,7 +76,7 @@ def shown(value: object) -> str:
 
 
 def short(value: float) -> str:
-    """A number as short as it can be: `1e-5`, `0.001`, `20`."""
+    """A number with six digits, as short as it can be: `1e-5`, `0.001`, `20`."""
     return plain(float(value)).replace("e-0", "e-").replace("e+0", "e")
 
 
@@ -92,7 +92,7 @@ def moment(time: datetime) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as `42 s`, `3 min 5 s` or `2 h 10 min`."""
+    """Seconds as people say them: `42 s`, `3 min 5 s`, `2 h 10 min`."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -100,12 +100,12 @@ def duration(seconds: float) -> str:
 
 
 def gigabytes(n_bytes: float) -> str:
-    """Bytes as `12 GB`."""
+    """Bytes in gigabytes of 10⁹, with three digits: `12 GB`."""
     return f"{n_bytes / 1e9:.3g} GB"
 
 
 def amount(n_bytes: float) -> str:
-    """Bytes as `12 GB`, `3.5 MB` or `120 kB`."""
+    """Bytes in the largest unit that fits, with three digits: `12 GB`, `3.5 MB`, `120 kB`."""
     if n_bytes >= 1e9:
         return gigabytes(n_bytes)
     return f"{n_bytes / 1e6:.3g} MB" if n_bytes >= 1e6 else f"{n_bytes / 1e3:.3g} kB"

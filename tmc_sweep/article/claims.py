@@ -72,7 +72,7 @@ def judgements(sweeps: Iterable[SweepTables]) -> list[Judgement]:
 
 
 def judge(claim: Claim, trials: Sequence[Trial]) -> Judgement:
-    """What these trials, of any number of sweeps, say about the claim."""
+    """The judgement of one claim by these trials, of any number of sweeps."""
     readings = [(each, _departed(claim, each)) for each in claim.measure.readings(trials, claim.epochs)]
     deciding = _judged(claim.rule, [(each, departed) for each, departed in readings if not departed])
     elsewhere = _judged(claim.rule, [(each, departed) for each, departed in readings if departed])

@@ -1,4 +1,7 @@
-"""What is wrong with this machine, and with the nodes of the cluster that a sweep would join, and the fix of each."""
+"""What `tmc-sweep doctor` checks: this machine, and the nodes of the cluster that a sweep would join.
+
+Each check is a line, `Check`, with what was found and, if it is not as it should be, the fix.
+"""
 
 import os
 import shutil
@@ -26,7 +29,10 @@ _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where Linux has it
 
 
 def examine(results: Path) -> Iterator[Check]:
-    """Every check, as it is made; `results` is where the tables would lie."""
+    """Make all checks, one after another, and yield each; `results` is the folder where the tables would lie.
+
+    Nothing is raised for what is wrong: it is a check that is not ok.
+    """
     try:
         machine = this_machine()
     except CannotRunError as error:
@@ -56,7 +62,7 @@ def _gpus(machine: Machine) -> Check:
 
 
 def _folder(what: str, folder: Path) -> Check:
-    """Whether there is room, and we may write, where `folder` is or would be made."""
+    """The check that there is room, and that we may write, where `folder` is or would be made."""
     there = next(path for path in (folder, *folder.parents) if path.exists())
     disk = shutil.disk_usage(there)
     if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
@@ -67,7 +73,7 @@ def _folder(what: str, folder: Path) -> Check:
 
 
 def _shared_memory() -> Check:
-    """Ray keeps data sets and checkpoints in flight there."""
+    """The check of shared memory, in which Ray keeps data sets and checkpoints on their way."""
     free = shutil.disk_usage(_SHARED_MEMORY).free if _SHARED_MEMORY.is_dir() else 0
     found, least = f"{_SHARED_MEMORY} has {gigabytes(free)} free", gigabytes(OBJECT_STORE_BYTES)
     if free < OBJECT_STORE_BYTES:
@@ -78,7 +84,7 @@ def _shared_memory() -> Check:
 
 
 def _data() -> Iterator[Check]:
-    """The data sets that are here, read whole; none is downloaded."""
+    """The check of the data sets that are here, which are read whole; none is downloaded."""
     try:
         here = [name for name in DATA_SETS if is_here(name)]
     except InputError as error:
@@ -102,7 +108,7 @@ def _data() -> Iterator[Check]:
 
 
 def _token() -> Check:
-    """Whoever has it may run code on the cluster."""
+    """The check of the token for clusters: nobody else may read it, since whoever has it may run code there."""
     token = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or TOKEN)
     if os.environ.get("RAY_AUTH_TOKEN"):
         return Check(True, "token", "in RAY_AUTH_TOKEN")
@@ -136,7 +142,7 @@ def _cluster(machine: Machine) -> Iterator[Check]:
 
 
 def _guard(address: str) -> Check:
-    """Ray's ports listen on all of the head's interfaces, and run what they are sent."""
+    """The check that a cluster asks for a token: its ports are open on all interfaces, and run what they are sent."""
     found = f"{address} answers, runs Ray {ray.__version__}"
     if ControlService(address).is_open():
         return Check(False, "cluster", f"{found} and asks for no token", "start every node with RAY_AUTH_MODE=token")

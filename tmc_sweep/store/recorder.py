@@ -105,7 +105,10 @@ class Recorder:
         return tuple(tuple(member for member in pack if self._pack_of.get(member) == pack) for pack in packs)
 
     def receive(self, message: Message) -> Reply:
-        """Apply one message; its reply may be sent after the next `commit`."""
+        """Apply one message; the reply, which must not be sent before the next `commit`.
+
+        KeyError if the trial is not on record. After a StorageError the message may be received again.
+        """
         if isinstance(message, StartTrial):
             return self._begin(message)
         row = self.row(message.trial_id)
