@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks.gpu import engines, halves, losses, run, sharing, waits
-from benchmarks.gpu.page import BEGIN, END, section, write
+from benchmarks.gpu.page import BEGIN, END, goals, section, write
 from benchmarks.gpu.parts import ALL_SECONDS, PARTS, Part
 from benchmarks.gpu.run import Options
 from benchmarks.gpu.setting import Case, Setting
@@ -164,12 +164,28 @@ def test_a_gpus_figures_are_tables_and_a_processors_only_how_it_went(tmp_path: P
     assert text.startswith("Measured on NVIDIA H200 of 141 GiB, in a machine with Xeon (Python 3.12.1, torch 2.14.1")
     assert f"### {PARTS[0].title}\n\n| K | ms | failed |\n| --- | --- | --- |\n| 20 | 0.650 |  |" in text
     assert "| waits | 2 | 3.00 | 40 | well |" in text
+    assert "### Goals on a GPU\n\n| goal | at least | aim | reached |" in text
     page = tmp_path / "page.md"
     page.write_text(f"a\n{BEGIN}old\n{END}b\n")
     write(page, {**results, "where": {**WHERE, "device": "cpu"}})
     assert page.read_text().startswith(f"a\n{BEGIN}\n**Never run on a GPU.**")
     assert page.read_text().endswith(f"{END}b\n")
     assert "###" not in page.read_text()
+
+
+def test_goals_are_reached_by_the_best_engine():
+    small = {"architecture": "small", "objective": "tmc", "K": 20}
+    found = goals(
+        {
+            "steps": [
+                {**small, "members": n, "ms": ms} for n, ms in ((1, 7.0), (1, 0.5), (3, 7.1), (3, 0.75), (3, None))
+            ],
+            "epoch": [{**small, "hours_of_1200": hours} for hours in (0.5, 0.2)],
+            "waits": [{**small, "members": 3, "failed": "no profiler"}],
+        }
+    )
+    assert [row["reached"] for row in found] == [12.0, None, 1.5]
+    assert [row["reached"] for row in goals({})] == [None] * 3
 
 
 def test_the_page_has_the_place_for_it():

@@ -28,6 +28,8 @@ def rows(setting: Setting) -> Iterator[Row]:
 
     def counted(case: Case) -> Row:
         few, more = (_counts(setting, case, batches) for batches in (_FEW, _MORE))
+        if setting.on_gpu and not more["kernels"]:
+            raise RuntimeError("the profiler must see kernels, but sees none: CUPTI is missing, or not allowed here")
 
         def a_step(*names: str) -> float:
             return sum(more[name] - few[name] for name in names) / (_MORE - _FEW)

@@ -1,4 +1,4 @@
-"""What only a GPU can show: packs on it, its memory running out, a share that is decided by measuring."""
+"""What only a GPU can show: packs on it, its memory running out, means that are decided by measuring."""
 
 import pandas as pd
 import pytest
@@ -52,7 +52,7 @@ def test_a_pack_larger_than_its_share_of_memory_goes_on_in_halves(digits: Images
 
 
 @pytest.mark.parametrize("tf32", ["false", "true"])
-def test_a_sweep_whose_every_means_is_auto_runs_on_a_share_of_the_gpu(paths: SweepPaths, tf32: str):
+def test_a_sweep_whose_every_means_is_auto_runs_on_the_gpu(paths: SweepPaths, tf32: str):
     space = parse(
         "{name: tiny, base: {architecture: {latents: [12, 4]}, train_images: 100, test_images: 40, K: 2, epochs: 2},"
         f" seeds: 4, resources: {{tf32: {tf32}}}}}",
