@@ -13,7 +13,10 @@ Shapes = Mapping[str, tuple[int, ...]]  # of one member's parameters, by name
 
 
 def shapes(config: TrialConfig) -> Shapes:
-    """In the order of its module; InputError if its family is one's own and cannot be made."""
+    """The shapes of a trial's parameters, in the order of its module.
+
+    InputError if its family of models is one's own and cannot be imported or made.
+    """
     if known := MODELS.find(config.model).shapes:
         found: Shapes = loaded(known)(config)
         return found
@@ -23,7 +26,7 @@ def shapes(config: TrialConfig) -> Shapes:
 
 
 def count_parameters(config: TrialConfig) -> int:
-    """Trained values of one member."""
+    """How many values are trained in one trial: the numbers in its parameters. Errors as `shapes`."""
     return sum(map(math.prod, shapes(config).values()))
 
 
@@ -39,10 +42,10 @@ def try_out_own(configs: Iterable[TrialConfig]) -> None:
 
 
 def pack_key(config: TrialConfig) -> str:
-    """Equal for trials that can train in one pack: all fields but those each member keeps for itself.
+    """A text that is equal for trials that can train in one pack: all fields but those that members may differ in.
 
-    Trials whose model is written for one train alone, as do those with a width that is not a multiple of 4: their last
-    bits depend on who else is in the pack.
+    It is the trial's own name, and so equal for no others, if its model is written for one member, or has a width that
+    is not a multiple of 4: its last bits would depend on who else is in the pack.
     """
     packed = MODELS.find(config.model).packed
     alone = not packed or any(shape[-1] % 4 for shape in shapes(config).values())
@@ -50,7 +53,7 @@ def pack_key(config: TrialConfig) -> str:
 
 
 def of_vae(config: TrialConfig) -> Shapes:
-    """Those of `models.vae.HierarchicalVAE`."""
+    """The shapes of a `models.vae.HierarchicalVAE` of this configuration."""
     architecture, latents = config.architecture, config.architecture.latents
     below = (config.n_features, *latents[:-1])
     found: dict[str, tuple[int, ...]] = {}
@@ -65,7 +68,7 @@ def of_vae(config: TrialConfig) -> Shapes:
 
 
 def _conditional(name: str, n_in: int, hidden: int, heads: tuple[int, ...], weight_norm: bool) -> Shapes:
-    """Of two hidden layers, and a linear layer for each head."""
+    """The shapes of a conditional: two hidden layers, and a linear layer for each head."""
     layers = [("first", n_in, hidden), ("second", hidden, hidden)]
     layers += [(f"heads.{number}", hidden, width) for number, width in enumerate(heads)]
     of_outputs = ("bias", "scale") if weight_norm else ("bias",)

@@ -15,7 +15,7 @@ Capacity = Mapping[str, float]  # of one node: {"CPU": 8, "GPU": 1}
 
 
 def capacity_here() -> Capacity:
-    """Its cores and GPUs."""
+    """What this machine has: the cores that this process may use, and the GPUs that torch can use."""
     return {"CPU": float(joblib.cpu_count()), "GPU": float(_n_gpus())}
 
 
@@ -90,7 +90,7 @@ def _least_gpu(resources: Resources) -> float:
 
 
 def room(node: Capacity, cpu: float, gpu: float) -> int:
-    """How many processes with so many cores and so much of a GPU this node holds."""
+    """How many processes this node holds at once, each with this many cores and this share of a GPU."""
     return min([int(node.get("CPU", 0) / cpu), *([int(node.get("GPU", 0) / gpu)] if gpu else [])])
 
 

@@ -1,7 +1,10 @@
-"""Which trials train together, and what their process gets: `auto` is decided from what packs cost here.
+"""Which trials train together, and what the process of each pack gets: `auto` is decided from what packs cost here.
+
+A `Packer` decides in this order: which engine trains trials of one shape, how many of them make a pack, and which share
+of a GPU a pack gets. It measures only what it needs for that, and each cost once.
 
 A pack's cost is measured for one member and for a few, by the engine that will train it, and taken to be affine between
-and beyond. What several processes get done that share a GPU follows from nothing: it is measured, at the size of the
+and beyond. What several processes get done that share a GPU cannot be computed: it is measured too, at the size of the
 packs that would share it.
 """
 
@@ -20,11 +23,12 @@ from tmc_sweep.space.schema import Resources
 from tmc_sweep.sweep.capacity import Capacity, has_gpu, on_one_gpu, room
 from tmc_sweep.text import last_line
 
-Measure = Callable[[TrialConfig, int, float, Engine], Cost]  # of so many members, on a share of a GPU, its rest in use
+# The cost of a pack of this shape, with so many members, on this share of a GPU, whose rest others use meanwhile.
+Measure = Callable[[TrialConfig, int, float, Engine], Cost]
 
-_A_FEW = 3
-_MARGIN = 1.1  # a larger pack must gain this much: an interruption loses the epoch of every member; so must sharing
-_FRAGMENTATION = 1.2
+_A_FEW = 3  # members
+_MARGIN = 1.1  # by which a larger pack, or sharing a GPU, must gain: an interruption loses the epoch of every member
+_FRAGMENTATION = 1.2  # of torch's memory on a GPU
 _WORTH_SECONDS: dict[Engine, float] = {"graph": 60.0, "compiled": 600.0}  # of eager training, to try an engine for
 _PROCESSES = (2, 4, 8)  # that may share a GPU
 
@@ -34,18 +38,18 @@ class PackPlan:
     """One pack, and what its process gets."""
 
     trials: tuple[TrialConfig, ...]
-    cpu: float
-    gpu: float  # below 1: a share of one GPU
+    cpu: float  # cores
+    gpu: float  # a number of GPUs; below 1: a share of one
     engine: Engine
 
 
 class Packer:
-    """Decides for one sweep on one cluster; measures only where there is something to decide."""
+    """Decides how a sweep's trials are packed on these nodes; measures only where there is something to decide."""
 
     def __init__(
         self, resources: Resources, nodes: Sequence[Capacity], measure: Measure, cells_apart: bool = False
     ) -> None:
-        """`cells_apart`: let a pack be the seeds of one cell, which end together."""
+        """`cells_apart`: let a pack be the seeds of one cell, which end together under a search or a scheduler."""
         self._resources = resources
         self._cells_apart = cells_apart
         self._nodes = [node for node in nodes if node.get("CPU", 0) >= resources.cpu]
@@ -53,7 +57,11 @@ class Packer:
         self._measured = cache(measure)
 
     def plan(self, configs: Sequence[TrialConfig], recorded: Sequence[Sequence[str]] = ()) -> list[PackPlan]:
-        """The trials in packs, those `recorded` together still so, each with its share and engine."""
+        """The trials in packs, in their order, each with its share and engine.
+
+        `recorded` has the packs of earlier runs, by trial_id: what trained together stays together. CannotRunError if a
+        cost that is needed cannot be measured.
+        """
         asked = 1 if self._resources.alone else None if self._resources.pack == "auto" else self._resources.pack
         alike: defaultdict[TrialConfig, list[TrialConfig]] = defaultdict(list)
         for config in configs:
@@ -71,11 +79,11 @@ class Packer:
         return [self._plan(pack, engines[shape(pack[0])], len(made)) for pack in made]
 
     def slots(self, gpu: float) -> int:
-        """How many packs can train at once."""
+        """How many packs can train at once, each with this share of a GPU."""
         return 1 if self._resources.alone else sum(room(node, self._resources.cpu, gpu) for node in self._nodes)
 
     def cost_of(self, plan: PackPlan) -> Cost:
-        """What a pack costs, as it is planned."""
+        """What a pack costs as it is planned; measured where it is not known yet."""
         shared = self._resources.gpu == "auto" and 0 < plan.gpu < 1
         return (self._measure if shared else self._cost)(plan.trials[0], len(plan.trials), plan.gpu, plan.engine)
 
@@ -83,7 +91,7 @@ class Packer:
         return PackPlan(pack, self._resources.cpu, self._gpu(pack, engine, n_packs), engine)
 
     def _size(self, group: Sequence[TrialConfig], engine: Engine, n_trials: int) -> int:
-        """The smallest size at which these trials, on their part of the slots, end nearly as early as at any."""
+        """The smallest size of packs at which these trials, on their part of the slots, end nearly first."""
         slots = self.slots(self._share)
         if len(group) == 1 or n_trials <= slots:
             return 1
@@ -98,7 +106,7 @@ class Packer:
         return 1 + next(i for i, makespan in enumerate(makespans) if makespan <= _MARGIN * min(makespans))
 
     def _engine(self, group: Sequence[TrialConfig]) -> Engine:
-        """The one that trains these trials, of one shape: the fastest of those that give eager's numbers there."""
+        """The engine for these trials, of one shape: the fastest of those that give eager's numbers there."""
         asked = self._resources.engine
         if not self._on_gpu:  # which alone replays; and compiled steps are no faster on a CPU
             return "compiled" if asked == "compiled" else "eager"
@@ -114,13 +122,13 @@ class Packer:
 
     @property
     def _share(self) -> float:
-        """Of a GPU, as asked for; a whole one where that is still to be decided, 0 where none is used."""
+        """The share of a GPU that is asked for; a whole one if it is still to be decided, 0 if none is used."""
         if not self._on_gpu:
             return 0.0
         return 1.0 if self._resources.gpu == "auto" else float(self._resources.gpu)
 
     def _gpu(self, pack: Sequence[TrialConfig], engine: Engine, n_packs: int) -> float:
-        """The share of a GPU for one of so many packs.
+        """The share of a GPU for one of `n_packs` packs.
 
         Where `auto`, a whole one; but where packs wait for one, as many share it as were measured to get more done by
         that, tried by twice as many each time.
@@ -142,14 +150,14 @@ class Packer:
         return 1 / best
 
     def _hold(self, pack: Sequence[TrialConfig], engine: Engine, processes: int) -> bool:
-        """Whether a GPU, and its host's cores, hold so many processes with such a pack each."""
+        """Whether a GPU, and its host's cores, have room for so many processes with such a pack each."""
         if on_one_gpu(self._nodes, self._resources.cpu, 1 / processes) < processes:
             return False
         cost = self._measure(pack[0], len(pack), 1.0, engine)
         return math.isfinite(cost.step_seconds) and processes * _bytes(cost) <= cost.device_bytes
 
     def _cost(self, config: TrialConfig, members: int, gpu: float, engine: Engine) -> Cost:
-        """Measured for one member and a few."""
+        """The cost of a pack, from those measured for one member and for a few."""
         one = self._measure(config, 1, gpu, engine)
         if members == 1:
             return one
@@ -168,7 +176,7 @@ class Packer:
 
 
 def _bytes(cost: Cost) -> float:
-    """What a pack's process takes of a GPU; nothing on a CPU."""
+    """Bytes of a GPU's memory that a pack's process takes; 0 on a CPU."""
     return cost.context_bytes + _FRAGMENTATION * cost.memory_bytes
 
 
@@ -187,10 +195,10 @@ def packs(
     recorded: Sequence[Sequence[str]] = (),
     limit: int | None = None,
 ) -> list[tuple[TrialConfig, ...]]:
-    """The trials in packs, in the order of their first members.
+    """The trials in packs, in the order of the packs' first members.
 
-    Trials in one of the `recorded` packs stay together, at most `limit` of them if there is a limit. The others join
-    those with an equal key, as many as `size` says of all of these.
+    Trials of a `recorded` pack stay together, at most `limit` of them if there is a limit. Of the others, those with an
+    equal `key` are packed together; `size`, called with all of them, says how many make a pack.
     """
     order = {config.trial_id: position for position, config in enumerate(configs)}
     left = {config.trial_id: config for config in configs}
