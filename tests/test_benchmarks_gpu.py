@@ -62,7 +62,7 @@ def test_a_part_that_hangs_or_crashes_takes_nothing_from_the_others(monkeypatch:
 
 
 def test_all_parts_are_there_and_have_time():
-    assert sum(part.seconds for part in PARTS) <= ALL_SECONDS == 9 * 60
+    assert sum(part.seconds for part in PARTS) <= ALL_SECONDS < 9 * 60
     assert all((ROOT / "benchmarks" / "gpu" / f"{part.name}.py").is_file() for part in PARTS)
 
 
@@ -70,9 +70,10 @@ def test_what_must_travel_is_little_and_the_way_there_imports_no_more():
     needed = subprocess.run(
         [sys.executable, "-m", "benchmarks.gpu", "--needs"], capture_output=True, text=True, cwd=ROOT
     )
-    names = [line.partition("==")[0] for line in needed.stdout.splitlines()]
-    of_pydantic = ["annotated-types", "pydantic", "pydantic-core", "typing-extensions", "typing-inspection"]
-    assert names == sorted([*of_pydantic, "jaxtyping", "wadler-lindig", "safetensors"])
+    names = {line.partition("==")[0] for line in needed.stdout.splitlines()}
+    direct = {"jaxtyping", "pydantic", "pydantic-core", "safetensors"}
+    theirs = {"annotated-types", "typing-extensions", "typing-inspection", "wadler-lindig"}  # in some versions
+    assert direct <= names <= direct | theirs
 
 
 def test_on_a_machine_without_a_gpu_it_says_so(monkeypatch: pytest.MonkeyPatch):

@@ -54,7 +54,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="with MNIST (default: random images)")
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="FILE", help="JSON of all rows")
     parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="PART", help=", ".join(names))
-    parser.add_argument("--minutes", type=float, default=ALL_SECONDS / 60, help="for all parts together (default: 9)")
+    parser.add_argument(
+        "--minutes", type=float, default=ALL_SECONDS / 60, help="for all parts together (default: 8.75)"
+    )
     parser.add_argument(
         "--page", type=Path, metavar="FILE", help="write the tables of --results there, measure nothing"
     )

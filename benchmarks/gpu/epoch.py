@@ -24,7 +24,7 @@ def rows(setting: Setting) -> Iterator[Row]:
 
 def trained(setting: Setting, case: Case) -> Row:
     """Two epochs, of which the second is timed: the first captures or compiles."""
-    n_train, n_test = (60_000, 10_000) if setting.on_gpu else (1_280, 256)
+    n_train, n_test = (60_000, 10_000) if setting.on_gpu else (640, 128)
     fields = {**case.config.model_dump(), "train_images": n_train, "test_images": n_test}
     configs = [TrialConfig.parse({**fields, "seed": seed}) for seed in range(_SEEDS)]
     data = Split.of(_images(setting, configs[0]), configs[0], setting.device)

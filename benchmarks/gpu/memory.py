@@ -14,9 +14,10 @@ _BATCHES = 3
 
 def rows(setting: Setting) -> Iterator[Row]:
     """Each engine and size of pack; on a GPU with what CUDA itself takes."""
-    sizes = [("small", 20), ("large", 50)] if setting.on_gpu else [("small", 5)]
+    sizes = [("small", 20), ("large", 50)] if setting.on_gpu else [("small", setting.k)]
+    members = (1, 3, 8) if setting.on_gpu else (1, 3)
     engines = [*setting.quick_engines, *([COMPILED] if setting.on_gpu else [])]
-    cases = [Case(name, "tmc", k, members, engine) for (name, k), engine, members in product(sizes, engines, (1, 3, 8))]
+    cases = [Case(name, "tmc", k, n, engine) for (name, k), engine, n in product(sizes, engines, members)]
 
     def measured(case: Case) -> Row:
         if not setting.on_gpu:

@@ -26,7 +26,8 @@ _START_SECONDS = 10.0
 
 def rows(setting: Setting) -> Iterator[Row]:
     """Each engine that starts at once, the quickest first, then the compiled one."""
-    for engine in [*reversed(setting.quick_engines), *([COMPILED] if setting.on_gpu else [])]:
+    engines: list[Engine] = [*reversed(setting.quick_engines), COMPILED] if setting.on_gpu else ["eager"]
+    for engine in engines:
         yield from of_engine(setting, engine)
 
 
@@ -44,9 +45,10 @@ def of_engine(setting: Setting, engine: Engine) -> Iterator[Row]:
         work = processes * members * found[0] / seconds
         return {**of, "mps": by_mps, "step_ms": 1e3 * seconds, "work": work, "failed": None}
 
+    numbers = _NUMBERS if setting.on_gpu else _NUMBERS[:1]
     yield row("one process", 1, 1, False, os.environ)
-    yield from (row("a pack", 1, number, False, os.environ) for number in _NUMBERS)
-    yield from (row("processes", number, 1, False, os.environ) for number in _NUMBERS)
+    yield from (row("a pack", 1, number, False, os.environ) for number in numbers)
+    yield from (row("processes", number, 1, False, os.environ) for number in numbers)
     if setting.on_gpu and shutil.which(_DAEMON):
         try:
             with mps() as environment:

@@ -47,4 +47,7 @@ def cases(setting: Setting) -> list[Case]:
     if setting.on_gpu:
         first = len(_MEMBERS) * len(setting.quick_engines)
         return [*quick[:first], *compiled[:2], *quick[first:], *compiled[2:]]
-    return [*quick[:2], Case(K=5), Case("large", K=5), Case(setting.compiled_in_time, K=2, engine=COMPILED)]
+    called = [
+        Case(K=setting.k, members=members, engine=engine) for engine in setting.quick_engines for members in (3, 1)
+    ]
+    return [*called, Case("large", K=setting.k), Case(setting.compiled_in_time, K=setting.k, engine=COMPILED)]

@@ -25,3 +25,33 @@ def test_measuring_asks_whether_to_go_on():
 
     with pytest.raises(InterruptedError):
         measuring(Resources(gpu=0, cpu=2.0), [], stop)(small(), 200, 0.0, "eager")
+
+
+@pytest.mark.parametrize(
+    ("gpu", "cpu", "reserved", "at_once"),
+    [
+        (0.0, 2.0, (2.0, 0), 1),
+        (1.0, 2.0, (2.0, 1), 1),
+        (0.25, 1.0, (4.0, 1), 4),
+        (0.25, 4.0, (8.0, 1), 2),  # of its 8 cores a GPU
+        (2.0, 1.0, (1.0, 2), 1),
+    ],
+)
+def test_what_shares_a_gpu_is_measured_while_the_rest_of_it_is_in_use_by_as_many(
+    gpu: float, cpu: float, reserved: tuple[float, int], at_once: int, monkeypatch: pytest.MonkeyPatch
+):
+    class Task:
+        def options(self, **given: float) -> "Task":
+            asked.append((given["num_cpus"], given["num_gpus"]))
+            return self
+
+        def remote(self, *given: object) -> None:
+            asked.append(given[-1])
+
+    asked: list[object] = []
+    monkeypatch.setattr("tmc_sweep.sweep.measuring.ray.remote", lambda **_: lambda _: Task())
+    monkeypatch.setattr("tmc_sweep.sweep.measuring.ray.wait", lambda found, timeout: (found, []))
+    monkeypatch.setattr("tmc_sweep.sweep.measuring.ray.get", lambda _: None)
+    nodes = [{"CPU": 2.0}, {"CPU": 16.0, "GPU": 2.0}]
+    measuring(Resources(cpu=cpu, gpu=gpu), nodes, lambda: None)(small(), 1, gpu, "eager")
+    assert asked == [reserved, at_once]
