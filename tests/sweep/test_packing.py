@@ -181,6 +181,18 @@ def test_no_more_share_a_gpu_than_wait_for_it_and_it_holds(
     assert {plan.gpu for plan in alone} == {1.0}
 
 
+def test_a_gpu_that_admits_one_process_alone_is_not_shared():
+    alone = measuring(1.0, 0.0, gains={2: 2.0})
+
+    def measure(config: TrialConfig, members: int, gpu: float, engine: Engine) -> Cost:
+        if gpu < 1:
+            raise CannotRunError("CUDA-capable devices are busy or unavailable")
+        return alone(config, members, gpu, engine)
+
+    plans = Packer(Resources(pack=1), ONE_GPU, measure).plan(trials(4, epochs=1))
+    assert {plan.gpu for plan in plans} == {1.0}
+
+
 def test_cells_of_a_search_share_a_gpu_though_they_come_one_by_one():
     measure = measuring(1.0, 0.0, memory=0, gains={2: 2.0})
     (plan,) = Packer(Resources(), ONE_GPU, measure, cells_apart=True).plan(trials(3, epochs=1))

@@ -140,14 +140,21 @@ class Packer:
         for processes in _PROCESSES:
             if self._resources.alone or processes >= waiting + 1 or not self._hold(pack, engine, processes):
                 break
-            alone, shared = (
-                self._measure(pack[0], len(pack), 1 / number, engine).step_seconds / number
-                for number in (best, processes)
-            )
-            if alone < _MARGIN * shared:
+            if not self._gain(pack, engine, best, processes):
                 break
             best = processes
         return 1 / best
+
+    def _gain(self, pack: Sequence[TrialConfig], engine: Engine, fewer: int, more: int) -> bool:
+        """Whether `more` processes get clearly more done on a GPU than `fewer`; not if it admits one alone."""
+        try:
+            before, after = (
+                self._measure(pack[0], len(pack), 1 / processes, engine).step_seconds / processes
+                for processes in (fewer, more)
+            )
+        except CannotRunError:  # in compute mode exclusive
+            return False
+        return before >= _MARGIN * after
 
     def _hold(self, pack: Sequence[TrialConfig], engine: Engine, processes: int) -> bool:
         """Whether a GPU, and its host's cores, have room for so many processes with such a pack each."""
