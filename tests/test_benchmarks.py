@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import command, estimators, evaluation, pyro, roofline, saturation
+from benchmarks import command, estimators, evaluation, latency, pyro, roofline
 from benchmarks.__main__ import main, stored
 from benchmarks.goals import GOALS, Goal
 from benchmarks.machine import machine
@@ -93,26 +93,6 @@ def test_pyro_has_our_loss_and_a_changed_weight_would_show() -> None:
             theirs.q[1].first.weight.add_(1.0)
         with pytest.raises(SystemExit, match="the losses must agree"):
             pyro.check_losses(ours, theirs, x)
-
-
-@pytest.mark.parametrize("objective", ["iwae", "tmc"])
-def test_jax_has_our_losses_and_a_changed_weight_would_show(objective: str) -> None:
-    jax_ensemble = pytest.importorskip("benchmarks.jax_ensemble", reason="needs the jax extra")
-    config = small(objective=objective)
-    images = random_images(config, 5)
-    ours = training(config, images, members=2)
-    theirs = jax_ensemble.Ensemble(config, ours, random_images(config))
-    jax_ensemble.check_losses(config, ours, theirs, images / 255)
-    theirs.weights["p.1.first.weight"] += 1.0
-    with pytest.raises(SystemExit, match="the losses must agree"):
-        jax_ensemble.check_losses(config, ours, theirs, images / 255)
-
-
-def test_members_epochs_are_counted_by_way(capsys: pytest.CaptureFixture[str]) -> None:
-    saturation.main(["--data", "digits", "--K", "2", "--members", "2", "--processes", "--rounds", "1", "--json"])
-    serial, pack = json.loads(capsys.readouterr().out)["rows"]
-    assert [serial["way"], pack["way"], pack["members"]] == ["serial", "pack", 2]
-    assert pack["times_serial"] == pytest.approx(pack["member_epochs_per_hour"] / serial["member_epochs_per_hour"])
 
 
 def test_the_variances_of_the_estimators_are_measured_before_and_after_training(
@@ -237,6 +217,12 @@ def test_every_goal_that_can_be_measured_here_names_a_column_of_its_benchmark() 
     fields["tpe_over_random"] = {"objective", "searches", "tpe_not_worse"}
     goals = [goal for goal in GOALS if goal.benchmark]
     assert all({goal.column, *goal.where} <= fields[goal.benchmark] for goal in goals)
+
+
+def test_a_command_is_timed_in_each_checkout() -> None:
+    ours, same = latency.rows(["help"], 1, [str(ROOT / "benchmarks" / "..")])
+    assert (ours["command"], same["checkout"]) == ("--help", "this")
+    assert 0 < same["cpu_seconds"] < 60
 
 
 def test_tmc_over_iwae_is_given_where_both_were_measured() -> None:

@@ -2,7 +2,11 @@
 
 import asyncio
 
+import pytest
+from wait import HANGS_SECONDS
+
 from tmc_sweep.store.messages import Ack, Failed
+from tmc_sweep.sweep import channel
 from tmc_sweep.sweep.channel import MessageQueue
 
 
@@ -35,6 +39,36 @@ def test_a_post_waits_for_one_sent_before_it_and_other_senders_do_not():
         return senders
 
     assert asyncio.run(scene()) == ["b"]
+
+
+def test_what_is_not_urgent_waits_for_others_only_after_a_commit(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(channel, "COMMIT_SECONDS", 3600.0)
+
+    async def scene() -> list[list[str]]:
+        box, waiting = MessageQueue(), []
+
+        async def collected(*posts: tuple[str, bool]) -> list[str]:
+            waiting.extend(asyncio.ensure_future(box.post((name, 0), [message(0)], urgent)) for name, urgent in posts)
+            await asyncio.sleep(0)
+            return [stamp[0] for stamp, _ in await asyncio.wait_for(box.collect(1.0), HANGS_SECONDS)]
+
+        found = [await collected(("a", False)), await collected(("b", False), ("c", True))]
+        for task in waiting:
+            task.cancel()
+        return found
+
+    assert asyncio.run(scene()) == [["a"], ["b", "c"]]
+
+
+def test_who_collects_can_be_woken():
+    async def scene() -> list[object]:
+        box = MessageQueue()
+        collecting = asyncio.ensure_future(box.collect(3600.0))
+        await asyncio.sleep(0)
+        await box.wake()
+        return list(await asyncio.wait_for(collecting, HANGS_SECONDS))
+
+    assert asyncio.run(scene()) == []
 
 
 def test_training_processes_learn_that_the_driver_is_stopping():

@@ -12,6 +12,7 @@ from typing import Any
 import grpc
 import pytest
 import ray
+from place import own_place
 from ray import tune
 from ray.autoscaler.sdk import bootstrap_config
 from ray.job_submission import JobDetails, JobSubmissionClient
@@ -135,6 +136,41 @@ def test_what_is_public_takes_our_arguments():
     assert takes(JobSubmissionClient.submit_job, "entrypoint", "submission_id", "metadata", "runtime_env")
 
 
+def test_what_a_sweep_does_not_need_is_left_out_only_inside(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv(idle := "RAY_prestart_worker_first_driver", raising=False)
+    kept = ray._private.services, ray._private.node.Node
+    names = ("start_api_server", "start_monitor", "start_log_monitor")
+    before = [getattr(owner, name, None) for owner in kept for name in names]
+    with ray_internals.few_processes():
+        assert ray._private.services.start_api_server(False, raise_on_failure=False) == ("", None)
+        assert os.environ[idle] == "0"
+    assert [getattr(owner, name, None) for owner in kept for name in names] == before
+    assert idle not in os.environ
+
+
+SESSION = """
+from tmc_sweep.space.schema import Resources
+from tmc_sweep.sweep.session import ray_session
+with ray_session(Resources(gpu=0)):
+    print("up", flush=True)
+    input()
+"""
+
+
+@pytest.mark.cluster
+def test_a_ray_of_our_own_has_few_processes():
+    words, pipe = [sys.executable, "-c", SESSION], subprocess.PIPE
+    with own_place() as place:
+        environment = {**os.environ, **place.environment, "RAY_ADDRESS": "local"}
+        with subprocess.Popen(words, env=environment, stdin=pipe, stdout=pipe, text=True) as process:
+            assert process.stdout.readline() == "up\n"
+            found = [line.partition(" --")[0] for line in place.processes().values()]
+            process.communicate("\n")
+    assert any(line.endswith("/raylet/raylet") for line in found)
+    left_out = ("/dashboard.py", "/monitor.py", "/log_monitor.py", "/default_worker.py")
+    assert [line for line in found if line.endswith(left_out)] == []
+
+
 def test_a_node_tells_where_its_raylet_listens(local_ray: object):
     us = ray.get_runtime_context().get_node_id()
     (path,) = (node["RayletSocketName"] for node in ray.nodes() if node["NodeID"] == us)
@@ -142,7 +178,7 @@ def test_a_node_tells_where_its_raylet_listens(local_ray: object):
 
 
 def test_a_sweep_loads_neither_the_launcher_nor_the_job_client():
-    script = "import sys, tmc_sweep.sweep.tune\nprint(*sys.modules)"
+    script = "import sys, tmc_sweep.sweep.ray_tune, tmc_sweep.sweep.tune\nprint(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
     assert "tmc_sweep.sweep.ray_internals" in loaded
     assert {"ray.autoscaler._private.commands", "ray.dashboard.modules.dashboard_sdk"} & {*loaded} == set()

@@ -8,6 +8,7 @@ that matters: if it dies, the sweep is resumed from its tables.
 """
 
 import asyncio
+import math
 import secrets
 import threading
 import time
@@ -20,9 +21,8 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from tmc_sweep.store.messages import Ack, Message, Reply, StartTrial
-from tmc_sweep.sweep.control_service import ControlService
 
-COMMIT_SECONDS = 0.5  # messages that arrive within it share a commit
+COMMIT_SECONDS = 0.5  # between two commits, of messages that are not urgent
 _ABANDON_SECONDS = 5.0  # that an abandoned dispatcher has for its last round, which takes about one
 _STOP_SECONDS = 0.5  # between two questions of a training process whether the sweep is being stopped
 _UNANSWERED = 4  # posts by which a training process may be ahead of the writer
@@ -44,6 +44,7 @@ class MessageQueue:
         self._posts: list[tuple[Stamp, Sequence[Message]]] = []
         self._arrived = asyncio.Event()
         self._urgent = asyncio.Event()
+        self._collected = -math.inf
         self._stopping = False
         self._packs: dict[int, Any] = {}
 
@@ -83,15 +84,21 @@ class MessageQueue:
     async def collect(self, wait_seconds: float, stopping: bool = False) -> list[tuple[Stamp, Sequence[Message]]]:
         """The posts that have arrived, each sender's in order; none if none arrives within `wait_seconds`.
 
-        After the first, it waits for others to share its commit, unless one is urgent.
+        Unless one is urgent, it waits until half a second has passed since it last gave some: they share a commit.
         """
         self._stopping = stopping
         if await _within(self._arrived, wait_seconds):
-            await _within(self._urgent, COMMIT_SECONDS)
+            await _within(self._urgent, self._collected + COMMIT_SECONDS - time.monotonic())
+            self._collected = time.monotonic()
         posts, self._posts = self._posts, []
         self._arrived.clear()
         self._urgent.clear()
         return posts
+
+    async def wake(self) -> None:
+        """Let who collects wait no longer."""
+        self._arrived.set()
+        self._urgent.set()
 
     async def answer(self, replies: Mapping[Stamp, list[Reply]]) -> None:
         """Let the posts with these stamps return these replies."""
@@ -191,6 +198,8 @@ class Dispatcher(threading.Thread):
         self._deliver = deliver
         self._on_error = on_error
         self._stopping = stopping
+        from tmc_sweep.sweep.control_service import ControlService  # which the queue and who trains do without
+
         self._control = ControlService(ray.get_runtime_context().gcs_address)
         self._closing = threading.Event()
         self._abandoned = threading.Event()
@@ -209,6 +218,7 @@ class Dispatcher(threading.Thread):
     def close(self) -> None:
         """Deliver what has arrived, then end; raises the thread's error, if it had one."""
         self._closing.set()
+        self._queue.wake.remote()
         self.join()
         self._end()
         if self.error is not None:

@@ -1,4 +1,4 @@
-"""The interface of an executor, which trains packs: `tune.RayTune` in processes of Ray, `inline.Inline` in this one.
+"""The interface of an executor, which trains packs: `RayTune` in processes of Ray, `Inline` in this one.
 
 Whoever trains them, the same writer records them, so tables and checkpoints are alike, and either executor goes on
 where the other stopped.

@@ -15,7 +15,7 @@ from tmc_sweep.sweep.packing import Measure, cannot_measure
 _CHECK_SECONDS = 0.2
 
 
-def measuring(resources: Resources, nodes: Sequence[Capacity], check: Callable[[], None]) -> Measure:
+def measuring(resources: Resources, nodes: Sequence[Capacity], check: Callable[[], object]) -> Measure:
     """The cost of a pack, measured by Ray on whichever node has room; CannotRunError if that cannot be done.
 
     On a share of a GPU it is measured beside others with the same share, which take the whole of it meanwhile. While it

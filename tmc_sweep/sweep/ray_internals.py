@@ -6,13 +6,17 @@ first. What a sweep does not need is imported inside of its function.
 
 import json
 import logging
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import ray
+from ray._private import services
 from ray._private.grpc_utils import init_grpc_channel
+from ray._private.node import Node
 from ray._private.ray_constants import GLOBAL_GRPC_OPTIONS
 from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 from ray.core.generated.gcs_service_pb2 import CheckAliveRequest, InternalKVGetRequest  # type: ignore[attr-defined]
@@ -25,7 +29,39 @@ if TYPE_CHECKING:
 Request = Callable[..., tuple[int, str]]  # from (method, URL, headers=, cookies=, data=, json=) to status and text
 
 VERSION_PATH = "/api/version"  # the path at which a job server says its version
+_IDLE = "RAY_prestart_worker_first_driver"  # a process for each core, before there is work
 _DASHBOARD = b"dashboard"  # Ray's name for the key and for its namespace
+
+
+@contextmanager
+def few_processes() -> Iterator[None]:
+    """Let `ray.init` start only what a sweep needs: no dashboard, no autoscaler, no monitor of logs, no idle processes.
+
+    Told to leave its dashboard out, Ray still starts it, for its statistics of usage, and waits for it; at its end it
+    waits a second for the autoscaler, which one machine does not have.
+    """
+
+    def nothing(*_: object, **__: object) -> None: ...
+
+    with ExitStack() as stack:
+        stack.enter_context(_replaced(services, "start_api_server", lambda *_, **__: ("", None)))
+        stack.enter_context(_replaced(Node, "start_monitor", nothing))
+        stack.enter_context(_replaced(Node, "start_log_monitor", nothing))
+        if _IDLE not in os.environ:
+            os.environ[_IDLE] = "0"
+            stack.callback(os.environ.pop, _IDLE)
+        yield
+
+
+@contextmanager
+def _replaced(owner: Any, name: str, value: object) -> Iterator[None]:
+    """The attribute has this value inside."""
+    before = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
 
 
 def gcs_channel(address: str, most_bytes: int) -> grpc.Channel:

@@ -128,7 +128,7 @@ def open_executor(name: str, resources: Resources) -> Open:
             f"the executor ray needs the package ray, but it is missing: install it with {INSTALL_RAY}, "
             "or train in this process with the executor inline"
         )
-    from tmc_sweep.sweep.tune import on_ray
+    from tmc_sweep.sweep.ray_tune import on_ray
 
     return on_ray
 

@@ -20,7 +20,7 @@ from tmc_sweep.sweep.address import CONNECT_SECONDS, answers, as_ray_reads, clus
 from tmc_sweep.sweep.capacity import Capacity, capacity_here, check_fits
 from tmc_sweep.sweep.control_service import ControlService
 from tmc_sweep.sweep.nodes import Nodes
-from tmc_sweep.sweep.ray_internals import read_environment_anew, read_token_anew
+from tmc_sweep.sweep.ray_internals import few_processes, read_environment_anew, read_token_anew
 from tmc_sweep.sweep.raylet import watched
 from tmc_sweep.sweep.scratch import scratch_folder
 from tmc_sweep.text import first_line
@@ -127,15 +127,16 @@ def _start(here: Capacity, folder: Path) -> None:
     """Start a Ray of our own, with its files in `folder`; CannotRunError if it does not start."""
     for left in reversed(range(_STARTS)):
         try:
-            ray.init(
-                address="local",
-                num_cpus=int(here["CPU"]),
-                num_gpus=int(here["GPU"]),
-                include_dashboard=False,
-                object_store_memory=OBJECT_STORE_BYTES,
-                _temp_dir=str(folder),
-                **_QUIET,
-            )
+            with few_processes():
+                ray.init(
+                    address="local",
+                    num_cpus=int(here["CPU"]),
+                    num_gpus=int(here["GPU"]),
+                    include_dashboard=False,
+                    object_store_memory=OBJECT_STORE_BYTES,
+                    _temp_dir=str(folder),
+                    **_QUIET,
+                )
         except TmcSweepError:  # a signal's
             raise
         except Exception as error:

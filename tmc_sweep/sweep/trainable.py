@@ -1,8 +1,10 @@
-"""What Ray Tune runs: a trainable of one pack, with an epoch a step. Its rows and checkpoints go to the writer alone.
+"""What Ray Tune runs: a trainable of one pack. Its rows and checkpoints go to the writer alone.
 
 The driver makes its class too, and must load no torch for that: only the processes that train do.
 """
 
+import gc
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,9 @@ from tmc_sweep.sweep.packing import PackPlan
 
 if TYPE_CHECKING:
     from tmc_sweep.sweep.pack_run import PackRun
+
+
+_STEP_SECONDS = 3.0  # at most an epoch more; Tune's round trip takes some hundredths
 
 
 class PackTrainable(tune.Trainable):
@@ -37,18 +42,23 @@ class PackTrainable(tune.Trainable):
         from tmc_sweep.sweep.worker import begin
 
         def begun(number: int) -> "PackRun":
+            self._channel = QueueChannel(queue)
             plan: PackPlan = ray.get(ray.get(queue.pack.remote(number)))
-            return begin(plan, images, QueueChannel(queue), resources)
+            return begin(plan, images, self._channel, resources)
 
         self._begin = begun
         self._number = config["pack"]["number"]
         self._run: PackRun | None = None
+        gc.freeze()  # what is imported stays: looking through it takes a tenth of a second, as between two packs
 
     def step(self) -> dict[str, Any]:
-        """Train one epoch of every member of the pack; Tune ends the trial when `done` is true."""
-        self._run = self._run or self._begin(self._number)
-        self._run.train_epoch()
-        return {"done": self._run.finished}
+        """Train epochs of every member of the pack, for some seconds; Tune ends the trial when `done` is true."""
+        run = self._run = self._run or self._begin(self._number)
+        until = time.monotonic() + _STEP_SECONDS
+        run.train_epoch()
+        while not (run.finished or self._channel.stopping) and time.monotonic() < until:
+            run.train_epoch()
+        return {"done": run.finished}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Be ready for another pack in this process, after the last one's memory was freed."""

@@ -7,28 +7,18 @@ Tuner of their own in the end.
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import ray
 from ray import tune
 from ray.exceptions import RayActorError
 from ray.tune.search import ConcurrencyLimiter, Searcher
 
 from tmc_sweep.images import Images
 from tmc_sweep.space.schema import Resources
-from tmc_sweep.sweep.capacity import Capacity
-from tmc_sweep.sweep.channel import Dispatcher, open_queue
-from tmc_sweep.sweep.executor import Packs, Reason, reason_of
-from tmc_sweep.sweep.measuring import measuring
-from tmc_sweep.sweep.packing import PackPlan
-from tmc_sweep.sweep.scratch import scratch_folder
-from tmc_sweep.sweep.session import ray_session
-from tmc_sweep.sweep.signals import StopSignal
+from tmc_sweep.sweep.executor import reason_of
 from tmc_sweep.sweep.trainable import PackTrainable
-from tmc_sweep.sweep.writer import Writer
 
 MAX_FAILURES = 3  # of a pack's process, before its trials count as failed
 _ROUNDS = 5
@@ -36,80 +26,9 @@ _ROUNDS = 5
 PackConfig = dict[str, Any]  # what Tune knows of a pack: {"number": ..., "cpu": ..., "gpu": ...}
 
 
-@contextmanager
-def on_ray(resources: Resources, images: Mapping[str, Images], stop: StopSignal) -> Iterator["RayTune"]:
-    """The cluster that is there, or one of our own that ends with us."""
-    with ray_session(resources) as nodes, scratch_folder() as scratch:
-        stop.listen()  # Ray takes SIGTERM for itself
-        yield RayTune(resources, images, stop, nodes, scratch)
-
-
-class RayTune:
-    """Processes of a Ray cluster, each with its share of a node."""
-
-    def __init__(
-        self,
-        resources: Resources,
-        images: Mapping[str, Images],
-        stop: StopSignal,
-        nodes: Sequence[Capacity],
-        scratch: Path,
-    ) -> None:
-        self.nodes = nodes
-        self.measure = measuring(resources, nodes, stop.check)
-        self._resources = resources
-        self._images = images
-        self._stop = stop
-        self._scratch = scratch
-
-    def train(self, packs: Packs, writer: Writer) -> list[Reason]:
-        """Train the packs in processes of their own, whose messages a thread hands to the writer meanwhile."""
-        stop, queue = self._stop, open_queue()
-        numbered = _Numbered(queue)
-        first = numbered.add(packs.first)
-        source: list[PackConfig] | ConcurrencyLimiter = first
-        if more := packs.more:
-            source = one_after_another(
-                first,
-                lambda: numbered.add(more()),
-                lambda number: packs.ended(numbered.plans[number]),
-                packs.at_once,
-            )
-        trainable = tune.with_parameters(PackTrainable, images=self._images, queue=queue, resources=self._resources)
-        dispatcher = Dispatcher(queue, writer.deliver, stop.interrupt_tune, lambda: stop.number is not None)
-        try:
-            with stop.tuning():
-                dispatcher.start()
-                reasons = train_all(
-                    trainable,
-                    source,
-                    self._scratch,
-                    lambda: bool(stop.number or dispatcher.error),
-                    alone=self._resources.alone,
-                )
-            dispatcher.close()
-        except BaseException:
-            writer.leave()
-            dispatcher.abandon()
-            if dispatcher.error is not None:
-                raise dispatcher.error from None
-            raise
-        return [(numbered.plans[number], reason) for number, reason in reasons.items()]
-
-
-class _Numbered:
-    """Packs by number, each left in the queue for the process that trains it."""
-
-    def __init__(self, queue: Any) -> None:
-        self._queue = queue
-        self.plans: list[PackPlan] = []
-
-    def add(self, plans: Sequence[PackPlan]) -> list[PackConfig]:
-        """What Tune needs to know of them."""
-        new = dict(enumerate(plans, len(self.plans)))
-        self.plans += plans
-        ray.get(self._queue.put_packs.remote({number: ray.put(plan) for number, plan in new.items()}))
-        return [{"number": number, "cpu": plan.cpu, "gpu": plan.gpu} for number, plan in new.items()]
+def trainable(images: Mapping[str, Images], queue: Any, resources: Resources) -> Any:
+    """What Tune starts for a pack: a process that trains it, which has the images from Ray and packs from the queue."""
+    return tune.with_parameters(PackTrainable, images=images, queue=queue, resources=resources)
 
 
 def train_all(
