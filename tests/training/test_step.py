@@ -15,7 +15,7 @@ from tmc_sweep.data import Images
 from tmc_sweep.training import Pack
 from tmc_sweep.training.step import Evaluation, Training
 
-WAITS = {"_local_scalar_dense", "is_nonzero", "item", "equal", "nonzero", "masked_select", "unique"}
+WAITS = {"lift_fresh", "_local_scalar_dense", "is_nonzero", "item", "equal", "nonzero", "masked_select", "unique"}
 FIELDS: list[dict[str, object]] = [{}, {"objective": "iwae", "gradient": "dregs", "binarize": "dynamic"}]
 
 
@@ -49,7 +49,9 @@ def test_no_step_asks_the_device_for_anything(digits: Images, fields: dict[str, 
                 assert each.step(size) is None
 
 
-@pytest.mark.parametrize("wait", [lambda x: x.sum().item(), lambda x: bool(x[0] > 0), lambda x: x[x > 0]])
+@pytest.mark.parametrize(
+    "wait", [lambda x: x.sum().item(), lambda x: bool(x[0] > 0), lambda x: x[x > 0], lambda x: x + torch.tensor([1.0])]
+)
 def test_a_step_that_asked_would_be_noticed(wait: Callable[[torch.Tensor], object]):
     with NoWait(), pytest.raises(AssertionError, match="wait for nothing"):
         wait(torch.ones(3))
