@@ -109,9 +109,11 @@ class Provenance:
     git_commit: str | None = None
     git_dirty: bool | None = None
     processor: str | None = None
+    arithmetic: str | None = None
 
 
-MEANS = ("host", "processor", "device", "threads", "engine", "versions")  # on a CPU: equal means give equal bits
+# equal ones give equal bits, on a CPU
+MEANS = ("host", "processor", "arithmetic", "device", "threads", "engine", "versions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +269,7 @@ VALIDATION_METRICS = tuple(name for name in METRICS if name.startswith("val_")) 
 EPOCH_COLUMNS = (*FIXED_COLUMNS, *MEASURED_COLUMNS)
 
 _PROCESSOR = "model of its processor, and the vector instructions that torch uses there"
+_ARITHMETIC = "version of the forms that formulas are computed in, and who makes large products there: oneDNN or torch"
 
 TRIAL_COLUMNS = (
     *FIXED_COLUMNS,
@@ -298,6 +301,7 @@ TRIAL_COLUMNS = (
         "the YAML of its last attempt: first 12 hex digits of the SHA-256 of its text, which is in the manifest",
     ),
     Column("processor", "string", "", _PROCESSOR),
+    Column("arithmetic", "string", "", _ARITHMETIC),
 )
 
 ATTEMPT_COLUMNS = (
@@ -308,6 +312,7 @@ ATTEMPT_COLUMNS = (
     Column("process", "string", "", "names the process that trained them, and no other, on any machine"),
     Column("host", "string", "", "its machine"),
     Column("processor", "string", "", _PROCESSOR),
+    Column("arithmetic", "string", "", _ARITHMETIC),
     Column("device", "string", "", "cpu, or the GPU's name"),
     Column("gpu", "float64", "GPUs", "what the process had: below 1 a share of one, 0 on a CPU", least=0),
     Column("threads", "int64", "", "torch threads", least=1),

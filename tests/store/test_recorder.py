@@ -408,9 +408,15 @@ def test_a_trial_table_that_counts_an_attempt_has_it_in_the_attempt_table(
     assert (trial(paths)["attempts"], attempts(paths)["attempt"].tolist()) == (1, [1])
 
 
-@pytest.mark.parametrize("name", ["host", "processor", "threads", "versions", "engine"])
+@pytest.mark.parametrize("name", ["host", "processor", "arithmetic", "threads", "versions", "engine"])
 def test_an_epoch_recomputed_by_other_means_replaces_and_never_fails(recorder: Recorder, paths: SweepPaths, name: str):
-    means = {"host": "h", "processor": "A", "threads": 1, "versions": "v", "engine": "eager"}
+    means = {
+        "host": "h",
+        "processor": "A",
+        "threads": 1,
+        "versions": "v",
+        "engine": "eager",
+    }  # no arithmetic, as before
     recorder.receive(begin(**means))
     recorder.receive(report(row(1), row(2)))
     other = 2 if name == "threads" else "other"
@@ -424,12 +430,12 @@ def test_an_epoch_recomputed_by_the_means_of_any_earlier_attempt_on_record_must_
     recorder: Recorder, paths: SweepPaths
 ):
     """Also where attempts lie between that stored no row, and in another run."""
-    recorder.receive(begin(processor="A"))
+    recorder.receive(begin(processor="A", arithmetic="2 oneDNN"))
     recorder.receive(report(row(1)))
-    recorder.receive(begin(processor="A"))
+    recorder.receive(begin(processor="A", arithmetic="2 oneDNN"))
     recorder.commit()
     recorder = Recorder.open(paths, [FIRST, OTHER])
-    recorder.receive(begin(processor="A"))
+    recorder.receive(begin(processor="A", arithmetic="2 oneDNN"))
     assert recorder.receive(report(row(1, value=-49.0, attempt=3), attempt=3)) == Ack(refused=True)
     assert "must reproduce its stored epoch 1" in recorder.row(FIRST.trial_id)["reason"]
 

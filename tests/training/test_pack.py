@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import reference
 import torch
+from bits import cases
 from runs import MULTIPLES_OF_4, SHAPES, as_table, assert_same_state, configured, outcomes, pack_of, run
 
+from tmc_sweep import products
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.data import Images, Split
 from tmc_sweep.models import Model
@@ -76,6 +78,22 @@ def test_members_equal_their_solo_runs(digits: Images, name: str, K: int):
     for index, config in enumerate(configs):
         (solo,) = run(digits, config, epochs=1)
         assert_same_state(pack.state(index), solo, rtol=0.0 if name in MULTIPLES_OF_4 else 1e-3)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("by_onednn", [False, True])
+@pytest.mark.parametrize(("name", "config"), list(cases()), ids=[name for name, _ in cases()])
+def test_members_of_every_kind_equal_their_solo_runs(
+    name: str, config: TrialConfig, by_onednn: bool, digits: Images, monkeypatch: pytest.MonkeyPatch
+):
+    """Whoever makes the products, small ones too; the last batch is odd."""
+    if name.startswith("clustering"):
+        pytest.skip("clustering's trials train alone: its widths are no multiples of 4")
+    monkeypatch.setattr(products, "_ONEDNN", by_onednn)
+    monkeypatch.setattr(products, "_PAYS", 2**16)
+    configs = [config.model_copy(update={"seed": seed, "train_images": 57}) for seed in range(3)]
+    for state, alone in zip(run(digits, *configs, epochs=1), configs, strict=True):
+        assert_same_state(state, run(digits, alone, epochs=1)[0])
 
 
 @pytest.mark.parametrize("K", [1, 3])
@@ -224,7 +242,7 @@ def test_evaluation_never_disturbs_training(digits: Images, change: dict[str, in
 def test_iwae_and_tmc_of_one_seed_share_their_order_and_noise(digits: Images):
     one_latent = {"architecture": "ablation", "K": 4, "lr": 1e-3}  # where the two bounds are one function
     (iwae,), (tmc,) = (run(digits, configured(**one_latent, objective=name)) for name in ("iwae", "tmc"))
-    torch.testing.assert_close(as_table(iwae), as_table(tmc), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(as_table(iwae), as_table(tmc), rtol=3e-5, atol=1e-5)
     (other,) = run(digits, configured(**one_latent, objective="tmc", seed=1))
     assert abs(other.history[0].train_objective - tmc.history[0].train_objective) > 1e-2
 

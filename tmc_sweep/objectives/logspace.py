@@ -24,19 +24,23 @@ def logmeanexp(x: Float[Tensor, "..."], dim: int) -> Float[Tensor, "..."]:
 
 
 class _LogMeanExp(torch.autograd.Function):
+    """Written out, because the exponentials of the value are the weights of the gradient."""
+
     @staticmethod
     def forward(ctx: Any, x: Tensor, dim: int) -> Tensor:
-        total = x.logsumexp(dim)
+        largest = x.amax(dim, keepdim=True)
+        largest.masked_fill_(largest.isinf(), 0.0)
+        terms = (x - largest).exp_()
+        total = terms.sum(dim, keepdim=True)
         ctx.dim = dim
-        ctx.save_for_backward(x, total)
-        return total - math.log(x.shape[dim])
+        ctx.save_for_backward(terms, total)
+        return total.log().add_(largest).squeeze(dim) - math.log(x.shape[dim])
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        x, total = ctx.saved_tensors
-        weights = (x - total.masked_fill(total.isinf(), 0.0).unsqueeze(ctx.dim)).exp_()
-        return weights.mul_(gradient.unsqueeze(ctx.dim)), None
+        terms, total = ctx.saved_tensors  # at least 1, the largest term's own, unless all are 0
+        return terms * (gradient.unsqueeze(ctx.dim) / total.clamp_min(1)), None
 
 
 def log_mean_matmul_exp(

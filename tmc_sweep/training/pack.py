@@ -23,6 +23,7 @@ from tmc_sweep.records import EpochRecord
 from tmc_sweep.registry import BOUNDS
 from tmc_sweep.training.engine import DroppedError, runner, score_of
 from tmc_sweep.training.member import Members
+from tmc_sweep.training.memory import keep_freed_memory
 from tmc_sweep.training.randomness import Purpose
 from tmc_sweep.training.state import TrialState
 from tmc_sweep.training.step import Batches, Draws, Evaluation, Training
@@ -60,6 +61,8 @@ class Pack:
         """
         for state in states:
             check_trainable(state.config)
+        if device == "cpu":
+            keep_freed_memory()
         self.config = states[0].config
         self.data = data
         self.device = device

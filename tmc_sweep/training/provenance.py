@@ -11,7 +11,10 @@ from pathlib import Path
 
 import torch
 
+from tmc_sweep.products import maker
 from tmc_sweep.records import Provenance
+
+FORMS = 2  # raised where numbers come to be rounded in another way, so that recomputed epochs replace stored ones
 
 _PACKAGE = Path(__file__).parents[1]
 _GIT_SECONDS = 10.0
@@ -33,6 +36,7 @@ def of_this_process(device: str, engine: str) -> Provenance:
         git_commit=commit,
         git_dirty=dirty,
         processor=processor(),
+        arithmetic=f"{FORMS} {maker(device)}",
     )
 
 
