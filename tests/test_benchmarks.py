@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import pandas as pd
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import command, estimators, evaluation, latency, pyro, roofline
+from benchmarks import command, estimators, evaluation, latency, pyro, roofline, sweep
 from benchmarks.__main__ import main, stored
 from benchmarks.goals import GOALS, Goal
 from benchmarks.machine import machine
@@ -223,6 +224,17 @@ def test_a_command_is_timed_in_each_checkout() -> None:
     ours, same = latency.rows(["help"], 1, [str(ROOT / "benchmarks" / "..")])
     assert (ours["command"], same["checkout"]) == ("--help", "this")
     assert 0 < same["cpu_seconds"] < 60
+
+
+def test_pauses_are_those_of_each_process() -> None:
+    seconds = {"a": [1, 3], "b": [6], "c": [2]}
+    epochs = pd.DataFrame(
+        [(name, pd.Timestamp(at, unit="s"), 1.0) for name, times in seconds.items() for at in times],
+        columns=["trial_id", "time", "epoch_seconds"],
+    )
+    attempts = pd.DataFrame({"trial_id": ["a", "b", "c"], "process": ["x", "x", "y"]})
+    assert sweep.pauses(epochs, attempts) == (1.0, 2.0)
+    assert sweep.pauses(epochs[epochs["trial_id"] == "c"], attempts) == (None, None)
 
 
 def test_tmc_over_iwae_is_given_where_both_were_measured() -> None:

@@ -303,6 +303,10 @@ PROCESSES = {  # (statement, what neither it nor any before it loads): a process
         (whole("article"), {"optuna", "ray", "torch", "tmc_sweep.search", "tmc_sweep.sweep"}),
         (whole("search"), {"ray", "torch", "tmc_sweep.sweep"}),
     ],
+    "the driver of a run": [
+        ("import tmc_sweep.sweep.runner, tmc_sweep.sweep.ray_tune", {"optuna", "scipy", "sklearn", "torch"}),
+        ("import tmc_sweep.sweep.tune", {"optuna", "sklearn", "torch"}),
+    ],
     "maths": [
         (whole("objectives"), {"pandas", "ray", "tmc_sweep.models"}),
         (whole("models"), {"pandas", "ray", "tmc_sweep.training"}),

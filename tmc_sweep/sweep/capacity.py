@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import joblib
-
 from tmc_sweep.commands import command
 from tmc_sweep.errors import CannotRunError
 from tmc_sweep.space.schema import Resources
@@ -16,6 +14,8 @@ Capacity = Mapping[str, float]  # of one node: {"CPU": 8, "GPU": 1}
 
 def capacity_here() -> Capacity:
     """What this machine has: the cores that this process may use, and the GPUs that torch can use."""
+    import joblib  # which those who train do without
+
     return {"CPU": float(joblib.cpu_count()), "GPU": float(_n_gpus())}
 
 
