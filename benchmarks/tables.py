@@ -1,9 +1,9 @@
-"""A large sweep's table: written through the store, read whole by plain pandas, summarised.
+"""A large sweep's table: written through the store, read whole by plain pandas and by `read_epochs`, summarised.
 
     python -m benchmarks.tables --trials 10000 --epochs 1200 --json
 
-Beside it the same rows as one file a trial. Reading and summarising are done in a process of their own, whose most
-resident memory is reported.
+Beside it the same rows as one file a trial. Each reading has a process of its own, whose most resident memory is
+reported.
 """
 
 import json
@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, TypedDict
+from typing import Annotated, Any, TypedDict
 
 from benchmarks import command, curves
 from tmc_sweep.config import TrialConfig
@@ -30,16 +30,11 @@ import json, resource, sys, time
 import pandas as pd
 import tmc_sweep
 
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
+read = {"plain": pd.read_parquet, "read_epochs": tmc_sweep.read_epochs, "summarize": tmc_sweep.summarize}[sys.argv[1]]
 started = time.perf_counter()
-rows = len(pd.read_parquet(sys.argv[1]))
-read = time.perf_counter()
-read_peak = peak()
-tmc_sweep.summarize(sys.argv[1])
-print(json.dumps({"rows": rows, "read_seconds": read - started, "summarise_seconds": time.perf_counter() - read,
-                  "read_peak_bytes": read_peak}))
+rows = len(read(sys.argv[2]))
+seconds = time.perf_counter() - started
+print(json.dumps([rows, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024]))
 """
 
 
@@ -55,6 +50,8 @@ class Row(TypedDict):
     write_seconds: float
     read_seconds: float
     read_peak_bytes: int
+    read_epochs_seconds: float
+    read_epochs_peak_bytes: int
     summarise_seconds: float
 
 
@@ -72,20 +69,28 @@ def rows(
 def measure(trials_per_file: int, table: Path, write_seconds: float, trials: int, epochs: int) -> Row:
     """What is there, and what reading it takes."""
     files = [path.stat().st_size for path in table.iterdir()]
-    reader = subprocess.run([sys.executable, "-c", READ, table], stdout=subprocess.PIPE, text=True, check=True)
-    found = json.loads(reader.stdout)
+    (rows, *plain), (_, *ours), (_, seconds, _) = (_read(how, table) for how in ("plain", "read_epochs", "summarize"))
     return {
         "trials_per_file": trials_per_file,
         "trials": trials,
         "epochs": epochs,
-        "rows": found["rows"],
+        "rows": rows,
         "files": len(files),
         "size_bytes": sum(files),
         "write_seconds": write_seconds,
-        "read_seconds": found["read_seconds"],
-        "read_peak_bytes": found["read_peak_bytes"],
-        "summarise_seconds": found["summarise_seconds"],
+        "read_seconds": plain[0],
+        "read_peak_bytes": plain[1],
+        "read_epochs_seconds": ours[0],
+        "read_epochs_peak_bytes": ours[1],
+        "summarise_seconds": seconds,
     }
+
+
+def _read(how: str, table: Path) -> list[Any]:
+    """Rows of the frame, seconds and most resident bytes."""
+    reader = subprocess.run([sys.executable, "-c", READ, how, table], stdout=subprocess.PIPE, text=True, check=True)
+    found: list[Any] = json.loads(reader.stdout)
+    return found
 
 
 def _stored(paths: SweepPaths, configs: Sequence[TrialConfig], records: list[EpochRecord]) -> tuple[Path, float]:

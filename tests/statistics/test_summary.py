@@ -123,16 +123,6 @@ def test_a_metric_that_was_never_evaluated(store):
     assert row["reason"] == "seed 0 has no val_objective in epoch 2, since validation_images is 0"
 
 
-def test_epochs_are_chosen_by_number_not_by_row_order(store, paths, monkeypatch):
-    store({0: [-1.0, -2.0, -4.0]})
-    expected = summarize(paths.epochs, last=2)
-    import tmc_sweep.statistics.windows as runs
-
-    read = runs.read_rows
-    monkeypatch.setattr(runs, "read_rows", lambda *args: read(*args).take([2, 0, 1]).combine_chunks())
-    pd.testing.assert_frame_equal(summarize(paths.epochs, last=2), expected)
-
-
 def test_cells_are_apart_and_in_the_order_of_their_fields(paths, rows, on_record):
     table = EpochTable.open(paths)
     configs = [TrialConfig(K=K, objective=objective, seed=K) for K in (20, 5) for objective in ("tmc", "iwae")]

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 
 from tmc_sweep.errors import InputError
 from tmc_sweep.paths import SweepPaths
@@ -51,14 +52,15 @@ def compare(first: str | Path, second: str | Path, last: int, metric: str) -> pd
 
 def _side_by_side(runs: list[Runs], names: list[str]) -> Runs:
     """The runs of the seeds that both sweeps have, with `sign` -1 for the first sweep's and 1 for the second's."""
-    n_first = len(runs[0].trials)
+    starts = (0, len(runs[0].values))
     trials = pd.concat(
         [
-            of_sweep.trials.assign(sign=sign, run=of_sweep.trials["run"] + f" of {name}")
-            for of_sweep, sign, name in zip(runs, (-1, 1), names, strict=True)
+            of_sweep.trials.assign(
+                sign=sign, start=of_sweep.trials["start"] + start, run=of_sweep.trials["run"] + f" of {name}"
+            )
+            for of_sweep, sign, start, name in zip(runs, (-1, 1), starts, names, strict=True)
         ],
         ignore_index=True,
     )
-    second = runs[1].rows.assign(trial=runs[1].rows["trial"] + n_first)
-    rows = pd.concat([runs[0].rows, second], ignore_index=True)
-    return of_common_seeds(runs[0]._replace(trials=trials.reset_index(names="stored"), rows=rows))
+    values = pa.chunked_array([chunk for each in runs for chunk in each.values.chunks])
+    return of_common_seeds(runs[0]._replace(trials=trials, values=values))

@@ -123,20 +123,15 @@ def _compared(runs: Runs, sides: Mapping[Any, Sequence[tuple[str, str]]]) -> Run
         for group, pair in sides.items()
         for sign, (cell_id, of) in zip((-1, 1), pair, strict=True)
     ]
-    trials = runs.trials.drop(columns="group").reset_index(names="stored")
+    trials = runs.trials.drop(columns="group")
     trials = pd.DataFrame(told, columns=["group", "sign", "cell_id", "of"]).merge(trials, on="cell_id")
     return of_common_seeds(runs._replace(trials=trials.assign(run=trials["run"] + trials["of"])))
 
 
 def of_common_seeds(runs: Runs) -> Runs:
-    """The runs of the seeds that both sides of a group have.
-
-    `trials` must have a column `stored` with the position by which `rows` names the trial, and a column `sign`.
-    """
-    trials = runs.trials
-    trials = trials[trials.groupby(["group", "seed"])["sign"].transform("size") == 2].reset_index(drop=True)
-    rows = trials[["stored"]].reset_index(names="member").merge(runs.rows, left_on="stored", right_on="trial")
-    return runs._replace(trials=trials, rows=rows.assign(trial=rows["member"]))
+    """The runs of the seeds that both sides of a group have; `trials` must have a column `sign`."""
+    both = runs.trials.groupby(["group", "seed"])["sign"].transform("size") == 2
+    return runs._replace(trials=runs.trials[both].reset_index(drop=True))
 
 
 def differences(runs: Runs, groups: "pd.Index[Any]", last: int, metric: str) -> pd.DataFrame:

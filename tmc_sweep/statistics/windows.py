@@ -4,25 +4,23 @@ A value that is not finite is never passed over: it and whatever else makes a gr
 """
 
 import logging
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
+from pyarrow import compute
 
 from tmc_sweep.config import EPOCHS_RULE, MAX_EPOCHS
 from tmc_sweep.errors import InputError
 from tmc_sweep.explain import did_you_mean
-from tmc_sweep.records import CELL_COLUMNS, FIXED_COLUMNS, METRICS, VALIDATION_METRICS, Column, Status
+from tmc_sweep.records import METRICS, VALIDATION_METRICS, Column, Status
 from tmc_sweep.store.earlier import earlier_cells, earlier_configs, left_out, without
-from tmc_sweep.store.parquet import arrow_schema
-from tmc_sweep.store.parts import read_rows
-from tmc_sweep.store.present import part_files
-from tmc_sweep.store.read import columns_of, find, read_trials
+from tmc_sweep.store.read import columns_of, find, read_stored
 
-_KEYS = tuple(column for column in FIXED_COLUMNS if column not in CELL_COLUMNS)
 _log = logging.getLogger(__name__)
 _HOW_ENDED = {
     Status.DIVERGED: "{run} diverged in epoch {last}",
@@ -34,15 +32,16 @@ _HOW_ENDED = {
 class Runs(NamedTuple):
     """What is stored of one metric.
 
-    trials: a row per trial: its fields, status, last_epoch, nonfinite_epoch (the first whose value is not finite), the
-    group it counts in (its cell, unless changed) and what sentences call it.
-    rows: trial (position in `trials`), epoch, value, null, nonfinite.
+    trials: a row per trial: its fields, status, last_epoch, nonfinite_epoch (the first whose value is not finite),
+    start (where in `values` its epochs begin), the group it counts in (its cell, unless changed) and what sentences
+    call it.
+    values: of the epochs 1 to last_epoch of each trial, one trial after another; null where not evaluated.
     columns: those of `trials` that describe a cell.
-    left_out: why some trials are in neither; empty if none are.
+    left_out: why some trials are not among them; empty if none are.
     """
 
     trials: pd.DataFrame
-    rows: pd.DataFrame
+    values: pa.ChunkedArray
     columns: tuple[Column, ...]
     left_out: str = ""
 
@@ -66,10 +65,11 @@ def read_runs(path: str | Path, last: int, metric: str) -> Runs:
     _check(last, metric)
     paths = find(path)
     columns = columns_of(paths)
-    trials, rows = _read(part_files(paths), columns, metric)
-    trials = _with_statuses(trials, read_trials(path) if paths.trials.exists() else None)
-    runs = Runs(trials.assign(group=trials["cell_id"], run="seed " + trials["seed"].astype(str)), rows, columns)
-    return _without(runs, earlier_cells(trials), paths.name)
+    stored, measured = read_stored(paths, [metric])
+    trials = _with_facts(stored, _nonfinite(values := measured[metric]))
+    trials = trials[(trials["last_epoch"] > 0) | trials["status"].isin(list(_HOW_ENDED))].reset_index(drop=True)
+    trials = trials.assign(group=trials["cell_id"], run="seed " + trials["seed"].astype(str))
+    return _without(Runs(trials, values, columns), earlier_cells(trials), paths.name)
 
 
 def windows(trials: pd.DataFrame, last: int) -> pd.DataFrame:
@@ -89,10 +89,18 @@ def windows(trials: pd.DataFrame, last: int) -> pd.DataFrame:
 
 
 def in_window(runs: Runs, window: pd.DataFrame) -> pd.DataFrame:
-    """The rows of each group's window, by epoch number, with their group and seed."""
-    bounds = window.loc[runs.trials["group"], ["first_epoch", "last_epoch"]].to_numpy()[runs.rows["trial"]]
-    rows = runs.rows[runs.rows["epoch"].between(bounds[:, 0], bounds[:, 1])]
-    return rows.join(runs.trials[["group", "seed"]], on="trial")
+    """The rows of each group's window: trial (position in `trials`), epoch, value, null, nonfinite, group and seed."""
+    first, last = window.loc[runs.trials["group"], ["first_epoch", "last_epoch"]].to_numpy().T
+    counts = last - first + 1
+    trial = np.repeat(np.arange(len(counts)), counts)
+    epoch = np.arange(len(trial)) - np.repeat(counts.cumsum() - counts - first, counts)
+    at = runs.trials["start"].to_numpy()[trial] + epoch - 1
+    value = runs.values.take(pa.array(at))
+    rows = pd.DataFrame({"trial": trial, "epoch": epoch, "value": value.to_numpy(), "null": value.is_null()})
+    rows["nonfinite"] = rows.index.isin(_nonfinite(value))
+    codes, groups = pd.factorize(runs.trials["group"], sort=True)
+    rows["group"] = pd.Categorical.from_codes(codes[trial], groups)  # a text in each row would take half of the time
+    return rows.assign(seed=runs.trials["seed"].to_numpy()[trial])
 
 
 def reasons(trials: pd.DataFrame, rows: pd.DataFrame, last: int, metric: str) -> dict[Any, str]:
@@ -126,54 +134,30 @@ def _check(last: int, metric: str) -> None:
         raise InputError(f"metric must be one of {', '.join(METRICS)}, but got {metric!r}{hint}")
 
 
-def _read(parts: Sequence[Path], columns: Sequence[Column], metric: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The trials that have rows, and the rows: `trial` is the trial's position in the first."""
-    schema = arrow_schema([*_KEYS, *columns])
-    trials, rows, n_trials = [], [], 0
-    for part in parts:
-        table = read_rows(part, [*schema.names, "epoch", metric])
-        code = table["trial_id"].chunk(0).indices.to_numpy() if table.num_rows else np.empty(0, np.int32)
-        first = pd.Series(code).drop_duplicates().index.to_numpy()
-        position = np.empty(code.max(initial=-1) + 1, np.int64)
-        position[code[first]] = n_trials + np.arange(len(first))
-        n_trials += len(first)
-        trials.append(table.select(schema.names).take(first).cast(schema))
-        null = table[metric].is_null().to_numpy()
-        value = table[metric].to_numpy()
-        rows.append((position[code], table["epoch"].to_numpy(), value, null, ~np.isfinite(value) & ~null))
-    pieces = zip(("trial", "epoch", "value", "null", "nonfinite"), zip(*rows, strict=True), strict=True)
-    frame = pd.DataFrame({name: np.concatenate(of_parts) for name, of_parts in pieces})
-    return _with_facts(pa.concat_tables(trials).to_pandas(), frame), frame
+def _nonfinite(values: pa.ChunkedArray) -> NDArray[np.uint64]:
+    """Positions of those that were evaluated, and are not finite."""
+    positions: NDArray[np.uint64] = compute.indices_nonzero(compute.invert(compute.is_finite(values))).to_numpy()
+    return positions
 
 
-def _with_facts(trials: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    """The trials with their last epoch, and their first one whose value is not finite."""
-    return trials.assign(
-        last_epoch=rows.groupby("trial")["epoch"].max(),
-        nonfinite_epoch=rows[rows["nonfinite"]].groupby("trial")["epoch"].min().astype("Int64"),
+def _with_facts(stored: pd.DataFrame, nonfinite: NDArray[np.uint64]) -> pd.DataFrame:
+    """The trials with last_epoch, nonfinite_epoch and start; `nonfinite` are positions among the rows."""
+    end = stored["n_rows"].cumsum()
+    start = end - stored["n_rows"]
+    trial = np.searchsorted(end, nonfinite, side="right")
+    epoch = pd.Series(nonfinite - start.to_numpy()[trial] + 1, trial).groupby(level=0).min()
+    return stored.drop(columns="n_rows").assign(
+        last_epoch=stored["n_rows"], nonfinite_epoch=epoch.astype("Int64"), start=start
     )
 
 
-def _with_statuses(trials: pd.DataFrame, known: pd.DataFrame | None) -> pd.DataFrame:
-    """The trials with their status, and those that ended before their first row, so that they do not go unseen."""
-    if known is None:
-        return trials.assign(status=None)
-    ended = known[known["status"].isin(list(_HOW_ENDED)) & ~known["trial_id"].isin(trials["trial_id"])]
-    unseen = ended.assign(last_epoch=0, nonfinite_epoch=None)
-    trials = trials.merge(known[["trial_id", "status"]], on="trial_id", how="left")
-    unseen = unseen[list(trials.columns)]
-    return pd.concat([trials, unseen.astype(trials.dtypes)], ignore_index=True)
-
-
 def _without(runs: Runs, cells: Collection[str], sweep: str) -> Runs:
-    """The runs of other cells; rows name their trial by its new position."""
+    """The runs of other cells."""
     if not cells:
         return runs
-    kept = ~runs.trials["cell_id"].isin(cells).to_numpy()
-    rows = runs.rows[kept[runs.rows["trial"]]]
-    said = left_out(sweep, earlier_configs(runs.trials[~kept]), set(runs.trials["trial_id"]))
-    rows = rows.assign(trial=(kept.cumsum() - 1)[rows["trial"]]).reset_index(drop=True)
-    return Runs(without(runs.trials, cells), rows, runs.columns, said)
+    earlier = earlier_configs(runs.trials[runs.trials["cell_id"].isin(cells)])
+    said = left_out(sweep, earlier, set(runs.trials["trial_id"]))
+    return runs._replace(trials=without(runs.trials, cells), left_out=said)
 
 
 def _tuples(frame: pd.DataFrame, *columns: str) -> Iterator[tuple[Any, ...]]:

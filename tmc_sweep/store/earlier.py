@@ -24,8 +24,8 @@ def is_earlier(row: Mapping[str, Any]) -> bool:
 
 def earlier_cells(rows: pd.DataFrame) -> set[str]:
     """The cell_ids of the cells of an earlier numerics version among these rows, of any table."""
-    cells = rows.drop_duplicates("cell_id")
-    return {row["cell_id"] for row in plain_rows(cells[[column.name for column in FIXED_COLUMNS]]) if is_earlier(row)}
+    changed = rows[rows["binarize"].map(numerics) > 1].drop_duplicates("cell_id")
+    return {row["cell_id"] for row in plain_rows(changed[[column.name for column in FIXED_COLUMNS]]) if is_earlier(row)}
 
 
 def earlier_configs(rows: pd.DataFrame) -> list[EarlierConfig]:

@@ -133,7 +133,7 @@ def read_encoded(
         table = parquet.read(columns=[column.name for column in stored]).replace_schema_metadata(None)
         table = table.unify_dictionaries().combine_chunks()
         table.validate(full=True)
-        _check_size(path, table.num_rows, sum(_decoded(table[name]) for name in texts if name in table.column_names))
+        _check_decoded(path, table.select([name for name in texts if name in table.column_names]))
         for column in stored:
             for refusal in refusals(column, table[column.name]):
                 raise damaged(path, f"its column {column.name} {refusal}")
@@ -187,10 +187,16 @@ def _check_size(path: Path, rows: int, decoded: int) -> None:
         )
 
 
-def _decoded(column: pa.ChunkedArray) -> int:
-    """Bytes that a column of dictionaries takes with each of its values written out."""
-    lengths = (compute.binary_length(chunk.dictionary).cast(pa.int64()).take(chunk.indices) for chunk in column.chunks)
-    return sum(compute.sum(each).as_py() or 0 for each in lengths)
+def _check_decoded(path: Path, texts: pa.Table) -> None:
+    """`_check_size` of columns of dictionaries with each of their values written out."""
+    lengths = [(compute.binary_length(chunk.dictionary).cast(pa.int64()), chunk) for chunk in _chunks(texts)]
+    if sum(len(chunk) * (compute.max(words).as_py() or 0) for words, chunk in lengths) > files.MOST_BYTES:
+        decoded = sum(compute.sum(words.take(chunk.indices)).as_py() or 0 for words, chunk in lengths)
+        _check_size(path, texts.num_rows, decoded)
+
+
+def _chunks(table: pa.Table) -> list[pa.Array]:
+    return [chunk for column in table.columns for chunk in column.chunks]
 
 
 def _check_format(path: Path, footer: pq.FileMetaData) -> str:
@@ -211,14 +217,14 @@ def _check_columns(path: Path, got: pa.Schema, columns: Sequence[Column]) -> Non
     for column in columns:
         if column.required and column.name not in got.names:
             raise damaged(path, f"its column {column.name} is missing")
-    expected = arrow_schema([column for column in columns if column.name in got.names])
+    types = {column.name: TYPES[column.dtype] for column in columns}
     for stored in got:
-        if stored.name not in expected.names:
+        if stored.name not in types:
             raise NewerError(
                 f"{path} must have columns of this version, but has {stored.name}: "
                 "use the newer tmc_sweep that wrote it"
             )
-        if stored.type != (declared := expected.field(stored.name).type):
-            raise damaged(path, f"its column {stored.name} holds {stored.type}, not {declared}")
-    if got.names != expected.names:
+        if stored.type != types[stored.name]:
+            raise damaged(path, f"its column {stored.name} holds {stored.type}, not {types[stored.name]}")
+    if got.names != [name for name in types if name in got.names]:
         raise damaged(path, "its columns are in another order, or there twice")

@@ -14,6 +14,7 @@ from typing import Any, Self
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from pyarrow import compute
 
 from tmc_sweep.config import TrialConfig
 from tmc_sweep.errors import StorageError
@@ -30,6 +31,7 @@ from tmc_sweep.store.seal import damaged
 
 _Ints = NDArray[np.integer[Any]]
 _CHUNKS = 32  # pieces of a trial's rows in memory, before they are joined into one
+_FIXED = [column.name for column in FIXED_COLUMNS]
 _MEASURED = arrow_schema(MEASURED_COLUMNS)
 
 
@@ -131,7 +133,7 @@ def read_part(path: Path, sweep_id: str) -> dict[str, TrialRows]:
     """
     table, starts, counts = _read(path, None, sweep_id)
     measured = table.select([column.name for column in MEASURED_COLUMNS])
-    rows = table.select([column.name for column in FIXED_COLUMNS]).take(starts).to_pylist()
+    rows = table.select(_FIXED).take(starts).to_pylist()
     return {
         fixed["trial_id"]: TrialRows(fixed, measured.slice(start, count))
         for fixed, start, count in zip(rows, starts.tolist(), counts.tolist(), strict=True)
@@ -140,8 +142,24 @@ def read_part(path: Path, sweep_id: str) -> dict[str, TrialRows]:
 
 def read_counts(path: Path, sweep_id: str) -> dict[str, int]:
     """How many epochs each trial of a stored part has, in the part's order. Errors as `read_part`."""
-    table, starts, counts = _read(path, ["trial_id", "epoch"], sweep_id)
+    table, starts, counts = _read(path, ["epoch"], sweep_id)
     return dict(zip(table["trial_id"].take(starts).to_pylist(), counts.tolist(), strict=True))
+
+
+def read_fixed(path: Path) -> pa.Table:
+    """FIXED_COLUMNS of a part's trials, a row each, strings as dictionaries; errors as `read_part`."""
+    table, starts, _ = _read(path, _FIXED, None)
+    return table.select(_FIXED).take(starts)
+
+
+def read_measured(path: Path, names: Sequence[str]) -> tuple[list[str], _Ints, pa.Table]:
+    """Some measured columns of a part: its trials, how many rows each has, and the columns; errors as `read_part`.
+
+    That a trial's rows are epochs 1, 2, 3, ... is looked at only where epoch is one of the columns: who wrote the part
+    has seen to it, as does whoever goes on with it.
+    """
+    table, starts, counts = _read(path, names, None)
+    return table["trial_id"].take(starts).to_pylist(), counts, table.select(names)
 
 
 def read_rows(path: Path, names: Sequence[str] | None = None) -> pa.Table:
@@ -149,22 +167,23 @@ def read_rows(path: Path, names: Sequence[str] | None = None) -> pa.Table:
 
     The part may be of any sweep, and only the pages that are read are checked; otherwise errors as `read_part`.
     """
-    table, _, _ = _read(path, names and list(dict.fromkeys(["trial_id", "epoch", *names])), None)
+    table, _, _ = _read(path, names and ["epoch", *names], None)
     return table.select(names) if names else table
 
 
 def _read(path: Path, names: Sequence[str] | None, sweep_id: str | None) -> tuple[pa.Table, _Ints, _Ints]:
-    """The table, and of each trial the position of its first row and the number of its rows."""
-    table = read_encoded(path, EPOCH_COLUMNS, names, sweep_id)
-    codes = table["trial_id"].combine_chunks().indices if table.num_rows else []
-    return table, *_runs(path, np.asarray(codes, np.int32), table["epoch"].to_numpy())
-
-
-def _runs(path: Path, trial: _Ints, epoch: _Ints) -> tuple[_Ints, _Ints]:
-    """Position of the first row and number of rows of each trial; DamagedError unless each has epochs 1, 2, 3, …."""
-    starts = np.flatnonzero(np.diff(trial, prepend=-1))
-    counts = np.diff(starts, append=len(trial))
-    expected = np.arange(1, len(epoch) + 1) - np.repeat(starts, counts)
-    if len(np.unique(trial)) != len(starts) or not np.array_equal(epoch, expected):
+    """The table, with trial_id in any case; of each trial the position of its first row and the number of its rows."""
+    table = read_encoded(path, EPOCH_COLUMNS, names and ["trial_id", *names], sweep_id)
+    codes = table["trial_id"].combine_chunks().indices if table.num_rows else pa.array([], pa.int32())
+    runs = compute.run_end_encode(codes)
+    counts = np.diff(runs.run_ends.to_numpy(), prepend=0)
+    starts = counts.cumsum() - counts
+    apart = len(runs.values.unique()) < len(starts)
+    if apart or ("epoch" in table.column_names and not _from_one(table["epoch"].to_numpy(), counts)):
         raise damaged(path, "a trial's epochs are not 1, 2, 3, ... once each, in order")
-    return starts, counts
+    return table, starts, counts
+
+
+def _from_one(epoch: _Ints, counts: _Ints) -> bool:
+    """Whether the epochs of so many rows each are 1, 2, 3, ..."""
+    return np.array_equal(epoch, np.arange(1, len(epoch) + 1) - np.repeat(counts.cumsum() - counts, counts))
