@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import command, estimators, evaluation, latency, pyro, roofline, sweep
+from benchmarks import command, estimators, evaluation, latency, pyro, roofline, saturation, sweep
 from benchmarks.__main__ import main, stored
 from benchmarks.goals import GOALS, Goal
 from benchmarks.machine import machine
@@ -94,6 +94,26 @@ def test_pyro_has_our_loss_and_a_changed_weight_would_show() -> None:
             theirs.q[1].first.weight.add_(1.0)
         with pytest.raises(SystemExit, match="the losses must agree"):
             pyro.check_losses(ours, theirs, x)
+
+
+@pytest.mark.parametrize("objective", ["iwae", "tmc"])
+def test_jax_has_our_losses_and_a_changed_weight_would_show(objective: str) -> None:
+    jax_ensemble = pytest.importorskip("benchmarks.jax_ensemble", reason="needs the jax extra")
+    config = small(objective=objective)
+    images = random_images(config, 5)
+    ours = training(config, images, members=2)
+    theirs = jax_ensemble.Ensemble(config, ours, random_images(config))
+    jax_ensemble.check_losses(config, ours, theirs, images / 255)
+    theirs.weights["p.1.first.weight"] += 1.0
+    with pytest.raises(SystemExit, match="the losses must agree"):
+        jax_ensemble.check_losses(config, ours, theirs, images / 255)
+
+
+def test_members_epochs_are_counted_by_way(capsys: pytest.CaptureFixture[str]) -> None:
+    saturation.main(["--data", "digits", "--K", "2", "--members", "2", "--processes", "--rounds", "1", "--json"])
+    serial, pack = json.loads(capsys.readouterr().out)["rows"]
+    assert [serial["way"], pack["way"], pack["members"]] == ["serial", "pack", 2]
+    assert pack["times_serial"] == pytest.approx(pack["member_epochs_per_hour"] / serial["member_epochs_per_hour"])
 
 
 def test_the_variances_of_the_estimators_are_measured_before_and_after_training(
