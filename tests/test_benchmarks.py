@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import command, estimators, evaluation, latency, pyro, roofline, saturation, sweep
+from benchmarks import checkouts, command, estimators, evaluation, latency, pyro, roofline, saturation, sweep
 from benchmarks.__main__ import main, stored
 from benchmarks.goals import GOALS, Goal
 from benchmarks.machine import machine
@@ -255,6 +255,12 @@ def test_pauses_are_those_of_each_process() -> None:
     attempts = pd.DataFrame({"trial_id": ["a", "b", "c"], "process": ["x", "x", "y"]})
     assert sweep.pauses(epochs, attempts) == (1.0, 2.0)
     assert sweep.pauses(epochs[epochs["trial_id"] == "c"], attempts) == (None, None)
+
+
+def test_a_step_is_timed_in_each_checkout_and_beside_the_reference() -> None:
+    (row,) = checkouts.rows(str(ROOT / "benchmarks" / ".."), ["small"], ["tmc"], [1], rounds=1)
+    assert row["now_over_before"] == pytest.approx(row["now_ms"] / row["before_ms"])
+    assert row["reference_over_now"] == pytest.approx(row["reference_ms"] / row["now_ms"])
 
 
 def test_tmc_over_iwae_is_given_where_both_were_measured() -> None:
