@@ -25,7 +25,7 @@ ONE, TWO = {"architecture": {"latents": [4]}}, {"architecture": {"latents": [4, 
 COMPILER = pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
 GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 CASES = [  # on a CPU the plain gradient of TMC is compiled by the engine's benchmark
-    pytest.param("cpu", ONE | DREGS, marks=COMPILER),
+    pytest.param("cpu", ONE | DREGS, marks=[COMPILER, pytest.mark.long]),
     pytest.param("cpu", TWO | DREGS, marks=[COMPILER, pytest.mark.long]),
     pytest.param("cuda", ONE, marks=GPU),
     pytest.param("cuda", TWO | DREGS, marks=GPU),
