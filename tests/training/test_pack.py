@@ -240,9 +240,9 @@ def test_evaluation_never_disturbs_training(digits: Images, change: dict[str, in
 
 
 def test_iwae_and_tmc_of_one_seed_share_their_order_and_noise(digits: Images):
-    one_latent = {"architecture": "ablation", "K": 4, "lr": 1e-3}  # where the two bounds are one function
+    one_latent = {"architecture": "ablation", "K": 4, "lr": 1e-4}  # where the two bounds are one function
     (iwae,), (tmc,) = (run(digits, configured(**one_latent, objective=name)) for name in ("iwae", "tmc"))
-    torch.testing.assert_close(as_table(iwae), as_table(tmc), rtol=3e-5, atol=1e-5)
+    torch.testing.assert_close(as_table(iwae), as_table(tmc), rtol=1e-6, atol=0)
     (other,) = run(digits, configured(**one_latent, objective="tmc", seed=1))
     assert abs(other.history[0].train_objective - tmc.history[0].train_objective) > 1e-2
 
