@@ -21,7 +21,7 @@ from tmc_sweep.records import (
     TRIAL_COLUMNS,
     Column,
 )
-from tmc_sweep.store.parquet import arrow_schema, completed, read_encoded, read_table
+from tmc_sweep.store.parquet import arrow_schema, completed, read_encoded, read_if_there, read_table
 from tmc_sweep.store.parts import read_fixed, read_measured, read_rows
 from tmc_sweep.store.present import check_present, is_there, part_files, sweep_names
 
@@ -109,9 +109,7 @@ def read_trials(path: str | Path) -> pd.DataFrame:
 
 def read_attempts(paths: SweepPaths) -> pd.DataFrame:
     """Every attempt at a trial that is on record, in the order in which they began; StorageError if it is damaged."""
-    there = paths.attempts.exists()
-    table = read_table(paths.attempts, ATTEMPT_COLUMNS) if there else arrow_schema(ATTEMPT_COLUMNS).empty_table()
-    frame: pd.DataFrame = table.to_pandas()
+    frame: pd.DataFrame = read_if_there(paths.attempts, ATTEMPT_COLUMNS).to_pandas()
     return frame
 
 
@@ -125,9 +123,7 @@ def read_curves(paths: SweepPaths, metric: str) -> dict[str, list[float]]:
 def stored_trials(paths: SweepPaths) -> dict[str, dict[str, Any]]:
     """The trial table's rows by trial, nulls as None; empty before the sweep's first run. Errors as `check_present`."""
     check_present(paths)
-    if not paths.trials.exists():
-        return {}
-    return {row["trial_id"]: row for row in read_table(paths.trials, TRIAL_COLUMNS).to_pylist()}
+    return {row["trial_id"]: row for row in read_if_there(paths.trials, TRIAL_COLUMNS).to_pylist()}
 
 
 def epochs_to_have(trials: pd.DataFrame) -> int:
