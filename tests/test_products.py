@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -55,6 +56,20 @@ def test_a_members_are_those_that_it_has_alone(made_by: str, n_in: int, n_out: i
     for member in range(3):
         for packed, alone in zip(together, all_of(slice(member, member + 1)), strict=True):
             assert torch.equal(packed[member], alone[0])
+
+
+@pytest.mark.parametrize(
+    ("vendor", "capability", "chosen"),
+    [("AuthenticAMD", "AVX512", True), ("AuthenticAMD", "AVX2", False), ("GenuineIntel", "AVX512", False)],
+)
+def test_onednn_is_chosen_by_what_the_processor_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vendor: str, capability: str, chosen: bool
+):
+    cores = tmp_path / "cpuinfo"
+    cores.write_text(f"vendor_id : {vendor}\n")
+    monkeypatch.setattr(products, "Path", lambda _: cores)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    assert products._has_amds_avx512() is chosen
 
 
 def test_doubles_are_torchs(made_by: str):

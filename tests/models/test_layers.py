@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Generator, nn
 
-from tmc_sweep.models.layers import PackedLinear, positive_std
+from tmc_sweep.models.layers import MIN_STD, PackedLinear, positive_std
 
 
 def initialised(init: str, *, members: int = 1, weight_norm: bool = False) -> PackedLinear:
@@ -61,3 +61,9 @@ def test_stds_have_a_floor_of_a_hundredth():
     torch.testing.assert_close(got, wanted, rtol=1e-12, atol=0)
     assert positive_std(raw)[0] == 0.01
     assert torch.autograd.gradcheck(positive_std, raw)
+
+
+def test_a_std_near_its_floor_is_as_exact_as_float32_is():
+    raw = torch.linspace(-14, -8, 1001)
+    exact = MIN_STD + raw.double().exp().log1p()
+    torch.testing.assert_close(positive_std(raw).double(), exact, rtol=3e-7, atol=0)
